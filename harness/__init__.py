@@ -1,0 +1,1 @@
+"""goldlock: golden-output regression tests for programs that fight over locks."""
