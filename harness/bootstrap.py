@@ -8,8 +8,8 @@ import importlib.util
 import os
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -65,7 +65,7 @@ def _ready(venv: Path, requirements: Path) -> bool:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Let one process at a time set up; another waits for it, and finds all done."""
-    import fcntl
+    import fcntl  # only to set up
 
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:

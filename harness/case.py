@@ -232,7 +232,7 @@ class Case:
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
-        from harness.machine import Hmp
+        from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
         return Hmp(argv, self._show_command, self._show_answer, self._record)
@@ -252,11 +252,11 @@ class Case:
 
     @cached_property
     def _log(self) -> IO[bytes]:
-        return open(self.environment.goldlock_log or os.devnull, "ab", buffering=0)  # noqa: PTH123, SIM115 - pathlib costs a quick case too much; open until the case ends
+        return open(self.environment.goldlock_log or os.devnull, "ab", buffering=0)  # noqa: PTH123 - pathlib costs a quick case too much; open until the case ends
 
     @cached_property
     def _command_log(self) -> IO[bytes]:
-        return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123, SIM115 - as above
+        return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123 - as above
 
     def _record(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered."""

@@ -5,6 +5,7 @@ The options are spelled as those of qemu-iotests' ``check`` wherever it has them
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str], script: Path) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _main(arguments: Sequence[str], script: Path) -> int:
@@ -52,7 +56,9 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         return _pytest(["-c", str(root / "pyproject.toml"), str(root / "tests"), *for_pytest])
     suite = read_suite(Path(options.suite or root).resolve())
     if not suite.cases:
-        raise UsageError(f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001")
+        raise UsageError(
+            f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
+        )
     cases = select(
         suite, options.cases, _words(options.groups), _words(options.exclude), options.start_from
     )
@@ -70,7 +76,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     return _pytest(
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
-            *("-v", "--no-header"),
+            *("-v", "-rN", "--no-header"),
             f"--rootdir={suite.root}",
             *(["--goldlock-orphans"] if whole else []),
             *_given(options),
@@ -92,7 +98,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options, unknown = parser.parse_known_intermixed_args(arguments)
     for word in unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
+        flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
     return options
 
@@ -166,8 +172,10 @@ def _given(options: argparse.Namespace) -> list[str]:
 
 
 def _pytest(arguments: Sequence[str]) -> int:
-    import pytest
+    import pytest  # may not be there before the packages are set up
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     status = int(pytest.main(list(arguments)))
     return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.INTERRUPTED): 130}.get(
         status, status

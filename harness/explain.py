@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from harness.golden import Change, SectionResult
+from harness.golden import Change, SectionResult, is_heading
 
 CONTEXT = 2
 """Lines of the golden that are shown before and after a change."""
@@ -44,14 +44,13 @@ def section(result: SectionResult, golden: Path, lines: Sequence[str]) -> str:
     shown: list[str] = [f"{where}: the output differs from the golden"]
     done = 0
     for change in result.changes:
-        start = max(done, change.start - CONTEXT)
+        start = _back(lines, change.start, done)
         if start > done and done:
             shown.append("    ...")
         shown += map(str, _context(lines, start, change.start))
         shown += map(str, _changed(lines, change))
         done = change.stop
-        following = _next_start(result.changes, change)
-        end = min(done + CONTEXT, following, len(lines))
+        end = _ahead(lines, done, _next_start(result.changes, change))
         shown += map(str, _context(lines, done, end))
         done = end
     return "\n".join(shown)
@@ -72,6 +71,24 @@ def _escape(character: str) -> str:
     return ascii(character)[1:-1]
 
 
+def _back(lines: Sequence[str], start: int, lowest: int) -> int:
+    """Return where the lines to show before *start* begin: not before its section's heading."""
+    begin = start
+    while begin > max(lowest, start - CONTEXT):
+        begin -= 1
+        if is_heading(lines[begin]):
+            break
+    return begin
+
+
+def _ahead(lines: Sequence[str], stop: int, highest: int) -> int:
+    """Return where the lines to show after *stop* end: before the next heading."""
+    end = stop
+    while end < min(highest, stop + CONTEXT, len(lines)) and not is_heading(lines[end]):
+        end += 1
+    return end
+
+
 def _next_start(changes: Sequence[Change], change: Change) -> int:
     later = [other.start for other in changes if other.start >= change.stop and other != change]
     return min(later, default=change.stop + CONTEXT)
@@ -88,7 +105,7 @@ def _changed(lines: Sequence[str], change: Change) -> Iterator[Line]:
         for index, (a, b) in enumerate(zip(old, change.got, strict=True)):
             yield Line("-", change.start + index + 1, printable(a))
             yield Line("+", None, printable(b))
-            yield from _inside(a, b)
+            yield from _inside(printable(a), printable(b))
         return
     for index, text in enumerate(old[:LINE_LIMIT]):
         yield Line("-", change.start + index + 1, printable(text))
@@ -108,7 +125,7 @@ def _inside(a: str, b: str) -> Iterator[Line]:
     old, new = _json(a), _json(b)
     if old is not None and new is not None:
         for text in _json_difference(old, new):
-            yield Line("?", None, printable(text))
+            yield Line("?", None, text)
     elif max(len(a), len(b)) <= WIDTH_LIMIT and (marks := _carets(a, b)):
         yield Line("?", None, marks)
 
@@ -138,14 +155,14 @@ def _json_difference(old: Any, new: Any) -> list[str]:
     from deepdiff import DeepDiff  # only a failure is worth 50 ms of import
 
     said = DeepDiff(old, new, verbose_level=2).pretty()
-    return [line for line in str(said).split("\n") if line] or ["the same JSON, written differently"]
+    return [line for line in str(said).split("\n") if line] or [
+        "the same JSON, written differently"
+    ]
 
 
-def summary(counts: dict[str, int]) -> str:
-    """Return ``3 cases: 2 passed, 1 failed`` for counts by verdict."""
-    total = sum(counts.values())
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    return f"{total} case{'s' * (total != 1)}: {said or 'none'}"
+def count(number: int, noun: str) -> str:
+    """Return ``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def tail(path: Path, count: int = 10) -> str:
@@ -155,5 +172,3 @@ def tail(path: Path, count: int = 10) -> str:
         lines = file.read().decode("utf-8", "surrogateescape").split("\n")
     last = [line for line in lines if line.strip()][-count:]
     return "\n".join(f"    {printable(line.rstrip())}" for line in last)
-
-

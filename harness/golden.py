@@ -18,6 +18,7 @@ from pathlib import Path
 
 _HEADING = re.compile(r"(={2,3}) (.+) \1")
 _CONFLICT = re.compile(r"^(<{7}|>{7})(?: |$)", re.M)
+_BLANKS = " \t\r\f\v"
 _DIFFERENCE_LIMIT = 25_000_000
 """Product of line counts past which two texts are called wholly different."""
 
@@ -29,12 +30,14 @@ class GoldenError(Exception):
     """A golden cannot be used, or not be written; the message says why, and the way out."""
 
 
-def choose(expected: Path, number: str, traits: Sequence[str]) -> Path:
+def choose(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> Path:
     """Return the golden of case *number* for programs with *traits*.
 
-    That is ``NUMBER.TRAIT.out`` for the first trait that has such a file, else
-    ``NUMBER.out``, whether that exists or not.
+    That is ``NUMBER.TRAIT.out`` for *variant*, if one is given, or the first trait that
+    has such a file; else ``NUMBER.out``, whether that exists or not.
     """
+    if variant:
+        return expected / f"{number}.{variant}.out"
     variants = [expected / f"{number}.{trait}.out" for trait in traits]
     return next((path for path in variants if path.exists()), expected / f"{number}.out")
 
@@ -55,7 +58,7 @@ def read(path: Path) -> str:
 
 def to_lines(text: str) -> list[str]:
     """Split a text at its line feeds, and drop the white space at line ends."""
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = [line.rstrip(_BLANKS) for line in text.split("\n")]
     return lines if lines[-1] else lines[:-1]
 
 
@@ -89,6 +92,11 @@ class SectionResult:
     missing: bool = False
 
 
+def is_heading(line: str) -> bool:
+    """Tell whether a section starts with this line."""
+    return line.startswith("==") and _HEADING.fullmatch(line) is not None
+
+
 def sections(lines: Sequence[str]) -> list[Section]:
     """Take lines apart at their headings, ``== heading ==`` or ``=== heading ===``.
 
@@ -104,9 +112,7 @@ def sections(lines: Sequence[str]) -> list[Section]:
     if not starts or starts[0][0] > 0:
         starts.insert(0, (0, "before the first heading"))
     stops = [start for start, _ in starts[1:]] + [len(lines)]
-    return [
-        Section(title, start, stop) for (start, title), stop in zip(starts, stops, strict=True)
-    ]
+    return [Section(title, start, stop) for (start, title), stop in zip(starts, stops, strict=True)]
 
 
 _Span = tuple[int, int, int, int]
@@ -244,9 +250,11 @@ def _line_changes(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
     if len(middle_a) * len(middle_b) > _DIFFERENCE_LIMIT:
         return [(head, len(a) - tail, head, len(b) - tail)]
     codes = SequenceMatcher(None, middle_a, middle_b, autojunk=False).get_opcodes()
-    return [
-        (head + i, head + j, head + k, head + m) for tag, i, j, k, m in codes if tag != "equal"
-    ]
+    return [(head + i, head + j, head + k, head + m) for tag, i, j, k, m in codes if tag != "equal"]
+
+
+def _bare(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape").rstrip(f"\n{_BLANKS}")
 
 
 def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
@@ -256,19 +264,16 @@ def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
         while True:
             number += 1
             line, other = ours.readline(), theirs.readline()
-            if line.rstrip() != other.rstrip() or bool(line) != bool(other):
-                texts = (each.decode("utf-8", "surrogateescape") for each in (line, other))
-                return (number, *(text.rstrip() for text in texts))  # type: ignore[return-value] - two of them
+            if bool(line) != bool(other) or _bare(line) != _bare(other):
+                return number, _bare(line), _bare(other)
             if not line:
                 return None
 
 
 def difference(path: Path, old: str, new: str) -> str:
     """Return a unified diff of a golden's old and new text."""
-    lines = unified_diff(
-        old.split("\n"), new.split("\n"), f"{path} (old)", f"{path} (new)", lineterm=""
-    )
-    return "\n".join(lines)
+    sides = [to_lines(text) for text in (old, new)]
+    return "\n".join(unified_diff(*sides, f"{path} (old)", f"{path} (new)", lineterm=""))
 
 
 def write(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness import explain, golden
 from harness.environment import NOTRUN_STATUS
-from harness.errors import UsageError
 from harness.execute import Transcript
 from harness.golden import GoldenError, SectionResult
 from harness.settings import Settings
@@ -52,24 +51,6 @@ class Verdict:
         return State.NOTRUN if self.reason else State.PASS
 
 
-def choose_golden(
-    expected: Path, number: str, traits: Sequence[str], variant: str, *, create: bool
-) -> Path:
-    """Return the golden to use; *variant* names a trait that it must be for.
-
-    Raises UsageError when the programs under test do not have that trait.
-    """
-    if not variant:
-        return golden.choose(expected, number, traits)
-    if variant not in traits:
-        raise UsageError(
-            f"--variant {variant}: the programs under test are "
-            f"{', '.join(traits) or 'without traits'}, and cannot be held against that"
-        )
-    path = expected / f"{number}.{variant}.out"
-    return path if path.exists() or create else golden.choose(expected, number, traits)
-
-
 def judge(transcript: Transcript, reference: Path, settings: Settings) -> Verdict:
     """Hold a transcript against the golden *reference*; with ``update`` set, write it anew."""
     verdict = Verdict(reference)
@@ -77,7 +58,7 @@ def judge(transcript: Transcript, reference: Path, settings: Settings) -> Verdic
         said = explain.tail(transcript.output, 1).strip()
         verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
         return verdict
-    verdict.problems = _ending(transcript, settings.time_limit)
+    verdict.problems = _ending(transcript)
     try:
         if settings.update:
             _update(verdict, transcript, settings.force)
@@ -85,10 +66,14 @@ def judge(transcript: Transcript, reference: Path, settings: Settings) -> Verdic
             _compare(verdict, transcript.output)
     except GoldenError as error:
         verdict.problems.append(str(error))
+    if transcript.status and not any(c.got for each in verdict.failing for c in each.changes):
+        # Where the golden shows no difference, what it said last is all there is to see.
+        said = explain.tail(transcript.output) or "    nothing"
+        verdict.problems.append(f"it said last:\n{said}")
     return verdict
 
 
-def _ending(transcript: Transcript, time_limit: float) -> list[str]:
+def _ending(transcript: Transcript) -> list[str]:
     """Say what was wrong with how a case ended."""
     problems = []
     if transcript.timed_out:
@@ -102,8 +87,7 @@ def _ending(transcript: Transcript, time_limit: float) -> list[str]:
             if transcript.status > 0
             else f"signal {signal.Signals(-transcript.status).name}"
         )
-        problems.append(f"{how}: the case did not come to its end; it said last:")
-        problems[-1] += f"\n{explain.tail(transcript.output) or '    nothing'}"
+        problems.append(f"{how}: the case did not come to its end")
     if transcript.left_behind:
         problems.append("left behind: " + ", ".join(transcript.left_behind) + "; it was ended")
     return problems

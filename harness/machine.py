@@ -42,9 +42,7 @@ class Machine:
         self._record = record
         record(argv, "")
         try:
-            self.process = subprocess.Popen(
-                argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT
-            )
+            self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         assert self.process.stdin is not None
@@ -110,12 +108,17 @@ class Machine:
             found = self._stream.expect_exact([b"\n", pexpect.EOF])
         except pexpect.TIMEOUT:
             raise self._silence(purpose) from None
-        line = self._stream.before.decode("utf-8", "surrogateescape")
+        line = self._before()
         if found == 1 and not line:
             return None
         self._said.append(line)
         self._record([], f"<- {line}\n")
-        return str(line)
+        return line
+
+    def _before(self) -> str:
+        """Return what pexpect read before it found what it was to find."""
+        before: Any = self._stream.before
+        return bytes(before).decode("utf-8", "surrogateescape")
 
     def _silence(self, purpose: str) -> CaseError:
         """Describe a program that did not do what it was to do."""
@@ -214,9 +217,9 @@ class Hmp(Machine):
         try:
             self._stream.expect_exact(self.PROMPT)
         except (pexpect.TIMEOUT, pexpect.EOF):
-            self._said.extend(self._stream.before.decode("utf-8", "replace").splitlines())
+            self._said.extend(self._before().splitlines())
             raise self._silence(purpose) from None
-        text = str(self._stream.before.decode("utf-8", "surrogateescape")).replace("\r\n", "\n")
+        text = self._before().replace("\r\n", "\n")
         self._said.append(text)
         self._record([], text)
         return text

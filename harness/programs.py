@@ -168,7 +168,7 @@ def _errno_policy(qemu_img: str | None, scratch: Path) -> str:
         # struct flock: "I share no permission" is a read lock on bytes 200 to 203.
         lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 4, 0)
         try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)  # type: ignore[attr-defined,unused-ignore] - typeshed lacks it
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
         except OSError:
             return ""
         said = _ask(qemu_img, "map", "-f", "raw", str(image))

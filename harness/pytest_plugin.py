@@ -25,6 +25,8 @@ _RUNNER = pytest.StashKey[Runner]()
 _REPORT = "goldlock"
 """The user property that marks a report as one of a case, or of a section."""
 
+_ORPHAN = "goldlock-orphan"
+
 _ORPHANS = "--goldlock-orphans"
 
 
@@ -100,7 +102,8 @@ class CaseFile(pytest.File):
 
     def _orphans(self) -> Iterable[pytest.Item]:
         for path in self._suite().orphans():
-            yield OrphanItem.from_parent(self, name=path.name, golden=path)
+            name = path.name.removesuffix(".out").replace(".", "-")
+            yield OrphanItem.from_parent(self, name=f"orphan-{name}", golden=path)
 
     def _suite(self) -> Suite:
         return read_suite(self.path.parent.parent)
@@ -114,6 +117,7 @@ class OrphanItem(pytest.Item):
         self.golden = golden
 
     def runtest(self) -> None:
+        self.user_properties.append((_ORPHAN, True))
         number = self.golden.name.split(".")[0]
         raise CaseFailed(
             f"{self.golden}: no case owns this golden;"
@@ -121,7 +125,7 @@ class OrphanItem(pytest.Item):
         )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> str:
-        return str(excinfo.value)
+        return _here(str(excinfo.value))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.golden, None, self.golden.name
@@ -163,30 +167,21 @@ class CaseItem(pytest.Function):
             ("failing", len(verdict.failing)),
             ("kept", str(ran.kept or "")),
             ("update", verdict.update),
+            ("log", ran.log),
         ]
-        if runner.settings.show_commands:
-            self._show_log(runner)
         for section in verdict.sections:
             with subtests.test(msg=section.title):
                 if section.changes:
-                    golden = _short(verdict.golden)
-                    raise SectionDiffers(explain.section(section, golden, verdict.lines))
+                    shown = explain.section(section, verdict.golden, verdict.lines)
+                    raise SectionDiffers(shown)
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
             raise CaseFailed(_about_case(verdict, ran.kept))
 
-    def _show_log(self, runner: Runner) -> None:
-        log = runner.log(self.case)
-        if log.exists():
-            text = log.read_text("utf-8", "replace")
-            self.add_report_section("call", "programs", text)
-
-    def repr_failure(  # type: ignore[override] - as pytest.Function has it
-        self, excinfo: pytest.ExceptionInfo[BaseException]
-    ) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
-            return str(excinfo.value)
+            return _here(str(excinfo.value))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -196,15 +191,24 @@ class CaseItem(pytest.Function):
 def _about_case(verdict: Verdict, kept: Path | None) -> str:
     said = list(verdict.problems)
     if failing := len(verdict.failing):
-        count = f"{failing} of {len(verdict.sections)} sections"
-        said.append(f"{count} differ from {_short(verdict.golden)}")
+        of = explain.count(len(verdict.sections), "section")
+        said.append(f"{failing} of {of} not as in {verdict.golden}")
     if kept:
-        said.append(f"kept: {kept}/output, and {kept}/log with the raw output of the programs")
+        said.append(_kept(kept))
     return "\n".join(said)
 
 
-def _short(path: Path) -> Path:
-    return Path(os.path.relpath(path)) if path.is_relative_to(Path.cwd()) else path
+def _kept(directory: Path | str) -> str:
+    """Name what is left to look at in a directory that was kept."""
+    output, raw = Path(directory) / "output", Path(directory) / "log"
+    if not output.exists():
+        return f"kept: {directory}"
+    return f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+
+
+def _here(text: str) -> str:
+    """Shorten the paths below the current directory, as a person would type them."""
+    return text.replace(f"{Path.cwd()}/", "")
 
 
 # Reporting: pytest's own reporters, with our words.
@@ -214,14 +218,46 @@ def _properties(report: pytest.TestReport) -> dict[str, Any]:
     return dict(report.user_properties)
 
 
-def _is_subtest(report: pytest.TestReport) -> bool:
-    return hasattr(report, "context")  # SubtestReport of pytest 9, SubTestReport of the plugin
+def _section(report: pytest.TestReport) -> str | None:
+    """Return the title of the section that a report is about; None for a case's own."""
+    context = getattr(report, "context", None)  # of a subtest, on either pytest
+    return context.msg if context else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if isinstance(report.longrepr, str) and _REPORT in _properties(report):
+    if isinstance(report.longrepr, str) and {_REPORT, _ORPHAN} & _properties(report).keys():
         report.longrepr = Explanation(report.longrepr)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say what is under test, also where pytest's own header is switched off."""
+    config = session.config
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        config.stash[_RUNNER].check()
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    if reporter and not hasattr(config, "workerinput"):
+        for line in _header(config.stash[_RUNNER]):
+            reporter.write_line(line)
+        config.pluginmanager.register(_Commands(reporter), "goldlock-commands")
+
+
+class _Commands:
+    """Shows what the programs of a case were told, after the case's line."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        log = "" if _section(report) else _properties(report).get("log")
+        if log and report.when == "call":
+            self._reporter.ensure_newline()
+            for line in log.split("\n"):
+                self._reporter.write_line(f"    {explain.printable(line)}".rstrip())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -232,42 +268,28 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
     properties = _properties(report)
     if _REPORT not in properties:
         return None
-    if _is_subtest(report):
-        if not report.failed:
-            return "", "", ""
-        return "failed", "u", f"DIFFERS [{report.context.msg}]"  # type: ignore[attr-defined] - see _is_subtest
+    if title := _section(report):
+        return ("failed", "u", f"DIFFERS [{title}]") if report.failed else ("", "", "")
     if report.skipped:
         return "not run", "s", "NOT RUN"
-    if report.failed:
-        return "failed", "F", f"FAILED{_measure(properties)}"
-    word = "UPDATED" if properties.get("update") else "PASSED"
-    return "passed", ".", f"{word}{_measure(properties)}"
+    passed = "UPDATED" if properties.get("update") else "PASSED"
+    letter, word = ("F", "FAILED") if report.failed else (".", passed)
+    return report.outcome, letter, f"{word}{_measure(properties)}"
 
 
 def _measure(properties: Mapping[str, Any]) -> str:
     if "golden" not in properties:
         return ""
     sections, failing = properties["sections"], properties["failing"]
-    of = f"{failing} of {sections}" if failing else sections
-    return f" ({of} section{'s' * (sections != 1)}, {Path(properties['golden']).name})"
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Say what is under test, also where pytest's own header is switched off."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and not hasattr(session.config, "workerinput"):
-        for line in _header(session.config.stash[_RUNNER]):
-            reporter.write_line(line)
+    of = f"{failing} of " if failing else ""
+    name = Path(properties["golden"]).name
+    return f" ({of}{explain.count(sections, 'section')}, {name})" if sections else f" ({name})"
 
 
 def _header(runner: Runner) -> list[str]:
     settings = runner.settings
     lines = [f"goldlock: image format {settings.imgfmt}, protocol {settings.imgproto}"]
-    try:
-        programs = runner.programs
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+    programs = runner.programs
     if not programs.paths:
         return [*lines, "programs: no QEMU found; cases that need it are not run"]
     policy = {"errno": "with errno text", "elided": "without errno text"}.get(
@@ -281,7 +303,7 @@ def _header(runner: Runner) -> list[str]:
     return lines
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Count cases and sections, show updates, and name what was kept."""
     reports = [
         report
@@ -290,7 +312,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         if isinstance(report, pytest.TestReport)
         and report.when == "call"
         and _REPORT in _properties(report)
-        and not _is_subtest(report)
+        and not _section(report)
     ]
     if not reports:
         return
@@ -301,18 +323,21 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for each in updates:
             _write_difference(tw, each["update"])
     tw.write_sep("=", "goldlock")
-    states = Counter({"passed": "passed", "failed": "failed", "skipped": "not run"}[r.outcome] for r in reports)
-    sections = sum(each.get("sections", 0) for each in found)
+    words = {"passed": "passed", "failed": "failed", "skipped": "not run"}
+    verdicts = Counter(words[report.outcome] for report in reports)
+    said = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+    sections = explain.count(sum(each.get("sections", 0) for each in found), "section")
     failing = sum(each.get("failing", 0) for each in found)
-    tw.write_line(f"{explain.summary(dict(states))}; {sections} sections, {failing} of them differ")
+    tw.write_line(f"{explain.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
+    failed = terminalreporter.stats.get("failed", [])
+    if orphans := [report for report in failed if _ORPHAN in _properties(report)]:
+        tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
-            tw.write_line(f"{each[_REPORT]} {report.outcome}: {each['kept']}/output, raw in log")
+            tw.write_line(_here(f"{each[_REPORT]} {report.outcome}; {_kept(each['kept'])}"))
 
 
 def _write_difference(tw: Any, text: str) -> None:
     for line in text.split("\n"):
         colour = {"-": {"red": True}, "+": {"green": True}}.get(line[:1], {})
         tw.write_line(explain.printable(line), **colour)
-
-

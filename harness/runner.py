@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from harness import golden
 from harness.environment import Environment
+from harness.errors import UsageError
 from harness.execute import command_line, execute
-from harness.judge import State, Verdict, choose_golden, judge
+from harness.judge import State, Verdict, judge
 from harness.programs import Programs, probe
 from harness.settings import Settings
 from harness.suite import Case
@@ -28,11 +30,15 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBS
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A case that was run: its verdict, and the directory that was kept, if any."""
+    """A case that was run: its verdict, and the directory that was kept, if any.
+
+    *log* is what its programs were told and said, before any filter, if that was asked for.
+    """
 
     verdict: Verdict
     seconds: float
     kept: Path | None
+    log: str
 
 
 class Runner:
@@ -57,12 +63,21 @@ class Runner:
             Path(base).mkdir(parents=True, exist_ok=True)
         elif len(str(self.scratch)) <= SOCKET_ROOM - 10:
             return self.scratch
-        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=base or "/tmp"))  # noqa: S108 - the shortest there is
+        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=base or "/tmp"))
 
     @cached_property
     def programs(self) -> Programs:
         """The programs under test, probed once."""
         return probe(self._environ, self.scratch)
+
+    def check(self) -> None:
+        """Probe the programs; raise UsageError when they do not go with the settings."""
+        traits = self.programs.traits
+        if self.settings.variant and self.settings.variant not in traits:
+            raise UsageError(
+                f"--variant {self.settings.variant}: not a trait of the programs under test,"
+                f" which have {', '.join(traits) or 'none'}"
+            )
 
     def why_not(self, case: Case) -> tuple[str, bool]:
         """Return why a case cannot be run here (empty: it can), and whether it was required."""
@@ -83,12 +98,11 @@ class Runner:
         test = directory / "test"
         for path in (test, home, sockets):
             path.mkdir(parents=True)
-        reference = choose_golden(
+        reference = golden.choose(
             case.path.parent.parent / "expected",
             case.number,
             self.programs.traits,
             self.settings.variant,
-            create=self.settings.update,
         )
         environ = self._environment(case, directory, test, sockets).to_environ()
         try:
@@ -105,16 +119,17 @@ class Runner:
         else:
             verdict = judge(transcript, reference, self.settings)
             seconds = transcript.seconds
+        raw = directory / "log"
+        show = self.settings.show_commands and raw.exists()
+        log = raw.read_text("utf-8", "replace") if show else ""
         keep = verdict.state is State.FAIL or self.settings.keep
         self._kept |= keep
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)
-        shutil.rmtree(sockets.parent if self._sockets != self.scratch else sockets, ignore_errors=True)
-        return Ran(verdict, seconds, directory if keep else None)
-
-    def log(self, case: Case) -> Path:
-        """Return where the programs of a case left what they said, before any filter."""
-        return self.scratch / case.number / "log"
+        shutil.rmtree(
+            sockets.parent if self._sockets != self.scratch else sockets, ignore_errors=True
+        )
+        return Ran(verdict, seconds, directory if keep else None, log)
 
     def close(self) -> None:
         """Remove the scratch directories, but for what is kept."""

@@ -112,7 +112,9 @@ def _read_field(fields: dict[str, str], key: str, value: str, where: str) -> Non
         raise UsageError(f"{where}: {key!r} is given twice")
     if not value.strip():
         raise UsageError(f"{where}: {key!r} has no value")
-    if key == "timeout" and not re.fullmatch(r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()):
+    if key == "timeout" and not re.fullmatch(
+        r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()
+    ):
         raise UsageError(f"{where}: timeout is a number of seconds, not {value.strip()!r}")
     fields[key] = value.strip()
 
@@ -128,8 +130,10 @@ def select(
     exclude: Iterable[str] = (),
     start_from: str | None = None,
 ) -> list[Case]:
-    """Return the cases that are asked for: those of *numbers* and of *groups* (all of them
-    for neither), less those of the groups to *exclude*, from case *start_from* on.
+    """Return the cases that are asked for, in the order of their numbers.
+
+    That is those of *numbers* and of *groups* (for neither, all), less those of the groups
+    to *exclude*, from case *start_from* on.
 
     Raises UsageError for a case or group that the suite does not have.
     """
