@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def _describe(pid: int) -> str | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        line = " ".join(process.cmdline()) or process.name()
+        line = shlex.join(process.cmdline()) or process.name()
     except psutil.NoSuchProcess:
         return None
     return f"{line} (pid {pid})"

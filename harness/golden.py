@@ -272,8 +272,8 @@ def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
 
 def difference(path: Path, old: str, new: str) -> str:
     """Return a unified diff of a golden's old and new text."""
-    sides = [to_lines(text) for text in (old, new)]
-    return "\n".join(unified_diff(*sides, f"{path} (old)", f"{path} (new)", lineterm=""))
+    names = f"{path} (old)", f"{path} (new)"
+    return "\n".join(unified_diff(to_lines(old), to_lines(new), *names, lineterm=""))
 
 
 def write(path: Path, text: str) -> None:

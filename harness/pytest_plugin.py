@@ -228,6 +228,7 @@ def _section(report: pytest.TestReport) -> str | None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if isinstance(report.longrepr, str) and {_REPORT, _ORPHAN} & _properties(report).keys():
         report.longrepr = Explanation(report.longrepr)
+        report.sections = [(title, text) for title, text in report.sections if text.strip()]
 
 
 @pytest.hookimpl(trylast=True)
@@ -260,14 +261,17 @@ class _Commands:
                 self._reporter.write_line(f"    {explain.printable(line)}".rstrip())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
-    """Call sections and cases by what they are; say nothing of a section that is right."""
-    if report.when != "call" or not isinstance(report, pytest.TestReport):
-        return None
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, Any]:
+    """Call sections and cases by what they are, whatever the plugins of subtests call them."""
+    others = yield
+    ours = report.when == "call" and _REPORT in _properties(report)
+    return _status(report) if ours else others
+
+
+def _status(report: pytest.TestReport) -> tuple[str, str, str]:
+    """Return category, letter and word for a report; say nothing of a section that is right."""
     properties = _properties(report)
-    if _REPORT not in properties:
-        return None
     if title := _section(report):
         return ("failed", "u", f"DIFFERS [{title}]") if report.failed else ("", "", "")
     if report.skipped:

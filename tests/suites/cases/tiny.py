@@ -12,7 +12,7 @@ from harness.case import Case
 
 SUITES = Path(__file__).resolve().parent.parent / "tiny"
 RUN_TESTS = Path(__file__).resolve().parents[3] / "run_tests.py"
-TOOLS = ("sh", "cat", "head", "kill", "printf", "setsid", "sleep", "yes", "env", "git")
+TOOLS = ("sh", "cat", "head", "kill", "mkfifo", "printf", "setsid", "sleep", "yes", "env", "git")
 
 
 def copy(case: Case, name: str) -> Path:

@@ -1,6 +1,5 @@
 #!/bin/sh
-setsid sh -c "sleep 1001 & sleep 1002" >/dev/null 2>&1 &
-sleep 1003 &
-kill $!
-wait $! 2>/dev/null
+mkfifo ready never
+setsid sh -c 'sh -c "echo now >ready; read -r line <never" & wait' >/dev/null 2>&1 &
+read -r line <ready
 echo hi
