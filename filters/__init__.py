@@ -16,7 +16,7 @@ from functools import reduce
 from filters.echo import one_line
 from filters.hmp import hmp
 from filters.image_creation import image_creation
-from filters.names import directory, image_format, program
+from filters.names import directory, image_format, node_names, program
 from filters.qemu_io import qemu_io
 from filters.qmp import escaped_line_ends, qmp
 from filters.text import carriage_returns, trailing_blanks
@@ -32,6 +32,7 @@ __all__ = [
     "hmp",
     "image_creation",
     "image_format",
+    "node_names",
     "one_line",
     "program",
     "qemu_io",

@@ -51,3 +51,12 @@ def program(path: str, name: str = "QEMU_PROG") -> Callable[[str], str]:
         return greeting.sub("QEMU X.Y.Z monitor", text)
 
     return filtered
+
+
+def node_names(text: str) -> str:
+    r"""Write ``NODE_NAME`` for the names that QEMU makes up for block nodes.
+
+    before: ``d0 (#block166): TEST_DIR/t.qcow2 (qcow2)``
+    after:  ``d0 (NODE_NAME): TEST_DIR/t.qcow2 (qcow2)``
+    """
+    return re.sub(r"#block\d{3,}(?!\w)", "NODE_NAME", text)

@@ -183,7 +183,12 @@ class Case:
     def answers(self) -> Filter:
         """What a monitor says."""
         return filters.compose(
-            self.messages, filters.qemu_io, filters.qmp, filters.escaped_line_ends, filters.hmp
+            self.messages,
+            filters.node_names,
+            filters.qemu_io,
+            filters.qmp,
+            filters.escaped_line_ends,
+            filters.hmp,
         )
 
     @cached_property

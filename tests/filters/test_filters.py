@@ -31,6 +31,8 @@ TABLE: list[tuple[str, Filter, str, str]] = [
     ("its path", filters.program("/q/qemu-kvm"), "/q/qemu-kvm: no", "QEMU_PROG: no"),
     ("prompt", filters.program("/q/qemu-kvm"), "(qemu) qemu-kvm: no", "(qemu) QEMU_PROG: no"),
     ("later", filters.program("/q/qemu-kvm"), "by qemu-kvm: no", "by qemu-kvm: no"),
+    ("node", filters.node_names, "d0 (#block166): x", "d0 (NODE_NAME): x"),
+    ("no node", filters.node_names, "#block12 #blocks #block123x", "#block12 #blocks #block123x"),
     (
         "greeting",
         filters.program("/q/qemu-kvm"),
@@ -106,6 +108,7 @@ EACH: dict[str, Filter] = {
     "odd directory": filters.directory(ODD, "TEST_DIR"),
     "image_format": filters.image_format("raw"),
     "program": filters.program("/usr/bin/qemu"),
+    "node_names": filters.node_names,
     "image_creation": filters.image_creation,
     "qemu_io": filters.qemu_io,
     "qmp": filters.qmp,
