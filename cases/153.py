@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 
 from harness.case import Case, run
-from harness.machine import Qmp
 
 SIZE = "32M"
 OPTIONS = ("", "read-only=on", "read-only=on,force-share=on")
@@ -149,7 +148,7 @@ def drives_come_and_go(case: Case) -> None:
         holder.qmp("{ 'execute': 'qmp_capabilities' }")
 
         case.log("Adding drive")
-        hmp(holder, f"drive_add 0 if=none,id=d0,file={image}")
+        holder.hmp(f"drive_add 0 if=none,id=d0,file={image}")
         case.show(case.qemu_io, *write)
 
         case.log("Creating overlay with qemu-img when the guest is running should be allowed")
@@ -159,26 +158,19 @@ def drives_come_and_go(case: Case) -> None:
         )
 
         case.log("== Closing an image should unlock it ==")
-        hmp(holder, "drive_del d0")
+        holder.hmp("drive_del d0")
         case.show(case.qemu_io, *write)
 
         case.log("Adding two and closing one")
         for drive in ("d0", "d1"):
-            hmp(holder, f"drive_add 0 if=none,id={drive},file={image},readonly=on")
+            holder.hmp(f"drive_add 0 if=none,id={drive},file={image},readonly=on")
         case.show(case.qemu_img, "info", image)
-        hmp(holder, "drive_del d0")
+        holder.hmp("drive_del d0")
         case.show(case.qemu_io, *write)
 
         case.log("Closing the other")
-        hmp(holder, "drive_del d1")
+        holder.hmp("drive_del d1")
         case.show(case.qemu_io, *write)
-
-
-def hmp(machine: Qmp, line: str) -> None:
-    machine.qmp(
-        f"""{{ 'execute': 'human-monitor-command',
-               'arguments': {{ 'command-line': '{line}' }} }}"""
-    )
 
 
 def force_share_conflicts(case: Case) -> None:

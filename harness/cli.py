@@ -67,13 +67,16 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         return 0
     if not cases:
         raise UsageError("no case is left: the options exclude all")
-    Settings.from_options(options, os.environ)
+    settings = Settings.from_options(options, os.environ)
     _name_programs(options.build)
     locate(os.environ)
     enter_environment(root, script, arguments, tests=False)
     whole = len(cases) == len(suite.cases)
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
-    return _pytest(
+    return _run(
+        settings,
+        # Options for pytest may choose among the cases, or hand them to other processes.
+        [] if for_pytest else cases,
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
             *("-v", "-rN", "--no-header"),
@@ -82,8 +85,21 @@ def _main(arguments: Sequence[str], script: Path) -> int:
             *_given(options),
             *for_pytest,
             *selected,
-        ]
+        ],
     )
+
+
+def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:
+    """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
+    from harness.runner import Runner  # these need packages, which may just have been set up
+    from harness.schedule import Ahead
+
+    ahead = Ahead(Runner(settings, os.environ))
+    try:
+        ahead.start(cases)
+        return _pytest(arguments, [ahead])
+    finally:
+        ahead.close()
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -122,8 +138,8 @@ def _parser() -> _Parser:
     how = parser.add_argument_group("how they are run")
     how.add_argument("--build", metavar="DIR", help="QEMU's build directory: test its programs")
     for option in OPTIONS:
-        how.add_argument(option.flag, **option.keywords)
-    how.add_argument("-d", dest="show_commands", action="store_true", help="the same")
+        flags = [option.short, option.flag] if option.short else [option.flag]
+        how.add_argument(*flags, **option.keywords)
     formats = parser.add_argument_group("image formats, as --imgfmt")
     for fmt in FORMATS:
         formats.add_argument(f"-{fmt}", dest="imgfmt", action="store_const", const=fmt)
@@ -171,12 +187,12 @@ def _given(options: argparse.Namespace) -> list[str]:
     return given
 
 
-def _pytest(arguments: Sequence[str]) -> int:
-    import pytest  # may not be there before the packages are set up
-
+def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
         signal.signal(number, signal.default_int_handler)
-    status = int(pytest.main(list(arguments)))
+    import pytest  # may not be there before the packages are set up
+
+    status = int(pytest.main(list(arguments), plugins))
     return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.INTERRUPTED): 130}.get(
         status, status
     )

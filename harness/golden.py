@@ -30,6 +30,10 @@ class GoldenError(Exception):
     """A golden cannot be used, or not be written; the message says why, and the way out."""
 
 
+class MissingGoldenError(GoldenError):
+    """There is no such golden."""
+
+
 def choose(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> Path:
     """Return the golden of case *number* for programs with *traits*.
 
@@ -47,7 +51,9 @@ def read(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
-        raise GoldenError(f"{path}: no golden; read the output, then --update makes one") from None
+        raise MissingGoldenError(
+            f"{path}: no golden; read the output, then --update makes one"
+        ) from None
     except OSError as error:
         raise GoldenError(f"{path}: {error.strerror}") from None
     if conflict := _CONFLICT.search(text):

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import explain, golden
 from harness.environment import NOTRUN_STATUS
 from harness.execute import Transcript
-from harness.golden import GoldenError, SectionResult
+from harness.golden import GoldenError, MissingGoldenError, SectionResult
 from harness.settings import Settings
 
 
@@ -98,7 +98,10 @@ def _compare(verdict: Verdict, output: Path) -> None:
     if max(sizes) > golden.TOO_LARGE and verdict.golden.exists():
         _compare_large(verdict, output, sizes[0])
         return
-    verdict.lines = golden.to_lines(golden.read(verdict.golden))
+    try:
+        verdict.lines = golden.to_lines(golden.read(verdict.golden))
+    except MissingGoldenError as error:
+        verdict.problems.append(str(error))  # and all of the output is shown as new
     got = golden.to_lines(_text(output))
     verdict.sections = golden.Comparison(verdict.lines, got).results
 

@@ -162,6 +162,13 @@ class Qmp(Machine):
                 return message
         raise self._silence(f"to answer {' '.join(command.split())}")
 
+    def hmp(self, line: str) -> dict[str, Any]:
+        """Send a command of the human monitor through QMP; show and return the answer."""
+        line = line.replace("\\", "\\\\").replace("'", "\\'")
+        return self.qmp(
+            f"{{ 'execute': 'human-monitor-command', 'arguments': {{ 'command-line': '{line}' }} }}"
+        )
+
     def send(self, command: str) -> None:
         """Show a command and send it; do not wait for an answer."""
         self._show_command(command)

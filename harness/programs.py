@@ -7,8 +7,8 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,20 +78,27 @@ def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
 def probe(environ: Mapping[str, str], scratch: Path) -> Programs:
     """Find the programs and learn their version, accelerator, locks and errno policy.
 
-    *scratch* is a folder for an image on the file system that the cases will use.
+    *scratch* is a folder on the file system that the cases will use, for an image to lock.
     """
     paths, missing = locate(environ)
-    with ThreadPoolExecutor() as pool:
-        version = pool.submit(_version, paths)
-        accelerators = pool.submit(_accelerators, paths.get("qemu-system"))
-        policy = pool.submit(_errno_policy, paths.get("qemu-img"), scratch)
-        locks = pool.submit(_why_no_ofd_locks, paths.get("qemu-img"), scratch)
-    accelerator = next((each for each in ("qtest", "tcg") if each in accelerators.result()), "")
-    if "qemu-system" in paths and not accelerator:
-        missing["qemu-system"] = f"{paths['qemu-system']} has neither qtest nor tcg (-accel help)"
-    if reason := locks.result():
-        missing["ofd-locks"] = reason
-    return Programs(paths, version.result(), accelerator, policy.result(), missing)
+    qemu, qemu_img = paths.get("qemu-system"), paths.get("qemu-img")
+    # All at once: a run waits for the slowest of them, and no longer.
+    version = _Question(qemu_img or qemu or next(iter(paths.values()), None), "--version")
+    accelerators = _Question(qemu, "-accel", "help")
+    with _locked_image(scratch) as image:
+        filename = str(image).replace(",", ",,")
+        options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
+        conflict = _Question(qemu_img if image else None, "map", "--image-opts", options)
+        said = conflict.answer()
+    known = accelerators.answer().split()
+    accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
+    if qemu and not accelerator:
+        missing["qemu-system"] = f"{qemu} has neither qtest nor tcg (-accel help)"
+    if not image:
+        missing["ofd-locks"] = "this system has no OFD locks"
+    elif "falling back to POSIX file" in said:
+        missing["ofd-locks"] = "OFD locks are not available"
+    return Programs(paths, _version(version.answer()), accelerator, _errno_policy(said), missing)
 
 
 def _executable(named: str, variable: str, environ: Mapping[str, str]) -> str:
@@ -112,67 +119,66 @@ def _on_path(program: str, path: str) -> str | None:
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
-def _ask(*argv: str) -> str:
-    """Return what a program prints, whatever its exit status; raise UsageError if it hangs."""
-    try:
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PROBE_LIMIT,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired:
-        raise UsageError(f"{argv[0]} does not answer {argv[1]} in {PROBE_LIMIT:g} s") from None
-    except OSError as error:
-        raise UsageError(f"{argv[0]} cannot be started: {error.strerror}") from None
-    return done.stdout.decode("utf-8", "replace")
+class _Question:
+    """A program that is asked something, while others are."""
+
+    def __init__(self, program: str | None, *arguments: str) -> None:
+        self._argv = [program, *arguments] if program else []
+        if not self._argv:
+            return
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except OSError as error:
+            raise UsageError(f"{program} cannot be started: {error.strerror}") from None
+
+    def answer(self) -> str:
+        """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
+        if not self._argv:
+            return ""
+        try:
+            said, _ = self._process.communicate(timeout=PROBE_LIMIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            words = " ".join(self._argv[:2])
+            raise UsageError(f"{words}: no answer in {PROBE_LIMIT:g} s") from None
+        return said.decode("utf-8", "replace")
 
 
-def _version(paths: Mapping[str, str]) -> str:
-    program = paths.get("qemu-img") or next(iter(paths.values()), None)
-    if not program:
-        return ""
-    said = _ask(program, "--version")
-    found = re.search(r"version (\S+(?: \([^)]*\))?)", said)
-    return found[1] if found else said.split("\n")[0]
-
-
-def _accelerators(qemu: str | None) -> list[str]:
-    return _ask(qemu, "-accel", "help").split() if qemu else []
-
-
-def _why_no_ofd_locks(qemu_img: str | None, scratch: Path) -> str | None:
-    """Tell why there are no OFD locks here, in the kernel or in the program."""
+@contextmanager
+def _locked_image(scratch: Path) -> Iterator[Path | None]:
+    """Lend an image that nobody else may read, as its locks say; None where they cannot."""
     if not hasattr(fcntl, "F_OFD_SETLK"):
-        return "this system has no OFD locks"
-    if not qemu_img:
-        return None
-    image = scratch / "probe.ofd"
-    image.write_bytes(bytes(512))
-    said = _ask(qemu_img, "info", "--image-opts", f"driver=file,locking=on,filename={image}")
-    image.unlink()
-    return "OFD locks are not available" if "falling back to POSIX file" in said else None
-
-
-def _errno_policy(qemu_img: str | None, scratch: Path) -> str:
-    """Let the program meet a lock of ours, and see whether it tells the errno."""
-    if not qemu_img or not hasattr(fcntl, "F_OFD_SETLK"):
-        return ""
-    image = scratch / "probe.errno"
+        yield None
+        return
+    image = scratch / "probe"
     with image.open("w+b") as file:
         file.write(bytes(512))
         file.flush()
-        # struct flock: "I share no permission" is a read lock on bytes 200 to 203.
-        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 4, 0)
+        # struct flock, for a read lock on byte 200: "I do not share consistent reads".
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 1, 0)
         try:
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
         except OSError:
-            return ""
-        said = _ask(qemu_img, "map", "-f", "raw", str(image))
+            yield None
+        else:
+            yield image
     image.unlink()
-    if found := re.search(r'Failed to get "[a-z ]+" lock(: .+)?$', said, re.M):
+
+
+def _version(said: str) -> str:
+    found = re.search(r"version (\S+(?: \([^)]*\))?)", said)
+    return found[1] if found else said.split("\n", maxsplit=1)[0]
+
+
+def _errno_policy(said: str) -> str:
+    """Tell from what a program says of a conflict whether it tells the errno."""
+    if found := re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', said, re.M):
         return "errno" if found[1] else "elided"
     return ""

@@ -17,11 +17,13 @@ import pytest
 from harness import explain
 from harness.errors import UsageError
 from harness.judge import State, Verdict
+from harness.programs import Programs
 from harness.runner import Ran, Runner
+from harness.schedule import Ahead
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, Suite, read_case, read_suite
 
-_RUNNER = pytest.StashKey[Runner]()
+_AHEAD = pytest.StashKey[Ahead]()
 _REPORT = "goldlock"
 """The user property that marks a report as one of a case, or of a section."""
 
@@ -62,16 +64,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
+    plugins = config.pluginmanager.get_plugins()
+    ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
         settings = Settings.from_options(config.option, os.environ)
-        config.stash[_RUNNER] = Runner(settings, os.environ)
+        config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
+    if not hasattr(session.config, "workerinput"):
+        ahead = session.config.stash[_AHEAD]
+        ahead.start(item.case for item in session.items if isinstance(item, CaseItem))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if runner := config.stash.get(_RUNNER, None):
-        runner.close()
+    if ahead := config.stash.get(_AHEAD, None):
+        ahead.close()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,14 +164,8 @@ class CaseItem(pytest.Function):
 
     def run_and_report(self, subtests: Any) -> None:
         """Run the case; report each section as a subtest, then fail if anything did."""
-        runner = self.config.stash[_RUNNER]
         self.user_properties.append((_REPORT, self.case.number))
-        reason, required = runner.why_not(self.case)
-        if reason and required:
-            raise CaseFailed(f"case {self.case.number} must run (--require): {reason}")
-        if reason:
-            pytest.skip(reason)
-        self.ran = ran = runner.run(self.case)
+        self.ran = ran = self.config.stash[_AHEAD].result(self.case)
         verdict = ran.verdict
         self.user_properties += [
             ("golden", str(verdict.golden)),
@@ -237,11 +243,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        config.stash[_RUNNER].check()
+        programs = config.stash[_AHEAD].runner.programs
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if reporter and not hasattr(config, "workerinput"):
-        for line in _header(config.stash[_RUNNER]):
+        for line in _header(config.stash[_AHEAD].runner.settings, programs):
             reporter.write_line(line)
         config.pluginmanager.register(_Commands(reporter), "goldlock-commands")
 
@@ -290,10 +296,8 @@ def _measure(properties: Mapping[str, Any]) -> str:
     return f" ({of}{explain.count(sections, 'section')}, {name})" if sections else f" ({name})"
 
 
-def _header(runner: Runner) -> list[str]:
-    settings = runner.settings
+def _header(settings: Settings, programs: Programs) -> list[str]:
     lines = [f"goldlock: image format {settings.imgfmt}, protocol {settings.imgproto}"]
-    programs = runner.programs
     if not programs.paths:
         return [*lines, "programs: no QEMU found; cases that need it are not run"]
     policy = {"errno": "with errno text", "elided": "without errno text"}.get(

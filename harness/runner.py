@@ -1,28 +1,24 @@
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from harness import golden
 from harness.environment import Environment
 from harness.errors import UsageError
-from harness.execute import command_line, execute
+from harness.execute import Interrupt, command_line, execute
 from harness.judge import State, Verdict, judge
 from harness.programs import Programs, probe
+from harness.scratch import Directories, Scratch
 from harness.settings import Settings
 from harness.suite import Case
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that `harness` and `filters` are imported from."""
-
-SOCKET_ROOM = 70
-"""Characters of SOCK_DIR at most: the kernel allows 107 for a socket's whole path."""
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
 """What a case sees of the caller's environment; no locale, HOME or git configuration."""
@@ -30,138 +26,147 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBS
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A case that was run: its verdict, and the directory that was kept, if any.
+    """A case that was run, or could not be: its verdict, and the directory that was kept.
 
     *log* is what its programs were told and said, before any filter, if that was asked for.
     """
 
     verdict: Verdict
-    seconds: float
-    kept: Path | None
-    log: str
+    seconds: float = 0.0
+    kept: Path | None = None
+    log: str = ""
 
 
 class Runner:
-    """Runs cases with one set of settings and programs, in one scratch directory."""
+    """Runs cases with one set of settings and programs, in one scratch directory.
+
+    Any thread may run cases; the programs are probed by the first that needs them.
+    """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self._environ = environ
-        self._kept = False
+        self._lock = Lock()
+        self._ready: tuple[Scratch, Programs] | None = None
+        self._interrupt = Interrupt()
 
-    @cached_property
-    def scratch(self) -> Path:
-        """The directory of all that this run writes, under TEST_DIR or the system's own."""
-        base = Path(self._environ.get("TEST_DIR") or tempfile.gettempdir()).absolute()
-        base.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=base))
+    def prepare(self) -> tuple[Scratch, Programs]:
+        """Make the scratch directory and probe the programs, once.
 
-    @cached_property
-    def _sockets(self) -> Path:
-        base = self._environ.get("SOCK_DIR")
-        if base:
-            Path(base).mkdir(parents=True, exist_ok=True)
-        elif len(str(self.scratch)) <= SOCKET_ROOM - 10:
-            return self.scratch
-        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=base or "/tmp"))
+        Raises UsageError when that cannot be, or the programs do not go with the settings.
+        """
+        with self._lock:
+            if not self._ready:
+                scratch = Scratch(self._environ)
+                try:
+                    programs = probe(self._environ, scratch.root)
+                    self._check(programs)
+                except BaseException:
+                    scratch.close()
+                    raise
+                self._ready = scratch, programs
+        return self._ready
 
-    @cached_property
+    @property
     def programs(self) -> Programs:
-        """The programs under test, probed once."""
-        return probe(self._environ, self.scratch)
-
-    def check(self) -> None:
-        """Probe the programs; raise UsageError when they do not go with the settings."""
-        traits = self.programs.traits
-        if self.settings.variant and self.settings.variant not in traits:
-            raise UsageError(
-                f"--variant {self.settings.variant}: not a trait of the programs under test,"
-                f" which have {', '.join(traits) or 'none'}"
-            )
-
-    def why_not(self, case: Case) -> tuple[str, bool]:
-        """Return why a case cannot be run here (empty: it can), and whether it was required."""
-        if case.formats and self.settings.imgfmt not in case.formats:
-            return f"not for image format {self.settings.imgfmt}", False
-        if case.protocols and self.settings.imgproto not in case.protocols:
-            return f"not for protocol {self.settings.imgproto}", False
-        for need in case.needs:
-            if reason := self.programs.why_not(need):
-                return reason, need in self.settings.require
-        return "", False
+        """The programs under test."""
+        return self.prepare()[1]
 
     def run(self, case: Case) -> Ran:
-        """Run a case and judge it. Its directory stays when it failed, or on request."""
-        directory = self.scratch / case.number
-        sockets = self._sockets / case.number / "s"
-        home = directory / "home"
-        test = directory / "test"
-        for path in (test, home, sockets):
-            path.mkdir(parents=True)
+        """Run a case and judge it. Its directory stays when it failed, or on request.
+
+        Raises UsageError as `prepare` does, and KeyboardInterrupt after `interrupt`.
+        """
+        scratch, programs = self.prepare()
         reference = golden.choose(
             case.path.parent.parent / "expected",
             case.number,
-            self.programs.traits,
+            programs.traits,
             self.settings.variant,
         )
-        environ = self._environment(case, directory, test, sockets).to_environ()
+        if verdict := self._not_here(case, programs, reference):
+            return Ran(verdict)
+        directories = scratch.directories(case.number)
+        keep = self.settings.keep
+        try:
+            verdict, seconds = self._execute(case, programs, directories, reference)
+            keep |= verdict.state is State.FAIL
+            raw = directories.top / "log"
+            shown = self.settings.show_commands and raw.exists()
+            log = raw.read_text("utf-8", "replace") if shown else ""
+        finally:
+            scratch.done(directories, keep=keep)
+        return Ran(verdict, seconds, directories.top if keep else None, log)
+
+    def interrupt(self) -> None:
+        """End the cases that are running, and let no other start."""
+        self._interrupt.set()
+
+    def close(self) -> None:
+        """Remove the scratch directories, but for what is kept. No case may be running."""
+        if self._ready:
+            self._ready[0].close()
+
+    def _check(self, programs: Programs) -> None:
+        variant, traits = self.settings.variant, programs.traits
+        if variant and variant not in traits:
+            raise UsageError(
+                f"--variant {variant}: not a trait of the programs under test,"
+                f" which have {', '.join(traits) or 'none'}"
+            )
+
+    def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
+        """Return the verdict on a case that cannot be run here; None when it can."""
+        if case.formats and self.settings.imgfmt not in case.formats:
+            return Verdict(reference, reason=f"not for image format {self.settings.imgfmt}")
+        if case.protocols and self.settings.imgproto not in case.protocols:
+            return Verdict(reference, reason=f"not for protocol {self.settings.imgproto}")
+        for need in case.needs:
+            if reason := programs.why_not(need):
+                required = need in self.settings.require
+                problem = f"case {case.number} must run (--require): {reason}"
+                return Verdict(reference, reason=reason, problems=[problem] if required else [])
+        return None
+
+    def _execute(
+        self, case: Case, programs: Programs, directories: Directories, reference: Path
+    ) -> tuple[Verdict, float]:
+        environ = self._environment(case, programs, directories).to_environ()
         try:
             transcript = execute(
                 command_line(case.path),
-                {**self._surroundings(home), **environ},
-                test,
-                directory / "output",
+                {**self._surroundings(directories.home), **environ},
+                directories.test,
+                directories.top / "output",
                 case.timeout or self.settings.time_limit,
+                self._interrupt,
             )
         except OSError as error:
-            verdict = Verdict(reference, problems=[_cannot_start(case.path, error)])
-            seconds = 0.0
-        else:
-            verdict = judge(transcript, reference, self.settings)
-            seconds = transcript.seconds
-        raw = directory / "log"
-        show = self.settings.show_commands and raw.exists()
-        log = raw.read_text("utf-8", "replace") if show else ""
-        keep = verdict.state is State.FAIL or self.settings.keep
-        self._kept |= keep
-        if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
-        shutil.rmtree(
-            sockets.parent if self._sockets != self.scratch else sockets, ignore_errors=True
-        )
-        return Ran(verdict, seconds, directory if keep else None, log)
+            return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
+        return judge(transcript, reference, self.settings), transcript.seconds
 
-    def close(self) -> None:
-        """Remove the scratch directories, but for what is kept."""
-        if "scratch" not in self.__dict__:
-            return
-        if self._sockets != self.scratch:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-        if not self._kept:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-
-    def _environment(self, case: Case, directory: Path, test: Path, sockets: Path) -> Environment:
-        paths = self.programs.paths
+    def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
+        paths = programs.paths
         given = self._environ.get
         return Environment(
             goldlock_case=case.number,
-            test_dir=str(test),
-            sock_dir=str(sockets),
+            test_dir=str(directories.test),
+            sock_dir=str(directories.sockets),
             imgfmt=self.settings.imgfmt,
             imgproto=self.settings.imgproto,
             qemu_prog=paths.get("qemu-system", ""),
             qemu_img_prog=paths.get("qemu-img", ""),
             qemu_io_prog=paths.get("qemu-io", ""),
             qemu_nbd_prog=paths.get("qemu-nbd", ""),
-            qemu_options=given("QEMU_OPTIONS", self.programs.options),
+            qemu_options=given("QEMU_OPTIONS", programs.options),
             qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
             qemu_io_options=given(
                 "QEMU_IO_OPTIONS",
                 f"--cache writeback --aio threads -f {self.settings.imgfmt}",
             ),
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
-            goldlock_log=str(directory / "log"),
-            goldlock_commands=str(directory / "commands"),
+            goldlock_log=str(directories.top / "log"),
+            goldlock_commands=str(directories.top / "commands"),
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:

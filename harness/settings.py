@@ -28,10 +28,11 @@ REQUIREMENTS = {
 
 
 class Option(NamedTuple):
-    """An option as argparse takes it."""
+    """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it."""
 
     flag: str
     keywords: Mapping[str, Any]
+    short: str = ""
 
 
 OPTIONS = (
@@ -42,6 +43,16 @@ OPTIONS = (
     Option(
         "--imgproto",
         {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
+    ),
+    Option(
+        "--jobs",
+        {
+            "metavar": "N",
+            "type": int,
+            "default": 1,
+            "help": "run N cases at a time (default: 1)",
+        },
+        short="-j",
     ),
     Option(
         "--require",
@@ -83,6 +94,7 @@ OPTIONS = (
     Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
+        short="-d",
     ),
 )
 
@@ -99,6 +111,7 @@ class Settings:
     update: bool = False
     force: bool = False
     keep: bool = False
+    jobs: int = 1
     show_commands: bool = False
 
     @classmethod
@@ -111,6 +124,8 @@ class Settings:
             _known("requirement", name, REQUIREMENTS)
         if not options.time_limit > 0:
             raise UsageError(f"--time-limit takes a number of seconds, not {options.time_limit:g}")
+        if options.jobs < 1:
+            raise UsageError(f"--jobs takes a number from 1 on, not {options.jobs}")
         if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
             raise UsageError(
                 "--update: CI is set, and CI must not write goldens; --force overrides"
@@ -124,6 +139,7 @@ class Settings:
             update=options.update,
             force=options.force,
             keep=options.keep,
+            jobs=options.jobs,
             show_commands=options.show_commands,
         )
 
