@@ -27,17 +27,10 @@ from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 import filters
 from filters import Filter
 from harness.environment import NOTRUN_STATUS, Environment
+from harness.errors import CaseError, NotRun
 
 if TYPE_CHECKING:
     from harness.machine import Hmp, Qmp
-
-
-class CaseError(Exception):
-    """The case cannot go on; the message says which program did what."""
-
-
-class NotRun(Exception):
-    """The case cannot run here; the message says why."""
 
 
 class Completed(NamedTuple):

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from harness.golden import Change, SectionResult, is_heading
+from harness.compare import Change, SectionResult, is_heading
 
 CONTEXT = 2
 """Lines of the golden that are shown before and after a change."""

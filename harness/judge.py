@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from harness import explain, golden
+from harness import compare, explain, golden
+from harness.compare import SectionResult
 from harness.environment import NOTRUN_STATUS
 from harness.execute import Transcript
-from harness.golden import GoldenError, MissingGoldenError, SectionResult
+from harness.golden import GoldenError
 from harness.settings import Settings
+
+TOO_LARGE = 8 * 1024 * 1024
+"""Size in bytes past which a text is not taken apart into sections."""
 
 
 class State(Enum):
@@ -94,20 +98,22 @@ def _ending(transcript: Transcript) -> list[str]:
 
 
 def _compare(verdict: Verdict, output: Path) -> None:
-    sizes = [path.stat().st_size for path in (output, verdict.golden) if path.exists()]
-    if max(sizes) > golden.TOO_LARGE and verdict.golden.exists():
-        _compare_large(verdict, output, sizes[0])
-        return
+    size = output.stat().st_size
     try:
-        verdict.lines = golden.to_lines(golden.read(verdict.golden))
-    except MissingGoldenError as error:
-        verdict.problems.append(str(error))  # and all of the output is shown as new
-    got = golden.to_lines(_text(output))
-    verdict.sections = golden.Comparison(verdict.lines, got).results
+        if max(size, verdict.golden.stat().st_size) > TOO_LARGE:
+            _compare_large(verdict, output, size)
+            return
+        verdict.lines = compare.to_lines(golden.read(verdict.golden))
+    except FileNotFoundError:
+        way_out = "read the output, then --update makes one"
+        verdict.problems.append(f"{verdict.golden}: no golden; {way_out}")
+    if size <= TOO_LARGE:  # without a golden, all of it is shown as new
+        got = compare.to_lines(_text(output))
+        verdict.sections = compare.Comparison(verdict.lines, got).results
 
 
 def _compare_large(verdict: Verdict, output: Path, size: int) -> None:
-    if found := golden.first_difference(verdict.golden, output):
+    if found := compare.first_difference(verdict.golden, output):
         number, line, other = found
         verdict.problems.append(
             f"{verdict.golden}:{number}: the output differs from here on; it has {size} bytes,"
@@ -124,9 +130,9 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
         return
     new = _text(transcript.output)
     old = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
-    verdict.lines = golden.to_lines(new)
-    verdict.sections = golden.Comparison(verdict.lines, verdict.lines).results
-    if path.exists() and golden.to_lines(old) == verdict.lines:
+    verdict.lines = compare.to_lines(new)
+    verdict.sections = compare.Comparison(verdict.lines, verdict.lines).results
+    if path.exists() and compare.to_lines(old) == verdict.lines:
         return
     if not force and golden.uncommitted(path):
         raise GoldenError(
@@ -134,7 +140,7 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
             " commit or stash them, or --force"
         )
     golden.write(path, new)
-    verdict.update = golden.difference(path, old, new)
+    verdict.update = compare.difference(path, old, new)
 
 
 def _text(output: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from harness.case import CaseError
+from harness.errors import CaseError
 
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""

@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import explain
-from harness.golden import (
-    Comparison,
-    GoldenError,
-    SectionResult,
-    choose,
-    first_difference,
-    read,
-    sections,
-    to_lines,
-    write,
-)
+from harness.compare import Comparison, SectionResult, first_difference, sections, to_lines
+from harness.golden import GoldenError, choose, read, write
 
 EXPECTED = Path(__file__).resolve().parent.parent / "expected"
 GOOD = {path.name: to_lines(path.read_text()) for path in sorted(EXPECTED.glob("*.out"))}

@@ -10,9 +10,11 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 CASE_SIDE = {"harness.case", "harness.machine"}
-RUNNER_SIDE = {f"harness.{name}" for name in ("suite", "execute", "golden", "judge", "runner")}
+RUNNER_SIDE = {
+    f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
+}
 OWNERS = {
-    "pytest": {"harness.cli", "harness.pytest_plugin"},
+    "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
     "psutil": {"harness.execute"},

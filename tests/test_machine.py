@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.case import Case, CaseError
+from harness.case import Case
 from harness.environment import Environment
+from harness.errors import CaseError
 from harness.programs import Programs
 
 GREETS = "print('{\"QMP\": {}}', flush=True)\n"

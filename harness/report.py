@@ -1,0 +1,168 @@
+"""What a run says: pytest's own reporters, with our words.
+
+Reports of sections that are as expected are not shown; what a run came to is counted here,
+since pytest 8 and 9 count subtests differently.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import explain
+from harness.programs import Programs
+from harness.settings import Settings
+
+CASE = "goldlock"
+"""The user property that marks a report as one of a case, or of a section; a number."""
+
+ORPHAN = "goldlock-orphan"
+"""The user property that marks a report as one of a golden without a case."""
+
+
+class Explanation(str):
+    """The text of a failure; a plain string for reports, in colours on a terminal."""
+
+    __slots__ = ()
+
+    def toterminal(self, tw: Any) -> None:
+        """Write it to pytest's terminal writer."""
+        colours: Mapping[str, dict[str, bool]] = {
+            "-": {"red": True},
+            "+": {"green": True},
+            "?": {"yellow": True},
+        }
+        for line in self.split("\n"):
+            tw.line(line, **colours.get(line[:2].strip(), {}))
+
+
+def here(text: str) -> str:
+    """Shorten the paths below the current directory, as a person would type them."""
+    return text.replace(f"{Path.cwd()}/", "")
+
+
+def kept(directory: Path | str) -> str:
+    """Name what is left to look at in a directory that was kept."""
+    output, raw = Path(directory) / "output", Path(directory) / "log"
+    if not output.exists():
+        return f"kept: {directory}"
+    return f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+
+
+def _properties(report: pytest.TestReport) -> dict[str, Any]:
+    return dict(report.user_properties)
+
+
+def _section(report: pytest.TestReport) -> str | None:
+    """Return the title of the section that a report is about; None for a case's own."""
+    context = getattr(report, "context", None)  # of a subtest, on either pytest
+    return context.msg if context else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if isinstance(report.longrepr, str) and {CASE, ORPHAN} & _properties(report).keys():
+        report.longrepr = Explanation(report.longrepr)
+        report.sections = [(title, text) for title, text in report.sections if text.strip()]
+
+
+class Commands:
+    """Shows what the programs of a case were told, after the case's line."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        log = "" if _section(report) else _properties(report).get("log")
+        if log and report.when == "call":
+            self._reporter.ensure_newline()
+            for line in log.split("\n"):
+                self._reporter.write_line(f"    {explain.printable(line)}".rstrip())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, Any]:
+    """Call sections and cases by what they are, whatever the plugins of subtests call them."""
+    others = yield
+    ours = report.when == "call" and CASE in _properties(report)
+    return _status(report) if ours else others
+
+
+def _status(report: pytest.TestReport) -> tuple[str, str, str]:
+    """Return category, letter and word for a report; say nothing of a section that is right."""
+    properties = _properties(report)
+    if title := _section(report):
+        return ("failed", "u", f"DIFFERS [{title}]") if report.failed else ("", "", "")
+    if report.skipped:
+        return "not run", "s", "NOT RUN"
+    passed = "UPDATED" if properties.get("update") else "PASSED"
+    letter, word = ("F", "FAILED") if report.failed else (".", passed)
+    return report.outcome, letter, f"{word}{_measure(properties)}"
+
+
+def _measure(properties: Mapping[str, Any]) -> str:
+    if "golden" not in properties:
+        return ""
+    sections, failing = properties["sections"], properties["failing"]
+    of = f"{failing} of " if failing else ""
+    name = Path(properties["golden"]).name
+    return f" ({of}{explain.count(sections, 'section')}, {name})" if sections else f" ({name})"
+
+
+def header(settings: Settings, programs: Programs) -> list[str]:
+    """Return the lines that say what is under test."""
+    lines = [f"goldlock: image format {settings.imgfmt}, protocol {settings.imgproto}"]
+    if not programs.paths:
+        return [*lines, "programs: no QEMU found; cases that need it are not run"]
+    policy = {"errno": "with errno text", "elided": "without errno text"}.get(
+        programs.errno_policy, "not known"
+    )
+    lines.append(
+        f"programs: QEMU {programs.version}, accelerator {programs.accelerator or 'none'},"
+        f" lock conflicts {policy}"
+    )
+    lines += [f"  {name}: {path}" for name, path in programs.paths.items()]
+    return lines
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Count cases and sections, show updates, and name what was kept."""
+    reports = [
+        report
+        for category in ("passed", "failed", "not run")
+        for report in terminalreporter.stats.get(category, [])
+        if isinstance(report, pytest.TestReport)
+        and report.when == "call"
+        and CASE in _properties(report)
+        and not _section(report)
+    ]
+    if not reports:
+        return
+    found = [_properties(report) for report in reports]
+    tw = terminalreporter
+    if updates := [each for each in found if each.get("update")]:
+        tw.write_sep("=", "goldens updated")
+        for each in updates:
+            _write_difference(tw, each["update"])
+    tw.write_sep("=", "goldlock")
+    words = {"passed": "passed", "failed": "failed", "skipped": "not run"}
+    verdicts = Counter(words[report.outcome] for report in reports)
+    said = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
+    sections = explain.count(sum(each.get("sections", 0) for each in found), "section")
+    failing = sum(each.get("failing", 0) for each in found)
+    tw.write_line(f"{explain.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
+    failed = terminalreporter.stats.get("failed", [])
+    if orphans := [report for report in failed if ORPHAN in _properties(report)]:
+        tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
+    for report, each in zip(reports, found, strict=True):
+        if each.get("kept"):
+            tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))
+
+
+def _write_difference(tw: Any, text: str) -> None:
+    for line in text.split("\n"):
+        colour = {"-": {"red": True}, "+": {"green": True}}.get(line[:1], {})
+        tw.write_line(explain.printable(line), **colour)
