@@ -91,9 +91,7 @@ def absolute(fault: Fault) -> Fault:
     if fault.image is None:
         return fault
     image = os.path.abspath(fault.image)  # noqa: PTH100 - no need of pathlib (5 ms) in a supervisor
-    return Fault(
-        fault.call, fault.errno, fault.byte, image, fault.program, fault.nth, fault.times
-    )
+    return Fault(fault.call, fault.errno, fault.byte, image, fault.program, fault.nth, fault.times)
 
 
 def parse_plan(text: str) -> tuple[Fault, ...]:
