@@ -1,5 +1,8 @@
 """The command: python -m harness.faults [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
 
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH123
+
 import os
 import sys
 
@@ -43,7 +46,7 @@ def main(argv: list[str]) -> int:
     except UsageError as error:
         launch.complain(str(error))
         return 2
-    except control.NoSupervisor as error:
+    except control.NoSupervisorError as error:
         launch.complain(str(error))
         return launch.UNAVAILABLE
 

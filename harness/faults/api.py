@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.faults.control import TRACE_VARIABLE, VARIABLE, Control, NoSupervisor
+from harness.faults.control import TRACE_VARIABLE, VARIABLE, Control, NoSupervisorError
 from harness.faults.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
 from harness.faults.protocol import PERMISSIONS, unshares, uses
 
@@ -28,7 +28,7 @@ __all__ = [
     "PERMISSIONS",
     "ActiveFaults",
     "Fault",
-    "NoSupervisor",
+    "NoSupervisorError",
     "PlanError",
     "faults",
     "parse_plan",
@@ -59,7 +59,7 @@ def unavailable() -> str | None:
     if os.environ.get(VARIABLE):  # under a supervisor: then it is that one that counts
         try:
             Control().close()
-        except NoSupervisor as error:
+        except NoSupervisorError as error:
             return str(error)
         return None
     return _unavailable()
@@ -96,7 +96,7 @@ def faults(  # noqa: PLR0913 - the fields of a fault
 
     Say them as plan lines, as Fault objects, or one by its fields: faults("lock", byte=100,
     errno=ENOLCK).  They count calls anew each time.  Relative paths of images are relative to
-    this process's directory.  Raises NoSupervisor if the case runs without one, PlanError and
+    this process's directory.  Raises NoSupervisorError if the case runs without one, PlanError and
     ValueError for what is no fault.
     """
     found: list[Fault] = []

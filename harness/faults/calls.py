@@ -9,9 +9,13 @@ seccomp_unotify(2) warns that memory may change between a look and the kernel's 
 matters to a sandbox; this is a test tool, and a program that races with itself is a bug to find.
 """
 
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH115, PTH116, PTH123, PTH208
+
 import ctypes
 import errno
 import fcntl
+import itertools
 import os
 import struct
 
@@ -114,10 +118,11 @@ class LockCall:
 
     def covers(self, byte: int) -> bool:
         """Return whether the range of the call has this byte."""
-        return self.start <= byte and (self.length == 0 or byte < self.start + self.length)
+        end = self.start + self.length if self.length else byte + 1
+        return bool(self.start <= byte < end)
 
     def path(self) -> str:
-        """Return the path of the file as the kernel tells it, with " (deleted)" after a gone one."""
+        """Return the path of the file as the kernel tells it, " (deleted)" after a gone one."""
         return os.readlink(f"/proc/{self.tid}/fd/{self._notification.fd}")
 
     def perform(self) -> str | None:
@@ -187,7 +192,7 @@ def program_name(pid: int) -> str:
     name = words[0].rpartition("/")[2]
     if not name.startswith("python"):
         return name
-    for option, word in zip(words, words[1:], strict=False):
+    for option, word in itertools.pairwise(words):
         if option == "-m":
             return word.rpartition(".")[2]
         if option == "-c":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.faults.supervisor import Supervisor
 
 
-class NoSupervisor(RuntimeError):
+class NoSupervisorError(RuntimeError):
     """There is no supervisor to talk to; str() says why in one line."""
 
 
@@ -32,17 +32,17 @@ class Control:
     def __init__(self, name: str | None = None) -> None:
         """Connect to a socket by its name, by default that of the environment.
 
-        Raises NoSupervisor.
+        Raises NoSupervisorError.
         """
         name = name or os.environ.get(VARIABLE)
         if not name:
-            raise NoSupervisor("not under a fault supervisor: start it with harness.faults")
+            raise NoSupervisorError("not under a fault supervisor: start it with harness.faults")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._socket.connect(f"\0{name}")
         except OSError as error:
             self._socket.close()
-            raise NoSupervisor(f"no fault supervisor answers: {error.strerror}") from error
+            raise NoSupervisorError(f"no fault supervisor answers: {error.strerror}") from error
 
     def add(self, fault: "Fault") -> int:
         """Set a fault; return its key.  It is at work when this returns."""
@@ -60,7 +60,7 @@ class Control:
         self._socket.send(os.fsencode(request))
         verdict, _, rest = os.fsdecode(self._socket.recv(_LONGEST)).partition(" ")
         if verdict != "ok":
-            raise NoSupervisor(rest or "the fault supervisor is gone")
+            raise NoSupervisorError(rest or "the fault supervisor is gone")
         return int(rest)
 
 

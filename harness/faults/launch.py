@@ -13,6 +13,9 @@ which starts the *program*.
 - Neither keeps a descriptor of the program open, so that its readers and writers see an end.
 """
 
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH208
+
 from __future__ import annotations  # typing, for the names below, costs 8 ms at each start
 
 import contextlib
@@ -77,7 +80,7 @@ class Origin:
             os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
 
 
-def run(argv: list[str], faults: "tuple[Fault, ...]", trace: Trace | None) -> int:
+def run(argv: list[str], faults: tuple[Fault, ...], trace: Trace | None) -> int:
     """Run a program under a supervisor; return its exit status, or die by the signal it died of.
 
     An empty argv only tries whether it can be done.
@@ -152,7 +155,7 @@ def end_as(status: int) -> int:
 def keep_only(descriptors: set[int]) -> None:
     """Close all descriptors but these; the standard ones lead to /dev/null instead."""
     nothing = os.open(os.devnull, os.O_RDWR)
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208 - no pathlib
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
         if fd in descriptors:
             continue
         if fd <= 2:
@@ -165,7 +168,7 @@ def keep_only(descriptors: set[int]) -> None:
 def _supervise(
     origin: Origin,
     argv: list[str],
-    faults: "tuple[Fault, ...]",
+    faults: tuple[Fault, ...],
     trace: Trace | None,
     tell: int,
 ) -> NoReturn:
@@ -191,16 +194,16 @@ def _supervise(
         ours.close()
         keep_only({tell, listener, *loop.descriptors(), *([trace.fd] if trace else [])})
         loop.run()
-    except Refused as refusal:
+    except RefusedError as refusal:
         os.write(tell, os.fsencode(f"unavailable {refusal}"))
-    except Exception as problem:  # noqa: BLE001 - the front must hear of it, whatever it is
+    except Exception as problem:  # the front must hear of it, whatever it is
         with contextlib.suppress(OSError):
             os.write(tell, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
     finally:
         os._exit(0)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Kernel or sandbox does not let a supervisor work; str() says why."""
 
 
@@ -211,7 +214,7 @@ def _start(
     try:
         listener = seccomp.install()
     except OSError as error:
-        theirs.send(os.fsencode(error.strerror))
+        theirs.send(os.fsencode(str(error.strerror)))
         os._exit(UNAVAILABLE)
     sample = ctypes.create_string_buffer(_SAMPLE)
     socket.send_fds(theirs, [b"\0" + _ADDRESS.pack(ctypes.addressof(sample))], [listener])
@@ -226,13 +229,13 @@ def _meet(program: int, ours: socket.socket) -> int:
     """Return the listener of the program, once it is sure that its memory can be read."""
     message, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
     if not descriptors:
-        raise Refused(os.fsdecode(message) or "the program ended before its start")
+        raise RefusedError(os.fsdecode(message) or "the program ended before its start")
     try:
         memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
         found = os.pread(memory, len(_SAMPLE), _ADDRESS.unpack(message[1:])[0])
         os.close(memory)
     except OSError as error:
-        raise Refused(f"reading a program's memory: {error.strerror}") from error
+        raise RefusedError(f"reading a program's memory: {error.strerror}") from error
     if found != _SAMPLE:
-        raise Refused("reading a program's memory: it is not what it should be")
+        raise RefusedError("reading a program's memory: it is not what it should be")
     return descriptors[0]

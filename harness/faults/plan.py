@@ -90,7 +90,7 @@ def absolute(fault: Fault) -> Fault:
     """Return the fault with its image's path made absolute, so that any process may resolve it."""
     if fault.image is None:
         return fault
-    image = os.path.abspath(fault.image)  # noqa: PTH100 - no need of pathlib (5 ms) in a supervisor
+    image = os.path.abspath(fault.image)  # noqa: PTH100 - a supervisor loads this too, and pathlib takes 5 ms
     return Fault(fault.call, fault.errno, fault.byte, image, fault.program, fault.nth, fault.times)
 
 

@@ -1,5 +1,8 @@
 """The supervisor: decides each lock call of a tree of programs, one after the other."""
 
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH116
+
 import errno
 import os
 
