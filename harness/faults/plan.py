@@ -78,7 +78,7 @@ class Fault:
             parts.append(f"of {protocol.quote(self.image)}")
         if self.program is not None:
             parts.append(f"by {protocol.quote(self.program)}")
-        parts.append(f"fails with {errnos.errorcode[self.errno]}")
+        parts.append(f"fails with {protocol.errno_name(self.errno)}")
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:

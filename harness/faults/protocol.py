@@ -4,6 +4,8 @@ Byte 100 + i locked means "I use permission i", byte 200 + i locked means "I do 
 permission i".  The words of this module are those of the plan language and of the trace.
 """
 
+import errno
+
 PERMISSIONS = ("consistent read", "write", "write unchanged", "resize")
 USES = 100
 UNSHARES = 200
@@ -37,6 +39,13 @@ def words(byte: int) -> str:
         if 0 <= byte - base < len(PERMISSIONS):
             return f"{verb} {PERMISSIONS[byte - base]}"
     return ""
+
+
+def errno_name(code: int) -> str:
+    """Return the name of an errno, e.g. "ENOLCK"; where it has two, the one of POSIX."""
+    if code == errno.EDEADLK:  # Python calls it EDEADLOCK
+        return "EDEADLK"
+    return errno.errorcode.get(code, f"errno {code}")
 
 
 def quote(text: str) -> str:

@@ -6,6 +6,7 @@
 import errno
 import os
 
+from harness.faults import protocol
 from harness.faults import trace as traces
 from harness.faults.calls import LockCall, holders, program_name
 from harness.faults.seccomp import Listener, Notification
@@ -99,7 +100,7 @@ class Supervisor:
     def _unreadable(self, notification: Notification, problem: Exception) -> None:
         """Let a call through that is no lock call, or that the kernel refuses anyway."""
         if self._trace is not None and self._listener.valid(notification):
-            reason = traces.errno_name(getattr(problem, "errno", 0) or 0)
+            reason = protocol.errno_name(getattr(problem, "errno", 0) or 0)
             reason = reason if isinstance(problem, OSError) else str(problem)
             name = program_name(notification.tid)
             self._trace.write(f"{name}: lock call that cannot be read ({reason}): unseen")
@@ -109,7 +110,7 @@ class Supervisor:
         rule = self._due(call)
         if rule is not None:
             error = rule.fault.errno
-            self._write(call, f"{traces.errno_name(error)} (injected)")
+            self._write(call, f"{protocol.errno_name(error)} (injected)")
             call.close()
             rule.hits += self._listener.answer(notification, error)
         elif call.performable:
@@ -128,7 +129,7 @@ class Supervisor:
             result, error = self._result(call), 0
         except OSError as problem:
             error = problem.errno or 0
-            result = traces.errno_name(error)
+            result = protocol.errno_name(error)
             if call.waits and error == errno.EAGAIN:  # it is the program that shall wait
                 self._let_through(notification, call)
                 return

@@ -17,16 +17,10 @@ waits.  RESULT is ok, the name of an errno, for a test "free" or "held [by PROGR
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH100
 
-import errno
 import os
 
 from harness.faults import protocol
 from harness.faults.calls import LockCall, program_name
-
-
-def errno_name(code: int) -> str:
-    """Return the name of an errno, e.g. "ENOLCK"."""
-    return errno.errorcode.get(code, f"errno {code}")
 
 
 def line(call: LockCall, result: str) -> str:
