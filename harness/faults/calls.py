@@ -148,9 +148,36 @@ class LockCall:
         finally:
             os.close(memory)
 
+    def holders(self, pids: set[int]) -> list[str]:
+        """Return the names of those of these processes that have a lock on the first byte.
+
+        A lock of the call's own open file is in nobody's way, whoever else has it open.
+        """
+        device, inode = self.file
+        place = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+        names = set()
+        for pid in pids:
+            try:
+                for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+                    if _holds(f"/proc/{pid}/fdinfo/{fd}", place, self.start):
+                        if not _same_open_file(pid, int(fd), self._fd):
+                            names.add(program_name(pid))
+            except OSError:
+                continue  # gone, and its locks with it
+        return sorted(names)
+
 
 _PIDFD_GETFD = 438  # on every machine
+_KCMP = {"x86_64": 312, "aarch64": 272}
 _libc: ctypes.CDLL | None = None
+
+
+def _same_open_file(pid: int, fd: int, copy: int) -> bool:
+    """Return whether a descriptor of a process and one of this process share an open file."""
+    assert _libc  # since the copy was made
+    kcmp = _KCMP[os.uname().machine]
+    same: int = _libc.syscall(kcmp, pid, os.getpid(), 0, fd, copy)
+    return same == 0
 
 
 def _duplicate(tid: int, fd: int) -> tuple[int, int]:
@@ -200,21 +227,6 @@ def program_name(pid: int) -> str:
         if word and not word.startswith("-") and option not in ("-W", "-X"):
             return word.rpartition("/")[2]
     return name
-
-
-def holders(file: tuple[int, int], byte: int, pids: set[int]) -> list[str]:
-    """Return the names of those of these processes that hold a lock on a byte of a file."""
-    device, inode = file
-    place = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
-    names = set()
-    for pid in pids:
-        try:
-            descriptors = os.listdir(f"/proc/{pid}/fdinfo")
-            if any(_holds(f"/proc/{pid}/fdinfo/{fd}", place, byte) for fd in descriptors):
-                names.add(program_name(pid))
-        except OSError:
-            continue  # gone, and its locks with it
-    return sorted(names)
 
 
 def _holds(fdinfo: str, place: str, byte: int) -> bool:

@@ -110,8 +110,10 @@ def _reply(request: str, supervisor: "Supervisor") -> str:
     verb, _, rest = request.partition(" ")
     try:
         if verb == "add":
-            (fault,) = plan.parse_plan(rest)
-            return f"ok {supervisor.add(fault)}"
+            faults = plan.parse_plan(rest)
+            if len(faults) != 1:
+                return "error expected one line of a plan"
+            return f"ok {supervisor.add(faults[0])}"
         if verb == "clear":
             return f"ok {supervisor.clear(int(rest))}"
     except plan.PlanError as error:

@@ -8,7 +8,7 @@ import os
 
 from harness.faults import protocol
 from harness.faults import trace as traces
-from harness.faults.calls import LockCall, holders, program_name
+from harness.faults.calls import LockCall, program_name
 from harness.faults.seccomp import Listener, Notification
 
 TYPE_CHECKING = False
@@ -150,7 +150,7 @@ class Supervisor:
             return "ok"
         if in_the_way is None:
             return "free"
-        names = holders(call.file, call.start, self._holders) if self._trace else []
+        names = call.holders(self._holders) if self._trace else []
         return f"held by {' '.join(names)}" if names else "held"
 
     def _write(self, call: LockCall, result: str) -> None:

@@ -32,7 +32,9 @@ def image(tmp_path: Path) -> Path:
 def supervised(_possible: None, tmp_path: Path) -> Run:
     """Return run(argv, plan="", **options of subprocess.run): the finished process."""
 
-    def run(argv: list[str], plan: str = "", **options: object) -> "subprocess.CompletedProcess[str]":
+    def run(
+        argv: list[str], plan: str = "", **options: object
+    ) -> "subprocess.CompletedProcess[str]":
         line = wrap(argv, parse_plan(plan), tmp_path / "trace")
         given = {"capture_output": True, "text": True, "timeout": 30, "check": False, **options}
         return subprocess.run(line, **given)  # type: ignore[call-overload,no-any-return]

@@ -140,7 +140,10 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
 
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(control.VARIABLE, raising=False)
-    with pytest.raises(NoSupervisorError, match="^not under a fault supervisor"), faults("lock 1 fails with EIO"):
+    with (
+        pytest.raises(NoSupervisorError, match="^not under a fault supervisor"),
+        faults("lock 1 fails with EIO"),
+    ):
         pass
     monkeypatch.setenv(control.VARIABLE, "goldlock-faults-none")
     with pytest.raises(NoSupervisorError, match="^no fault supervisor answers: Connection refused"):
@@ -162,7 +165,7 @@ class _Recorder:
     ("request_", "reply"),
     [
         ("add lok", "error 1:1: lok: expected a call: lock, unlock, test or probe"),
-        ("add", "error no such fault: "),
+        ("add", "error expected one line of a plan"),
         ("clear 7", "error no such fault: 7"),
         ("clear x", "error no such fault: x"),
         ("stop", "error no such request: stop"),

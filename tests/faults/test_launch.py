@@ -48,12 +48,15 @@ def supervisor_of(front: "subprocess.Popen[str]") -> psutil.Process:
     return supervisor
 
 
-def gone(process: psutil.Process) -> None:
-    """Wait until a process that is not a child has ended."""
-    try:
-        process.wait(timeout=10)
-    except psutil.NoSuchProcess:
-        return
+def watch(pid: int) -> int:
+    """Return a descriptor that gone() waits for."""
+    return os.pidfd_open(pid)
+
+
+def gone(pidfd: int) -> None:
+    """Wait until a process, of anybody, has ended."""
+    assert select.select([pidfd], [], [], 10)[0], "still there"
+    os.close(pidfd)
 
 
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
@@ -120,10 +123,11 @@ def test_killing_the_front_kills_the_program(
     front.stdin.flush()
     assert front.stdout.readline() == "x\n"
     (program,) = supervisor.children()
+    ends = [watch(program.pid), watch(supervisor.pid)]
     front.kill()
     front.wait()
-    gone(program)
-    gone(supervisor)
+    for end in ends:
+        gone(end)
 
 
 def test_killing_the_group_spares_only_daemons(
@@ -131,11 +135,12 @@ def test_killing_the_group_spares_only_daemons(
 ) -> None:
     script = f'"$@" {image} daemon input lock:1 & cat'
     front = started(["sh", "-c", script, "sh", *LOCKER], start_new_session=True)
-    supervisor = supervisor_of(front)
+    end = watch(supervisor_of(front).pid)
+    assert front.stdin
+    front.stdin.close()  # the daemon goes on, and ends
     os.killpg(front.pid, signal.SIGKILL)
-    front.wait()
-    gone(supervisor)
-    assert not psutil.pid_exists(supervisor.pid)
+    assert front.wait() == -signal.SIGKILL
+    gone(end)
 
 
 def test_standard_streams_pass_through(supervised: Run) -> None:
@@ -172,13 +177,13 @@ def test_daemon_is_served_after_the_program_ended(
     supervisor = supervisor_of(front)
     assert front.wait() == 0  # while the daemon lives
     (daemon,) = supervisor.children()
-    assert supervisor.is_running()
+    ends = [watch(daemon.pid), watch(supervisor.pid)]
     assert front.stdin
     assert front.stdout
     front.stdin.close()
     assert front.stdout.read() == "lock:1: ok\ntest:1: none 0 1 1 0\n"
-    gone(daemon)
-    gone(supervisor)
+    for end in ends:
+        gone(end)
 
 
 def test_nothing_is_left_when_the_front_ends(

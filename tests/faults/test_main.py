@@ -31,16 +31,17 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
         (["lok 1", "--", "true"], "plan:1:1: lok: expected a call: lock, unlock, test or probe"),
         (["@/no/file", "--", "true"], "/no/file: No such file or directory"),
         (["--trace=/no/file", "--", "true"], "/no/file: No such file or directory"),
-        (["--clear", "x"], "x: not a key that --add printed"),
     ],
 )
 def test_usage(_possible: None, words: list[str], message: str) -> None:
-    environment = {"GOLDLOCK_FAULTS": "none"} if "--clear" in words else {}
-    done = command(*words, **environment)
-    if "--clear" in words:
-        assert done.returncode == 77
-        return
+    done = command(*words)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"harness.faults: {message}\n")
+
+
+def test_request_without_a_supervisor() -> None:
+    done = command("--clear", "1", GOLDLOCK_FAULTS="")
+    assert done.returncode == 77
+    assert done.stderr.startswith("harness.faults: not under a fault supervisor")
 
 
 def test_help() -> None:
@@ -68,6 +69,8 @@ def test_plan_from_argument_file_and_environment(_possible: None, image: Path) -
     assert len(trace.read_text().splitlines()) == 5
     file.write_text("\nlock 2 fails\n")
     done = command(f"@{file}", "--", "true")
-    assert done.stderr == f'harness.faults: {file}:2:13: end of line: expected "with" and an errno\n'
+    assert (
+        done.stderr == f'harness.faults: {file}:2:13: end of line: expected "with" and an errno\n'
+    )
     done = command("--", "true", GOLDLOCK_FAULT_PLAN="x")
     assert done.stderr.startswith("harness.faults: GOLDLOCK_FAULT_PLAN:1:1: x: expected a call")

@@ -85,7 +85,9 @@ def lock(fd: int) -> int:
     return 0
 
 
-@pytest.mark.parametrize("faults", [(), (Fault("lock", errno.EIO),), (Fault("lock", errno.EIO, nth=2),)])
+@pytest.mark.parametrize(
+    "faults", [(), (Fault("lock", errno.EIO),), (Fault("lock", errno.EIO, nth=2),)]
+)
 def test_exit_before_the_answer(_possible: None, image: Path, faults: tuple[Fault, ...]) -> None:
     with image.open("r+b") as file:
         child, listener = under_filter(lambda: lock(file.fileno()))

@@ -12,7 +12,9 @@ from tests.faults.conftest import LOCKER, Run
 Locks = Callable[..., list[str]]
 
 
-@pytest.mark.parametrize("name", ["EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF"])
+@pytest.mark.parametrize(
+    "name", ["EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF"]
+)
 def test_errno(locks: Locks, name: str) -> None:
     assert locks(f"lock 100 fails with {name}", "lock:100") == [f"lock:100: {name}"]
 
@@ -47,7 +49,10 @@ def test_from_the_end_of_the_file(locks: Locks) -> None:
 
 def test_number_and_times(locks: Locks) -> None:
     steps = ["lock:100"] * 6
-    results = "".join("F" if "EIO" in line else "." for line in locks("lock any fails with EIO from call 2 3 times", *steps))
+    results = "".join(
+        "F" if "EIO" in line else "."
+        for line in locks("lock any fails with EIO from call 2 3 times", *steps)
+    )
     assert results == ".FFF.."
     assert "EIO" in locks("lock any fails with EIO from call 6", *steps)[5]
 
@@ -84,7 +89,9 @@ def test_image_by_identity(supervised: Run, image: Path) -> None:
     hard.hardlink_to(image)
 
     def result(named: Path, opened: Path) -> str:
-        return supervised([*LOCKER, str(opened), "lock:1"], f"lock any of {named} fails with EIO").stdout
+        return supervised(
+            [*LOCKER, str(opened), "lock:1"], f"lock any of {named} fails with EIO"
+        ).stdout
 
     for named in (image, soft, hard):
         for opened in (image, soft, hard):
@@ -128,7 +135,9 @@ def test_conflict_is_reported_in_the_struct(supervised: Run, image: Path) -> Non
         assert holder.stdin
         holder.stdout.readline()
         holder.stdout.readline()
-        done = supervised([*LOCKER, str(image), "test:100", "test:202", "test:204", "write:100", "lock:100"])
+        done = supervised(
+            [*LOCKER, str(image), "test:100", "test:202", "test:204", "write:100", "lock:100"]
+        )
         holder.stdin.close()
     assert done.stdout.splitlines() == [
         "test:100: read 0 100 1 -1",
@@ -141,11 +150,24 @@ def test_conflict_is_reported_in_the_struct(supervised: Run, image: Path) -> Non
 
 def test_same_answers_as_without_a_supervisor(locks: Locks, image: Path) -> None:
     steps = [
-        *("lock:1", "write:5-9", "test:5", "test:end-3", "unlock:6", "probe", "lock", "unlock", "wait:1", "unlock"),
+        *(
+            "lock:1",
+            "write:5-9",
+            "test:5",
+            "test:end-3",
+            "unlock:6",
+            "probe",
+            "lock",
+            "unlock",
+            "wait:1",
+            "unlock",
+        ),
         *("posix-lock:1", "posix-write:20", "posix-test:20", "posix-unlock:1", "posix-wait:30"),
         *("posix-probe", "posix-test:1", "fork", "test:1", "posix-test:20"),
     ]
-    bare = subprocess.run([*LOCKER, str(image), *steps], capture_output=True, text=True, check=True, timeout=30)
+    bare = subprocess.run(
+        [*LOCKER, str(image), *steps], capture_output=True, text=True, check=True, timeout=30
+    )
 
     def without_pids(lines: list[str]) -> list[str]:
         return [line.rpartition(" ")[0] if "posix-test" in line else line for line in lines]
