@@ -159,9 +159,9 @@ class LockCall:
         for pid in pids:
             try:
                 for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-                    if _holds(f"/proc/{pid}/fdinfo/{fd}", place, self.start):
-                        if not _same_open_file(pid, int(fd), self._fd):
-                            names.add(program_name(pid))
+                    locked = _holds(f"/proc/{pid}/fdinfo/{fd}", place, self.start)
+                    if locked and not _same_open_file(pid, int(fd), self._fd):
+                        names.add(program_name(pid))
             except OSError:
                 continue  # gone, and its locks with it
         return sorted(names)

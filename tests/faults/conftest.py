@@ -1,18 +1,13 @@
 """What the tests of harness.faults share: an image, a locking program, a supervised run."""
 
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from harness.faults.api import parse_plan, unavailable, wrap
-
-LOCKER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("locker.py"))]
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from tests.faults.support import LOCKER, Run
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +31,15 @@ def supervised(_possible: None, tmp_path: Path) -> Run:
         argv: list[str], plan: str = "", **options: object
     ) -> "subprocess.CompletedProcess[str]":
         line = wrap(argv, parse_plan(plan), tmp_path / "trace")
-        given = {"capture_output": True, "text": True, "timeout": 30, "check": False, **options}
-        return subprocess.run(line, **given)  # type: ignore[call-overload,no-any-return]
+        given = {"capture_output": True, "text": True, "timeout": 30, **options}
+        return subprocess.run(line, check=False, **given)  # type: ignore[call-overload,no-any-return]
 
     return run
 
 
 @pytest.fixture
 def locks(supervised: Run, image: Path) -> Callable[..., list[str]]:
-    """Return locks(plan, step, ...): what the locker printed for its steps on the image."""
+    """Return a function of a plan and steps: what the locker printed for its steps on the image."""
 
     def run(plan: str, *steps: str) -> list[str]:
         done = supervised([*LOCKER, str(image), *steps], plan)
@@ -63,10 +58,3 @@ def traced(tmp_path: Path) -> Callable[[], list[str]]:
         return text.replace(str(tmp_path), "TEST_DIR").splitlines()
 
     return read
-
-
-def need(*programs: str) -> None:
-    """Skip the test unless these programs are installed."""
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")

@@ -9,7 +9,7 @@ from harness.faults import control
 from harness.faults.api import faults, unavailable
 from harness.faults.control import Control, NoSupervisorError
 from harness.faults.plan import Fault
-from tests.faults.conftest import LOCKER, Run
+from tests.faults.support import LOCKER, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from harness.faults.api import *
 
 def lock(*steps):
-    print(subprocess.run([*{LOCKER!r}, "t.raw", *steps], capture_output=True, text=True).stdout, end="")
+    print(subprocess.check_output([*{LOCKER!r}, "t.raw", *steps], text=True), end="")
 
 """
 
@@ -72,7 +72,8 @@ step()
 
 def test_several_and_nested(case) -> None:  # type: ignore[no-untyped-def]
     code = """
-with faults("lock 1 fails with EIO once\\nlock 2 fails with EIO", Fault("lock", ENOLCK, 3)) as outer:
+plan = "lock 1 fails with EIO once\\nlock 2 fails with EIO"
+with faults(plan, Fault("lock", ENOLCK, 3)) as outer:
     with faults("lock any fails with ESTALE from call 2") as inner:
         lock("lock:1", "lock:2", "lock:3", "lock:4")
     lock("lock:4")
@@ -141,12 +142,12 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(control.VARIABLE, raising=False)
     with (
-        pytest.raises(NoSupervisorError, match="^not under a fault supervisor"),
+        pytest.raises(NoSupervisorError, match=r"^not under a fault supervisor"),
         faults("lock 1 fails with EIO"),
     ):
         pass
     monkeypatch.setenv(control.VARIABLE, "goldlock-faults-none")
-    with pytest.raises(NoSupervisorError, match="^no fault supervisor answers: Connection refused"):
+    with pytest.raises(NoSupervisorError, match=r"^no fault supervisor answers: "):
         Control()
     assert unavailable() == "no fault supervisor answers: Connection refused"
 

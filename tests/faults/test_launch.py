@@ -16,7 +16,7 @@ import pytest
 from harness.faults import launch
 from harness.faults.api import wrap
 from harness.faults.plan import Fault
-from tests.faults.conftest import LOCKER, Run
+from tests.faults.support import LOCKER, Run, gone, watch
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 
@@ -46,17 +46,6 @@ def started(_possible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
 def supervisor_of(front: "subprocess.Popen[str]") -> psutil.Process:
     (supervisor,) = psutil.Process(front.pid).children()
     return supervisor
-
-
-def watch(pid: int) -> int:
-    """Return a descriptor that gone() waits for."""
-    return os.pidfd_open(pid)
-
-
-def gone(pidfd: int) -> None:
-    """Wait until a process, of anybody, has ended."""
-    assert select.select([pidfd], [], [], 10)[0], "still there"
-    os.close(pidfd)
 
 
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
@@ -157,7 +146,8 @@ def test_readers_see_the_end_when_the_program_closes(
     assert front.poll() is None
 
 
-def test_other_descriptors_pass_through_and_are_let_go(_possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_other_descriptors_pass_through_and_are_let_go() -> None:
     reader, writer = os.pipe()
     code = f"import os; os.write({writer}, b'x'); os.close({writer}); os.read(0, 1)"
     with subprocess.Popen(wrap([*PYTHON, code]), stdin=subprocess.PIPE, pass_fds=[writer]) as front:
@@ -203,7 +193,8 @@ def test_environment_and_directory(supervised: Run, tmp_path: Path) -> None:
     assert done.stdout == f"{tmp_path}\ny\n"
 
 
-def test_terminal_is_the_programs(_possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_terminal_is_the_programs() -> None:
     """Control-C reaches the program, once: the kernel sends it to the whole group."""
     front_side, program_side = os.openpty()
     code = (
@@ -235,7 +226,8 @@ def _read_terminal(fd: int) -> bytes:
         return b""
 
 
-def test_ordinary_user(_possible: None, image: Path) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_ordinary_user(image: Path) -> None:
     """Without any right: no capability, no ptrace, no_new_privs."""
     if os.getuid() != 0:
         pytest.skip("all tests run as an ordinary user")
@@ -264,7 +256,8 @@ def test_unavailable_under_a_supervisor_that_cannot_be_reached(supervised: Run) 
     assert done.stderr == "harness.faults: seccomp: a supervisor is at work already\n"
 
 
-def test_start_up_is_small(_possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_start_up_is_small() -> None:
     def best(argv: list[str]) -> float:
         times = []
         for _ in range(5):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import LOCKER
+from tests.faults.support import LOCKER
 
 COMMAND = [sys.executable, "-m", "harness.faults"]
 
@@ -21,6 +21,7 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.usefixtures("_possible")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -33,7 +34,7 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
         (["--trace=/no/file", "--", "true"], "/no/file: No such file or directory"),
     ],
 )
-def test_usage(_possible: None, words: list[str], message: str) -> None:
+def test_usage(words: list[str], message: str) -> None:
     done = command(*words)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"harness.faults: {message}\n")
 
@@ -50,12 +51,14 @@ def test_help() -> None:
     assert "python -m harness.faults [PLAN ...] [--trace FILE] --" in done.stdout
 
 
-def test_check(_possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_check() -> None:
     done = command("--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_plan_from_argument_file_and_environment(_possible: None, image: Path) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_plan_from_argument_file_and_environment(image: Path) -> None:
     file = image.with_name("plan")
     file.write_text("# two\nlock 2 fails with EIO\n")
     trace = image.with_name("trace")

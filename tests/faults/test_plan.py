@@ -1,6 +1,6 @@
 import errno
-import os
 from errno import EINTR, EINVAL, EIO, ENOLCK
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -92,6 +92,10 @@ def test_field_out_of_range(fields: dict[str, object], message: str) -> None:
 names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1)
 
 
+# The fields of a fault, each of its own kind:
+# ruff: noqa: PLR0913, PLR0917
+
+
 @given(
     call=st.sampled_from(CALLS),
     code=st.sampled_from(sorted(set(errno.errorcode) - {EINTR})),
@@ -108,6 +112,6 @@ def test_text_reads_back(call, code, byte, image, program, nth, times) -> None: 
 
 def test_absolute() -> None:
     fault = Fault("lock", EIO, 100, "t.qcow2", "qemu-io", 2, 3)
-    there = os.path.join(os.getcwd(), "t.qcow2")
+    there = str(Path.cwd() / "t.qcow2")
     assert absolute(fault) == Fault("lock", EIO, 100, there, "qemu-io", 2, 3)
     assert absolute(Fault("lock", EIO)) == Fault("lock", EIO)

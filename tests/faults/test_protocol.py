@@ -12,7 +12,7 @@ def test_bytes_and_words_are_inverse() -> None:
 
 
 def test_unknown_permission() -> None:
-    with pytest.raises(ValueError, match='^no permission "read": there are consistent read, '):
+    with pytest.raises(ValueError, match=r'^no permission "read": there are consistent read, '):
         uses("read")
 
 

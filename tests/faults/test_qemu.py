@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.faults.api import parse_plan, wrap
-from tests.faults.conftest import Run, need
-from tests.faults.test_launch import gone, watch
+from tests.faults.support import Run, gone, need, watch
 
 Traced = Callable[[], list[str]]
 
@@ -41,7 +40,7 @@ def _qemu() -> None:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """A qcow2 image, on a backing file."""
+    """Make a qcow2 image, on a backing file."""
     make = ["qemu-img", "create", "-q", "-f", "qcow2"]
     subprocess.run([*make, tmp_path / "base.qcow2", "1M"], check=True)
     backing = ["-b", tmp_path / "base.qcow2", "-F", "qcow2"]
@@ -221,7 +220,8 @@ class Qmp:
         return self.process.returncode
 
 
-def test_qmp(disk: Path, traced: Traced, _possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_qmp(disk: Path, traced: Traced) -> None:
     plan = f"lock uses write of {disk} fails with ENOLCK once\nunlock 101 of {disk} fails with EIO"
     qemu = Qmp(disk, plan)
     node = {"driver": "qcow2", "node-name": "d0", "file": {"driver": "file", "filename": str(disk)}}
@@ -248,7 +248,8 @@ def test_two_qemus_under_one_supervisor(supervised: Run, disk: Path, traced: Tra
     )
 
 
-def test_daemon(disk: Path, _possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_daemon(disk: Path) -> None:
     need("qemu-system-x86_64")
     pid_file = disk.with_name("pid")
     argv = ["qemu-system-x86_64", "-machine", "none", "-accel", "tcg", "-display", "none"]

@@ -18,7 +18,7 @@ import pytest
 from harness.faults import seccomp
 from harness.faults.plan import Fault
 from harness.faults.supervisor import Supervisor
-from tests.faults.conftest import Run
+from tests.faults.support import Run
 
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 
@@ -85,10 +85,11 @@ def lock(fd: int) -> int:
     return 0
 
 
+@pytest.mark.usefixtures("_possible")
 @pytest.mark.parametrize(
     "faults", [(), (Fault("lock", errno.EIO),), (Fault("lock", errno.EIO, nth=2),)]
 )
-def test_exit_before_the_answer(_possible: None, image: Path, faults: tuple[Fault, ...]) -> None:
+def test_exit_before_the_answer(image: Path, faults: tuple[Fault, ...]) -> None:
     with image.open("r+b") as file:
         child, listener = under_filter(lambda: lock(file.fileno()))
         supervisor = Supervisor(listener)
@@ -104,7 +105,8 @@ def test_exit_before_the_answer(_possible: None, image: Path, faults: tuple[Faul
         os.close(listener.fd)
 
 
-def test_exit_before_the_notification_is_read(_possible: None, image: Path) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_exit_before_the_notification_is_read(image: Path) -> None:
     with image.open("r+b") as file:
         child, listener = under_filter(lambda: lock(file.fileno()))
         assert select.select([listener.fd], [], [], 10)[0]
@@ -114,7 +116,8 @@ def test_exit_before_the_notification_is_read(_possible: None, image: Path) -> N
         os.close(listener.fd)
 
 
-def test_signal_does_not_cut_a_call_short(_possible: None, image: Path) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_signal_does_not_cut_a_call_short(image: Path) -> None:
     def act() -> int:
         signal.signal(signal.SIGUSR1, lambda *_: None)
         return lock(file.fileno())
@@ -130,7 +133,7 @@ def test_signal_does_not_cut_a_call_short(_possible: None, image: Path) -> None:
 
 
 def i386_fcntl() -> Callable[[int, int, int, int], int]:
-    """Return fcntl as an i386 program calls it, by int 0x80: (number, fd, command, address) -> result."""
+    """Return fcntl as an i386 program calls it: of number, fd, command and address."""
     # push rbx; mov eax, edi; mov ebx, esi; mov r8d, ecx; mov ecx, edx; mov edx, r8d;
     # int 0x80; pop rbx; ret
     code = bytes.fromhex("53 89f8 89f3 4189c8 89d1 4489c2 cd80 5b c3")
@@ -151,12 +154,13 @@ def low_buffer() -> tuple[int, mmap.mmap]:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory
 
 
+@pytest.mark.usefixtures("_possible")
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 programs run on x86_64")
 @pytest.mark.parametrize(
     ("number", "command", "layout"),
     [(221, 37, "=hhqqi"), (221, 13, "=hhqqi"), (55, 6, "=hhiii"), (221, 6, "=hhiii")],
 )
-def test_i386_caller(_possible: None, image: Path, number: int, command: int, layout: str) -> None:
+def test_i386_caller(image: Path, number: int, command: int, layout: str) -> None:
     call = i386_fcntl()
     address, buffer = low_buffer()
     if call(20, 0, 0, 0) != os.getpid():

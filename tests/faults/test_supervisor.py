@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import LOCKER, Run
+from tests.faults.support import LOCKER, Run
 
 Locks = Callable[..., list[str]]
 
@@ -108,7 +108,7 @@ def test_image_that_is_made_or_replaced_later(supervised: Run, image: Path) -> N
     program = image.with_name("locker")
     program.write_text(f'#!/bin/sh\nexec {" ".join(LOCKER)} "$1" lock:1\n')
     program.chmod(0o755)
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(image.parent)  # the plan's path is relative to where it is said
     try:
         done = supervised([*argv[:4], str(program)], plan)

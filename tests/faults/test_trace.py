@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from harness.faults.api import wrap
-from tests.faults.conftest import LOCKER, Run
+from tests.faults.support import LOCKER, Run
 
 Locks = Callable[..., list[str]]
 Traced = Callable[[], list[str]]
@@ -53,7 +55,8 @@ def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced)
     ]
 
 
-def test_waiting_call_waits_in_the_program(image: Path, _possible: None) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_waiting_call_waits_in_the_program(image: Path) -> None:
     """It must be the program that waits: the supervisor goes on serving the one waited for."""
     script = (
         f"mkfifo go; exec 3<>go; {' '.join(LOCKER)} {image} lock:100 input unlock:100 <&3 | "
@@ -110,7 +113,8 @@ def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> No
     ]
 
 
-def test_trace_that_cannot_be_written(_possible: None, image: Path) -> None:
+@pytest.mark.usefixtures("_possible")
+def test_trace_that_cannot_be_written(image: Path) -> None:
     line = wrap([*LOCKER, str(image), "lock:1"], trace="/dev/full")
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 125
