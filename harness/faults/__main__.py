@@ -104,7 +104,7 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
     for plan in plans:
         sources.append((plan[1:], _read(plan[1:])) if plan.startswith("@") else ("plan", plan))
     for name, text in sources:
-        from harness.faults.plan import PlanError, absolute, parse_plan  # noqa: PLC0415 - 15 ms
+        from harness.faults.plan import PlanError, absolute, parse_plan  # 15 ms
 
         try:
             found.extend(absolute(fault) for fault in parse_plan(text))

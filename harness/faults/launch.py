@@ -49,7 +49,10 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 )  # fmt: skip
-_SET_CHILD_SUBREAPER = 36
+SUPERVISOR_NAME = b"goldlock-faults"
+"""The name of a supervisor's process (comm), for who looks for processes left behind."""
+
+_SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
 _SAMPLE = b"can this be read"
 _ADDRESS = struct.Struct("=Q")
 
@@ -175,6 +178,7 @@ def _supervise(
     """Be the supervisor: start the program, serve it, and tell the front how it ended."""
     try:
         seccomp.libc().prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        seccomp.libc().prctl(_SET_NAME, SUPERVISOR_NAME, 0, 0, 0)
         requests = Requests()
         ours, theirs = socket.socketpair()
         variables = {VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}

@@ -219,7 +219,7 @@ def _errno(words: _Words) -> int:
     known = {name: code for code, name in errnos.errorcode.items()}
     known |= {name: code for name, code in vars(errnos).items() if name.startswith("E")}
     if words.current not in known:
-        import difflib  # noqa: PLC0415 - only an error pays for it
+        import difflib  # only an error pays for it
 
         near = difflib.get_close_matches(words.current.upper(), known, 1)
         words.fail("not the name of an errno" + (f": is it {near[0]}?" if near else ""))

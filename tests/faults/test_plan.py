@@ -93,7 +93,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
 
 
 # The fields of a fault, each of its own kind:
-# ruff: noqa: PLR0913, PLR0917
+# ruff: noqa: PLR0917
 
 
 @given(
