@@ -7,10 +7,12 @@ calls, so a fault is at work for every call that comes after the answer, and for
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS | error WHY
 """
 
+from __future__ import annotations  # so that what only types need is not loaded
+
 import os
-import socket
 import struct
-from collections.abc import Iterator
+
+from harness.faults.light import socket
 
 VARIABLE = "GOLDLOCK_FAULTS"
 TRACE_VARIABLE = "GOLDLOCK_LOCK_TRACE"
@@ -18,6 +20,8 @@ _LONGEST = 65536
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.faults.plan import Fault
     from harness.faults.supervisor import Supervisor
 
@@ -44,7 +48,7 @@ class Control:
             self._socket.close()
             raise NoSupervisorError(f"no fault supervisor answers: {error.strerror}") from error
 
-    def add(self, fault: "Fault") -> int:
+    def add(self, fault: Fault) -> int:
         """Set a fault; return its key.  It is at work when this returns."""
         return self._ask(f"add {fault}")
 
@@ -79,7 +83,7 @@ class Requests:
         yield self._door.fileno()
         yield from self._guests
 
-    def serve(self, fd: int, supervisor: "Supervisor") -> None:
+    def serve(self, fd: int, supervisor: Supervisor) -> None:
         """Answer what waits on one of the descriptors."""
         if fd == self._door.fileno():
             self._admit()
@@ -96,7 +100,7 @@ class Requests:
         guest.close()
 
     def _admit(self) -> None:
-        guest, _ = self._door.accept()
+        guest = socket.socket(fileno=self._door._accept()[0])  # type: ignore[attr-defined]  # of _socket
         credentials = guest.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         if struct.unpack("iII", credentials)[1] in (0, os.geteuid()):
             self._guests[guest.fileno()] = guest
@@ -104,7 +108,7 @@ class Requests:
             guest.close()
 
 
-def _reply(request: str, supervisor: "Supervisor") -> str:
+def _reply(request: str, supervisor: Supervisor) -> str:
     from harness.faults import plan  # 15 ms that a run without faults saves
 
     verb, _, rest = request.partition(" ")

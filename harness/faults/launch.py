@@ -16,25 +16,23 @@ which starts the *program*.
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH208
 
-from __future__ import annotations  # typing, for the names below, costs 8 ms at each start
+from __future__ import annotations  # so that what only types need is not loaded
 
-import contextlib
 import ctypes
 import os
 import resource
-import signal
-import socket
 import struct
-from collections.abc import Callable
 
 from harness.faults import seccomp
 from harness.faults.control import TRACE_VARIABLE, VARIABLE, Requests
+from harness.faults.light import signal, socket, suppress
 from harness.faults.loop import Loop
 from harness.faults.supervisor import Supervisor
 from harness.faults.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn, TypeVar
 
     from harness.faults.plan import Fault
@@ -54,7 +52,7 @@ SUPERVISOR_NAME = b"goldlock-faults"
 
 _SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
 _SAMPLE = b"can this be read"
-_ADDRESS = struct.Struct("=Q")
+_ADDRESS, _DESCRIPTOR = struct.Struct("=Q"), struct.Struct("=i")
 
 
 def complain(text: str) -> None:
@@ -164,7 +162,7 @@ def keep_only(descriptors: set[int]) -> None:
         if fd <= 2:
             os.dup2(nothing, fd)
         else:
-            with contextlib.suppress(OSError):  # the directory's own is closed already
+            with suppress(OSError):  # the directory's own is closed already
                 os.close(fd)
 
 
@@ -201,7 +199,7 @@ def _supervise(
     except RefusedError as refusal:
         os.write(tell, os.fsencode(f"unavailable {refusal}"))
     except Exception as problem:  # the front must hear of it, whatever it is
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.write(tell, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
     finally:
         os._exit(0)
@@ -221,7 +219,8 @@ def _start(
         theirs.send(os.fsencode(str(error.strerror)))
         os._exit(UNAVAILABLE)
     sample = ctypes.create_string_buffer(_SAMPLE)
-    socket.send_fds(theirs, [b"\0" + _ADDRESS.pack(ctypes.addressof(sample))], [listener])
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(listener))
+    theirs.sendmsg([b"\0" + _ADDRESS.pack(ctypes.addressof(sample))], [rights])
     os.close(listener)
     if theirs.recv(2) != b"go" or not argv:
         os._exit(0)
@@ -231,8 +230,8 @@ def _start(
 
 def _meet(program: int, ours: socket.socket) -> int:
     """Return the listener of the program, once it is sure that its memory can be read."""
-    message, descriptors, _, _ = socket.recv_fds(ours, 4096, 1)
-    if not descriptors:
+    message, rights, _, _ = ours.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTOR.size))
+    if not rights:
         raise RefusedError(os.fsdecode(message) or "the program ended before its start")
     try:
         memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
@@ -242,4 +241,5 @@ def _meet(program: int, ours: socket.socket) -> int:
         raise RefusedError(f"reading a program's memory: {error.strerror}") from error
     if found != _SAMPLE:
         raise RefusedError("reading a program's memory: it is not what it should be")
-    return descriptors[0]
+    (listener,) = _DESCRIPTOR.unpack(rights[0][2])
+    return int(listener)

@@ -1,13 +1,17 @@
 """The supervisor's loop: wait for calls, requests, signals and the end of the program."""
 
-import contextlib
+from __future__ import annotations  # so that what only types need is not loaded
+
 import os
 import select
-import signal
-from collections.abc import Iterator
 
 from harness.faults.control import Requests
+from harness.faults.light import signal, suppress
 from harness.faults.supervisor import Supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Loop:
@@ -54,9 +58,13 @@ class Loop:
         self._poll.register(self._tell, 0)  # it only ever says that the front is gone
         for fd in self._requests.descriptors():
             self._poll.register(fd, select.POLLIN)
+        wait, serve, call = self._poll.poll, self._supervisor.serve, (self._listener, select.POLLIN)
         while not (self._ended and self._deserted):
-            for fd, events in self._poll.poll():
-                self._happened(fd, events)
+            for event in wait():
+                if event == call:
+                    serve()
+                else:
+                    self._happened(*event)
 
     def _happened(self, fd: int, events: int) -> None:
         if fd == self._listener:
@@ -86,7 +94,7 @@ class Loop:
             if number != signal.SIGCHLD and not self._ended:
                 os.kill(self._program, number)
         status = None
-        with contextlib.suppress(ChildProcessError):
+        with suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:  # also what it adopted
                 if found[0] == self._program:
                     status = found[1]
@@ -98,7 +106,7 @@ class Loop:
         events = [event for fd, event in self._poll.poll(0) if fd == self._listener]
         deserted = self._deserted or any(event & select.POLLHUP for event in events)
         text = f"ended {status} {'gone' if deserted else 'staying'}"
-        with contextlib.suppress(OSError):  # somebody killed the front meanwhile
+        with suppress(OSError):  # somebody killed the front meanwhile
             os.write(self._tell, text.encode())
         if not deserted and os.getppid() == self._front:
             os.kill(self._front, signal.SIGCHLD)  # if this process ends, the kernel sends it

@@ -75,15 +75,13 @@ class Supervisor:
 
     def serve(self) -> None:
         """Answer one call that waits; a call whose process is gone is none."""
-        notification = self._listener.receive()
-        if notification is not None:
+        if not self._rules and self._trace is None:
+            self._listener.pass_on()
+        elif notification := self._listener.receive():
             self.decide(notification)
 
     def decide(self, notification: Notification) -> None:
         """Answer a call that was received."""
-        if not self._rules and self._trace is None:
-            self._listener.let_through(notification)
-            return
         try:
             call = LockCall(notification)
         except (OSError, ValueError) as problem:
