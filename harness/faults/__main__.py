@@ -10,11 +10,11 @@ if not __package__:  # run by its path, as wrap() does: -I leaves the checkout o
     sys.path.insert(0, __file__.rpartition("/harness/faults/")[0])
 
 from harness.faults import control, launch
-from harness.faults.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from harness.faults.plan import Fault
+    from harness.faults.trace import Trace
 
 USAGE = """\
 Run a program, and all that it starts, with faults in its lock calls.
@@ -99,7 +99,7 @@ def _options(words: list[str]) -> tuple[list[str], str]:
 
 def _faults(plans: list[str]) -> "tuple[Fault, ...]":
     found: list[Fault] = []
-    variable = os.environ.get(PLAN_VARIABLE, "")
+    variable = os.environ.pop(PLAN_VARIABLE, "")  # it is not for what the program may start
     sources = [(PLAN_VARIABLE, variable)] if variable else []
     for plan in plans:
         sources.append((plan[1:], _read(plan[1:])) if plan.startswith("@") else ("plan", plan))
@@ -121,11 +121,15 @@ def _read(path: str) -> str:
         raise UsageError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
 
 
-def _open(trace: str) -> Trace | None:
+def _open(path: str) -> "Trace | None":
+    if not path:
+        return None
+    from harness.faults.trace import Trace  # loaded by those who want one
+
     try:
-        return Trace(trace) if trace else None
+        return Trace(path)
     except OSError as error:
-        raise UsageError(f"{trace}: {error.strerror}") from error
+        raise UsageError(f"{path}: {error.strerror}") from error
 
 
 def _join(program: list[str], faults: "tuple[Fault, ...]", trace: str) -> int:

@@ -26,9 +26,6 @@ import struct
 from harness.faults import seccomp
 from harness.faults.control import TRACE_VARIABLE, VARIABLE, Requests
 from harness.faults.light import signal, socket, suppress
-from harness.faults.loop import Loop
-from harness.faults.supervisor import Supervisor
-from harness.faults.trace import Trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from typing import NoReturn, TypeVar
 
     from harness.faults.plan import Fault
+    from harness.faults.trace import Trace
 
     T = TypeVar("T")
 
@@ -50,7 +48,7 @@ _FORWARDED = (
 SUPERVISOR_NAME = b"goldlock-faults"
 """The name of a supervisor's process (comm), for who looks for processes left behind."""
 
-_SET_NAME, _SET_CHILD_SUBREAPER = 15, 36
+_SET_DEATH_SIGNAL, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
 _SAMPLE = b"can this be read"
 _ADDRESS, _DESCRIPTOR = struct.Struct("=Q"), struct.Struct("=i")
 
@@ -188,12 +186,13 @@ def _supervise(
         os.setsid()  # after the fork: the program stays in the session of the front
         os.chdir("/")
         listener = _meet(program, ours)
+        from harness.faults.loop import Loop  # now: the program starts meanwhile
+        from harness.faults.supervisor import Supervisor
+
         supervisor = Supervisor(seccomp.Listener(listener), trace)
         for fault in faults:
             supervisor.add(fault)
         loop = Loop(supervisor, listener, requests, program, tell)
-        ours.send(b"go")
-        ours.close()
         keep_only({tell, listener, *loop.descriptors(), *([trace.fd] if trace else [])})
         loop.run()
     except RefusedError as refusal:
@@ -212,7 +211,12 @@ class RefusedError(Exception):
 def _start(
     origin: Origin, argv: list[str], variables: dict[str, str], theirs: socket.socket
 ) -> NoReturn:
-    """Be the program: get under the filter, hand its listener over, and execute."""
+    """Be the program: get under the filter, hand its listener over, and execute.
+
+    Should the supervisor die, the program dies with it, or its lock calls would fail with
+    ENOSYS.
+    """
+    seccomp.libc().prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     try:
         listener = seccomp.install()
     except OSError as error:
@@ -229,7 +233,7 @@ def _start(
 
 
 def _meet(program: int, ours: socket.socket) -> int:
-    """Return the listener of the program, once it is sure that its memory can be read."""
+    """Let the program go once it is sure that its memory can be read; return its listener."""
     message, rights, _, _ = ours.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTOR.size))
     if not rights:
         raise RefusedError(os.fsdecode(message) or "the program ended before its start")
@@ -241,5 +245,7 @@ def _meet(program: int, ours: socket.socket) -> int:
         raise RefusedError(f"reading a program's memory: {error.strerror}") from error
     if found != _SAMPLE:
         raise RefusedError("reading a program's memory: it is not what it should be")
+    ours.send(b"go")
+    ours.close()
     (listener,) = _DESCRIPTOR.unpack(rights[0][2])
     return int(listener)

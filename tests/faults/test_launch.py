@@ -119,6 +119,16 @@ def test_killing_the_front_kills_the_program(
         gone(end)
 
 
+def test_program_ends_with_its_supervisor(started: Callable[..., "subprocess.Popen[str]"]) -> None:
+    front = started(["cat"])
+    supervisor = supervisor_of(front)
+    (program,) = supervisor.children()
+    end = watch(program.pid)
+    supervisor.kill()
+    assert front.wait() == launch.BROKEN
+    gone(end)
+
+
 def test_killing_the_group_spares_only_daemons(
     started: Callable[..., "subprocess.Popen[str]"], image: Path
 ) -> None:

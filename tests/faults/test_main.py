@@ -70,6 +70,8 @@ def test_plan_from_argument_file_and_environment(image: Path) -> None:
     )
     assert done.stdout.split()[1::2] == ["EIO", "EIO", "EIO", "EIO", "ok"]
     assert len(trace.read_text().splitlines()) == 5
+    done = command("--", "env", GOLDLOCK_FAULT_PLAN="lock 4 fails with EIO")
+    assert "GOLDLOCK_FAULT_PLAN" not in done.stdout
     file.write_text("\nlock 2 fails\n")
     done = command(f"@{file}", "--", "true")
     assert (

@@ -115,7 +115,8 @@ def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> No
 
 @pytest.mark.usefixtures("_possible")
 def test_trace_that_cannot_be_written(image: Path) -> None:
-    line = wrap([*LOCKER, str(image), "lock:1"], trace="/dev/full")
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
+    line = wrap([*LOCKER, str(image), "lock:1", "input"], trace="/dev/full")
+    # The pipe's end is waited for: the program ends with its supervisor.
+    done = subprocess.run(line, stdin=None, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 125
     assert "cannot write the trace: No space left on device\n" in done.stderr
