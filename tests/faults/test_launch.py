@@ -132,13 +132,17 @@ def test_program_ends_with_its_supervisor(started: Callable[..., "subprocess.Pop
 def test_killing_the_group_spares_only_daemons(
     started: Callable[..., "subprocess.Popen[str]"], image: Path
 ) -> None:
-    script = f'"$@" {image} daemon input lock:1 & cat'
+    locker = f'"$@" {image} daemon lock:1 input lock:2 <&3 &'
+    script = f"exec 3<&0; {locker} exec sleep 60"  # which does not see the end of its input
     front = started(["sh", "-c", script, "sh", *LOCKER], start_new_session=True)
-    end = watch(supervisor_of(front).pid)
     assert front.stdin
-    front.stdin.close()  # the daemon goes on, and ends
+    assert front.stdout
+    assert front.stdout.readline() == "lock:1: ok\n"
+    end = watch(supervisor_of(front).pid)
     os.killpg(front.pid, signal.SIGKILL)
     assert front.wait() == -signal.SIGKILL
+    front.stdin.close()
+    assert front.stdout.readline() == "lock:2: ok\n"  # the daemon is served on
     gone(end)
 
 

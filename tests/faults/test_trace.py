@@ -45,7 +45,7 @@ def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced)
     holder.symlink_to(LOCKER[-1])
     script = (
         f"mkfifo go; {LOCKER[0]} -I -S holder {image} lock:100 input <go | "
-        f"{{ read x; {' '.join(LOCKER)} {image} test:100 write:100; }} >go"
+        f"{{ read x; {' '.join(LOCKER)} {image} test:100 write:100 >&2; }} >go"
     )
     supervised(["sh", "-c", script], cwd=image.parent)
     assert traced() == [
@@ -58,10 +58,11 @@ def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced)
 @pytest.mark.usefixtures("_possible")
 def test_waiting_call_waits_in_the_program(image: Path) -> None:
     """It must be the program that waits: the supervisor goes on serving the one waited for."""
+    locker = " ".join(LOCKER)
+    waits = f"grep -q -e '->.*OFD.*:{image.stat().st_ino} ' /proc/locks"  # no event tells it
     script = (
-        f"mkfifo go; exec 3<>go; {' '.join(LOCKER)} {image} lock:100 input unlock:100 <&3 | "
-        f"{{ read x; {' '.join(LOCKER)} {image} wait:100 & "
-        "until grep -q -e '->.*OFD' /proc/locks; do :; done; echo >&3; wait; }"
+        f"mkfifo go; exec 3<>go; {locker} {image} lock:100 input unlock:100 <&3 | "
+        f"(read x; {locker} {image} wait:100 & until {waits}; do :; done; echo >&3; wait)"
     )
     line = wrap(["sh", "-c", script], trace=image.with_name("trace"))
     done = subprocess.run(
