@@ -36,7 +36,7 @@ def call(fd: int, step: str) -> str:
     try:
         back = fcntl.fcntl(fd, command, struct.pack(FLOCK, kind, whence, start, length, 0))
     except OSError as error:
-        return "EDEADLK" if error.errno == errno.EDEADLK else errno.errorcode[error.errno]
+        return "EDEADLK" if error.errno == errno.EDEADLK else errno.errorcode[error.errno or 0]
     if command != get:
         return "ok"
     kind, whence, start, length, owner = struct.unpack(FLOCK, back)

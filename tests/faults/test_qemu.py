@@ -43,8 +43,8 @@ def disk(tmp_path: Path) -> Path:
     """Make a qcow2 image, on a backing file."""
     make = ["qemu-img", "create", "-q", "-f", "qcow2"]
     subprocess.run([*make, tmp_path / "base.qcow2", "1M"], check=True)
-    backing = ["-b", tmp_path / "base.qcow2", "-F", "qcow2"]
-    subprocess.run([*make, *backing, tmp_path / "t.qcow2"], check=True)
+    backing = ["-b", str(tmp_path / "base.qcow2"), "-F", "qcow2"]
+    subprocess.run([*make, *backing, str(tmp_path / "t.qcow2")], check=True)
     return tmp_path / "t.qcow2"
 
 
