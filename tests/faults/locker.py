@@ -1,0 +1,70 @@
+"""A tiny program that makes lock calls: locker.py FILE STEP ...
+
+Steps: lock:B, write:B (a write lock), wait:B (a write lock, waiting), unlock:B, test:B, all,
+probe, each also with "posix-" before it; B may be FIRST-LAST, or end-N (N bytes before the end).
+thread, fork, daemon: the steps that follow happen there.  input: wait for a line or the end.
+exit:N.  What a call returned is printed; a test prints the struct flock that came back.
+"""
+
+import errno
+import fcntl
+import os
+import struct
+import sys
+import threading
+
+FLOCK = "@hhqqi4x"
+TYPES = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "none"}
+
+
+def call(fd: int, step: str) -> str:
+    name, _, where = step.removeprefix("posix-").partition(":")
+    posix = step.startswith("posix-")
+    kind = {"lock": fcntl.F_RDLCK, "unlock": fcntl.F_UNLCK}.get(name, fcntl.F_WRLCK)
+    get, put, wait = (
+        (fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW)
+        if posix
+        else (fcntl.F_OFD_GETLK, fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW)
+    )
+    command = get if name in ("test", "probe") else wait if name == "wait" else put
+    whence, start, length = os.SEEK_SET, 0, 0
+    if where.startswith("end-"):
+        whence, start, length = os.SEEK_END, -int(where[4:]), 1
+    elif where:
+        first, _, last = where.partition("-")
+        start, length = int(first), int(last or first) - int(first) + 1
+    try:
+        back = fcntl.fcntl(fd, command, struct.pack(FLOCK, kind, whence, start, length, 0))
+    except OSError as error:
+        return "EDEADLK" if error.errno == errno.EDEADLK else errno.errorcode[error.errno or 0]
+    if command != get:
+        return "ok"
+    kind, whence, start, length, owner = struct.unpack(FLOCK, back)
+    return f"{TYPES[kind]} {whence} {start} {length} {owner}"
+
+
+def perform(fd: int, steps: list[str]) -> None:
+    for number, step in enumerate(steps):
+        rest = steps[number + 1 :]
+        if step == "thread":
+            thread = threading.Thread(target=perform, args=(fd, rest))
+            thread.start()
+            thread.join()
+            return
+        if step == "fork" and (child := os.fork()):
+            os.waitpid(child, 0)
+            return
+        if step == "daemon":
+            if os.fork():
+                return
+            os.setsid()
+        elif step == "input":
+            os.read(0, 1)
+        elif step.startswith("exit:"):
+            os._exit(int(step[5:]))
+        elif step != "fork":
+            os.write(1, f"{step}: {call(fd, step)}\n".encode())
+
+
+if __name__ == "__main__":
+    perform(os.open(sys.argv[1], os.O_RDWR), sys.argv[2:])

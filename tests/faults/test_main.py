@@ -1,0 +1,81 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.support import LOCKER
+
+COMMAND = [sys.executable, "-m", "harness.faults"]
+
+
+def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.usefixtures("_possible")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no program: expected [PLAN ...] -- PROGRAM [ARGUMENT ...]"),
+        (["--"], "no program: expected [PLAN ...] -- PROGRAM [ARGUMENT ...]"),
+        (["--trace", "--", "true"], "--trace: expected a value"),
+        (["--loud", "--", "true"], "--loud: no such option"),
+        (["lok 1", "--", "true"], "plan:1:1: lok: expected a call: lock, unlock, test or probe"),
+        (["@/no/file", "--", "true"], "/no/file: No such file or directory"),
+        (["--trace=/no/file", "--", "true"], "/no/file: No such file or directory"),
+    ],
+)
+def test_usage(words: list[str], message: str) -> None:
+    done = command(*words)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"harness.faults: {message}\n")
+
+
+def test_request_without_a_supervisor() -> None:
+    done = command("--clear", "1", GOLDLOCK_FAULTS="")
+    assert done.returncode == 77
+    assert done.stderr.startswith("harness.faults: not under a fault supervisor")
+
+
+def test_help() -> None:
+    done = command("--help")
+    assert done.returncode == 0
+    assert "python -m harness.faults [PLAN ...] [--trace FILE] --" in done.stdout
+
+
+@pytest.mark.usefixtures("_possible")
+def test_check() -> None:
+    done = command("--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.usefixtures("_possible")
+def test_plan_from_argument_file_and_environment(image: Path) -> None:
+    file = image.with_name("plan")
+    file.write_text("# two\nlock 2 fails with EIO\n")
+    trace = image.with_name("trace")
+    done = command(
+        *("lock 1 fails with EIO", f"@{file}", "--plan=lock 3 fails with EIO"),
+        *("--trace", str(trace), "--", *LOCKER, str(image), "lock:1", "lock:2", "lock:3", "lock:4"),
+        *("lock:5",),
+        GOLDLOCK_FAULT_PLAN="lock 4 fails with EIO",
+    )
+    assert done.stdout.split()[1::2] == ["EIO", "EIO", "EIO", "EIO", "ok"]
+    assert len(trace.read_text().splitlines()) == 5
+    done = command("--", "env", GOLDLOCK_FAULT_PLAN="lock 4 fails with EIO")
+    assert "GOLDLOCK_FAULT_PLAN" not in done.stdout
+    file.write_text("\nlock 2 fails\n")
+    done = command(f"@{file}", "--", "true")
+    assert (
+        done.stderr == f'harness.faults: {file}:2:13: end of line: expected "with" and an errno\n'
+    )
+    done = command("--", "true", GOLDLOCK_FAULT_PLAN="x")
+    assert done.stderr.startswith("harness.faults: GOLDLOCK_FAULT_PLAN:1:1: x: expected a call")
