@@ -22,14 +22,18 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
 from harness.environment import NOTRUN_STATUS, Environment
 from harness.errors import CaseError, NotRun
+from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from harness.faults.api import ActiveFaults
     from harness.machine import Hmp, Qmp
 
 
@@ -113,6 +117,7 @@ class Case:
         self.qemu_io = self._program("qemu-io")
         self.qemu_nbd = self._program("qemu-nbd")
         self.qemu = self._program("qemu", "qemu-system")
+        self._lock_calls_read = 0
 
     # What the case shows
 
@@ -234,6 +239,38 @@ class Case:
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
         return Hmp(argv, self._show_command, self._show_answer, self._record)
+
+    # Lock calls
+
+    def faults(self, *plan: str, **fields: Any) -> "AbstractContextManager[ActiveFaults]":
+        """Make lock calls of the programs fail, for the length of a ``with`` block.
+
+        The plan is a line such as ``lock uses write of t.qcow2 fails with ENOLCK once``; the
+        fields are those of `harness.faults.api.faults`. After the block, ``hits`` of what it
+        gives is the number of calls that failed. The case's header must have ``needs: faults``;
+        raises CaseError without that, ValueError for what is no fault.
+        """
+        from harness.faults.api import faults  # only for the cases that want it
+
+        if not os.environ.get(FAULTS_VARIABLE):
+            raise CaseError("faults need a supervisor; '# needs: faults' in the header asks for it")
+        return faults(*plan, **fields)
+
+    def lock_calls(self) -> str:
+        """Return the lock calls of the programs since this was last asked, a line each.
+
+        The format is that of `harness.faults.trace`. Raises CaseError as `faults` does.
+        """
+        path = os.environ.get(TRACE_VARIABLE)
+        if not path:
+            raise CaseError(
+                "no lock calls are known; '# needs: faults' in the header asks for them"
+            )
+        with open(path, "rb") as file:  # noqa: PTH123 - as for the logs
+            file.seek(self._lock_calls_read)
+            text = file.read().decode("utf-8", "surrogateescape")
+            self._lock_calls_read = file.tell()
+        return text
 
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")

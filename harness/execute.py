@@ -16,6 +16,8 @@ from select import POLLIN, poll
 
 import psutil
 
+from harness.faults import SUPERVISOR_NAME
+
 GRACE = 2.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
 
@@ -183,9 +185,12 @@ def _comes_from(child: psutil.Process, test_dir: str) -> bool:
 
 
 def _describe(process: psutil.Process) -> str | None:
-    """Return a process's command line and id; None when it has ended already."""
+    """Return a process's command line and id; None when it has ended already.
+
+    A supervisor of faults is none of the case's doing: what it supervises is.
+    """
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
             return None
         line = shlex.join(process.cmdline()) or process.name()
     except psutil.NoSuchProcess:

@@ -20,6 +20,9 @@ from harness.suite import Case
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that `harness` and `filters` are imported from."""
 
+LOG, LOCKS = "log", "locks"
+"""Files of a case's directory: what programs were told and said, and their lock calls."""
+
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
 """What a case sees of the caller's environment; no locale, HOME or git configuration."""
 
@@ -28,7 +31,8 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBS
 class Ran:
     """A case that was run, or could not be: its verdict, and the directory that was kept.
 
-    *log* is what its programs were told and said, before any filter, if that was asked for.
+    *log* is what was asked for: what its programs were told and said, before any filter, and
+    their lock calls.
     """
 
     verdict: Verdict
@@ -91,9 +95,7 @@ class Runner:
         try:
             verdict, seconds = self._execute(case, programs, directories, reference)
             keep |= verdict.state is State.FAIL
-            raw = directories.top / "log"
-            shown = self.settings.show_commands and raw.exists()
-            log = raw.read_text("utf-8", "replace") if shown else ""
+            log = self._shown(directories)
         finally:
             scratch.done(directories, keep=keep)
         return Ran(verdict, seconds, directories.top if keep else None, log)
@@ -107,7 +109,14 @@ class Runner:
         if self._ready:
             self._ready[0].close()
 
+    def _shown(self, directories: Directories) -> str:
+        asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
+        files = [directories.top / name for name, wanted in asked if wanted]
+        return "".join(file.read_text("utf-8", "replace") for file in files if file.exists())
+
     def _check(self, programs: Programs) -> None:
+        if self.settings.trace_locks and (reason := _why_no_faults()):
+            raise UsageError(f"--trace-locks: {reason}")
         variant, traits = self.settings.variant, programs.traits
         if variant and variant not in traits:
             raise UsageError(
@@ -122,7 +131,8 @@ class Runner:
         if case.protocols and self.settings.imgproto not in case.protocols:
             return Verdict(reference, reason=f"not for protocol {self.settings.imgproto}")
         for need in case.needs:
-            if reason := programs.why_not(need):
+            reason = _why_no_faults() if need == "faults" else programs.why_not(need)
+            if reason:
                 required = need in self.settings.require
                 problem = f"case {case.number} must run (--require): {reason}"
                 return Verdict(reference, reason=reason, problems=[problem] if required else [])
@@ -132,9 +142,14 @@ class Runner:
         self, case: Case, programs: Programs, directories: Directories, reference: Path
     ) -> tuple[Verdict, float]:
         environ = self._environment(case, programs, directories).to_environ()
+        argv = command_line(case.path)
+        if "faults" in case.needs or self.settings.trace_locks:
+            from harness.faults.api import wrap  # as in _why_no_faults
+
+            argv = wrap(argv, trace=directories.top / LOCKS)
         try:
             transcript = execute(
-                command_line(case.path),
+                argv,
                 {**self._surroundings(directories.home), **environ},
                 directories.test,
                 directories.top / "output",
@@ -165,7 +180,7 @@ class Runner:
                 f"--cache writeback --aio threads -f {self.settings.imgfmt}",
             ),
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
-            goldlock_log=str(directories.top / "log"),
+            goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
         )
 
@@ -185,6 +200,12 @@ class Runner:
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",
         }
+
+
+def _why_no_faults() -> str | None:
+    from harness.faults.api import unavailable  # for those who want it only
+
+    return unavailable()
 
 
 def _cannot_start(path: Path, error: OSError) -> str:

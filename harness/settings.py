@@ -23,6 +23,7 @@ REQUIREMENTS = {
     "qemu-io": ("qemu-io",),
     "qemu-nbd": ("qemu-nbd",),
     "ofd-locks": ("ofd-locks",),
+    "faults": ("faults",),
 }
 """What ``--require`` takes, and the needs of cases that each stands for."""
 
@@ -92,6 +93,10 @@ OPTIONS = (
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
+        "--trace-locks",
+        {"action": "store_true", "help": "show each lock call of each program, with its result"},
+    ),
+    Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
@@ -113,6 +118,7 @@ class Settings:
     keep: bool = False
     jobs: int = 1
     show_commands: bool = False
+    trace_locks: bool = False
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
@@ -141,6 +147,7 @@ class Settings:
             keep=options.keep,
             jobs=options.jobs,
             show_commands=options.show_commands,
+            trace_locks=options.trace_locks,
         )
 
 

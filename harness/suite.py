@@ -6,7 +6,7 @@ header is made of the comment lines at its top that have the form ``# key: value
     # group: rw quick          groups it can be selected by
     # formats: qcow2 raw       image formats it works with (default: all)
     # protocols: file          likewise, protocols
-    # needs: qemu-img qemu-nbd programs, or abilities such as ofd-locks
+    # needs: qemu-img qemu-nbd programs, or abilities: ofd-locks, faults
     # timeout: 30              time limit, in seconds
 """
 

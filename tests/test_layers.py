@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
+# harness.faults is a tool of both sides, and knows neither.
 CASE_SIDE = {"harness.case", "harness.machine"}
 RUNNER_SIDE = {
     f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
@@ -51,6 +52,9 @@ def test_who_knows_whom(path: Path) -> None:
         assert not known & RUNNER_SIDE, "the two sides meet in the environment and on stdout"
     if name in RUNNER_SIDE:
         assert not known & CASE_SIDE, "the two sides meet in the environment and on stdout"
+    if name.startswith("harness.faults"):
+        foreign = {m for m in known if m.startswith("harness") and m != "harness"}
+        assert all(m.startswith("harness.faults") for m in foreign), "it knows neither side"
     for package, owners in OWNERS.items():
         assert package not in packages or name in owners, f"{package} has its own room"
 

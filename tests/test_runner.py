@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.faults.api import unavailable
 from harness.programs import Programs, probe
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
@@ -195,6 +196,83 @@ def test_a_build_directory(run_tests: RunTests, suite: MakeSuite, tmp_path: Path
     done = run_tests("--suite", str(suite.root), "--build", str(build))
     assert "programs: QEMU 99.0.1, " in done.stdout
     assert f"+        {program}" in done.stdout
+
+
+# Faults in lock calls
+
+LOCKS_A_FILE = """#!/usr/bin/env python3
+# needs: qemu-io faults
+import errno
+from harness.case import Case, run
+
+def story(case: Case) -> None:
+    open(case.image, "w").close()
+    case.lock_calls()
+    with case.faults("lock", byte=101, image=case.image, errno=errno.ENOLCK) as active:
+        case.log(case.qemu_io("-c", f"lock {case.image}").text, case.paths)
+    case.log(f"{active.hits} failed")
+    case.log(case.lock_calls(), case.paths)
+    case.log(case.lock_calls(), case.paths)
+
+run(story)
+"""
+
+LOCKER = """
+import fcntl, os, struct, sys
+file = open(sys.argv[2].split()[1], "r+")
+for byte in (100, 101):
+    try: fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, byte, 1, 0))
+    except OSError as error: print(error.strerror)
+"""
+
+
+@pytest.fixture
+def fault_suite(suite: MakeSuite, tmp_path: Path) -> tuple[MakeSuite, str]:
+    """A suite with a case that injects a fault, and the program that it does that to."""
+    if reason := unavailable():
+        pytest.skip(f"faults cannot be injected here: {reason}")
+    golden = (
+        "No locks available\n1 failed\n"
+        "locker: lock 100 (uses consistent read) of TEST_DIR/t.qcow2, read: ok\n"
+        "locker: lock 101 (uses write) of TEST_DIR/t.qcow2, read: ENOLCK (injected)\n"
+    )
+    suite.case("1.py", LOCKS_A_FILE, golden=golden)
+    program = tmp_path / "locker"
+    program.write_text(f"#!{sys.executable}\n{LOCKER}")
+    program.chmod(0o755)
+    return suite, str(program)
+
+
+def test_a_case_injects_a_fault(run_tests: RunTests, fault_suite: tuple[MakeSuite, str]) -> None:
+    suite, program = fault_suite
+    variables = {"QEMU_IO_PROG": program, "QEMU_IO_OPTIONS": ""}
+    done = run_tests("--suite", str(suite.root), **variables)
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_lock_call_is_shown_on_request(run_tests: RunTests, suite: MakeSuite) -> None:
+    script = LOCKER.replace("sys.argv[2].split()[1]", "sys.argv[1]")
+    suite.case(
+        "2.py",
+        f"#!/usr/bin/env python3\nimport sys; sys.argv[1:] = ['f']; open('f', 'w')\n{script}",
+        golden="",
+    )
+    done = run_tests("--suite", str(suite.root), "--trace-locks")
+    assert done.returncode == 0, done.stdout
+    assert "    2.py: lock 101 (uses write) of /" in done.stdout
+
+
+def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
+    run_tests: RunTests, suite: MakeSuite
+) -> None:
+    fifos = "mkfifo ready never\n"
+    daemon = "setsid sh -c 'echo now >ready; read -r line <never' >/dev/null 2>&1 &\n"
+    suite.case("1", f"#!/bin/sh\n# needs: faults\n{fifos}{daemon}read -r line <ready\n", golden="")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 1
+    (said,) = [line for line in done.stdout.split("\n") if line.startswith("left behind: ")]
+    assert said.startswith("left behind: sh -c 'echo now >ready; read -r line <never' (pid ")
+    assert said.count("pid") == 1
 
 
 # Real cases on a real QEMU

@@ -9,7 +9,7 @@ import sys
 if not __package__:  # run by its path, as wrap() does: -I leaves the checkout out of sys.path
     sys.path.insert(0, __file__.rpartition("/harness/faults/")[0])
 
-from harness.faults import control, launch
+from harness.faults import FAULTS_VARIABLE, control, launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def _run(argv: list[str]) -> int:
     plans, trace = _options(argv[:split])
     program = argv[split + 1 :]
     faults = _faults(plans)
-    if os.environ.get(control.VARIABLE):
+    if os.environ.get(FAULTS_VARIABLE):
         return _join(program, faults, trace)
     return launch.run(program, faults, _open(trace))
 
 
 def _check() -> int:
-    if os.environ.get(control.VARIABLE):
+    if os.environ.get(FAULTS_VARIABLE):
         control.Control().close()
         return 0
     return launch.run([], (), None)

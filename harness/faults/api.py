@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.faults.control import TRACE_VARIABLE, VARIABLE, Control, NoSupervisorError
+from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
+from harness.faults.control import Control, NoSupervisorError
 from harness.faults.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
 from harness.faults.protocol import PERMISSIONS, unshares, uses
 
@@ -56,7 +57,7 @@ def wrap(
 
 def unavailable() -> str | None:
     """Return in one line why faults cannot be injected here, or None: they can."""
-    if os.environ.get(VARIABLE):  # under a supervisor: then it is that one that counts
+    if os.environ.get(FAULTS_VARIABLE):  # under a supervisor: then it is that one that counts
         try:
             Control().close()
         except NoSupervisorError as error:

@@ -12,10 +12,9 @@ from __future__ import annotations  # so that what only types need is not loaded
 import os
 import struct
 
+from harness.faults import FAULTS_VARIABLE
 from harness.faults.light import socket
 
-VARIABLE = "GOLDLOCK_FAULTS"
-TRACE_VARIABLE = "GOLDLOCK_LOCK_TRACE"
 _LONGEST = 65536
 
 TYPE_CHECKING = False
@@ -38,7 +37,7 @@ class Control:
 
         Raises NoSupervisorError.
         """
-        name = name or os.environ.get(VARIABLE)
+        name = name or os.environ.get(FAULTS_VARIABLE)
         if not name:
             raise NoSupervisorError("not under a fault supervisor: start it with harness.faults")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -23,8 +23,8 @@ import os
 import resource
 import struct
 
-from harness.faults import seccomp
-from harness.faults.control import TRACE_VARIABLE, VARIABLE, Requests
+from harness.faults import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, seccomp
+from harness.faults.control import Requests
 from harness.faults.light import signal, socket, suppress
 
 TYPE_CHECKING = False
@@ -45,9 +45,6 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 )  # fmt: skip
-SUPERVISOR_NAME = b"goldlock-faults"
-"""The name of a supervisor's process (comm), for who looks for processes left behind."""
-
 _SET_DEATH_SIGNAL, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
 _SAMPLE = b"can this be read"
 _ADDRESS, _DESCRIPTOR = struct.Struct("=Q"), struct.Struct("=i")
@@ -174,10 +171,10 @@ def _supervise(
     """Be the supervisor: start the program, serve it, and tell the front how it ended."""
     try:
         seccomp.libc().prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        seccomp.libc().prctl(_SET_NAME, SUPERVISOR_NAME, 0, 0, 0)
+        seccomp.libc().prctl(_SET_NAME, SUPERVISOR_NAME.encode(), 0, 0, 0)
         requests = Requests()
         ours, theirs = socket.socketpair()
-        variables = {VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}
+        variables = {FAULTS_VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}
         program = os.fork()
         if program == 0:
             ours.close()

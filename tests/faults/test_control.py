@@ -140,13 +140,13 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
 
 
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(control.VARIABLE, raising=False)
+    monkeypatch.delenv(control.FAULTS_VARIABLE, raising=False)
     with (
         pytest.raises(NoSupervisorError, match=r"^not under a fault supervisor"),
         faults("lock 1 fails with EIO"),
     ):
         pass
-    monkeypatch.setenv(control.VARIABLE, "goldlock-faults-none")
+    monkeypatch.setenv(control.FAULTS_VARIABLE, "goldlock-faults-none")
     with pytest.raises(NoSupervisorError, match=r"^no fault supervisor answers: "):
         Control()
     assert unavailable() == "no fault supervisor answers: Connection refused"
