@@ -19,7 +19,7 @@ from filters.image_creation import image_creation
 from filters.names import directory, image_format, node_names, program
 from filters.qemu_io import qemu_io
 from filters.qmp import escaped_line_ends, qmp
-from filters.text import carriage_returns, trailing_blanks
+from filters.text import carriage_returns, errno_names, trailing_blanks
 
 Filter = Callable[[str], str]
 
@@ -28,6 +28,7 @@ __all__ = [
     "carriage_returns",
     "compose",
     "directory",
+    "errno_names",
     "escaped_line_ends",
     "hmp",
     "image_creation",

@@ -1,5 +1,7 @@
 """Each filter: what it changes, what it leaves alone; and what holds for all of them."""
 
+import errno
+import os
 import string
 from collections.abc import Callable
 
@@ -82,6 +84,14 @@ TABLE: list[tuple[str, Filter, str, str]] = [
         "{ 'execute': 'x', 'arguments': { 'a': 1 } }",
     ),
     ("returns", filters.carriage_returns, "a\r\nb\r c\r", "a\nb\r c"),
+    ("errno", filters.errno_names, "lock byte 1: Input/output error\r\n", "lock byte 1: EIO\r\n"),
+    ("musl", filters.errno_names, 'byte 1: I/O error"}}\nx', 'byte 1: EIO"}}\nx'),
+    (
+        "no errno",
+        filters.errno_names,
+        "Invalid argument: I/O errors",
+        "Invalid argument: I/O errors",
+    ),
     ("blanks", filters.trailing_blanks, "a \t\n b  \n", "a\n b\n"),
 ]
 
@@ -103,6 +113,25 @@ def test_filters_are_applied_from_left_to_right() -> None:
     assert filters.compose()("as it is") == "as it is"
 
 
+_LOCK_ERRNOS = [
+    "EACCES",
+    "EAGAIN",
+    "EBADF",
+    "EDEADLK",
+    "EINTR",
+    "EINVAL",
+    "EIO",
+    "ENOLCK",
+    "ESTALE",
+]
+
+
+def test_this_platform_has_no_other_words_for_the_errnos_of_locks() -> None:
+    for name in _LOCK_ERRNOS:
+        text = os.strerror(getattr(errno, name))
+        assert filters.errno_names(f"lock byte 100: {text}") == f"lock byte 100: {name}"
+
+
 EACH: dict[str, Filter] = {
     "directory": filters.directory("/tmp/x", "TEST_DIR"),
     "odd directory": filters.directory(ODD, "TEST_DIR"),
@@ -113,6 +142,7 @@ EACH: dict[str, Filter] = {
     "qemu_io": filters.qemu_io,
     "qmp": filters.qmp,
     "escaped_line_ends": filters.escaped_line_ends,
+    "errno_names": filters.errno_names,
     "hmp": filters.hmp,
     "one_line": filters.one_line,
     "carriage_returns": filters.carriage_returns,

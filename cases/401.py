@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# group: lock faults quick
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img qemu-io ofd-locks faults
+"""Every lock call of a read-write opener fails, with every errno that fcntl has for it.
+
+There are six places where QEMU can fail over a lock. Each one names the errno, but for
+the elided policy, which keeps EAGAIN and EACCES to itself when locking and testing.
+"""
+
+from lock_faults import opener, others
+
+from harness.case import Case, run
+
+SITES = (
+    "lock uses write",  # Failed to lock byte 101
+    "lock unshares write",  # Failed to lock byte 201
+    "unlock uses write",  # Failed to unlock byte 101: a warning
+    "unlock unshares write",  # Failed to unlock byte 201
+    "test unshares write",  # Failed to get "write" lock: somebody else forbids to write
+    "test uses write",  # Failed to get shared "write" lock: somebody else writes
+)
+
+
+def story(case: Case) -> None:
+    opener(case, SITES)
+    others(case, SITES, ("bench", "-w", "-c", "1", case.image), f"if=none,file={case.image}")
+
+
+run(story)

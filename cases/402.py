@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# group: lock faults quick
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img qemu-io ofd-locks faults
+"""Every lock call of a read-only opener fails, with every errno that fcntl has for it.
+
+A read-only opener reads, and forbids others to write: so it comes to all six places, too.
+"""
+
+from lock_faults import opener, others
+
+from harness.case import Case, run
+
+SITES = (
+    "lock uses consistent read",
+    "lock unshares write",
+    "unlock uses consistent read",
+    "unlock unshares write",
+    "test unshares consistent read",  # Failed to get "consistent read" lock
+    "test uses write",  # Failed to get shared "write" lock
+)
+
+
+def story(case: Case) -> None:
+    opener(case, SITES, "-r")
+    drive = f"if=none,file={case.image},read-only=on"
+    others(case, SITES, ("map", case.image), drive)
+
+
+run(story)
