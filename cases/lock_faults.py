@@ -8,15 +8,22 @@ programs have different names on different systems.
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filters
 from harness.case import Case, Completed, Program
 from harness.faults.api import PERMISSIONS
 
+if TYPE_CHECKING:
+    from harness.machine import Qmp
+
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
-
-
 QUIET = ("-nographic", "-serial", "none", "-machine", "none", "-monitor", "stdio")
+
+
+def name_errnos(case: Case) -> None:
+    """Let the case show the names of errnos for what strerror says of them."""
+    case.messages = filters.compose(case.messages, filters.errno_names)
 
 
 def opener(case: Case, sites: Iterable[str], *options: str) -> None:
@@ -24,6 +31,7 @@ def opener(case: Case, sites: Iterable[str], *options: str) -> None:
 
     *sites* are calls, such as ``lock uses write``, *options* those of a qemu-io that reads.
     """
+    name_errnos(case)
     case.make_image(case.image, "32M")
     read = (*options, "-c", "read 0 512", case.image)
 
@@ -46,11 +54,14 @@ def opener(case: Case, sites: Iterable[str], *options: str) -> None:
 
 def others(case: Case, sites: Iterable[str], img: Iterable[str], drive: str) -> None:
     """Let the same calls fail with ENOLCK for ``qemu-img IMG`` and ``-drive DRIVE``."""
-    case.section("The other programs")
-    for site in sites:
-        fault = f"{site} of {image_name(case)} fails with ENOLCK"
-        attempt(case, fault, case.qemu_img, *img)
-        attempt(case, fault, case.qemu, *QUIET, "-drive", drive, stdin="quit\n")
+    for program, options, command in (
+        (case.qemu_img, (), img),
+        (case.qemu, QUIET, ("-drive", drive)),
+    ):
+        case.section(" ".join((program.name, *command)))
+        for site in sites:
+            fault = f"{site} of {image_name(case)} fails with ENOLCK"
+            attempt(case, fault, program, *options, *command, stdin="quit\n")
 
 
 def attempt(case: Case, fault: str, program: Program, *command: str, stdin: str = "") -> Completed:
@@ -62,7 +73,7 @@ def attempt(case: Case, fault: str, program: Program, *command: str, stdin: str 
     case.log(f"\n{fault}")
     with case.faults(fault) as active:
         done = program(*command, stdin=stdin)
-    case.log(done.stderr, case.messages, filters.errno_names)
+    case.log(done.stderr, case.messages)
     case.log(f"exit status {done.status}; calls that failed: {active.hits}; held: {held(case)}")
     return done
 
@@ -83,27 +94,70 @@ def _plain(text: str) -> str:
     return re.sub(r": held by .*", ": held", text)
 
 
+def bytes_by_image(trace: Iterable[str], call: str) -> str:
+    """Return the bytes of all calls of a kind that succeeded, in order, for each image."""
+    images: dict[str, list[int]] = {}
+    for line in trace:
+        if found := re.match(rf"\S+: {call} (\d+) .* of (.*?)(?:, read)?: ok$", line):
+            images.setdefault(Path(found[2]).name, []).append(int(found[1]))
+    return _list(images)
+
+
 def image_name(case: Case) -> str:
     """Return the image as plans of faults name it: below the directory that a case runs in."""
     return Path(case.image).name
 
 
-def held(case: Case, image: str = "") -> str:
-    """Return the locked bytes of the test image, or of another one, in words."""
-    return ", ".join(_word(byte) for byte in sorted(_locked(image or case.image))) or "nothing"
+def holdings(trace: str) -> list[str]:
+    """Return in words what was locked of each image at the most, a line for each image."""
+    now: dict[str, set[int]] = {}
+    most: dict[str, set[int]] = {}
+    for line in trace.splitlines():
+        if found := re.match(r"\S+: (lock|unlock) (\d+) .* of (.*?)(?:, read)?: ok$", line):
+            image, byte = Path(found[3]).name, int(found[2])
+            locked = now.setdefault(image, set())
+            (locked.add if found[1] == "lock" else locked.discard)(byte)
+            most[image] = max(most.get(image, set()), set(locked), key=len)
+    return [f"{image}: {_words(locked)}" for image, locked in most.items()] or ["nothing"]
 
 
-def _locked(image: str) -> set[int]:
-    inode = str(Path(image).stat().st_ino)
-    locked: set[int] = set()
+def _words(locked: set[int]) -> str:
+    uses = ", ".join(name for i, name in enumerate(PERMISSIONS) if 100 + i in locked)
+    unshares = ", ".join(name for i, name in enumerate(PERMISSIONS) if 200 + i in locked)
+    return f"uses {uses or 'nothing'}; unshares {unshares or 'nothing'}"
+
+
+def held(case: Case) -> str:
+    """Return the bytes of images that somebody has locked now, whoever it is."""
+    locked: dict[str, list[int]] = {}
+    inodes = {str(file.stat().st_ino): file.name for file in Path(case.test_dir).iterdir()}
     for line in Path("/proc/locks").read_text().splitlines():
         # "1: OFDLCK ADVISORY  READ -1 fe:00:1234 100 101"; a waiter has "->" as second word.
         kind, _, _, _, file, first, last = line.replace("-> ", "").split()[1:8]
-        if kind == "OFDLCK" and file.split(":")[2] == inode:
-            locked.update(range(int(first), int(last) + 1))
-    return locked
+        image = inodes.get(file.split(":")[2])
+        if image and kind in ("OFDLCK", "POSIX"):
+            image += "" if kind == "OFDLCK" else f" ({kind})"
+            locked.setdefault(image, []).extend(range(int(first), int(last) + 1))
+    return _list({image: sorted(set(numbers)) for image, numbers in sorted(locked.items())})
 
 
-def _word(byte: int) -> str:
-    group, permission = divmod(byte - 100, 100)
-    return f"{byte} ({('uses', 'unshares')[group]} {PERMISSIONS[permission]})"
+def _list(images: dict[str, list[int]]) -> str:
+    return "; ".join(f"{' '.join(map(str, b))} of {image}" for image, b in images.items()) or (
+        "nothing"
+    )
+
+
+def add_nodes(case: Case, qemu: "Qmp") -> None:
+    """Let QEMU open the image: a node called file, and one called fmt that uses it."""
+    qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+    qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
+        'node-name': 'file', 'driver': 'file', 'filename': '{case.image}' }} }}""")
+    qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
+        'node-name': 'fmt', 'driver': '{case.imgfmt}', 'file': 'file' }} }}""")
+
+
+def reopen(case: Case, qemu: "Qmp", *, read_only: bool) -> None:
+    """Reopen the node called fmt."""
+    qemu.qmp(f"""{{ 'execute': 'blockdev-reopen', 'arguments': {{ 'options': [ {{
+        'node-name': 'fmt', 'driver': '{case.imgfmt}', 'file': 'file',
+        'read-only': {str(read_only).lower()} }} ] }} }}""")
