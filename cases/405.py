@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# group: lock faults quick
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img qemu-io ofd-locks faults
+"""A running QEMU that cannot unlock a byte warns, and goes on.
+
+The warning is in the answer of the human monitor, on standard error for QMP. What could not
+be unlocked stays locked until the file is closed, or the next attempt to unlock it.
+"""
+
+from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    name_errnos(case)
+    case.make_image(case.image, "32M")
+    closing_a_drive(case)
+    reopening(case)
+    deleting_a_node(case)
+    snapshot(case)
+
+
+def closing_a_drive(case: Case) -> None:
+    """Unlocking stops at the byte that fails; closing the file unlocks the others."""
+    case.section("Closing a drive")
+    with case.holder() as qemu:
+        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
+        case.log(f"held: {held(case)}")
+        case.lock_calls()
+        with case.faults(f"unlock uses write of {image_name(case)} fails with EIO"):
+            qemu.hmp("drive_del d0")
+        show_calls(case)
+        case.log(f"held: {held(case)}")
+        qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
+        case.log(f"held: {held(case)}")
+
+
+def reopening(case: Case) -> None:
+    """The node is read-only, but others are told that it writes, until it unlocks at last."""
+    case.section("Reopening a node read-only")
+    read = ("-r", "-c", "read 0 512", case.image)
+    with case.holder() as qemu:
+        add_nodes(case, qemu)
+        case.log(f"held: {held(case)}")
+        case.lock_calls()
+        with case.faults(f"unlock uses write of {image_name(case)} fails with EIO"):
+            reopen(case, qemu, read_only=True)
+        show_calls(case)
+        case.log(f"held: {held(case)}")
+        case.show(case.qemu_io, *read)
+
+        case.section("Reopening it again, and once more")
+        case.lock_calls()
+        reopen(case, qemu, read_only=False)
+        reopen(case, qemu, read_only=True)
+        show_calls(case)
+        case.log(f"held: {held(case)}")
+        case.show(case.qemu_io, *read)
+
+
+def deleting_a_node(case: Case) -> None:
+    case.section("Deleting a node, and its file after it")
+    with case.holder() as qemu:
+        add_nodes(case, qemu)
+        case.lock_calls()
+        with case.faults(f"unlock any byte of {image_name(case)} fails with EIO"):
+            for node in ("fmt", "file"):
+                qemu.qmp(
+                    f"{{ 'execute': 'blockdev-del', 'arguments': {{ 'node-name': '{node}' }} }}"
+                )
+                show_calls(case)
+                case.log(f"held: {held(case)}")
+
+
+def snapshot(case: Case) -> None:
+    """What was the active layer is reopened read-only."""
+    case.section("Taking a snapshot")
+    overlay = f"{case.image}.overlay"
+    case.make_image(overlay, backing=case.image)
+    with case.holder("-drive", f"file={case.image},if=none,id=d0") as qemu:
+        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        case.log(f"held: {held(case)}")
+        case.lock_calls()
+        with case.faults(f"unlock uses resize of {image_name(case)} fails with EIO"):
+            qemu.qmp(f"""{{ 'execute': 'blockdev-snapshot-sync', 'arguments': {{
+                'device': 'd0', 'snapshot-file': '{overlay}', 'mode': 'existing' }} }}""")
+        show_calls(case, "unlock")
+        case.log(f"held: {held(case)}")
+
+
+run(story)

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# group: lock faults quick
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img qemu-io ofd-locks faults
+"""A running QEMU that cannot lock refuses the command, and is as it was before.
+
+The same command succeeds once locks can be had again.
+"""
+
+from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    name_errnos(case)
+    case.make_image(case.image, "32M")
+    adding_a_node(case)
+    adding_a_drive(case)
+    reopening(case)
+    exporting(case)
+
+
+def adding_a_node(case: Case) -> None:
+    case.section("Adding a node")
+    add = f"""{{ 'execute': 'blockdev-add', 'arguments': {{
+        'node-name': 'fmt', 'driver': '{case.imgfmt}',
+        'file': {{ 'driver': 'file', 'filename': '{case.image}' }} }} }}"""
+    with case.holder() as qemu:
+        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        for call in (
+            "lock uses write",
+            "lock unshares resize",
+            "test unshares consistent read",
+            "test uses resize",
+        ):
+            case.lock_calls()
+            with case.faults(f"{call} of {image_name(case)} fails with ENOLCK"):
+                qemu.qmp(add)
+            show_calls(case, "unlock")
+            case.log(f"held: {held(case)}")
+        qemu.qmp(add)
+        case.log(f"held: {held(case)}")
+
+
+def adding_a_drive(case: Case) -> None:
+    case.section("Adding a drive")
+    with case.holder() as qemu:
+        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        with case.faults(f"lock unshares write of {image_name(case)} fails with ENOLCK"):
+            qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
+        case.log(f"held: {held(case)}")
+        qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
+        case.log(f"held: {held(case)}")
+
+
+def reopening(case: Case) -> None:
+    """It stays read-only, with the locks of a reader, and lets other readers in."""
+    case.section("Reopening a node read-write")
+    with case.holder() as qemu:
+        add_nodes(case, qemu)
+        reopen(case, qemu, read_only=True)
+        case.log(f"held: {held(case)}")
+        for fault in (
+            "lock uses write of {} fails with ENOLCK",
+            "lock uses resize of {} fails with ENOLCK",
+            "test uses write of {} fails with ENOLCK",
+        ):
+            case.lock_calls()
+            with case.faults(fault.format(image_name(case))):
+                reopen(case, qemu, read_only=False)
+            show_calls(case)
+            case.log(f"held: {held(case)}")
+            case.show(case.qemu_io, "-r", "-c", "read 0 512", case.image)
+        reopen(case, qemu, read_only=False)
+        case.log(f"held: {held(case)}")
+
+
+def exporting(case: Case) -> None:
+    case.section("Exporting")
+    with case.holder() as qemu:
+        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
+            'node-name': 'file', 'driver': 'file', 'filename': '{case.image}' }} }}""")
+        case.log(f"held: {held(case)}")
+        qemu.qmp(f"""{{'execute': 'nbd-server-start', 'arguments': {{ 'addr': {{ 'type': 'unix',
+            'data': {{ 'path': '{case.sock_dir}/nbd.socket' }} }} }} }}""")
+        export = (
+            "{'execute': 'nbd-server-add', 'arguments': { 'device': 'file', 'writable': true } }"
+        )
+        case.lock_calls()
+        with case.faults(f"lock uses write of {image_name(case)} fails with ENOLCK"):
+            qemu.qmp(export)
+        show_calls(case)
+        case.log(f"held: {held(case)}")
+        qemu.qmp(export)
+        show_calls(case)
+        case.log(f"held: {held(case)}")
+
+
+run(story)
