@@ -93,6 +93,10 @@ def open_node(filename: str | None, options: Options, flags: Flags, depth: int =
     if filename is not None:
         filename = _parse_filename(filename, options)
     driver = options.pop("driver", None)
+    if driver is None and filename is None and not any(
+        key == "file" or key.startswith("file.") for key in options
+    ):
+        raise BlockError("Must specify either driver or file")
     flags = _apply_generic(options, flags)
     if driver in ("file", "null-co"):
         node: Node = _open_protocol(driver, filename, options, flags)
@@ -121,7 +125,8 @@ def _parse_filename(filename: str, options: Options) -> str | None:
         return filename
     protocol = scheme.split(":", 1)[0]
     if protocol == "null-co":
-        options.setdefault("driver" if "driver" not in options else "file.driver", "null-co")
+        if options.get("driver") != "null-co":
+            options.setdefault("file.driver", "null-co")
         return None
     if protocol in _NOT_SERVED:
         raise _unknown_driver(protocol)
@@ -224,12 +229,14 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
             )
         node = nodes.get(reference)
         if node is None:
-            raise BlockError(f"Cannot find device='' nor node-name='{reference}'")
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
         return node
     if filename is None and not below:
         raise BlockError('A block device must be specified for "file"')
     if filename is not None:
         filename = _parse_filename(filename, below)
+        if "file.driver" in below:  # null-co://, which has no format of its own below us
+            below["driver"] = below.pop("file.driver")
     driver = below.pop("driver", "file")
     inner = _apply_generic(below, flags)
     if driver not in ("file", "null-co"):
@@ -311,7 +318,7 @@ def _open_backing(
     if reference is not None:
         backing = nodes.get(reference)
         if backing is None:
-            raise BlockError(f"Cannot find device='' nor node-name='{reference}'")
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
     elif not filename and not options:
         return
     else:

@@ -38,7 +38,7 @@ def open_one(
     force_share = flags.force_share
     if image_opts:
         options = opts.parse(filename, "file")
-        name = options.pop("file", None) if "driver" not in options else None
+        name = None
         if "force-share" in options and force_share:
             if not opts.switch("force-share", options["force-share"]):
                 raise BlockError("--force-share/-U conflicts with image options")
