@@ -18,12 +18,12 @@ def reject_objects(arguments: Arguments) -> None:
         raise BlockError("Option '--object' is not served by the embedded programs")
 
 
-def check_cache_mode(mode: str | None) -> None:
+def check_cache_mode(mode: str | None, what: str = "cache") -> None:
     """Check a cache mode (-t, -T); it has no effect on a file in the page cache."""
     if mode is not None and mode not in (
         "none", "directsync", "writeback", "writethrough", "unsafe", "off"
     ):  # fmt: skip
-        raise BlockError(f"Invalid cache option: {mode}")
+        raise BlockError(f"Invalid {what} option: {mode}")
 
 
 def open_one(
