@@ -265,7 +265,7 @@ on_closed: Callable[[Node], None] | None = None
 def set_read_only(node: Node, read_only: bool) -> None:
     """Reopen `node` and its storage read-only or read-write, all or nothing."""
     nodes = [node]
-    if node.is_format and node.file is not None:
+    if node.file is not None:
         nodes.append(node.file.node)
     before = [(one, one.read_only) for one in nodes]
     if not read_only:

@@ -71,15 +71,17 @@ class Image:
             graph.release(edge)
 
 
-def open_image(filename: str | None, options: Options, flags: Flags, resize: bool = False) -> Image:
-    """Open an image for a utility command, which uses what its flags say and shares all."""
+def open_image(
+    filename: str | None, options: Options, flags: Flags, *, resize: bool = False, shared: int = ALL
+) -> Image:
+    """Open an image for a utility command, which uses what its flags say."""
     node = open_node(filename, dict(options), flags)
     perm = 0
     if not flags.no_io:
         perm = CONSISTENT_READ if flags.read_only else CONSISTENT_READ | WRITE
     if resize:
         perm |= RESIZE
-    return Image(node, perm)
+    return Image(node, perm, shared)
 
 
 def open_node(filename: str | None, options: Options, flags: Flags, depth: int = 0) -> Node:

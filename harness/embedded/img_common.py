@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import images, options as opts, report
 from .getopt import Arguments
 from .images import Flags, Image
+from .locks import ALL
 from .options import Options
 from .report import BlockError
 
@@ -27,8 +28,9 @@ def check_cache_mode(mode: str | None, what: str = "cache") -> None:
 
 
 def open_one(
-    filename: str, arguments: Arguments, flags: Flags, *, fmt: str | None = None, resize: bool = False
-) -> Image:
+    filename: str, arguments: Arguments, flags: Flags, *, fmt: str | None = None,
+    resize: bool = False, shared: int = ALL,
+) -> Image:  # fmt: skip
     """Open the image a command is about; BlockError begins with `Could not open`."""
     image_opts = arguments.has("--image-opts")
     if image_opts and fmt:
@@ -45,7 +47,7 @@ def open_one(
     elif fmt:
         options["driver"] = fmt
     try:
-        return images.open_image(name, options, flags, resize)
+        return images.open_image(name, options, flags, resize=resize, shared=shared)
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{filename}': ") from None
 

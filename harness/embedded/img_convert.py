@@ -9,6 +9,7 @@ from .graph import Node
 from .images import Flags, Image
 from .img_common import Reported, check_cache_mode, number, open_one, reject_objects
 from .img_create import _known_options, check_options, format_image
+from .locks import CONSISTENT_READ, WRITE_UNCHANGED
 from .report import BlockError
 
 _CHUNK = 1 << 20
@@ -44,7 +45,12 @@ def convert(words: list[str]) -> int:
     output: Image | None = None
     try:
         for source in sources:
-            opened.append(open_one(source, arguments, flags, fmt=arguments.last("-f")))
+            opened.append(
+                open_one(
+                    source, arguments, flags, fmt=arguments.last("-f"),
+                    shared=CONSISTENT_READ | WRITE_UNCHANGED,
+                )
+            )  # fmt: skip
         size = sum(one.node.size for one in opened)
         output = _open_target(target, arguments, size)
         at = 0
