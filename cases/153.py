@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# group: rw quick lock
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img qemu-io ofd-locks
+"""Image locking: who may open an image that another process has open.
+
+The story is that of test 153 of QEMU's qemu-iotests.
+"""
+
+from itertools import product
+from pathlib import Path
+
+from harness.case import Case, run
+
+SIZE = "32M"
+OPTIONS = ("", "read-only=on", "read-only=on,force-share=on")
+
+
+def story(case: Case) -> None:
+    case.log("QA output created by 153")
+    case.log("== readonly=off,force-share=on should be rejected ==")
+    case.contender(*drives("null-co://,readonly=off,force-share=on"))
+
+    for options in OPTIONS:
+        one_round(case, options)
+
+    two_devices(case)
+    backing_chains(case)
+    active_commit(case)
+    drives_come_and_go(case)
+    force_share_conflicts(case)
+    case.log("*** done")
+
+
+def drives(*images: str) -> list[str]:
+    return [word for image in images for word in ("-drive", f"if=none,file={image}")]
+
+
+def one_round(case: Case, options: str) -> None:
+    """One holder, and all that may be tried beside it."""
+    image, base = case.image, f"{case.image}.base"
+    case.section("Creating base image")
+    case.make_image(base, SIZE)
+    case.section("Creating test image")
+    case.make_image(image, backing=base)
+
+    case.section(f"Launching QEMU, opts: '{options}'")
+    with case.holder("-drive", f"file={image},if=none,{options}") as holder:
+        for contending in OPTIONS:
+            case.section(f"Launching another QEMU, opts: '{contending}'")
+            case.contender("-drive", f"file={image},if=none,{contending}")
+        for flag in ("", "-U"):
+            case.section(f"Running utility commands {flag}")
+            utility_commands(case, flag)
+        # Not negotiated with: the monitor refuses, and QEMU stays until it is killed.
+        holder.send("{ 'execute': 'quit' }")
+        case.log("\nRound done")
+
+
+def utility_commands(case: Case, flag: str) -> None:
+    """Try each utility on the image, plainly or with -U (force-share)."""
+    image, base = case.image, f"{case.image}.base"
+    share = [flag] if flag else []
+
+    for words in (
+        [*share, "-c", "read 0 512", image],
+        [*share, "-r", "-c", "read 0 512", image],
+        ["-c", f"open {flag} {image}", "-c", "read 0 512"],
+        ["-c", f"open -r {flag} {image}", "-c", "read 0 512"],
+    ):
+        case.show(case.qemu_io, *words)
+
+    for command in (
+        ["info", *share, image],
+        ["check", *share, image],
+        ["compare", *share, image, image],
+        ["map", *share, image],
+        ["amend", "-o", f"size={SIZE}", *share, image],
+        ["commit", *share, image],
+        ["resize", *share, image, SIZE],
+        ["rebase", *share, image, "-b", base, "-F", case.imgfmt],
+        ["snapshot", "-l", *share, image],
+        ["convert", *share, image, f"{image}.convert"],
+        ["dd", *share, f"if={image}", f"of={image}.convert", "bs=512", "count=1"],
+        ["bench", *share, "-c", "1", image],
+        ["bench", *share, "-w", "-c", "1", image],
+    ):
+        case.show(case.qemu_img, *command)
+
+    if not flag:  # create has no -U
+        case.show(case.qemu_img, "create", "-f", case.imgfmt, image, "-b", base, "-F", case.imgfmt)
+        # A create that is refused must leave the image as it was, not empty.
+        for line in case.qemu_img("info", "-U", image).stdout.splitlines():
+            if "file format" in line:
+                case.log(line, case.format)
+
+
+def two_devices(case: Case) -> None:
+    image = case.image
+    options = ("read-only=off", "read-only=on", "read-only=on,force-share=on")
+    for first, second in product(options, options):
+        case.section(f"Two devices with the same image ({first} - {second})")
+        case.contender(*drives(f"{image},{first}", f"{image},{second}"))
+
+
+def backing_chains(case: Case) -> None:
+    image = case.image
+    case.section(f"Creating {image}.[abc]")
+    case.make_image(f"{image}.a", backing=image)
+    case.make_image(f"{image}.b", backing=image)
+    case.make_image(f"{image}.c", backing=f"{image}.b")
+
+    case.section("Two devices sharing the same file in backing chain")
+    case.contender(*drives(f"{image}.a", f"{image}.b"))
+    case.contender(*drives(f"{image}.a", f"{image}.c"))
+
+    case.section("Backing image also as an active device")
+    case.contender(*drives(f"{image}.a", image))
+
+    case.section("Backing image also as an active device (ro)")
+    case.contender(*drives(f"{image}.a", f"{image},readonly=on"))
+
+    case.section("Symbolic link")
+    Path(f"{image}.lnk").symlink_to(image)
+    case.contender(*drives(f"{image}.lnk", image))
+
+
+def active_commit(case: Case) -> None:
+    image = case.image
+    case.section("Active commit to intermediate layer should work when base in use")
+    with case.holder(
+        "-drive",
+        f"format={case.imgfmt},file={image}.a,id=drive0,if=none",
+        "-device",
+        "virtio-blk,drive=drive0",
+        machine="",
+    ) as holder:
+        holder.qmp("{ 'execute': 'qmp_capabilities' }")
+        case.show(case.qemu_img, "commit", "-b", f"{image}.b", f"{image}.c")
+
+
+def drives_come_and_go(case: Case) -> None:
+    """A running QEMU locks what it opens, and unlocks what it closes."""
+    image = case.image
+    write = (image, "-c", "write 0 512")
+    with case.holder() as holder:
+        holder.qmp("{ 'execute': 'qmp_capabilities' }")
+
+        case.log("Adding drive")
+        holder.hmp(f"drive_add 0 if=none,id=d0,file={image}")
+        case.show(case.qemu_io, *write)
+
+        case.log("Creating overlay with qemu-img when the guest is running should be allowed")
+        overlay = f"{image}.overlay"
+        case.show(
+            case.qemu_img, "create", "-f", case.imgfmt, "-b", image, "-F", case.imgfmt, overlay
+        )
+
+        case.log("== Closing an image should unlock it ==")
+        holder.hmp("drive_del d0")
+        case.show(case.qemu_io, *write)
+
+        case.log("Adding two and closing one")
+        for drive in ("d0", "d1"):
+            holder.hmp(f"drive_add 0 if=none,id={drive},file={image},readonly=on")
+        case.show(case.qemu_img, "info", image)
+        holder.hmp("drive_del d0")
+        case.show(case.qemu_io, *write)
+
+        case.log("Closing the other")
+        holder.hmp("drive_del d1")
+        case.show(case.qemu_io, *write)
+
+
+def force_share_conflicts(case: Case) -> None:
+    case.section("Detecting -U and force-share conflicts")
+    for verdict, value in (("No conflict", "on"), ("Conflict", "off")):
+        case.log(f"\n{verdict}:")
+        image = f"driver=null-co,force-share={value}"
+        case.log(case.qemu_img("info", "-U", "--image-opts", image).text, case.paths)
+    for verdict, value in (("No conflict", "on"), ("Conflict", "off")):
+        case.log(f"\n{verdict}:")
+        command = f"open -r -U -o driver=null-co,force-share={value}"
+        case.log(case.qemu_io("-c", command).text, case.paths)
+
+
+run(story)

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# group: rw quick lock
+# formats: qcow2
+# protocols: file
+# needs: qemu-system qemu-img ofd-locks
+"""Image locking across a reopen, and after the image is gone.
+
+The story is that of test 182 of QEMU's qemu-iotests.
+"""
+
+from pathlib import Path
+
+from harness.case import Case, run
+
+SIZE = "32M"
+
+
+def story(case: Case) -> None:
+    case.log("QA output created by 182")
+    case.make_image(case.image, SIZE)
+    second_qemu(case)
+    reopen(case)
+    image_is_gone(case)
+    case.log("*** done")
+
+
+def second_qemu(case: Case) -> None:
+    guest = (
+        "-drive",
+        f"file={case.image},if=none,id=drive0,file.locking=on",
+        "-device",
+        "virtio-blk,drive=drive0",
+    )
+    case.log("Starting QEMU")
+    with case.holder(*guest, machine=""):
+        case.log("\nStarting a second QEMU using the same image should fail")
+        case.contender(*guest, machine="")
+
+
+def reopen(case: Case) -> None:
+    """A reopen must not unshare what was shared: it once shared exactly the opposite."""
+    image = case.image
+    case.log("\n=== Testing reopen ===\n\n")
+    with case.holder() as holder:
+        holder.qmp("{'execute': 'qmp_capabilities'}")
+
+        # A bare file node without a user: all permissions stay shared.
+        add_file_node = """{{'execute': 'blockdev-add',
+            'arguments': {{
+                'node-name': '{name}',
+                'driver': 'file',
+                'filename': '{image}',
+                'locking': 'on'
+                }} }}"""
+        holder.qmp(add_file_node.format(name="node0", image=image))
+
+        # The snapshot reopens node0 read-only; all must still be shared.
+        holder.qmp(f"""{{'execute': 'blockdev-snapshot-sync',
+            'arguments': {{
+                'node-name': 'node0',
+                'snapshot-file': '{image}.overlay',
+                'snapshot-node-name': 'node1'
+                }} }}""")
+
+        # Takes no permission and unshares none, so it goes with node0.
+        holder.qmp(add_file_node.format(name="node1", image=image))
+
+        # The export writes and reads node1: this fails if the reopen unshared any of that.
+        holder.qmp(f"""{{'execute': 'nbd-server-start',
+            'arguments': {{
+                'addr': {{
+                    'type': 'unix',
+                    'data': {{
+                        'path': '{case.sock_dir}/nbd.socket'
+                        }} }} }} }}""")
+        holder.qmp("""{'execute': 'nbd-server-add',
+            'arguments': {
+                'device': 'node1'
+                } }""")
+
+
+def image_is_gone(case: Case) -> None:
+    """QEMU cannot drop its locks on a file that is gone; it must quit all the same."""
+    case.log("\n=== Testing failure to loosen restrictions ===\n\n")
+    with case.holder("-drive", f"file={case.image},if=none,file.locking=on") as holder:
+        holder.qmp("{'execute': 'qmp_capabilities'}")
+        Path(case.image).unlink()
+        holder.qmp("{'execute': 'quit'}")
+        holder.wait()
+
+
+run(story)

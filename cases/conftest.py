@@ -1,0 +1,3 @@
+"""Lets plain pytest run the cases of this suite: `pytest cases/153.py`."""
+
+pytest_plugins = ["harness.pytest_plugin"]

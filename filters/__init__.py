@@ -1,0 +1,50 @@
+"""Filters: pure functions from text to text that make output comparable.
+
+A filter takes any text, never raises, leaves text that it does not know alone, and
+changes nothing when it is applied a second time. Those that depend on a value (a
+directory, a format) are made by a function that takes the value:
+
+    clean = compose(directory("/tmp/x", "TEST_DIR"), image_format("qcow2"), qemu_io)
+    clean("read /tmp/x/t.qcow2")        ->  "read TEST_DIR/t.IMGFMT"
+
+Filters run in the order in which they are written.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+
+from filters.echo import one_line
+from filters.hmp import hmp
+from filters.image_creation import image_creation
+from filters.names import directory, image_format, node_names, program
+from filters.qemu_io import qemu_io
+from filters.qmp import escaped_line_ends, qmp
+from filters.text import carriage_returns, trailing_blanks
+
+Filter = Callable[[str], str]
+
+__all__ = [
+    "Filter",
+    "carriage_returns",
+    "compose",
+    "directory",
+    "escaped_line_ends",
+    "hmp",
+    "image_creation",
+    "image_format",
+    "node_names",
+    "one_line",
+    "program",
+    "qemu_io",
+    "qmp",
+    "trailing_blanks",
+]
+
+
+def compose(*filters: Filter) -> Filter:
+    """Make one filter that applies the given ones from left to right."""
+
+    def composed(text: str) -> str:
+        return reduce(lambda value, each: each(value), filters, text)
+
+    return composed

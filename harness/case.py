@@ -1,0 +1,317 @@
+"""What a case script imports: start programs, show what they say, filtered.
+
+    from harness.case import Case, run
+
+    def story(case: Case) -> None:
+        case.make_image(case.image, "32M")
+        with case.holder("-drive", f"file={case.image},if=none"):
+            case.section("A second writer must fail")
+            case.show(case.qemu_io, "-c", "read 0 512", case.image)
+
+    run(story)
+
+All that a case prints goes to standard output; the runner holds it against the golden.
+What the programs said before any filter is kept in a log of its own.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
+
+import filters
+from filters import Filter
+from harness.environment import NOTRUN_STATUS, Environment
+
+if TYPE_CHECKING:
+    from harness.machine import Hmp, Qmp
+
+
+class CaseError(Exception):
+    """The case cannot go on; the message says which program did what."""
+
+
+class NotRun(Exception):
+    """The case cannot run here; the message says why."""
+
+
+class Completed(NamedTuple):
+    """A program that ran to its end: its exit status (-N: ended by signal N), what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """All that it wrote: standard output, then standard error."""
+        return self.stdout + self.stderr
+
+
+class Program:
+    """A program under test. Call it with arguments, and it runs to its end.
+
+    The options that the runner chose for the program go before the arguments; they are
+    not part of what `echo` shows.
+    """
+
+    def __init__(self, name: str, command: list[str], record: Callable[[list[str], str], None]):
+        self.name = name
+        self.command = command
+        self._record = record
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Completed:
+        """Run the program on *arguments*, feed it *stdin*, and wait for its end.
+
+        Only the program itself is waited for, not what it leaves in the background.
+        Raises CaseError when it is not there.
+        """
+        argv = self.argv(*arguments)
+        # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
+        out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=err)
+            _feed(process, stdin)
+            done = Completed(process.wait(), _content(out), _content(err))
+        except OSError as error:
+            raise CaseError(f"cannot start {self.name}: {error}") from None
+        finally:
+            os.close(out)
+            os.close(err)
+        self._record(argv, f"{done.stdout}{done.stderr}[exit status {done.status}]\n")
+        return done
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the whole command line; raise CaseError when the program is not there."""
+        if not self.command[0]:
+            raise CaseError(
+                f"{self.name} is not installed; with '# needs: {self.name}' in its header,"
+                " the case is not run where it is missing"
+            )
+        return [*self.command, *arguments]
+
+    def echo(self, *arguments: str) -> str:
+        """Return the command as goldens show it: the name of qemu-iotests' wrapper, the arguments.
+
+        An empty argument leaves its blank, as in a shell's ``echo "$@"``.
+        """
+        return " ".join((f"_{self.name.replace('-', '_')}_wrapper", *arguments))
+
+
+class Case:
+    """One run of a case: its directories, its programs, and its output."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.number = environment.goldlock_case
+        self.test_dir = environment.test_dir
+        self.sock_dir = environment.sock_dir
+        self.imgfmt = environment.imgfmt
+        self.imgproto = environment.imgproto
+        self.image = f"{self.test_dir}/t.{self.imgfmt}"
+        """The path of the test image; it is the case's to create."""
+
+        self.qemu_img = self._program("qemu-img")
+        self.qemu_io = self._program("qemu-io")
+        self.qemu_nbd = self._program("qemu-nbd")
+        self.qemu = self._program("qemu", "qemu-system")
+
+    # What the case shows
+
+    def log(self, text: str = "", *with_filters: Filter) -> None:
+        """Print *text*, filtered, with a line end if it has none; nothing for ``""`` filtered.
+
+        ``log()`` prints an empty line.
+        """
+        if with_filters:
+            text = filters.compose(*with_filters)(text)
+            if not text:
+                return
+        if not text.endswith("\n"):
+            text += "\n"
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+
+    def section(self, heading: str) -> None:
+        """Start a section: an empty line, then ``== heading ==``."""
+        self.log(f"\n== {heading} ==", self.paths)
+
+    def show(self, program: Program, *arguments: str) -> Completed:
+        """Show a command, run it, and show what it complains about.
+
+        Its standard output is dropped: it is the same whoever holds the image.
+        """
+        self.log()
+        self.log(program.echo(*arguments), self.paths)
+        done = program(*arguments)
+        self.log(done.stderr, self.paths)
+        return done
+
+    def not_run(self, reason: str) -> NoReturn:
+        """End the case: it cannot run here, for *reason*."""
+        raise NotRun(reason)
+
+    # Filters for this run
+
+    @cached_property
+    def paths(self) -> Filter:
+        """Write ``TEST_DIR`` and ``SOCK_DIR`` for the directories of this run."""
+        return filters.compose(
+            filters.directory(self.test_dir, "TEST_DIR"),
+            filters.directory(self.sock_dir, "SOCK_DIR"),
+        )
+
+    @cached_property
+    def format(self) -> Filter:
+        """Write ``IMGFMT`` for the image format of this run."""
+        return filters.image_format(self.imgfmt)
+
+    @cached_property
+    def messages(self) -> Filter:
+        """What qemu-system says: paths, and ``QEMU_PROG`` for its name."""
+        return filters.compose(
+            self.paths, filters.program(self.environment.qemu_prog), filters.carriage_returns
+        )
+
+    @cached_property
+    def answers(self) -> Filter:
+        """What a monitor says."""
+        return filters.compose(
+            self.messages,
+            filters.node_names,
+            filters.qemu_io,
+            filters.qmp,
+            filters.escaped_line_ends,
+            filters.hmp,
+        )
+
+    @cached_property
+    def commands(self) -> Filter:
+        """A monitor command as the case wrote it: on one line, paths and format by name."""
+        return filters.compose(filters.one_line, self.paths, self.format)
+
+    # What the case starts
+
+    def make_image(self, path: str, size: str = "", *, backing: str = "") -> None:
+        """Create an image at *path*, and show what qemu-img says of it.
+
+        *size* is as qemu-img takes it (``32M``); an image on a *backing* file of the same
+        format may do without.
+        """
+        base = ["-b", backing, "-F", self.imgfmt] if backing else []
+        created = self.qemu_img("create", "-f", self.imgfmt, *base, path, *([size] if size else []))
+        self.log(created.text, self.paths, self.format, filters.image_creation)
+
+    def contender(self, *arguments: str, machine: str = "none") -> Completed:
+        """Start a QEMU that opens what *arguments* name, and quits as soon as it has.
+
+        Shows what it complains about. *machine* as in `holder`.
+        """
+        done = self.qemu(
+            *_machine_options(machine), "-monitor", "stdio", *arguments, stdin="quit\n"
+        )
+        self.log(done.stderr, self.messages)
+        return done
+
+    def holder(self, *arguments: str, machine: str = "none") -> "Qmp":
+        """Start a QEMU that opens what *arguments* name, and stays.
+
+        Returns when its QMP monitor has greeted, with all of its images open. Use it in a
+        ``with`` statement, whose end kills it. *machine* is ``none`` unless a device needs
+        another; the empty string is QEMU's own default.
+
+        Raises CaseError when it ends, or does not greet; the message holds what it printed.
+        """
+        from harness.machine import Qmp  # pexpect: only for the cases that talk
+
+        argv = self.qemu.argv(
+            *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
+        )
+        return Qmp(argv, self._show_command, self._show_answer, self._record)
+
+    def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
+        """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
+        from harness.machine import Hmp  # as above
+
+        argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
+        return Hmp(argv, self._show_command, self._show_answer, self._record)
+
+    def _program(self, variable: str, name: str = "") -> Program:
+        key = variable.replace("-", "_")
+        command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
+        return Program(name or variable, command, self._record)
+
+    def _show_command(self, text: str) -> None:
+        self.log(text, self.commands)
+
+    def _show_answer(self, text: str) -> None:
+        self.log(text, self.answers)
+
+    # The logs
+
+    @cached_property
+    def _log(self) -> IO[bytes]:
+        return open(self.environment.goldlock_log or os.devnull, "ab", buffering=0)  # noqa: PTH123 - pathlib costs a quick case too much; open until the case ends
+
+    @cached_property
+    def _command_log(self) -> IO[bytes]:
+        return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123 - as above
+
+    def _record(self, argv: list[str], text: str) -> None:
+        """Keep a command line (empty for none) and what came of it, unfiltered."""
+        if argv:
+            self._command_log.write(json.dumps(argv).encode() + b"\n")
+            text = f"$ {shlex.join(argv)}\n{text}"
+        self._log.write(text.encode("utf-8", "surrogateescape"))
+
+
+def run(story: Callable[[Case], None]) -> None:
+    """Run a case script's *story*, if the script is what Python was started with.
+
+    Exit status: 0 when the story came to its end, 77 when it could not run here, 1 when
+    something went wrong, with one line that names the script's line; 2 when the script
+    was not started by the runner.
+    """
+    script = story.__code__.co_filename
+    if story.__module__ != "__main__":
+        return
+    try:
+        case = Case(Environment.from_environ(os.environ))
+    except LookupError as error:
+        print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
+        sys.exit(2)
+    try:
+        story(case)
+    except NotRun as reason:
+        case.log(str(reason))
+        sys.exit(NOTRUN_STATUS)
+    except CaseError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next(frame.lineno for frame in reversed(frames) if frame.filename == script)
+        case.log(f"{script}:{line}: {error}")
+        sys.exit(1)
+
+
+def _machine_options(machine: str) -> list[str]:
+    # Any machine but "none" costs 20 ms at each start.
+    chosen = ["-machine", machine] if machine else []
+    return ["-nographic", "-serial", "none", *chosen]
+
+
+def _feed(process: subprocess.Popen[bytes], text: str) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(text.encode("utf-8", "surrogateescape"))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended before it read: its exit status and messages tell why
+
+
+def _content(fd: int) -> str:
+    return os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8", "surrogateescape")

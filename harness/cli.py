@@ -1,0 +1,198 @@
+"""The command that people type: options in, pytest started, an exit status out.
+
+The options are spelled as those of qemu-iotests' ``check`` wherever it has them.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from harness.bootstrap import NO_SETUP, enter_environment
+from harness.errors import UsageError, suggest
+from harness.programs import VARIABLES, locate
+from harness.settings import FORMATS, OPTIONS, Settings
+from harness.suite import Case, read_suite, select
+
+_EPILOG = """\
+After "--", options go to pytest as they are: ./run_tests.py 153 -- --junit-xml=report.xml
+
+Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
+named is looked up on PATH. TEST_DIR is where directories for the cases are made.
+
+Exit status: 0 when all cases passed or could not run here, 1 when one failed, 2 for
+anything wrong with what was given here or with the suite, 130 when interrupted.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def main(arguments: Sequence[str], script: Path) -> int:
+    """Do what *arguments* ask for; *script* is what was started. Return the exit status."""
+    try:
+        return _main(arguments, script)
+    except UsageError as error:
+        print(f"{script.name}: {error}", file=sys.stderr)  # noqa: T201 - to the person who started it
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(arguments: Sequence[str], script: Path) -> int:
+    root = script.parent
+    ours, for_pytest = _split(arguments)
+    options = _parse(ours)
+    if options.self_test:
+        enter_environment(root, script, arguments, tests=True)
+        return _pytest(["-c", str(root / "pyproject.toml"), str(root / "tests"), *for_pytest])
+    suite = read_suite(Path(options.suite or root).resolve())
+    if not suite.cases:
+        raise UsageError(
+            f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
+        )
+    cases = select(
+        suite, options.cases, _words(options.groups), _words(options.exclude), options.start_from
+    )
+    if options.list:
+        _list(cases)
+        return 0
+    if not cases:
+        raise UsageError("no case is left: the options exclude all")
+    settings = Settings.from_options(options, os.environ)
+    _name_programs(options.build)
+    locate(os.environ)
+    enter_environment(root, script, arguments, tests=False)
+    whole = len(cases) == len(suite.cases)
+    selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
+    return _run(
+        settings,
+        # Options for pytest may choose among the cases, or hand them to other processes.
+        [] if for_pytest else cases,
+        [
+            *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
+            *("-v", "-rN", "--no-header"),
+            f"--rootdir={suite.root}",
+            *(["--goldlock-orphans"] if whole else []),
+            *_given(options),
+            *for_pytest,
+            *selected,
+        ],
+    )
+
+
+def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:
+    """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
+    from harness.runner import Runner  # these need packages, which may just have been set up
+    from harness.schedule import Ahead
+
+    ahead = Ahead(Runner(settings, os.environ))
+    try:
+        ahead.start(cases)
+        return _pytest(arguments, [ahead])
+    finally:
+        ahead.close()
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split at ``--``: what is ours, what is for pytest."""
+    if "--" not in arguments:
+        return list(arguments), []
+    at = list(arguments).index("--")
+    return list(arguments[:at]), list(arguments[at + 1 :])
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options, unknown = parser.parse_known_intermixed_args(arguments)
+    for word in unknown:
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
+    return options
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="run_tests.py",
+        description="Run cases, and hold what they print against their goldens.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",
+    )
+    choose = parser.add_argument_group("which cases (default: all)")
+    choose.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, such as 153")
+    choose.add_argument("-g", dest="groups", metavar="GROUP,...", help="the cases of these groups")
+    choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
+    choose.add_argument("--start-from", metavar="CASE", help="from this case on")
+    choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
+    choose.add_argument("--suite", metavar="DIR", help="a suite elsewhere: cases/, expected/")
+    how = parser.add_argument_group("how they are run")
+    how.add_argument("--build", metavar="DIR", help="QEMU's build directory: test its programs")
+    for option in OPTIONS:
+        flags = [option.short, option.flag] if option.short else [option.flag]
+        how.add_argument(*flags, **option.keywords)
+    formats = parser.add_argument_group("image formats, as --imgfmt")
+    for fmt in FORMATS:
+        formats.add_argument(f"-{fmt}", dest="imgfmt", action="store_const", const=fmt)
+    rest = parser.add_argument_group("this program")
+    rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
+    rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
+    return parser
+
+
+def _words(given: str | None) -> list[str]:
+    return [word for word in (given or "").split(",") if word]
+
+
+def _list(cases: Sequence[Case]) -> None:
+    for case in cases:
+        print(f"{case.number}  {' '.join(case.groups)}".rstrip())  # noqa: T201 - what was asked for
+
+
+def _name_programs(build: str | None) -> None:
+    """Let the variables name the programs of a build directory; a variable that is set stays."""
+    if not build:
+        return
+    folder = Path(build).absolute()
+    if not folder.is_dir():
+        raise UsageError(f"--build {build}: no such directory")
+    for program, variable in VARIABLES.items():
+        pattern = "qemu-system-*" if program == "qemu-system" else program
+        found = [path for path in sorted(folder.glob(pattern)) if os.access(path, os.X_OK)]
+        native = [path for path in found if path.name.endswith(os.uname().machine)]
+        if found:
+            os.environ.setdefault(variable, str((native or found)[0]))
+    if not any(os.environ.get(variable) for variable in VARIABLES.values()):
+        raise UsageError(f"--build {build}: none of {', '.join(VARIABLES)} is there")
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    """Return the options of the table, as pytest takes them."""
+    given = []
+    for option in OPTIONS:
+        value = getattr(options, option.flag.removeprefix("--").replace("-", "_"))
+        if value is True:
+            given.append(option.flag)
+        elif value not in (False, option.keywords.get("default")):
+            given.append(f"{option.flag}={value}")
+    return given
+
+
+def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
+        signal.signal(number, signal.default_int_handler)
+    import pytest  # may not be there before the packages are set up
+
+    status = int(pytest.main(list(arguments), plugins))
+    return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.INTERRUPTED): 130}.get(
+        status, status
+    )

@@ -1,0 +1,58 @@
+"""What a case is told: a frozen record, carried by environment variables.
+
+The runner writes it, the case reads it; nothing else passes between them but standard
+output and an exit status. The names are those of qemu-iotests wherever it has one.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import NamedTuple
+
+NOTRUN_STATUS = 77
+"""The exit status of a case that could not run here; its last line says why."""
+
+
+class Environment(NamedTuple):
+    """The variables of one case.
+
+    ``test_dir`` and ``sock_dir`` are absolute, empty and the case's own; ``sock_dir`` is
+    short enough for a Unix socket. A program's path is empty where there is none.
+    ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
+    for what the programs said before any filter, ``commands`` the one for the command
+    lines, a JSON list each; both empty for none.
+    """
+
+    goldlock_case: str
+    test_dir: str
+    sock_dir: str
+    imgfmt: str = "qcow2"
+    imgproto: str = "file"
+    qemu_prog: str = ""
+    qemu_img_prog: str = ""
+    qemu_io_prog: str = ""
+    qemu_nbd_prog: str = ""
+    qemu_options: str = ""
+    qemu_img_options: str = ""
+    qemu_io_options: str = ""
+    qemu_nbd_options: str = ""
+    goldlock_log: str = ""
+    goldlock_commands: str = ""
+
+    def to_environ(self) -> dict[str, str]:
+        """Return the environment variables that carry this record."""
+        return {name.upper(): value for name, value in self._asdict().items()}
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Environment":
+        """Read the record; raise LookupError that names a variable that is missing."""
+        given = {n: environ[n.upper()] for n in cls._fields if n.upper() in environ}
+        missing = [n.upper() for n in ("goldlock_case", "test_dir", "sock_dir") if n not in given]
+        if missing:
+            raise LookupError(
+                f"{missing[0]} is not set: cases are started by run_tests.py, not by hand"
+            )
+        return cls(**given)
+
+    def options(self, program: str) -> list[str]:
+        """Return the words of ``<program>_OPTIONS``; *program* is ``qemu``, ``qemu_io``, ..."""
+        return shlex.split(getattr(self, f"{program}_options"))

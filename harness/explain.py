@@ -1,0 +1,174 @@
+"""A failure as a person wants to read it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from harness.golden import Change, SectionResult, is_heading
+
+CONTEXT = 2
+"""Lines of the golden that are shown before and after a change."""
+
+LINE_LIMIT = 40
+"""Lines of one side of a change, past which only a count is shown."""
+
+WIDTH_LIMIT = 1000
+"""Characters of a line that are shown."""
+
+Mark = Literal[" ", "-", "+", "?"]
+
+
+class Line(NamedTuple):
+    """A line to show: of the golden (" " or "-"), of the output ("+"), or about them ("?")."""
+
+    mark: Mark
+    number: int | None
+    """The number of a golden's line."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.number or '':>5}  {self.text}".rstrip()
+
+
+def section(result: SectionResult, golden: Path, lines: Sequence[str]) -> str:
+    """Return what to show of a section that differs from *lines*, the golden's.
+
+    The first line names file and line; then the changes, each with the lines around it.
+    """
+    first = result.changes[0]
+    where = f"{golden}:{min(first.start + 1, max(len(lines), 1))}"
+    if result.missing:
+        return f"{where}: the output has nothing of this section ({first.stop - first.start} lines)"
+    shown: list[str] = [f"{where}: the output differs from the golden"]
+    done = 0
+    for change in result.changes:
+        start = _back(lines, change.start, done)
+        if start > done and done:
+            shown.append("    ...")
+        shown += map(str, _context(lines, start, change.start))
+        shown += map(str, _changed(lines, change))
+        done = change.stop
+        end = _ahead(lines, done, _next_start(result.changes, change))
+        shown += map(str, _context(lines, done, end))
+        done = end
+    return "\n".join(shown)
+
+
+def printable(text: str) -> str:
+    r"""Return *text* with all that a terminal would act on, or cannot show, as ``\x1b``."""
+    if not text.isprintable():
+        escaped = (c if c.isprintable() or c == "\t" else _escape(c) for c in text)
+        text = "".join(escaped)
+    return text if len(text) <= WIDTH_LIMIT else f"{text[:WIDTH_LIMIT]}... ({len(text)} characters)"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return ascii(character)[1:-1]
+
+
+def _back(lines: Sequence[str], start: int, lowest: int) -> int:
+    """Return where the lines to show before *start* begin: not before its section's heading."""
+    begin = start
+    while begin > max(lowest, start - CONTEXT):
+        begin -= 1
+        if is_heading(lines[begin]):
+            break
+    return begin
+
+
+def _ahead(lines: Sequence[str], stop: int, highest: int) -> int:
+    """Return where the lines to show after *stop* end: before the next heading."""
+    end = stop
+    while end < min(highest, stop + CONTEXT, len(lines)) and not is_heading(lines[end]):
+        end += 1
+    return end
+
+
+def _next_start(changes: Sequence[Change], change: Change) -> int:
+    later = [other.start for other in changes if other.start >= change.stop and other != change]
+    return min(later, default=change.stop + CONTEXT)
+
+
+def _context(lines: Sequence[str], start: int, stop: int) -> Iterator[Line]:
+    for index in range(start, stop):
+        yield Line(" ", index + 1, printable(lines[index]))
+
+
+def _changed(lines: Sequence[str], change: Change) -> Iterator[Line]:
+    old = lines[change.start : change.stop]
+    if len(old) == len(change.got) <= LINE_LIMIT:
+        for index, (a, b) in enumerate(zip(old, change.got, strict=True)):
+            yield Line("-", change.start + index + 1, printable(a))
+            yield Line("+", None, printable(b))
+            yield from _inside(printable(a), printable(b))
+        return
+    for index, text in enumerate(old[:LINE_LIMIT]):
+        yield Line("-", change.start + index + 1, printable(text))
+    yield from _rest(len(old), "golden")
+    for text in change.got[:LINE_LIMIT]:
+        yield Line("+", None, printable(text))
+    yield from _rest(len(change.got), "output")
+
+
+def _rest(count: int, side: str) -> Iterator[Line]:
+    if count > LINE_LIMIT:
+        yield Line("?", None, f"... and {count - LINE_LIMIT} more lines of the {side}")
+
+
+def _inside(a: str, b: str) -> Iterator[Line]:
+    """Say where two lines differ: inside their JSON, or in which characters."""
+    old, new = _json(a), _json(b)
+    if old is not None and new is not None:
+        for text in _json_difference(old, new):
+            yield Line("?", None, text)
+    elif max(len(a), len(b)) <= WIDTH_LIMIT and (marks := _carets(a, b)):
+        yield Line("?", None, marks)
+
+
+def _carets(a: str, b: str) -> str:
+    """Return ``^`` under the characters of *b* that differ from *a*; nothing for most of it."""
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    if matcher.ratio() < 0.5:
+        return ""
+    marks = [" "] * (len(b) + 1)
+    for tag, _, _, start, stop in matcher.get_opcodes():
+        if tag != "equal":
+            marks[start : max(stop, start + 1)] = "^" * max(stop - start, 1)
+    return "".join(marks).rstrip()
+
+
+def _json(line: str) -> Any:
+    if not line.startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json_difference(old: Any, new: Any) -> list[str]:
+    from deepdiff import DeepDiff  # only a failure is worth 50 ms of import
+
+    said = DeepDiff(old, new, verbose_level=2).pretty()
+    return [line for line in str(said).split("\n") if line] or [
+        "the same JSON, written differently"
+    ]
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def tail(path: Path, count: int = 10) -> str:
+    """Return the last lines of a file, for a person."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 100_000))
+        lines = file.read().decode("utf-8", "surrogateescape").split("\n")
+    last = [line for line in lines if line.strip()][-count:]
+    return "\n".join(f"    {printable(line.rstrip())}" for line in last)

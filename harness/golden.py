@@ -1,0 +1,317 @@
+"""Goldens: which one counts, what differs from it, and how it is written anew.
+
+The comparison is exact but for white space at line ends. Texts that are not UTF-8 keep
+their bytes (surrogateescape).
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher, unified_diff
+from functools import cached_property
+from pathlib import Path
+
+_HEADING = re.compile(r"(={2,3}) (.+) \1")
+_CONFLICT = re.compile(r"^(<{7}|>{7})(?: |$)", re.M)
+_BLANKS = " \t\r\f\v"
+_DIFFERENCE_LIMIT = 25_000_000
+"""Product of line counts past which two texts are called wholly different."""
+
+TOO_LARGE = 8 * 1024 * 1024
+"""Size in bytes past which a text is not taken apart into sections."""
+
+
+class GoldenError(Exception):
+    """A golden cannot be used, or not be written; the message says why, and the way out."""
+
+
+class MissingGoldenError(GoldenError):
+    """There is no such golden."""
+
+
+def choose(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> Path:
+    """Return the golden of case *number* for programs with *traits*.
+
+    That is ``NUMBER.TRAIT.out`` for *variant*, if one is given, or the first trait that
+    has such a file; else ``NUMBER.out``, whether that exists or not.
+    """
+    if variant:
+        return expected / f"{number}.{variant}.out"
+    variants = [expected / f"{number}.{trait}.out" for trait in traits]
+    return next((path for path in variants if path.exists()), expected / f"{number}.out")
+
+
+def read(path: Path) -> str:
+    """Return a golden's text; raise GoldenError when there is none, or it has a conflict."""
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        raise MissingGoldenError(
+            f"{path}: no golden; read the output, then --update makes one"
+        ) from None
+    except OSError as error:
+        raise GoldenError(f"{path}: {error.strerror}") from None
+    if conflict := _CONFLICT.search(text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise GoldenError(f"{path}:{line}: conflict marker {conflict[1]}; resolve the merge first")
+    return text
+
+
+def to_lines(text: str) -> list[str]:
+    """Split a text at its line feeds, and drop the white space at line ends."""
+    lines = [line.rstrip(_BLANKS) for line in text.split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The lines from *start* up to *stop*: a heading and what follows, up to the next one."""
+
+    title: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Lines *start* up to *stop* of the golden (from 0) stand as *got* in the output."""
+
+    start: int
+    stop: int
+    got: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class SectionResult:
+    """What became of one section: no *changes* means that it is as in the golden.
+
+    *missing* says that no line of the golden's section is in the output.
+    """
+
+    title: str
+    changes: list[Change] = field(default_factory=list)
+    missing: bool = False
+
+
+def is_heading(line: str) -> bool:
+    """Tell whether a section starts with this line."""
+    return line.startswith("==") and _HEADING.fullmatch(line) is not None
+
+
+def sections(lines: Sequence[str]) -> list[Section]:
+    """Take lines apart at their headings, ``== heading ==`` or ``=== heading ===``.
+
+    A heading that comes again has its count in its title: ``Round done (2)``.
+    """
+    starts = []
+    seen: Counter[str] = Counter()
+    for index, line in enumerate(lines):
+        if line.startswith("==") and (heading := _HEADING.fullmatch(line)):
+            title = heading[2].strip()
+            seen[title] += 1
+            starts.append((index, f"{title} ({seen[title]})" if seen[title] > 1 else title))
+    if not starts or starts[0][0] > 0:
+        starts.insert(0, (0, "before the first heading"))
+    stops = [start for start, _ in starts[1:]] + [len(lines)]
+    return [Section(title, start, stop) for (start, title), stop in zip(starts, stops, strict=True)]
+
+
+_Span = tuple[int, int, int, int]
+"""A change: lines start:stop of the golden became lines start:stop of the output."""
+
+
+class Comparison:
+    """A golden's lines and an output's, section by section.
+
+    Sections are paired by their headings, in order; what has no partner is compared along
+    with the section before it, so that one line too many or too few, be it a heading, is
+    one section's failure.
+    """
+
+    def __init__(self, golden: Sequence[str], got: Sequence[str]) -> None:
+        self.golden = golden
+        self.got = got
+        self._ours = sections(golden)
+        self._theirs = sections(got)
+        self._partner: dict[int, int] = {}
+
+    @cached_property
+    def results(self) -> list[SectionResult]:
+        """The sections of the output, then those of the golden that are missing in it."""
+        results = [SectionResult(section.title) for section in self._theirs]
+        missing: dict[int, SectionResult] = {}
+        for change, golden_section, got_section in self._attributed():
+            if got_section is not None:
+                results[got_section].changes.append(change)
+                continue
+            lost = self._ours[golden_section]
+            result = missing.setdefault(golden_section, SectionResult(lost.title))
+            result.changes.append(change)
+            result.missing = (change.start, change.stop) == (lost.start, lost.stop)
+        return [*results, *missing.values()]
+
+    def _attributed(self) -> Iterator[tuple[Change, int, int | None]]:
+        """Yield each change with its section in the golden and, unless lost, in the output."""
+        spans: list[_Span] = []
+        for ours, theirs in self._blocks():
+            base, top = self._ours[ours[0]].start, self._ours[ours[-1]].stop
+            start, stop = self._theirs[theirs[0]].start, self._theirs[theirs[-1]].stop
+            for a, b, c, d in _line_changes(self.golden[base:top], self.got[start:stop]):
+                spans.append((base + a, base + b, start + c, start + d))
+        position = 0
+        while position < len(spans):
+            span = spans[position]
+            if position + 1 < len(spans) and self._swapped(span, spans[position + 1]):
+                # A line on the wrong side of a heading is one failure, that heading's.
+                b, d = spans[position + 1][1], spans[position + 1][3]
+                change = Change(span[0], b, tuple(self.got[span[2] : d]))
+                yield change, _section_at(self._ours, b - 1), _section_at(self._theirs, d - 1)
+                position += 1
+            else:
+                yield from self._in_sections(*span)
+            position += 1
+
+    def _swapped(self, one: _Span, other: _Span) -> bool:
+        """Tell whether the lines of one change, on the far side of one line, are the other's."""
+        lost, gained = self.golden[one[0] : one[1]], self.got[one[2] : one[3]]
+        found, absent = self.got[other[2] : other[3]], self.golden[other[0] : other[1]]
+        moved = {*lost, *gained}
+        passed = [line for line in self.golden[one[1] : other[0]] if line not in moved]
+        return len(passed) == 1 and [*lost] == [*found] and [*gained] == [*absent]
+
+    def _blocks(self) -> list[tuple[list[int], list[int]]]:
+        """Pair the sections of the two sides: groups of golden and output sections."""
+        matcher = SequenceMatcher(
+            None,
+            [section.title for section in self._ours],
+            [section.title for section in self._theirs],
+            autojunk=False,
+        )
+        blocks: list[tuple[list[int], list[int]]] = [([], [])]
+        for tag, a, b, c, d in matcher.get_opcodes():
+            if tag == "equal":
+                self._partner.update(zip(range(a, b), range(c, d), strict=True))
+                blocks += [([i], [j]) for i, j in zip(range(a, b), range(c, d), strict=True)]
+            else:
+                blocks[-1][0].extend(range(a, b))
+                blocks[-1][1].extend(range(c, d))
+        if not blocks[0][0] or not blocks[0][1]:  # nothing, or one side, before the first pair
+            first, *rest = blocks
+            if rest:
+                rest[0] = ([*first[0], *rest[0][0]], [*first[1], *rest[0][1]])
+                blocks = rest
+        return blocks
+
+    def _in_sections(
+        self, a: int, b: int, c: int, d: int
+    ) -> Iterator[tuple[Change, int, int | None]]:
+        """Split a change of golden lines a:b into output lines c:d where sections begin."""
+        inserted = _split(self._theirs, c, d)
+        deleted = _split(self._ours, a, b)
+        if len(inserted) == 1 and len(deleted) <= 1:
+            section = _section_at(self._ours, a)
+            yield Change(a, b, tuple(self.got[c:d])), section, inserted[0][0]
+            return
+        for section, start, stop in deleted:
+            yield Change(start, stop, ()), section, self._home(section, start, stop, c)
+        for section, start, stop in inserted:
+            yield Change(b, b, tuple(self.got[start:stop])), _section_at(self._ours, b), section
+
+    def _home(self, section: int, start: int, stop: int, at: int) -> int | None:
+        """Return the output's section where golden lines are missing; None if it has none."""
+        if section in self._partner:
+            return self._partner[section]
+        if start <= self._ours[section].start < stop:
+            return None
+        return _section_at(self._theirs, max(at - 1, 0))
+
+
+def _split(all_sections: Sequence[Section], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Return (section, start, stop) for each section that has lines of start:stop."""
+    return [
+        (index, max(start, section.start), min(stop, section.stop))
+        for index, section in enumerate(all_sections)
+        if max(start, section.start) < min(stop, section.stop)
+    ]
+
+
+def _section_at(all_sections: Sequence[Section], line: int) -> int:
+    found = [index for index, section in enumerate(all_sections) if section.start <= line]
+    return found[-1] if found else 0
+
+
+def _line_changes(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
+    """Return where two lists of lines differ, as (start, stop) in the one and the other."""
+    if a == b:
+        return []
+    shortest = min(len(a), len(b))
+    head = next((i for i in range(shortest) if a[i] != b[i]), shortest)
+    tail = next((i for i in range(shortest - head) if a[-1 - i] != b[-1 - i]), shortest - head)
+    middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
+    if len(middle_a) * len(middle_b) > _DIFFERENCE_LIMIT:
+        return [(head, len(a) - tail, head, len(b) - tail)]
+    codes = SequenceMatcher(None, middle_a, middle_b, autojunk=False).get_opcodes()
+    return [(head + i, head + j, head + k, head + m) for tag, i, j, k, m in codes if tag != "equal"]
+
+
+def _bare(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape").rstrip(f"\n{_BLANKS}")
+
+
+def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
+    """Compare files of any size, line by line: (line number, in the golden, in the output)."""
+    with golden.open("rb") as ours, output.open("rb") as theirs:
+        number = 0
+        while True:
+            number += 1
+            line, other = ours.readline(), theirs.readline()
+            if bool(line) != bool(other) or _bare(line) != _bare(other):
+                return number, _bare(line), _bare(other)
+            if not line:
+                return None
+
+
+def difference(path: Path, old: str, new: str) -> str:
+    """Return a unified diff of a golden's old and new text."""
+    names = f"{path} (old)", f"{path} (new)"
+    return "\n".join(unified_diff(to_lines(old), to_lines(new), *names, lineterm=""))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a golden: at each moment the file is the old one or the new one, whole."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.encode("utf-8", "surrogateescape"))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o644)
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        raise GoldenError(f"{path}: {error.strerror}; the golden is as it was") from None
+
+
+def uncommitted(path: Path) -> bool:
+    """Tell whether git has the golden, with changes that are not committed."""
+    try:
+        done = subprocess.run(
+            ["git", "status", "--porcelain", "--", path.name],
+            cwd=path.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return False  # no git, or no folder yet
+    return bool(done.stdout) and not done.stdout.startswith("??")

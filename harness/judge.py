@@ -1,0 +1,141 @@
+"""Judge a transcript by its golden, or, on update, the other way round."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from harness import explain, golden
+from harness.environment import NOTRUN_STATUS
+from harness.execute import Transcript
+from harness.golden import GoldenError, MissingGoldenError, SectionResult
+from harness.settings import Settings
+
+
+class State(Enum):
+    """How a case ended."""
+
+    PASS = "passed"
+    FAIL = "failed"
+    NOTRUN = "not run"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The judgement of one case.
+
+    *golden* is the file that it was held against. *sections* are those of the output, then
+    those that are missing in it. *problems* concern the case as a whole. *update* is the
+    change that was made to the golden, as a diff. *reason* tells why a case was not run.
+    """
+
+    golden: Path
+    sections: list[SectionResult] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    reason: str = ""
+    update: str = ""
+    lines: Sequence[str] = ()
+    """The golden's lines."""
+
+    @property
+    def failing(self) -> list[SectionResult]:
+        """The sections that differ from the golden."""
+        return [section for section in self.sections if section.changes]
+
+    @property
+    def state(self) -> State:
+        """The verdict in one word."""
+        if self.problems or self.failing:
+            return State.FAIL
+        return State.NOTRUN if self.reason else State.PASS
+
+
+def judge(transcript: Transcript, reference: Path, settings: Settings) -> Verdict:
+    """Hold a transcript against the golden *reference*; with ``update`` set, write it anew."""
+    verdict = Verdict(reference)
+    if transcript.status == NOTRUN_STATUS and not transcript.timed_out:
+        said = explain.tail(transcript.output, 1).strip()
+        verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
+        return verdict
+    verdict.problems = _ending(transcript)
+    try:
+        if settings.update:
+            _update(verdict, transcript, settings.force)
+        else:
+            _compare(verdict, transcript.output)
+    except GoldenError as error:
+        verdict.problems.append(str(error))
+    if transcript.status and not any(c.got for each in verdict.failing for c in each.changes):
+        # Where the golden shows no difference, what it said last is all there is to see.
+        said = explain.tail(transcript.output) or "    nothing"
+        verdict.problems.append(f"it said last:\n{said}")
+    return verdict
+
+
+def _ending(transcript: Transcript) -> list[str]:
+    """Say what was wrong with how a case ended."""
+    problems = []
+    if transcript.timed_out:
+        problems.append(
+            f"time limit: the case was still running after {transcript.seconds:.1f} s, and was"
+            " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
+        )
+    elif transcript.status:
+        how = (
+            f"exit status {transcript.status}"
+            if transcript.status > 0
+            else f"signal {signal.Signals(-transcript.status).name}"
+        )
+        problems.append(f"{how}: the case did not come to its end")
+    if transcript.left_behind:
+        problems.append("left behind: " + ", ".join(transcript.left_behind) + "; it was ended")
+    return problems
+
+
+def _compare(verdict: Verdict, output: Path) -> None:
+    sizes = [path.stat().st_size for path in (output, verdict.golden) if path.exists()]
+    if max(sizes) > golden.TOO_LARGE and verdict.golden.exists():
+        _compare_large(verdict, output, sizes[0])
+        return
+    try:
+        verdict.lines = golden.to_lines(golden.read(verdict.golden))
+    except MissingGoldenError as error:
+        verdict.problems.append(str(error))  # and all of the output is shown as new
+    got = golden.to_lines(_text(output))
+    verdict.sections = golden.Comparison(verdict.lines, got).results
+
+
+def _compare_large(verdict: Verdict, output: Path, size: int) -> None:
+    if found := golden.first_difference(verdict.golden, output):
+        number, line, other = found
+        verdict.problems.append(
+            f"{verdict.golden}:{number}: the output differs from here on; it has {size} bytes,"
+            " too many to be taken apart into sections"
+            f"\n- {explain.printable(line)}\n+ {explain.printable(other)}"
+        )
+
+
+def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
+    """Make the golden what the output is, if the case came to its end, and no work is lost."""
+    path = verdict.golden
+    if verdict.problems:
+        verdict.problems.append(f"{path} is as it was: only a case that ran to its end updates it")
+        return
+    new = _text(transcript.output)
+    old = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
+    verdict.lines = golden.to_lines(new)
+    verdict.sections = golden.Comparison(verdict.lines, verdict.lines).results
+    if path.exists() and golden.to_lines(old) == verdict.lines:
+        return
+    if not force and golden.uncommitted(path):
+        raise GoldenError(
+            f"{path} has changes that are not committed, and is as it was;"
+            " commit or stash them, or --force"
+        )
+    golden.write(path, new)
+    verdict.update = golden.difference(path, old, new)
+
+
+def _text(output: Path) -> str:
+    return output.read_bytes().decode("utf-8", "surrogateescape")

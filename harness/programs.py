@@ -1,0 +1,184 @@
+"""The programs under test: where they are, and what they can. Probed once a run."""
+
+import fcntl
+import os
+import platform
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import UsageError
+
+VARIABLES = {
+    "qemu-system": "QEMU_PROG",
+    "qemu-img": "QEMU_IMG_PROG",
+    "qemu-io": "QEMU_IO_PROG",
+    "qemu-nbd": "QEMU_NBD_PROG",
+}
+"""The programs by the names that headers use, and the variables that name their paths."""
+
+PROBE_LIMIT = 20.0
+"""Seconds that a program has to tell its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs found and what was learnt of them.
+
+    *paths* has the programs that are there. *missing* tells, for a program or an ability
+    that a header can need, why it is not. *accelerator* is empty without qemu-system.
+    *errno_policy* is ``errno`` where lock messages end in the errno's text on contention,
+    ``elided`` where they do not, empty where it could not be learnt.
+    """
+
+    paths: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    accelerator: str = ""
+    errno_policy: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """Return the traits that a golden's variant can be chosen by."""
+        return (self.errno_policy,) if self.errno_policy else ()
+
+    @property
+    def options(self) -> str:
+        """Return the options that each qemu-system is started with."""
+        accelerator = {"qtest": " -accel qtest", "tcg": " -accel tcg -S"}.get(self.accelerator, "")
+        return f"-nodefaults -display none{accelerator}"
+
+    def why_not(self, need: str) -> str | None:
+        """Return why *need* cannot be had; None when it can."""
+        return self.missing.get(need)
+
+
+def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Find the programs: those that variables name, else those on PATH.
+
+    Returns paths, and reasons for those that are missing. Raises UsageError when a
+    variable names a file that is not there or cannot be executed.
+    """
+    paths, missing = {}, {}
+    for program, variable in VARIABLES.items():
+        if named := environ.get(variable):
+            paths[program] = _executable(named, variable, environ)
+        elif found := _on_path(program, environ.get("PATH", os.defpath)):
+            paths[program] = found
+        else:
+            missing[program] = f"no {program} on PATH; {variable} can name one"
+    return paths, missing
+
+
+def probe(environ: Mapping[str, str], scratch: Path) -> Programs:
+    """Find the programs and learn their version, accelerator, locks and errno policy.
+
+    *scratch* is a folder on the file system that the cases will use, for an image to lock.
+    """
+    paths, missing = locate(environ)
+    qemu, qemu_img = paths.get("qemu-system"), paths.get("qemu-img")
+    # All at once: a run waits for the slowest of them, and no longer.
+    version = _Question(qemu_img or qemu or next(iter(paths.values()), None), "--version")
+    accelerators = _Question(qemu, "-accel", "help")
+    with _locked_image(scratch) as image:
+        filename = str(image).replace(",", ",,")
+        options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
+        conflict = _Question(qemu_img if image else None, "map", "--image-opts", options)
+        said = conflict.answer()
+    known = accelerators.answer().split()
+    accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
+    if qemu and not accelerator:
+        missing["qemu-system"] = f"{qemu} has neither qtest nor tcg (-accel help)"
+    if not image:
+        missing["ofd-locks"] = "this system has no OFD locks"
+    elif "falling back to POSIX file" in said:
+        missing["ofd-locks"] = "OFD locks are not available"
+    return Programs(paths, _version(version.answer()), accelerator, _errno_policy(said), missing)
+
+
+def _executable(named: str, variable: str, environ: Mapping[str, str]) -> str:
+    found = shutil.which(named, path=environ.get("PATH", os.defpath))
+    if found:
+        return str(Path(found).absolute())
+    state = "is not executable" if Path(named).exists() else "is not there"
+    raise UsageError(f"{variable}: {named} {state}; name another program, or unset {variable}")
+
+
+def _on_path(program: str, path: str) -> str | None:
+    names = [program]
+    if program == "qemu-system":
+        machine = {"i386": "i386", "i686": "i386", "arm64": "aarch64"}.get(
+            platform.machine(), platform.machine()
+        )
+        names = [f"qemu-system-{machine}", "qemu-kvm"]
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+class _Question:
+    """A program that is asked something, while others are."""
+
+    def __init__(self, program: str | None, *arguments: str) -> None:
+        self._argv = [program, *arguments] if program else []
+        if not self._argv:
+            return
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except OSError as error:
+            raise UsageError(f"{program} cannot be started: {error.strerror}") from None
+
+    def answer(self) -> str:
+        """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
+        if not self._argv:
+            return ""
+        try:
+            said, _ = self._process.communicate(timeout=PROBE_LIMIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            words = " ".join(self._argv[:2])
+            raise UsageError(f"{words}: no answer in {PROBE_LIMIT:g} s") from None
+        return said.decode("utf-8", "replace")
+
+
+@contextmanager
+def _locked_image(scratch: Path) -> Iterator[Path | None]:
+    """Lend an image that nobody else may read, as its locks say; None where they cannot."""
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        yield None
+        return
+    image = scratch / "probe"
+    with image.open("w+b") as file:
+        file.write(bytes(512))
+        file.flush()
+        # struct flock, for a read lock on byte 200: "I do not share consistent reads".
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 1, 0)
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+        except OSError:
+            yield None
+        else:
+            yield image
+    image.unlink()
+
+
+def _version(said: str) -> str:
+    found = re.search(r"version (\S+(?: \([^)]*\))?)", said)
+    return found[1] if found else said.split("\n", maxsplit=1)[0]
+
+
+def _errno_policy(said: str) -> str:
+    """Tell from what a program says of a conflict whether it tells the errno."""
+    if found := re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', said, re.M):
+        return "errno" if found[1] else "elided"
+    return ""

@@ -1,0 +1,82 @@
+"""Where cases work: a directory of its own for each, removed unless there is something to see."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from harness.errors import UsageError
+
+SOCKET_ROOM = 60
+"""Characters of a run's scratch directory, past which sockets get one elsewhere.
+
+The kernel allows 107 for the whole path of a socket.
+"""
+
+
+class Directories(NamedTuple):
+    """The directories of one run of a case; *top* holds its transcripts, *test* and *home*."""
+
+    top: Path
+    test: Path
+    home: Path
+    sockets: Path
+
+
+class Scratch:
+    """The directory of all that a run writes; under TEST_DIR, or the system's for such things.
+
+    Sockets are in it, too, unless its path is too long for them, or SOCK_DIR names a place.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.root = _make("TEST_DIR", environ.get("TEST_DIR") or tempfile.gettempdir())
+        self._sockets = self.root
+        elsewhere = environ.get("SOCK_DIR")
+        if elsewhere or len(str(self.root)) > SOCKET_ROOM:
+            self._sockets = _make("SOCK_DIR", elsewhere or "/tmp")
+        self._lock = Lock()
+        self._kept = False
+
+    def directories(self, number: str) -> Directories:
+        """Make the directories for a run of case *number*."""
+        with self._lock:
+            top, count = self.root / number, 1
+            while top.exists():  # cases of two suites, or a case that is run again
+                count += 1
+                top = self.root / f"{number}.{count}"
+            top.mkdir()
+        made = Directories(top, top / "test", top / "home", self._sockets / top.name / "s")
+        for path in (made.test, made.home, made.sockets):
+            path.mkdir(parents=True)
+        return made
+
+    def done(self, directories: Directories, *, keep: bool) -> None:
+        """Remove the directories of a case, or all but its sockets when they are to be kept."""
+        shutil.rmtree(directories.sockets, ignore_errors=True)
+        if self._sockets != self.root:
+            shutil.rmtree(directories.sockets.parent, ignore_errors=True)
+        if keep:
+            self._kept = True
+        else:
+            shutil.rmtree(directories.top, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what is left, but for what is kept."""
+        if self._sockets != self.root:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+        if not self._kept:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _make(variable: str, base: str) -> Path:
+    folder = Path(base).absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=folder))
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror}; {variable} names a directory to write in"
+        ) from None

@@ -1,0 +1,149 @@
+"""What a person chose for a run, frozen; and the table of options that it is chosen by.
+
+The options are spelled once, here: `run_tests.py` and pytest both take them from this
+table.
+"""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from harness.errors import UsageError, suggest
+
+FORMATS = (
+    *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
+    *("bochs", "cloop", "dmg", "vvfat"),
+)
+PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
+REQUIREMENTS = {
+    "qemu": ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd", "ofd-locks"),
+    "qemu-system": ("qemu-system",),
+    "qemu-img": ("qemu-img",),
+    "qemu-io": ("qemu-io",),
+    "qemu-nbd": ("qemu-nbd",),
+    "ofd-locks": ("ofd-locks",),
+}
+"""What ``--require`` takes, and the needs of cases that each stands for."""
+
+
+class Option(NamedTuple):
+    """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it."""
+
+    flag: str
+    keywords: Mapping[str, Any]
+    short: str = ""
+
+
+OPTIONS = (
+    Option(
+        "--imgfmt",
+        {"metavar": "FORMAT", "default": "qcow2", "help": "image format (default: qcow2)"},
+    ),
+    Option(
+        "--imgproto",
+        {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
+    ),
+    Option(
+        "--jobs",
+        {
+            "metavar": "N",
+            "type": int,
+            "default": 1,
+            "help": "run N cases at a time (default: 1)",
+        },
+        short="-j",
+    ),
+    Option(
+        "--require",
+        {
+            "metavar": "NAME,...",
+            "default": "",
+            "help": "fail, instead of not running, the cases that miss one of these: "
+            + ", ".join(REQUIREMENTS),
+        },
+    ),
+    Option(
+        "--time-limit",
+        {
+            "metavar": "SECONDS",
+            "type": float,
+            "default": 180.0,
+            "help": "for each case whose header has no timeout (default: 180)",
+        },
+    ),
+    Option(
+        "--variant",
+        {
+            "metavar": "TRAIT",
+            "default": "",
+            "help": "use the goldens NNN.TRAIT.out and no others; --update makes them",
+        },
+    ),
+    Option(
+        "--update", {"action": "store_true", "help": "write the goldens anew, show each change"}
+    ),
+    Option(
+        "--force",
+        {
+            "action": "store_true",
+            "help": "update also in CI, and goldens with uncommitted changes",
+        },
+    ),
+    Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
+    Option(
+        "--show-commands",
+        {"action": "store_true", "help": "show what each program was told, and what it said"},
+        short="-d",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The choices of a run. *time_limit* is in seconds; *require* are needs of cases."""
+
+    imgfmt: str = "qcow2"
+    imgproto: str = "file"
+    require: frozenset[str] = frozenset()
+    time_limit: float = 180.0
+    variant: str = ""
+    update: bool = False
+    force: bool = False
+    keep: bool = False
+    jobs: int = 1
+    show_commands: bool = False
+
+    @classmethod
+    def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
+        """Check the values of `OPTIONS`; raise UsageError for one that cannot be."""
+        _known("image format", options.imgfmt, FORMATS)
+        _known("protocol", options.imgproto, PROTOCOLS)
+        required = [name for name in options.require.split(",") if name]
+        for name in required:
+            _known("requirement", name, REQUIREMENTS)
+        if not options.time_limit > 0:
+            raise UsageError(f"--time-limit takes a number of seconds, not {options.time_limit:g}")
+        if options.jobs < 1:
+            raise UsageError(f"--jobs takes a number from 1 on, not {options.jobs}")
+        if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
+            raise UsageError(
+                "--update: CI is set, and CI must not write goldens; --force overrides"
+            )
+        return cls(
+            imgfmt=options.imgfmt,
+            imgproto=options.imgproto,
+            require=frozenset(need for name in required for need in REQUIREMENTS[name]),
+            time_limit=options.time_limit,
+            variant=options.variant,
+            update=options.update,
+            force=options.force,
+            keep=options.keep,
+            jobs=options.jobs,
+            show_commands=options.show_commands,
+        )
+
+
+def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:
+    if word not in words:
+        raise UsageError(f"unknown {kind} {word!r}{suggest(word, words)}")

@@ -1,0 +1,155 @@
+"""A suite on disk: its numbered cases and their headers. Nothing is executed here.
+
+A case is a file in ``cases/`` whose name is a number, with or without an extension. Its
+header is made of the comment lines at its top that have the form ``# key: value``:
+
+    # group: rw quick          groups it can be selected by
+    # formats: qcow2 raw       image formats it works with (default: all)
+    # protocols: file          likewise, protocols
+    # needs: qemu-img qemu-nbd programs, or abilities such as ofd-locks
+    # timeout: 30              time limit, in seconds
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from harness.errors import UsageError, suggest
+
+_CASE_NAME = re.compile(r"(\d+)(\.\w+)?")
+_LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
+_COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
+_FIELD = re.compile(r"[#/;-]*\s*([a-z]+):(?:\s+(.*))?")
+_HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
+_KEYS = ("group", "formats", "protocols", "needs", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case and what its header says. Empty *formats* or *protocols* stand for all."""
+
+    number: str
+    path: Path
+    groups: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A folder with ``cases/`` and ``expected/``, its cases in the order of their numbers."""
+
+    root: Path
+    cases: tuple[Case, ...]
+
+    @property
+    def expected(self) -> Path:
+        """The folder of the goldens."""
+        return self.root / "expected"
+
+    def orphans(self) -> list[Path]:
+        """Return the goldens that no case owns."""
+        numbers = {case.number for case in self.cases}
+        found = sorted(self.expected.glob("*.out")) if self.expected.is_dir() else []
+        return [golden for golden in found if golden.name.split(".")[0] not in numbers]
+
+
+def read_suite(root: Path) -> Suite:
+    """Read the suite in *root*; raise UsageError, with file and line, where it is not sound."""
+    folder = root / "cases"
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
+    cases: dict[str, Case] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if not path.name[0].isdigit() or path.name.endswith(_LEFTOVERS) or path.is_dir():
+            continue
+        case = read_case(path)
+        if twin := cases.get(case.number):
+            raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
+        cases[case.number] = case
+    return Suite(root, tuple(sorted(cases.values(), key=lambda case: int(case.number))))
+
+
+def read_case(path: Path) -> Case:
+    """Read the header of a case; raise UsageError where it is not sound."""
+    name = _CASE_NAME.fullmatch(path.name)
+    if not name:
+        raise UsageError(f"{path}: not a case's name; it is a number, as in 153.py or 153")
+    try:
+        with path.open("rb") as file:
+            top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    fields: dict[str, str] = {}
+    for number, line in enumerate(top.split("\n"), start=1):
+        comment = _COMMENT.fullmatch(line.rstrip())
+        if comment and (given := _FIELD.fullmatch(comment[1])):
+            _read_field(fields, given[1], given[2] or "", f"{path}:{number}")
+        elif not comment and line.strip():
+            break
+    return Case(
+        name[1],
+        path,
+        groups=_words(fields.get("group", "")),
+        formats=_words(fields.get("formats", "")),
+        protocols=_words(fields.get("protocols", "")),
+        needs=_words(fields.get("needs", "")),
+        timeout=float(fields["timeout"]) if "timeout" in fields else None,
+    )
+
+
+def _read_field(fields: dict[str, str], key: str, value: str, where: str) -> None:
+    if key not in _KEYS:
+        # Any comment may look like a field: only what must be a slip is one.
+        if near := get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+            raise UsageError(f"{where}: unknown header {key!r}; did you mean {near[0]!r}?")
+        return
+    if key in fields:
+        raise UsageError(f"{where}: {key!r} is given twice")
+    if not value.strip():
+        raise UsageError(f"{where}: {key!r} has no value")
+    if key == "timeout" and not re.fullmatch(
+        r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()
+    ):
+        raise UsageError(f"{where}: timeout is a number of seconds, not {value.strip()!r}")
+    fields[key] = value.strip()
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(value.replace(",", " ").split())
+
+
+def select(
+    suite: Suite,
+    numbers: Sequence[str] = (),
+    groups: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    start_from: str | None = None,
+) -> list[Case]:
+    """Return the cases that are asked for, in the order of their numbers.
+
+    That is those of *numbers* and of *groups* (for neither, all), less those of the groups
+    to *exclude*, from case *start_from* on.
+
+    Raises UsageError for a case or group that the suite does not have.
+    """
+    by_number = {case.number: case for case in suite.cases}
+    known_groups = {group for case in suite.cases for group in case.groups}
+    for number in (*numbers, *([start_from] if start_from else [])):
+        if number not in by_number:
+            raise UsageError(f"unknown case {number!r}{suggest(number, by_number)}")
+    groups, exclude = frozenset(groups), frozenset(exclude)
+    for group in sorted(groups | exclude):
+        if group not in known_groups:
+            raise UsageError(f"unknown group {group!r}{suggest(group, known_groups)}")
+    return [
+        case
+        for case in suite.cases
+        if (not (numbers or groups) or case.number in numbers or groups & {*case.groups})
+        and not exclude & {*case.groups}
+        and (not start_from or int(case.number) >= int(start_from))
+    ]

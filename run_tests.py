@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Run the cases of a suite, and hold what they print against its goldens."""
+
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    print(
+        "run_tests.py: needs Python 3.11 or newer, and this is %d.%d; "
+        "start it as: python3.11 run_tests.py" % sys.version_info[:2],
+        file=sys.stderr,
+    )
+    sys.exit(2)
+
+from harness.cli import main
+
+sys.exit(main(sys.argv[1:], Path(__file__).resolve()))

@@ -1,0 +1,78 @@
+"""What the tests share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.programs import Programs, probe
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment without what could change what a run says."""
+    unwanted = ("CI", "PYTEST_ADDOPTS", "TEST_DIR", "SOCK_DIR", "COLUMNS")
+    return {name: value for name, value in os.environ.items() if name not in unwanted}
+
+
+@pytest.fixture
+def run_tests(tmp_path: Path) -> RunTests:
+    """Start run_tests.py like a person; its scratch directory is ``tmp_path / "scratch"``."""
+
+    def start(
+        *options: str, python: str = sys.executable, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [python, str(ROOT / "run_tests.py"), *options],
+            env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch"), **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def qemu(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """The real programs; where they are not installed, tests are skipped, but never in CI."""
+    programs = probe(os.environ, tmp_path_factory.mktemp("probe"))
+    if programs.missing:
+        reason = "; ".join(programs.missing.values())
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have QEMU: {reason}")
+        pytest.skip(f"needs a real QEMU: {reason}")
+    return programs
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> "MakeSuite":
+    """Make suites of shell and Python cases."""
+    return MakeSuite(tmp_path / "suite")
+
+
+class MakeSuite:
+    """A suite that is written file by file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in ("cases", "expected"):
+            (root / folder).mkdir(parents=True)
+
+    def case(self, name: str, text: str, golden: str | None = None) -> Path:
+        """Write a case, with a ``#!`` for the shell if it has none, and its golden."""
+        path = self.root / "cases" / name
+        path.write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        if golden is not None:
+            (self.root / "expected" / f"{name.split('.', maxsplit=1)[0]}.out").write_text(golden)
+        return path

@@ -1,0 +1,152 @@
+"""Each filter: what it changes, what it leaves alone; and what holds for all of them."""
+
+import string
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import filters
+from filters import Filter
+
+ODD = "/tmp/a b+c(1)[x].*$/d"  # a directory that is no regular expression
+
+TABLE: list[tuple[str, Filter, str, str]] = [
+    ("path", filters.directory("/tmp/x", "TEST_DIR"), "'/tmp/x/t.qcow2'", "'TEST_DIR/t.qcow2'"),
+    ("itself", filters.directory("/tmp/x", "TEST_DIR"), "in /tmp/x.", "in TEST_DIR."),
+    ("slash", filters.directory("/tmp/x/", "TEST_DIR"), "/tmp/x/t", "TEST_DIR/t"),
+    ("option", filters.directory("/tmp/x", "TEST_DIR"), "file=/tmp/x/t", "file=TEST_DIR/t"),
+    ("url", filters.directory("/tmp/x", "TEST_DIR"), "file:///tmp/x/t", "file://TEST_DIR/t"),
+    ("below", filters.directory("/tmp/x", "TEST_DIR"), "/mnt/tmp/x/t", "/mnt/tmp/x/t"),
+    ("longer", filters.directory("/tmp/x", "TEST_DIR"), "/tmp/xy/t", "/tmp/xy/t"),
+    ("sibling", filters.directory("/tmp/x", "TEST_DIR"), "/tmp/x.old/t", "/tmp/x.old/t"),
+    ("odd", filters.directory(ODD, "TEST_DIR"), f"[{ODD}/t]", "[TEST_DIR/t]"),
+    ("backslash", filters.directory("/tmp/\\1", "TEST_DIR"), "/tmp/\\1/t", "TEST_DIR/t"),
+    ("format", filters.image_format("qcow2"), "file format: qcow2", "file format: IMGFMT"),
+    ("extension", filters.image_format("qcow2"), "t.qcow2.base", "t.IMGFMT.base"),
+    ("in a word", filters.image_format("raw"), "draw raw_x rawer", "draw raw_x rawer"),
+    ("raw", filters.image_format("raw"), "a raw image, fmt=raw", "a IMGFMT image, fmt=IMGFMT"),
+    ("program", filters.program("/q/qemu-kvm"), "qemu-kvm: no", "QEMU_PROG: no"),
+    ("its path", filters.program("/q/qemu-kvm"), "/q/qemu-kvm: no", "QEMU_PROG: no"),
+    ("prompt", filters.program("/q/qemu-kvm"), "(qemu) qemu-kvm: no", "(qemu) QEMU_PROG: no"),
+    ("later", filters.program("/q/qemu-kvm"), "by qemu-kvm: no", "by qemu-kvm: no"),
+    ("node", filters.node_names, "d0 (#block166): x", "d0 (NODE_NAME): x"),
+    ("no node", filters.node_names, "#block12 #blocks #block123x", "#block12 #blocks #block123x"),
+    (
+        "greeting",
+        filters.program("/q/qemu-kvm"),
+        "QEMU 7.2.22 (Debian 1:7) monitor - type 'help'",
+        "QEMU X.Y.Z monitor - type 'help'",
+    ),
+    (
+        "creation",
+        filters.image_creation,
+        "Formatting 'a', fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=off size=1024"
+        " backing_file=b c backing_fmt=raw lazy_refcounts=off",
+        "Formatting 'a', fmt=qcow2 size=1024 backing_file=b c backing_fmt=raw preallocation=off",
+    ),
+    ("no creation", filters.image_creation, "Formatting a disk", "Formatting a disk"),
+    (
+        "speed",
+        filters.qemu_io,
+        "512 bytes, 1 ops; 00.00 sec (12.207 MiB/sec and 25000.0000 ops/sec)",
+        "512 bytes, X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)",
+    ),
+    (
+        "no time",
+        filters.qemu_io,
+        "wrote, 3 ops; 0:01:02.5 (inf bytes/sec and inf ops/sec)",
+        "wrote, X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)",
+    ),
+    ("prompts", filters.qemu_io, "qemu-io> qemu-io> no file open", "no file open"),
+    (
+        "event",
+        filters.qmp,
+        '{"timestamp": {"seconds": 16, "microseconds": 7}, "event": "STOP"}',
+        '{"timestamp": {"seconds":  TIMESTAMP, "microseconds":  TIMESTAMP}, "event": "STOP"}',
+    ),
+    ("hello", filters.qmp, '{"QMP": {"version": {}, "capabilities": []}}', "QMP_VERSION"),
+    ("line ends", filters.escaped_line_ends, '{"return": "OK\\r\\n"}', '{"return": "OKrn"}'),
+    ("quote", filters.escaped_line_ends, '{"return": "\\"x\\""}', '{"return": "\\"x\\""}'),
+    (
+        "typing",
+        filters.hmp,
+        "(qemu) q\x1b[K\x1b[Dqu\x1b[K\x1b[D\x1b[Dqui\x1b[K\x1b[D\x1b[D\x1b[Dquit\x1b[K",
+        "(qemu) quit",
+    ),
+    (
+        "fold",
+        filters.one_line,
+        "{ 'execute': 'x',\n      'arguments': {\n   'a': 1 } }",
+        "{ 'execute': 'x', 'arguments': { 'a': 1 } }",
+    ),
+    ("returns", filters.carriage_returns, "a\r\nb\r c\r", "a\nb\r c"),
+    ("blanks", filters.trailing_blanks, "a \t\n b  \n", "a\n b\n"),
+]
+
+
+@pytest.mark.parametrize(("given_", "change", "text", "expected"), TABLE, ids=[r[0] for r in TABLE])
+def test_table(given_: str, change: Filter, text: str, expected: str) -> None:
+    assert change(text) == expected
+
+
+@pytest.mark.parametrize("path", ["", "/", "//", "relative/path", "~"])
+def test_a_directory_is_absolute_and_below_the_root(path: str) -> None:
+    with pytest.raises(ValueError, match="absolute"):
+        filters.directory(path, "TEST_DIR")
+
+
+def test_filters_are_applied_from_left_to_right() -> None:
+    first = filters.directory("/tmp/qcow2", "TEST_DIR")
+    assert filters.compose(first, filters.image_format("qcow2"))("/tmp/qcow2/t") == "TEST_DIR/t"
+    assert filters.compose()("as it is") == "as it is"
+
+
+EACH: dict[str, Filter] = {
+    "directory": filters.directory("/tmp/x", "TEST_DIR"),
+    "odd directory": filters.directory(ODD, "TEST_DIR"),
+    "image_format": filters.image_format("raw"),
+    "program": filters.program("/usr/bin/qemu"),
+    "node_names": filters.node_names,
+    "image_creation": filters.image_creation,
+    "qemu_io": filters.qemu_io,
+    "qmp": filters.qmp,
+    "escaped_line_ends": filters.escaped_line_ends,
+    "hmp": filters.hmp,
+    "one_line": filters.one_line,
+    "carriage_returns": filters.carriage_returns,
+    "trailing_blanks": filters.trailing_blanks,
+}
+
+PIECES = [text for _, _, text, _ in TABLE]
+PIECES += ["/tmp/x", "/", "\n", "\r", " ", "\\", "\x1b[K", "\x1b[D", "\x1b", "[K", "raw", "qemu:"]
+PIECES += ["qemu-io> ", '"seconds": 1', "(qemu) ", "Formatting 'a', fmt=raw size=1 ", "://"]
+TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5))).map("".join)
+
+
+@pytest.mark.parametrize("name", EACH)
+@given(text=TEXTS)
+@example(text="\x1b\x1b[K[K")
+@example(text="")
+def test_a_second_time_changes_nothing(name: str, text: str) -> None:
+    once = EACH[name](text)
+    assert EACH[name](once) == once
+
+
+@pytest.mark.parametrize("name", EACH)
+@given(text=st.text(alphabet=string.ascii_uppercase + string.digits + " .,;!?"))
+def test_text_that_is_none_of_its_business_stays(name: str, text: str) -> None:
+    text = text.strip()
+    assert EACH[name](text) == text
+
+
+@given(
+    path=st.text(min_size=1), before=st.sampled_from("'\"[ =\n"), after=st.sampled_from("'] ,\n/")
+)
+def test_any_directory_is_found(path: str, before: str, after: str) -> None:
+    directory = "/" + path.strip("/")
+    if directory == "/":
+        return
+    change: Callable[[str], str] = filters.directory(directory, "DIR")
+    assert change(f"{before}{directory}{after}") == f"{before}DIR{after}"

@@ -1,0 +1,15 @@
+# group: quick
+"""What a run says of cases that pass, fail, crash, hang, leak, or cannot run."""
+
+import tiny
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    for name in ("pass", "fail", "notrun", "timeout", "crash", "leak", "start"):
+        case.section(name)
+        tiny.run(case, tiny.copy(case, name))
+
+
+run(story)

@@ -1,0 +1,2 @@
+#!/bin/sh
+printf '\377\000\033[31mred\n'

@@ -1,0 +1,4 @@
+#!/bin/sh
+echo "== One =="
+echo one
+exit 3

@@ -1,0 +1,3 @@
+#!/bin/sh
+echo the output is right
+kill -SEGV $$

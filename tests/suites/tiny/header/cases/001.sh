@@ -1,0 +1,3 @@
+#!/bin/sh
+# gruop: quick
+echo hi

@@ -1,0 +1,4 @@
+#!/bin/sh
+#
+# timeout: soon
+echo hi

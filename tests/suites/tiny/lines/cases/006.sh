@@ -1,0 +1,2 @@
+#!/bin/sh
+printf 'one line\fstill the same\n'

@@ -1,0 +1,3 @@
+#!/bin/sh
+# needs: qemu-img
+echo never

@@ -1,0 +1,3 @@
+#!/bin/sh
+# formats: raw
+echo never

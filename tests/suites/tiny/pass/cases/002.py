@@ -1,0 +1,12 @@
+#!/usr/bin/env python3
+# group: quick python
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    case.log(f"my directory is {case.test_dir}", case.paths)
+    case.section("A section")
+    case.log("its body")
+
+
+run(story)

@@ -1,0 +1,5 @@
+#!/bin/sh
+exec >&- 2>&-
+cd /
+echo hi
+exit 0

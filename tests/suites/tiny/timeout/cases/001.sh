@@ -1,0 +1,6 @@
+#!/bin/sh
+# timeout: 0.3
+echo "== Before =="
+echo here
+echo "== Waiting =="
+exec sleep 1000

@@ -1,0 +1,5 @@
+#!/bin/sh
+# timeout: 0.3
+trap "" TERM
+echo deaf
+sleep 1000

@@ -1,0 +1,60 @@
+"""Who may know whom: the rules of the house, held against its imports."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
+
+CASE_SIDE = {"harness.case", "harness.machine"}
+RUNNER_SIDE = {f"harness.{name}" for name in ("suite", "execute", "golden", "judge", "runner")}
+OWNERS = {
+    "pytest": {"harness.cli", "harness.pytest_plugin"},
+    "pexpect": {"harness.machine"},
+    "deepdiff": {"harness.explain"},
+    "psutil": {"harness.execute"},
+}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, here or inside its functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides who is known"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_who_knows_whom(path: Path) -> None:
+    name, known = name_of(path), imports(path)
+    packages = {module.split(".")[0] for module in known}
+    if name.startswith("filters"):
+        assert packages <= {"filters", *sys.stdlib_module_names}, "filters know nothing but text"
+    if name.startswith("harness.embedded") and name != "harness.embedded":
+        foreign = {m for m in known if m.startswith("harness.")} - {"harness.embedded"}
+        assert all(m.startswith("harness.embedded") for m in foreign), "it is a program of its own"
+    if name in CASE_SIDE:
+        assert not known & RUNNER_SIDE, "the two sides meet in the environment and on stdout"
+    if name in RUNNER_SIDE:
+        assert not known & CASE_SIDE, "the two sides meet in the environment and on stdout"
+    for package, owners in OWNERS.items():
+        assert package not in packages or name in owners, f"{package} has its own room"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_environment_is_not_read_at_import(path: Path) -> None:
+    for statement in ast.parse(path.read_text()).body:
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.If):
+            assert "os.environ" not in ast.unparse(statement)

@@ -1,0 +1,95 @@
+"""What the README shows is so."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli import _parser
+from harness.programs import Programs
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+
+README = (ROOT / "README.md").read_text()
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Yield the files that the README shows: their paths and contents."""
+    yield from re.findall(r"^```\w+ file=(\S+)\n(.*?)^```$", README, re.M | re.S)
+
+
+def test_the_worked_examples_do_what_they_say(
+    run_tests: RunTests, suite: MakeSuite, qemu: Programs
+) -> None:
+    shown = dict(files())
+    assert set(shown) == {
+        f"{where}/{n}"
+        for where, n in (
+            ("cases", "201.py"),
+            ("cases", "202.sh"),
+            ("expected", "201.out"),
+            ("expected", "202.out"),
+        )
+    }
+    for path, text in shown.items():
+        if path.startswith("cases/"):
+            suite.case(path.removeprefix("cases/"), text)
+    first = run_tests("--suite", str(suite.root))
+    assert first.returncode == 1
+    assert first.stdout.count("no golden; read the output, then --update makes one") == 2
+    assert run_tests("--suite", str(suite.root), "--update").returncode == 0
+    made = {path.name: path.read_text() for path in (suite.root / "expected").iterdir()}
+    errno = ": Resource temporarily unavailable"
+    assert made["201.out"].replace(errno, "") == shown["expected/201.out"]
+    assert made["202.out"] == shown["expected/202.out"]
+    assert run_tests("--suite", str(suite.root)).returncode == 0
+
+
+def test_each_option_is_told_of() -> None:
+    hidden = {"-h", "--help", "--jobs", "--show-commands"}
+    formats = {flag for flag in _flags() if re.fullmatch(r"-\w{2,}", flag)}
+    assert {flag for flag in _flags() - hidden - formats if flag not in README} == set()
+
+
+def test_each_option_that_is_told_of_is_there() -> None:
+    told = set(re.findall(r"[`\s](--?[a-z][a-z-]+)", README.split("## Options")[1].split("##")[0]))
+    assert told - _flags() <= {"--junit-xml"}
+
+
+def _flags() -> set[str]:
+    return {flag for action in _parser()._actions for flag in action.option_strings}
+
+
+def test_the_picture_is_what_a_run_prints(tmp_path: Path, qemu: Programs) -> None:
+    """But for the version and paths of the programs, the scratch directory and the time."""
+    if qemu.errno_policy != "elided":
+        pytest.skip("the picture is of a QEMU that elides the errno's text")
+    picture = README.split("```console\n$ ./run_tests.py\n")[1].split("```")[0]
+    for folder in ("cases", "expected", "harness", "filters"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "run_tests.py", tmp_path)
+    golden = tmp_path / "expected" / "153.elided.out"
+    lines = golden.read_text().split("\n")
+    lines[416] = lines[416].replace("write", "wrote")
+    golden.write_text("\n".join(lines))
+    done = subprocess.run(
+        [sys.executable, "run_tests.py"],
+        cwd=tmp_path,
+        env={**quiet_environment(), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    kept = re.findall(r"^kept: (/\S+/goldlock-\w+)/153/output", done.stdout, re.M)
+    shutil.rmtree(kept[0])
+    assert _of_any_run(done.stdout) == _of_any_run(picture)
+
+
+def _of_any_run(text: str) -> str:
+    text = re.sub(r"QEMU \S+( \([^)]*\))?, accelerator \w+", "QEMU", text)
+    text = re.sub(r"/\S*/(goldlock-)\w+", r"\1", text)
+    text = re.sub(r"^(  qemu-[a-z]+: ).*", r"\1", text, flags=re.M)
+    return re.sub(r"^=+( 2 failed, 1 passed in ).*", r"\1", text, flags=re.M)

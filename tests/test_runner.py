@@ -1,0 +1,226 @@
+"""A run as a person sees it: directories, variables, programs, real cases."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.programs import Programs, probe
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+
+SHOW_ALL = (
+    'env | sort; echo "cwd $PWD"; ls -A "$TEST_DIR" "$SOCK_DIR" "$HOME"; read x || echo no input'
+)
+
+
+def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", SHOW_ALL)
+    hostile = {"LANG": "de_DE.UTF-8", "HOME": "/root", "GIT_DIR": "/x", "EDITOR": "vi"}
+    done = run_tests("--suite", str(suite.root), "--keep", "--update", **hostile)
+    assert done.returncode == 0, done.stdout
+    lines = (suite.root / "expected" / "1.out").read_text().splitlines()
+    seen = dict(line.split("=", 1) for line in lines if "=" in line)
+    assert set(seen) - {"_", "SHLVL", "OLDPWD"} <= {
+        *("PATH", "PWD", "LC_ALL", "TZ", "HOME", "TMPDIR", "PYTHON", "PYTHONPATH", "PYTHONUTF8"),
+        *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "LD_LIBRARY_PATH"),
+        *("TEST_DIR", "SOCK_DIR", "IMGFMT", "IMGPROTO", "GOLDLOCK_CASE", "GOLDLOCK_LOG"),
+        *("GOLDLOCK_COMMANDS", "QEMU_PROG", "QEMU_IMG_PROG", "QEMU_IO_PROG", "QEMU_NBD_PROG"),
+        *("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS"),
+    }
+    assert seen["HOME"] != "/root"
+    assert seen["LC_ALL"] == "C"
+    assert f"cwd {seen['TEST_DIR']}" in lines
+    assert lines[-1] == "no input"
+    assert len(seen["SOCK_DIR"]) <= 75
+
+
+@pytest.mark.parametrize("name", ["plain", "with blank", "re(g).*[e]x$", "deep/" * 30])
+def test_any_test_dir_will_do(suite: MakeSuite, tmp_path: Path, name: str) -> None:
+    """Sockets fit, though the kernel allows 107 characters for their paths."""
+    script = (
+        "import socket\nfrom harness.case import Case, run\n"
+        "def story(case: Case) -> None:\n"
+        "    case.log(case.image, case.paths, case.format)\n"
+        "    socket.socket(socket.AF_UNIX).bind(case.sock_dir + '/' + 30 * 's')\n"
+        "run(story)\n"
+    )
+    suite.case("1.py", f"#!/usr/bin/env python3\n{script}", golden="TEST_DIR/t.IMGFMT\n")
+    base = tmp_path / name
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite.root)],
+        env={**quiet_environment(), "TEST_DIR": str(base)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert list(base.iterdir()) == []
+
+
+def test_directories_stay_only_where_there_is_something_to_see(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo right; touch $TEST_DIR/image", golden="right\n")
+    suite.case("2", "echo wrong; touch $TEST_DIR/image", golden="right\n")
+    assert run_tests("--suite", str(suite.root)).returncode == 1
+    (scratch,) = (tmp_path / "scratch").iterdir()
+    assert [path.name for path in scratch.iterdir()] == ["2"]
+    assert (scratch / "2" / "output").read_text() == "wrong\n"
+    assert (scratch / "2" / "test" / "image").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_nothing(
+    suite: MakeSuite, tmp_path: Path, number: signal.Signals
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", f"echo $$ >{fifo}; sleep 1000 & wait", golden="")
+    runner = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite.root)],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    case = psutil.Process(int(fifo.read_text()))
+    family = [case, *case.children(recursive=True)]
+    runner.send_signal(number)
+    said, _ = runner.communicate()
+    assert runner.returncode == 130, said
+    assert not any(process.is_running() for process in family)
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1.py", "#!/usr/bin/env python3\nprint('hello')\n", golden="hello\n")
+    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "cases/1.py", "--imgfmt=raw"],
+        cwd=suite.root,
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "cases/1.py::1 PASSED (1 section, 1.out)" in done.stdout
+    assert "goldlock: image format raw, protocol file" in done.stdout
+    assert done.returncode == 0
+
+
+def test_xdist_says_the_same(run_tests: RunTests, suite: MakeSuite) -> None:
+    for number in "1234":
+        suite.case(number, f"echo {number}", golden="3\n")
+    done = run_tests("--suite", str(suite.root), "--", "-n", "2")
+    assert done.returncode == 1
+    assert "4 cases: " in done.stdout
+    assert "3 failed" in done.stdout
+    assert done.stdout.count("expected/1.out:1: the output differs from the golden") == 1
+
+
+def test_the_junit_report_is_plain_text(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo hullo", golden="hello\n")
+    report = tmp_path / "report.xml"
+    run_tests("--suite", str(suite.root), "--", f"--junit-xml={report}", "--color=yes")
+    text = report.read_text()
+    assert "the output differs from the golden" in text
+    assert "x1B" not in text
+
+
+# The programs under test
+
+
+def fake_program(folder: Path, name: str, says: str) -> str:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{says}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("message", "policy"),
+    [
+        ('Failed to get "write" lock', "elided"),
+        ('Failed to get "write" lock: Resource temporarily unavailable', "errno"),
+        ("No locks here", ""),
+    ],
+)
+def test_the_errno_policy_is_read_off_a_conflict(tmp_path: Path, message: str, policy: str) -> None:
+    says = f"""[ "$1" = map ] && echo 'qemu-img: Could not open: {message}'"""
+    environ = {"PATH": "", "QEMU_IMG_PROG": fake_program(tmp_path, "qemu-img", says)}
+    programs = probe(environ, tmp_path)
+    assert programs.errno_policy == policy
+    assert programs.traits == ((policy,) if policy else ())
+
+
+@pytest.mark.parametrize(
+    ("help_text", "options"),
+    [
+        ("tcg\nqtest\nkvm", "-nodefaults -display none -accel qtest"),
+        ("tcg\nkvm", "-nodefaults -display none -accel tcg -S"),
+    ],
+)
+def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
+    program = fake_program(tmp_path, "qemu-system-m68k", f"echo '{help_text}'")
+    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    assert programs.options == options
+    assert programs.why_not("qemu-system") is None
+    assert programs.why_not("qemu-img") == "no qemu-img on PATH; QEMU_IMG_PROG can name one"
+
+
+def test_a_qemu_without_a_usable_accelerator_is_missing(tmp_path: Path) -> None:
+    program = fake_program(tmp_path, "qemu-kvm", "echo kvm")
+    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    assert programs.why_not("qemu-system") == f"{program} has neither qtest nor tcg (-accel help)"
+
+
+def test_locks_that_fall_back_are_missing(tmp_path: Path) -> None:
+    says = "echo 'qemu-img: File lock requested but falling back to POSIX file locks'"
+    program = fake_program(tmp_path, "qemu-img", says)
+    programs = probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path)
+    assert programs.why_not("ofd-locks") == "OFD locks are not available"
+
+
+def test_a_build_directory(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", 'echo "$QEMU_IMG_PROG"', golden="")
+    build = tmp_path / "build"
+    build.mkdir()
+    program = fake_program(build, "qemu-img", "echo qemu-img version 99.0.1")
+    done = run_tests("--suite", str(suite.root), "--build", str(build))
+    assert "programs: QEMU 99.0.1, " in done.stdout
+    assert f"+        {program}" in done.stdout
+
+
+# Real cases on a real QEMU
+
+
+@pytest.mark.parametrize("order", [("153", "182"), ("182", "153")])
+def test_153_and_182(run_tests: RunTests, qemu: Programs, order: tuple[str, str]) -> None:
+    variant = "elided.out" if qemu.errno_policy == "elided" else "out"
+    cases = [str(ROOT / "cases" / f"{number}.py") for number in order]
+    done = run_tests("--require", "qemu", "--", *cases)
+    assert done.returncode == 0, done.stdout
+    assert f"cases/153.py::153 PASSED (43 sections, 153.{variant})" in done.stdout
+    assert f"cases/182.py::182 PASSED (3 sections, 182.{variant})" in done.stdout
+
+
+def test_a_character_in_a_golden_fails_one_section(
+    run_tests: RunTests, qemu: Programs, tmp_path: Path
+) -> None:
+    for folder in ("cases", "expected"):
+        (tmp_path / "suite" / folder).mkdir(parents=True)
+        for path in (ROOT / folder).glob("182.*"):
+            (tmp_path / "suite" / folder / path.name).write_bytes(path.read_bytes())
+    for golden in (tmp_path / "suite" / "expected").iterdir():
+        golden.write_text(golden.read_text().replace("'node0'", "'node9'", 1))
+    done = run_tests("--suite", str(tmp_path / "suite"))
+    assert done.returncode == 1
+    assert "DIFFERS [Testing reopen]" in done.stdout
+    assert done.stdout.count("DIFFERS") == 1
+    assert "1 case: 1 failed; 3 sections, 1 differ" in done.stdout
