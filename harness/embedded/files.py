@@ -95,7 +95,12 @@ class FileNode(Node):
     def prepare(self, perm: int, shared: int) -> None:
         writable = not self.read_only and (not self.auto_read_only or bool(perm & WRITERS))
         if writable != self._writable:
-            self._next_fd = self._open(writable)
+            try:
+                self._next_fd = self._open(writable)
+            except BlockError:
+                if writable or self.read_only:
+                    raise
+                # Loosening must not fail: the file may be gone by now.
         if not self.use_locks:
             return
         try:

@@ -43,6 +43,13 @@ _NOT_SERVED = ("daemonize", "snapshot", "object", "incoming", "netdev", "fsdev",
                "writeconfig", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "kernel", "initrd",
                "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb", "smbios")  # fmt: skip
 
+_LISTS = {
+    "accel": "Accelerators supported in QEMU binary:\ntcg\n",
+    "machine": "Supported machines are:\nnone                 empty machine\n",
+    "M": "Supported machines are:\nnone                 empty machine\n",
+    "device": 'Storage devices:\nname "virtio-blk-pci", bus PCI, alias "virtio-blk"\n',
+}
+
 
 class _Located(Exception):  # noqa: N818 - carries a BlockError with its place
     def __init__(self, where: str, failure: BlockError) -> None:
@@ -110,7 +117,9 @@ def parse(words: list[str], name: str) -> Configuration:
         elif option in _IGNORED or option in _SERVED:
             if at >= len(words):
                 raise BlockError(f"{word}: requires an argument")
-            if option in _SERVED:
+            if words[at] in ("help", "?") and option in _LISTS:
+                found.answer = _LISTS[option]
+            elif option in _SERVED:
                 found.add(option, word if not word.startswith("--") else word[1:], words[at])
             at += 1
         elif option in _NOT_SERVED:
