@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import graph, images, options as opts, report
+from . import graph, images, report
+from . import options as opts
 from .graph import Edge, Node
 from .images import Flags, Image
 from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
@@ -129,7 +130,9 @@ class Machine:
         elif name in self.drives:
             drive = self.drives[name]
         else:
-            raise BlockError(f"Property '{kind.split('-pci')[0]}-device.drive' can't find value '{name}'")
+            raise BlockError(
+                f"Property '{kind.split('-pci')[0]}-device.drive' can't find value '{name}'"
+            )
         if drive.attached:
             raise BlockError("Drive '%s' is already in use by another block device" % name)  # noqa: UP031
         if drive.image is None or drive.image.edge is None:
@@ -182,7 +185,7 @@ class Machine:
 
     def snapshot(self, node: Node, options: Options) -> None:
         """Put a new overlay above `node` (blockdev-snapshot-sync) and move its users there."""
-        from .img_create import create_image  # noqa: PLC0415 - rare
+        from .img_create import create_image
 
         filename = options["snapshot-file"]
         fmt = options.get("format", "qcow2")

@@ -42,17 +42,13 @@ class FileNode(Node):
         try:
             fd = os.open(self.filename, flags)
         except OSError as failure:
-            raise report.os_error(
-                f"Could not open '{self.filename}'", failure.errno or 0
-            ) from None
+            raise report.os_error(f"Could not open '{self.filename}'", failure.errno or 0) from None
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
             os.close(fd)
             kind = "block" if stat.S_ISBLK(mode) else "char" if stat.S_ISCHR(mode) else "regular"
             if kind == "regular":
-                raise BlockError(
-                    f"'file' driver requires '{self.filename}' to be a regular file"
-                )
+                raise BlockError(f"'file' driver requires '{self.filename}' to be a regular file")
             raise BlockError(
                 f"'file' driver requires '{self.filename}' to be a regular file "
                 f"({kind} devices are not served by the embedded programs)"
@@ -206,7 +202,7 @@ class RawNode(Node):
     @property
     def storage(self) -> Node:
         if self.file is None:
-            raise BlockError("A block device must be specified for \"file\"")
+            raise BlockError('A block device must be specified for "file"')
         return self.file.node
 
     @property

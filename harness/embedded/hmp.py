@@ -61,7 +61,7 @@ def _drive_add(machine: Machine, rest: str) -> str:
 def _drive_del(machine: Machine, rest: str) -> str:
     if not rest:
         return _wrong("drive_del")
-    machine.delete_drive(rest.split()[0])
+    machine.delete_drive(rest.split(maxsplit=1)[0])
     return ""
 
 
@@ -76,7 +76,7 @@ def _help(machine: Machine, rest: str) -> str:  # noqa: ARG001 - one signature
 
 
 def _info(machine: Machine, rest: str) -> str:
-    what = rest.split()[0] if rest else ""
+    what = rest.split(maxsplit=1)[0] if rest else ""
     if what == "block":
         return info_block(machine, rest.split()[1:])
     if what == "status":

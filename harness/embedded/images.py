@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import graph, options as opts, report
+from . import graph, report
+from . import options as opts
 from .files import FileNode, NullNode, RawNode
 from .graph import Edge, Node
 from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE
@@ -95,8 +96,10 @@ def open_node(filename: str | None, options: Options, flags: Flags, depth: int =
     if filename is not None:
         filename = _parse_filename(filename, options)
     driver = options.pop("driver", None)
-    if driver is None and filename is None and not any(
-        key == "file" or key.startswith("file.") for key in options
+    if (
+        driver is None
+        and filename is None
+        and not any(key == "file" or key.startswith("file.") for key in options)
     ):
         raise BlockError("Must specify either driver or file")
     flags = _apply_generic(options, flags)
@@ -282,7 +285,7 @@ def _open_format(
 def _new_format(driver: str, filename: str) -> Node:
     if driver == "raw":
         return RawNode(filename)
-    from .qcow2 import Qcow2Node  # noqa: PLC0415 - a raw image does not need it
+    from .qcow2 import Qcow2Node
 
     return Qcow2Node(filename)
 
@@ -298,7 +301,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
         return
     for name in _QCOW2:
         options.pop(name, None)
-    from .qcow2 import Qcow2Node  # noqa: PLC0415
+    from .qcow2 import Qcow2Node
 
     assert isinstance(node, Qcow2Node)
     node.open(flags.checking)
@@ -306,7 +309,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
     if not flags.no_backing:
         _open_backing(node, reference, backing_options, flags, depth)
     if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
-        from .qcow2_check import repair_dirty  # noqa: PLC0415 - rare
+        from .qcow2_check import repair_dirty
 
         repair_dirty(node)
 
@@ -314,7 +317,8 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
 def _open_backing(
     node: Node, reference: str | None, options: Options, flags: Flags, depth: int
 ) -> None:
-    filename, driver = backing_of(node)
+    path, driver = backing_of(node)
+    filename: str | None = path
     if reference == "":
         return
     if reference is not None:
@@ -341,7 +345,7 @@ def _open_backing(
 
 def backing_of(node: Node) -> tuple[str, str]:
     """Return file name (made absolute or relative to us) and format of a node's backing file."""
-    from .qcow2 import Qcow2Node  # noqa: PLC0415
+    from .qcow2 import Qcow2Node
 
     if not isinstance(node, Qcow2Node) or not node.header.backing_file:
         return "", ""

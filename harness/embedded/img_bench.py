@@ -21,7 +21,7 @@ def bench(words: list[str]) -> int:
         ("help", "flush-interval=", "image-opts", "pattern=", "no-drain", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -54,7 +54,9 @@ def bench(words: list[str]) -> int:
             if interval:
                 sys.stdout.write(f"Sending flush every {interval} requests\n")
         started = time.monotonic()
-        _requests(image.node, count, offset, length, step, bytes((pattern,)) * length if write else b"")
+        _requests(
+            image.node, count, offset, length, step, bytes((pattern,)) * length if write else b""
+        )
         if not arguments.has("-q"):
             sys.stdout.write(f"Run completed in {time.monotonic() - started:3.3f} seconds.\n")
     finally:
@@ -88,4 +90,3 @@ def _number(text: str | None, default: int, message: str, most: int = _MAX_INT) 
     if not 0 <= value <= most:
         raise BlockError(message)
     return value
-

@@ -24,7 +24,7 @@ def check(words: list[str]) -> int:
         ("help", "format=", "repair=", "output=", "object=", "image-opts", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -55,7 +55,7 @@ def check(words: list[str]) -> int:
 
 
 def _check(node: Qcow2Node, repair: str | None, output: str, quiet: bool, filename: str) -> int:
-    from .qcow2_check import check_image  # noqa: PLC0415
+    from .qcow2_check import check_image
 
     result = check_image(node, repair is not None, repair == "all")
     fixed = result.leaks_fixed, result.corruptions_fixed
@@ -105,7 +105,7 @@ def _human(result: Result) -> str:
 
 
 def _json(result: Result, filename: str) -> str:
-    from .jsontext import pretty  # noqa: PLC0415
+    from .jsontext import pretty
 
     facts = {
         "image-end-offset": result.image_end_offset,

@@ -21,7 +21,7 @@ def commit(words: list[str]) -> int:
     """Write an overlay's data down into its backing file, or with -b further down."""
     arguments = getopt.parse(words, "f:ht:b:dpqr:", ("help", "object=", "image-opts"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -60,7 +60,7 @@ def _find_base(top: Node, name: str | None) -> Node:
 
 
 def _same_file(one: str, other: str) -> bool:
-    import os  # noqa: PLC0415 - after the names were found to differ
+    import os
 
     return os.path.abspath(one) == os.path.abspath(other)  # noqa: PTH100 - pathlib costs start-up
 

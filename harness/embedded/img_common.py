@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import images, options as opts, report
+from . import images, report
+from . import options as opts
 from .getopt import Arguments
 from .images import Flags, Image
 from .locks import ALL
@@ -76,7 +77,7 @@ def _too_large(text: str) -> bool:
     return digits.isdecimal() and digits.isascii()
 
 
-class Reported(Exception):  # noqa: N818 - the error was printed, this only ends the command
+class Reported(Exception):
     """A failure whose message is out already: exit status 1."""
 
 

@@ -20,11 +20,9 @@ _FAILED = 2
 
 def compare(words: list[str]) -> int:
     """Compare the contents of two images; exit status 0 same, 1 different, 2 an error."""
-    arguments = getopt.parse(
-        words, "hf:F:T:pqsU", ("help", "object=", "image-opts", "force-share")
-    )
+    arguments = getopt.parse(words, "hf:F:T:pqsU", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import getopt, images, options as opts, report
+from . import getopt, images, report
+from . import options as opts
 from .chain import reads_as_zero
 from .getopt import Arguments
 from .graph import Node
@@ -28,7 +29,7 @@ def convert(words: list[str]) -> int:
          "salvage", "target-is-zero", "bitmaps", "skip-broken-bitmaps"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -125,7 +126,7 @@ def dd(words: list[str]) -> int:
     """Copy blocks of one image into a new one, with dd's operands."""
     arguments = getopt.parse(words, "hf:O:U", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -153,9 +154,7 @@ def dd(words: list[str]) -> int:
         try:
             format_image(given["of"], fmt, {"size": str(size)})
         except BlockError as failure:
-            raise failure.prefixed(
-                f"{given['of']}: error while creating output image: "
-            ) from None
+            raise failure.prefixed(f"{given['of']}: error while creating output image: ") from None
         try:
             output = images.open_image(given["of"], {"driver": fmt}, Flags(read_only=False))
         except BlockError as failure:

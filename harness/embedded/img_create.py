@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, images, options as opts
+from . import getopt, graph, images
+from . import options as opts
 from .images import Flags
 from .img_common import Reported, number, reject_objects
 from .options import Options
@@ -34,7 +35,7 @@ def create(words: list[str]) -> int:
     """Create an image file and print its `Formatting` line."""
     arguments = getopt.parse(words, "F:b:f:ho:qu", ("help", "object="))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -96,11 +97,11 @@ def format_image(filename: str, fmt: str, options: Options) -> None:
             "embedded programs"
         )
     if fmt == "raw":
-        from .files import create_file  # noqa: PLC0415
+        from .files import create_file
 
         create_file(filename, size)
     else:
-        from .qcow2_create import create_qcow2  # noqa: PLC0415
+        from .qcow2_create import create_qcow2
 
         create_qcow2(filename, size, options)
 
@@ -109,7 +110,7 @@ def _known_options(fmt: str, filename: str) -> tuple[tuple[str, str | None], ...
     if fmt in ("null-co", "file"):
         raise BlockError(f"Format driver '{fmt}' does not support image creation")
     if fmt not in ("raw", "qcow2"):
-        if fmt in images._NOT_SERVED:  # noqa: SLF001 - one package
+        if fmt in images._NOT_SERVED:
             raise BlockError(f"Format '{fmt}' is not served by the embedded programs")
         raise BlockError(f"Unknown file format '{fmt}'")
     scheme = filename.split("/", 1)[0]
@@ -165,7 +166,7 @@ def _look_at_backing(path: str, fmt: str | None) -> int:
         hint = f"{failure.hint}\n" if failure.hint else ""
         raise BlockError(failure.message, hint + "Could not open backing image.") from None
     driver, size = node.driver, node.size
-    images.graph.dispose(node)
+    graph.dispose(node)
     if fmt is None:
         raise BlockError(
             "Backing file specified without backing format", f"Detected format of {driver}."

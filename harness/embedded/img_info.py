@@ -22,7 +22,7 @@ def info(words: list[str]) -> int:
         ("help", "format=", "output=", "backing-chain", "object=", "image-opts", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -33,7 +33,7 @@ def info(words: list[str]) -> int:
         raise BlockError("--output must be used with human or json as argument.")
     chain = _collect(arguments, chain=arguments.has("--backing-chain"))
     if output == "json":
-        from .jsontext import pretty  # noqa: PLC0415
+        from .jsontext import pretty
 
         shown: object = chain if arguments.has("--backing-chain") else chain[0]
         sys.stdout.write(pretty(shown) + "\n")
@@ -45,9 +45,7 @@ def info(words: list[str]) -> int:
 def _collect(arguments: getopt.Arguments, chain: bool) -> list[dict[str, object]]:
     filename = arguments.operands[0]
     fmt = arguments.last("-f", "--format")
-    flags = Flags(
-        no_io=True, no_backing=True, force_share=arguments.has("-U", "--force-share")
-    )
+    flags = Flags(no_io=True, no_backing=True, force_share=arguments.has("-U", "--force-share"))
     found = []
     seen: set[str] = set()
     while True:
@@ -112,7 +110,7 @@ def _specific(node: Qcow2Node) -> dict[str, object]:
 
 
 def _snapshots(node: Qcow2Node) -> list[object]:
-    from .qcow2_snapshots import read_snapshots  # noqa: PLC0415
+    from .qcow2_snapshots import read_snapshots
 
     return [
         {
@@ -131,7 +129,7 @@ def _snapshots(node: Qcow2Node) -> list[object]:
 
 
 def _line(one: object) -> str:
-    from .qcow2_snapshots import Snapshot, describe  # noqa: PLC0415
+    from .qcow2_snapshots import Snapshot, describe
 
     assert isinstance(one, Snapshot)
     return describe(one)
@@ -160,7 +158,7 @@ def human(facts: dict[str, object]) -> str:
             lines.append(f"backing file format: {facts['backing-filename-format']}")
     snapshots = facts.get("snapshots")
     if isinstance(snapshots, list):
-        from .qcow2_snapshots import TITLE  # noqa: PLC0415
+        from .qcow2_snapshots import TITLE
 
         lines += ["Snapshot list:", TITLE, *(one["-line"] for one in snapshots)]
     specific = facts.get("format-specific")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, options as opts
+from . import getopt
+from . import options as opts
 from .chain import Status, status
 from .images import Flags
 from .img_common import Reported, number, open_one, reject_objects
@@ -19,7 +20,7 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
          "max-length="),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -35,9 +36,7 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
     if output not in ("human", "json"):
         raise BlockError("--output must be used with human or json as argument.")
     flags = Flags(force_share=arguments.has("-U", "--force-share"))
-    image = open_one(
-        arguments.operands[0], arguments, flags, fmt=arguments.last("-f", "--format")
-    )
+    image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f", "--format"))
     try:
         size = image.node.size
         end = size if most is None else min(size, start + most)
@@ -50,7 +49,7 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
 
 
 def _walk(node: object, start: int, end: int, output: str) -> None:
-    from .graph import Node  # noqa: PLC0415
+    from .graph import Node
 
     assert isinstance(node, Node)
     first = True

@@ -17,7 +17,7 @@ def rebase(words: list[str]) -> int:
         words, "hf:F:b:upt:T:qU", ("help", "object=", "image-opts", "force-share")
     )
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -60,7 +60,9 @@ def _change_backing(node: Qcow2Node, backing: str | None, fmt: str | None) -> No
 def _keep_contents(node: Qcow2Node, backing: str, fmt: str | None, force_share: bool) -> None:
     """Copy up what reads differently from the new backing file than from the old."""
     old = node.backing.node if node.backing else None
-    old_user = graph.use(old, "root", "an unnamed block device", CONSISTENT_READ, ALL) if old else None
+    old_user = (
+        graph.use(old, "root", "an unnamed block device", CONSISTENT_READ, ALL) if old else None
+    )
     new: Image | None = None
     try:
         new_node: Node | None = None
@@ -72,7 +74,9 @@ def _keep_contents(node: Qcow2Node, backing: str, fmt: str | None, force_share: 
                 try:
                     new = images.open_image(path, options, Flags(force_share=force_share))
                 except BlockError as failure:
-                    raise failure.prefixed(f"Could not open new backing file '{backing}': ") from None
+                    raise failure.prefixed(
+                        f"Could not open new backing file '{backing}': "
+                    ) from None
                 new_node = new.node
         if new_node is not old:
             _copy_up(node, old, new_node)

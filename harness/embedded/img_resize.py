@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import sys
 
-from . import getopt, options as opts, report
+from . import getopt, report
+from . import options as opts
 from .files import FileNode
 from .graph import Node
 from .images import Flags
@@ -35,7 +36,7 @@ def resize(words: list[str]) -> int:
         words, "f:hq", ("help", "object=", "image-opts", "preallocation=", "shrink")
     )
     if arguments.has("-h", "--help") or size_text in ("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -93,7 +94,7 @@ def amend(words: list[str]) -> int:
     """Change format options of an image that exists."""
     arguments = getopt.parse(words, "ho:f:t:pq", ("help", "object=", "image-opts", "force"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help  # noqa: PLC0415
+        from .qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -113,7 +114,9 @@ def amend(words: list[str]) -> int:
     )
     try:
         if not isinstance(image.node, Qcow2Node):
-            raise BlockError(f"Format driver '{image.node.driver}' does not support option amendment")
+            raise BlockError(
+                f"Format driver '{image.node.driver}' does not support option amendment"
+            )
         _amend(image.node, check_options(given, _AMENDABLE))
     finally:
         image.close()

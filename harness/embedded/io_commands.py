@@ -7,7 +7,8 @@ import os
 import sys
 import time
 
-from . import getopt, graph, options as opts, report
+from . import getopt, graph, report
+from . import options as opts
 from .graph import Edge, Node
 from .locks import RESIZE, WRITE
 from .qcow2 import UNALLOCATED, Qcow2Node
@@ -120,7 +121,7 @@ def _dispatch(session: Session, words: list[str]) -> bool:
             name = full
     if words[0] in _NOT_SERVED:
         raise CommandError(
-            f"command \"{words[0]}\" is not served by the embedded programs", stderr=True
+            f'command "{words[0]}" is not served by the embedded programs', stderr=True
         )
     if name not in _COMMANDS:
         raise CommandError(f'command "{words[0]}" not found', stderr=True)
@@ -169,8 +170,7 @@ def _number(text: str) -> int:
         if value is not None or text.isdecimal():
             raise CommandError(f"Parsing error: argument too large -- {text}")
         raise CommandError(
-            "Parsing error: non-numeric argument, or extraneous/unrecognized suffix "
-            f"-- {text}"
+            f"Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- {text}"
         )
     return value
 
@@ -189,7 +189,14 @@ def _pattern(text: str | None) -> int | None:
 
 def human(value: float) -> str:
     """Return a number of bytes as qemu-io writes it, with three decimals if it has any."""
-    for shift, unit in ((60, "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+    for shift, unit in (
+        (60, "EiB"),
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ):
         if value >= 1 << shift:
             text, unit_text = f"{value / (1 << shift):.3f}", " " + unit
             break
@@ -260,9 +267,7 @@ def _read(edge: Edge, name: str, words: list[str]) -> None:
             _dump(data, offset + at)
         at += step
     if wrong:
-        sys.stdout.write(
-            f"Pattern verification failed at offset {offset + start}, {span} bytes\n"
-        )
+        sys.stdout.write(f"Pattern verification failed at offset {offset + start}, {span} bytes\n")
     if not given.has("-q"):
         _report("read", offset, length, started, given.has("-C"))
     if wrong:
@@ -358,7 +363,7 @@ def _truncate(edge: Edge, name: str, words: list[str]) -> None:
     if mode not in (None, "off"):
         raise BlockError(f"Invalid preallocation mode '{mode}'")
     size = _number(given.operands[0])
-    from .img_resize import truncate  # noqa: PLC0415
+    from .img_resize import truncate
 
     truncate(edge.node, size)
 
@@ -368,7 +373,7 @@ def _length(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - 
 
 
 def _info(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    from .img_info import describe  # noqa: PLC0415
+    from .img_info import describe
 
     node = edge.node
     sys.stdout.write(f"format name: {node.driver}\n")

@@ -102,14 +102,14 @@ class _Parser:
             raise JsonError("JSON nesting depth limit exceeded")
         first = self.peek()
         if first == "{":
-            return self.object(depth)
+            return self.members(depth)
         if first == "[":
             return self.array(depth)
         if first and first in "'\"":
             return self.string()
         return self.word()
 
-    def object(self, depth: int) -> dict[str, object]:
+    def members(self, depth: int) -> dict[str, object]:
         self.at += 1
         found: dict[str, object] = {}
         if self.peek() == "}":

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
 
 
 def _string(text: str) -> str:
@@ -50,7 +58,11 @@ def pretty(value: object, indent: int = 0) -> str:
             for k, v in value.items()
             if not str(k).startswith("-")
         ]
-        return "{\n" + ",\n".join(items) + "\n" + " " * indent + "}" if items else "{\n" + " " * indent + "}"
+        return (
+            "{\n" + ",\n".join(items) + "\n" + " " * indent + "}"
+            if items
+            else "{\n" + " " * indent + "}"
+        )
     if isinstance(value, list):
         if not value:
             return "[\n" + " " * indent + "]"

@@ -67,9 +67,7 @@ def listen(loop: Loop, text: str, kind: str) -> None:
         endpoint.bind(path)
         endpoint.listen(1)
     except OSError as failure:
-        raise BlockError(
-            f"Failed to bind socket to {path}: {failure.strerror}"
-        ) from None
+        raise BlockError(f"Failed to bind socket to {path}: {failure.strerror}") from None
     listener = Listener(endpoint, kind, path)
     if opts.switch("wait", options.get("wait", "on")):
         listener.accept(loop)

@@ -122,7 +122,7 @@ def flatten(value: object, prefix: str = "") -> Options:
 
 def parse_json_filename(text: str) -> Options:
     """Return the options of a `json:{...}` file name."""
-    import json  # noqa: PLC0415 - rare, and costs start-up
+    import json
 
     try:
         value = json.loads(text)

@@ -61,7 +61,7 @@ class Qcow2Node(Node):
             self._check_file_length()
             self.l1 = bytearray(self.storage.read(self.header.l1_offset, self.header.l1_size * 8))
         if self.header.snapshot_count and not checking:
-            from .qcow2_snapshots import read_snapshots  # noqa: PLC0415 - rare, costs start-up
+            from .qcow2_snapshots import read_snapshots
 
             read_snapshots(self)
 
@@ -102,9 +102,7 @@ class Qcow2Node(Node):
         entry = struct.unpack_from(">Q", self.l1, index * 8)[0]
         offset = entry & OFFSET_MASK
         if offset & (self.cluster_size - 1):
-            raise self._corrupt(
-                f"L2 table offset {offset:#x} unaligned (L1 index: {index:#x})"
-            )
+            raise self._corrupt(f"L2 table offset {offset:#x} unaligned (L1 index: {index:#x})")
         return offset, bool(entry & COPIED)
 
     def _corrupt(self, what: str) -> BlockError:
@@ -209,7 +207,7 @@ class Qcow2Node(Node):
     def _unpack(self, entry: int) -> bytes:
         if self.header.compression_type:
             raise BlockError("Compression type zstd is not served by the embedded programs")
-        import zlib  # noqa: PLC0415 - only compressed images need it
+        import zlib
 
         offset, length = self._packed_place(entry)
         # The length that is asked for bounds the memory, whatever the data claims.
@@ -351,9 +349,7 @@ class Qcow2Node(Node):
         last = -(-end // size) if end == self.size else end // size
         for cluster in range(-(-offset // size), last):
             kind, host = self._kind(self._entry(cluster))
-            if (kind == ZEROES and host is None) or (
-                kind == UNALLOCATED and self.backing is None
-            ):
+            if (kind == ZEROES and host is None) or (kind == UNALLOCATED and self.backing is None):
                 continue
             self._point(cluster, ZERO if self.header.version == 3 else 0)
 
@@ -435,7 +431,7 @@ class Qcow2Node(Node):
         header.reftable_offset, header.reftable_clusters = size, 1
         block = bytearray(size)
         counts = Refcounts(self.storage, header)
-        from .qcow2_refcounts import pack_count  # noqa: PLC0415
+        from .qcow2_refcounts import pack_count
 
         for cluster in range(3 + l1_clusters):
             pack_count(block, cluster, counts.bits, 1)

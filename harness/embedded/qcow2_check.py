@@ -98,7 +98,7 @@ class Checker:
         size = self.node.cluster_size
         result = self.result
         if entry & COMPRESSED:
-            offset, length = self.node._packed_place(entry)  # noqa: SLF001 - one format
+            offset, length = self.node._packed_place(entry)
             if entry & COPIED:
                 self._error(
                     f": coffset={offset:#x}: copied flag must never be set for compressed clusters"
@@ -125,7 +125,7 @@ class Checker:
         self._refer(offset, size)
 
     def _check_snapshots(self) -> None:
-        from .qcow2_snapshots import read_snapshots  # noqa: PLC0415
+        from .qcow2_snapshots import read_snapshots
 
         snapshots, length = read_snapshots(self.node)
         for one in snapshots:
@@ -149,7 +149,9 @@ class Checker:
         size = self.node.cluster_size
         for index, offset in self._blocks():
             if offset & (size - 1):
-                self._error(f" refcount block {index} is not cluster aligned; refcount table entry corrupted")
+                self._error(
+                    f" refcount block {index} is not cluster aligned; refcount table entry corrupted"
+                )
             elif offset >= self.file_size:
                 self._error(f" refcount block {index} is outside image")
             else:
@@ -208,7 +210,7 @@ class Checker:
         if references > counts.maximum:
             return False
         if not counts.block_offset(cluster // counts.per_block):
-            counts._have_blocks(cluster, 1)  # noqa: SLF001 - a repair may need a block
+            counts._have_blocks(cluster, 1)
         counts.set(cluster, references)
         return True
 

@@ -198,7 +198,9 @@ def _feature_names(
     return ", ".join(named)
 
 
-def _check_table(offset: int, entries: int, entry: int, limit: int, header: Header, what: str) -> None:
+def _check_table(
+    offset: int, entries: int, entry: int, limit: int, header: Header, what: str
+) -> None:
     size = entries * entry
     if size > limit:
         raise BlockError(f"{what} too large")
@@ -218,9 +220,7 @@ def _check_tables(header: Header, checking: bool) -> None:
             header.snapshots_offset, header.snapshot_count, _SNAPSHOT_HEADER,
             _SNAPSHOT_HEADER * _MAX_SNAPSHOTS, header, "Snapshot table",
         )  # fmt: skip
-    _check_table(
-        header.l1_offset, header.l1_size, 8, _MAX_L1_BYTES, header, "Active L1 table"
-    )
+    _check_table(header.l1_offset, header.l1_size, 8, _MAX_L1_BYTES, header, "Active L1 table")
     needed = l1_entries(header.size, header.cluster_bits)
     if needed > 0x7FFFFFFF:
         raise BlockError("Image is too big")
@@ -256,9 +256,7 @@ def _read_extensions(header: Header, data: bytes, end: int) -> None:
     for magic, content in _extensions(header, data, end):
         if magic == _FORMAT_EXTENSION:
             if len(content) >= 16:
-                raise BlockError(
-                    f"ERROR: ext_backing_format: len={len(content)} too large (>=16)"
-                )
+                raise BlockError(f"ERROR: ext_backing_format: len={len(content)} too large (>=16)")
             header.backing_format = content.decode("utf-8", "replace")
         elif magic != _FEATURES_EXTENSION:
             header.other_extensions.append((magic, content))

@@ -61,9 +61,9 @@ def read_snapshots(node: Qcow2Node) -> tuple[list[Snapshot], int]:
 
 def describe(snapshot: Snapshot) -> str:
     """Return a snapshot's line of the list that info and snapshot -l print."""
-    import time  # noqa: PLC0415 - only images with snapshots need it
+    import time
 
-    from .img_common import human_size  # noqa: PLC0415
+    from .img_common import human_size
 
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.seconds))
     seconds = snapshot.vm_clock // 1000000000
@@ -76,6 +76,4 @@ def describe(snapshot: Snapshot) -> str:
     return f"{snapshot.id:<9} {snapshot.name:<16} {size:>8}{date:>20}{clock:>13}{icount:>11}"
 
 
-TITLE = (
-    f"{'ID':<9} {'TAG':<16} {'VM SIZE':>8}{'DATE':>20}{'VM CLOCK':>13}{'ICOUNT':>11}"
-)
+TITLE = f"{'ID':<9} {'TAG':<16} {'VM SIZE':>8}{'DATE':>20}{'VM CLOCK':>13}{'ICOUNT':>11}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, images, options as opts, report
+from . import getopt, images, report
+from . import options as opts
 from .images import Flags, Image
 from .report import BlockError
 
@@ -94,7 +95,7 @@ def _run(words: list[str]) -> int:
                 options, name = opts.parse(arguments.operands[0], "file"), None
             if not session.open(name, options, session.read_only, session.force_share):
                 return 1
-        from .io_commands import loop  # noqa: PLC0415 - not needed when the image cannot be opened
+        from .io_commands import loop
 
         return loop(session, arguments.all("-c", "--cmd"))
     finally:

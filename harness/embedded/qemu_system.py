@@ -51,7 +51,7 @@ _LISTS = {
 }
 
 
-class _Located(Exception):  # noqa: N818 - carries a BlockError with its place
+class _Located(Exception):
     def __init__(self, where: str, failure: BlockError) -> None:
         super().__init__(failure.message)
         self.where = where
@@ -133,7 +133,7 @@ def parse(words: list[str], name: str) -> Configuration:
 
 def _start(machine: Machine, configuration: Configuration) -> None:
     """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
-    from . import options as opts  # noqa: PLC0415
+    from . import options as opts
 
     steps = (
         ("blockdev", lambda text: machine.add_node(_node_options(text))),
@@ -153,7 +153,7 @@ def _start(machine: Machine, configuration: Configuration) -> None:
 
 
 def _node_options(text: str) -> dict[str, str]:
-    from . import options as opts  # noqa: PLC0415
+    from . import options as opts
 
     if text.startswith("{"):
         return opts.parse_json_filename(text)
@@ -190,14 +190,14 @@ class Loop:
         if value == "stdio" or value == "mon:stdio":
             self._stdio_session(kind)
         elif value.startswith("unix:"):
-            from .monitors import listen  # noqa: PLC0415 - sockets cost start-up
+            from .monitors import listen
 
             listen(self, value[5:], kind)
         else:
-            raise BlockError(f"'{value.split(':')[0]}' is not a valid char driver")
+            raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
 
     def _chardevs(self, configuration: Configuration) -> None:
-        from . import options as opts  # noqa: PLC0415
+        from . import options as opts
 
         known = {}
         for _, value in configuration.values["chardev"]:
@@ -207,7 +207,7 @@ class Loop:
             options = opts.parse(value, "chardev")
             device = known.get(options.get("chardev", ""))
             if device is None:
-                message = f"chardev \"{options.get('chardev', '')}\" not found"
+                message = f'chardev "{options.get("chardev", "")}" not found'
                 raise _Located(where, BlockError(message))
             kind = "qmp" if options.get("mode") == "control" else "monitor"
             if device["backend"] == "stdio":
@@ -226,11 +226,11 @@ class Loop:
     def add_session(self, source: int, sink: int, kind: str) -> None:
         """Serve a client that writes to descriptor `source` and reads from `sink`."""
         if kind == "qmp":
-            from .qmp import QmpSession  # noqa: PLC0415
+            from .qmp import QmpSession
 
             session: HmpSession | QmpSession = QmpSession(self.machine)
         else:
-            from .hmp import HmpSession  # noqa: PLC0415
+            from .hmp import HmpSession
 
             session = HmpSession(self.machine)
         self.sessions[source] = session

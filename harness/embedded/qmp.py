@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from . import graph, images, options as opts
+from . import graph, images
+from . import options as opts
 from .drives import Drive, Machine
 from .graph import Node
 from .json_parse import JsonError, Splitter, parse
@@ -100,7 +101,7 @@ class QmpSession:
                 "Capabilities negotiation is already complete, command ignored", "CommandNotFound"
             )
         if name == "human-monitor-command":
-            from .hmp import run  # noqa: PLC0415 - only when it is asked for
+            from .hmp import run
 
             _check_arguments(arguments, {"command-line": str}, ("cpu-index",))
             return run(self.machine, str(arguments["command-line"]))
@@ -222,8 +223,8 @@ def _check_node(arguments: Arguments) -> None:
     if not isinstance(driver, str):
         raise QmpError("Invalid parameter type for 'driver', expected: string")
     if driver not in _SCHEMA:
-        if driver in images._NOT_SERVED:  # noqa: SLF001 - one package
-            raise images._unknown_driver(driver)  # noqa: SLF001
+        if driver in images._NOT_SERVED:
+            raise images._unknown_driver(driver)
         raise QmpError(f"Parameter 'driver' does not accept value '{driver}'")
     for name, needed in _SCHEMA[driver].items():
         if needed and name not in arguments:
@@ -304,8 +305,8 @@ def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
 
 
 def _node_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .hmp import chain_depth  # noqa: PLC0415
-    from .img_info import storage_of  # noqa: PLC0415
+    from .hmp import chain_depth
+    from .img_info import storage_of
 
     facts: dict[str, object] = {
         "iops_rd": 0, "detect_zeroes": "off", "image": _image_facts(node, nested), "iops_wr": 0,
@@ -322,7 +323,7 @@ def _node_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _image_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .img_info import describe  # noqa: PLC0415
+    from .img_info import describe
 
     facts = describe(node)
     facts.pop("snapshots", None)
@@ -346,7 +347,7 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
     data = address.get("data")
     if address.get("type") not in ("unix", "inet") or not isinstance(data, dict):
         raise QmpError("Parameter 'type' does not accept value '%s'" % address.get("type"))  # noqa: UP031
-    from .nbd import Server  # noqa: PLC0415 - sockets cost start-up
+    from .nbd import Server
 
     machine.nbd = Server.listen(machine, str(address["type"]), data)
     return {}
