@@ -81,7 +81,7 @@ def _open_target(target: str, arguments: Arguments, size: int) -> Image:
             options["backing_fmt"] = arguments.last("-F") or ""
         has_backing = "backing_file" in options
         if has_backing and "backing_fmt" not in options:
-            raise BlockError("backing format must be specified")
+            raise BlockError("Use of backing file requires explicit backing format")
         try:
             format_image(target, fmt, options)
         except BlockError as failure:

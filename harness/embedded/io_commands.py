@@ -246,6 +246,8 @@ def _read(edge: Edge, name: str, words: list[str]) -> None:
     _check_operands(name, given)
     offset, length = _lengths(name, given.operands)
     start = _number(given.last("-s") or "0")
+    if start > length:
+        raise CommandError("pattern verification range exceeds end of read data")
     span = _number(given.last("-l") or str(length - start)) if given.has("-l", "-s") else length
     if given.has("-l", "-s") and pattern is None:
         raise _usage(name)
@@ -378,6 +380,7 @@ def _info(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - on
     node = edge.node
     sys.stdout.write(f"format name: {node.driver}\n")
     if not isinstance(node, Qcow2Node):
+        sys.stdout.write("cluster size: 0 bytes\nvm state offset: 0 bytes\n")
         return
     per_table = node.cluster_size // 8
     state = node.header.l1_size and -(-node.header.size // (node.cluster_size * per_table))

@@ -94,8 +94,14 @@ class _Parser:
 
     def expect(self, character: str, what: str) -> None:
         if self.peek() != character:
+            self.at_end()
             raise JsonError(f"JSON parse error, {what}")
         self.at += 1
+
+    def at_end(self) -> None:
+        """Say so if the text has ended too early."""
+        if not self.peek():
+            raise JsonError("JSON parse error, premature EOI")
 
     def value(self, depth: int) -> object:
         if depth > MAX_NESTING:
@@ -144,7 +150,7 @@ class _Parser:
     def string(self) -> str:
         quote = self.text[self.at]
         self.at += 1
-        parts = []
+        parts: list[str] = []
         while True:
             if self.at >= len(self.text):
                 raise JsonError("JSON parse error, missing end of string")
@@ -186,6 +192,7 @@ class _Parser:
         if word in ("true", "false", "null"):
             return {"true": True, "false": False, "null": None}[word]
         if not word:
+            self.at_end()
             raise JsonError("JSON parse error, expecting value")
         if word[0] == "-" or word[0].isdecimal():
             return _number(word)

@@ -122,12 +122,12 @@ def flatten(value: object, prefix: str = "") -> Options:
 
 def parse_json_filename(text: str) -> Options:
     """Return the options of a `json:{...}` file name."""
-    import json
+    from . import json_parse  # rare: a file name is seldom JSON
 
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BlockError("Could not parse the JSON options: JSON parse error") from None
+        value = json_parse.parse(text)
+    except json_parse.JsonError as failure:
+        raise BlockError(f"Could not parse the JSON options: {failure}") from None
     if not isinstance(value, dict):
         raise BlockError("Invalid JSON object given")
     return flatten(value)

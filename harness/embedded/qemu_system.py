@@ -169,6 +169,7 @@ class Loop:
         self.listeners: dict[int, Listener] = {}
         self._outputs: dict[int, int] = {}
         self._stdio = ""
+        self._running = False
         for kind in ("monitor", "qmp"):
             for where, value in configuration.values[kind]:
                 self._located(where, value, kind)
@@ -235,7 +236,8 @@ class Loop:
             session = HmpSession(self.machine)
         self.sessions[source] = session
         self._outputs[source] = sink
-        self._send(source, session.greeting())
+        if self._running:
+            self._send(source, session.greeting())
 
     def _send(self, source: int, data: bytes) -> None:
         # What a command prints (`Formatting ...`) stands before its answer.
@@ -254,6 +256,9 @@ class Loop:
 
     def run(self) -> None:
         """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
+        self._running = True
+        for source, session in list(self.sessions.items()):
+            self._send(source, session.greeting())
         while not self.machine.quit_reason:
             waiting: list[int] = [*self.sessions]
             waiting += [fd for fd in self.listeners if fd not in self.sessions]
