@@ -18,7 +18,7 @@ OWNERS = {
     "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
-    "psutil": {"harness.execute"},
+    "psutil": {"harness.execute", "harness.situation"},
 }
 
 
