@@ -17,7 +17,7 @@ from harness.judge import State, Verdict
 from harness.runner import Ran, Runner
 from harness.schedule import Ahead
 from harness.settings import OPTIONS, Settings
-from harness.suite import Case, Suite, read_case, read_suite
+from harness.suite import Case, read_case, read_suite
 
 _AHEAD = pytest.StashKey[Ahead]()
 _ORPHANS = "--goldlock-orphans"
@@ -48,6 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add an item for each golden that no case owns, where that is asked for."""
+    if not config.getoption(_ORPHANS):
+        return
+    files = [item.parent for item in items if isinstance(item.parent, CaseFile)]
+    for root, file in {file.path.parent.parent: file for file in files}.items():
+        for path in read_suite(root).orphans():
+            name = path.name.removesuffix(".out").replace(".", "-")
+            items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -97,19 +108,6 @@ class CaseFile(pytest.File):
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         yield CaseItem.of(self, case)
-        if self.config.getoption(_ORPHANS) and self._is_last():
-            yield from self._orphans()
-
-    def _is_last(self) -> bool:
-        return self.path == self._suite().cases[-1].path
-
-    def _orphans(self) -> Iterable[pytest.Item]:
-        for path in self._suite().orphans():
-            name = path.name.removesuffix(".out").replace(".", "-")
-            yield OrphanItem.from_parent(self, name=f"orphan-{name}", golden=path)
-
-    def _suite(self) -> Suite:
-        return read_suite(self.path.parent.parent)
 
 
 class OrphanItem(pytest.Item):
