@@ -15,7 +15,7 @@ from harness import explain, report
 from harness.errors import UsageError
 from harness.judge import State, Verdict
 from harness.runner import Ran, Runner
-from harness.schedule import Ahead
+from harness.schedule import HISTORY, Ahead, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, read_case, read_suite
 
@@ -65,7 +65,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
     if not hasattr(session.config, "workerinput"):
         ahead = session.config.stash[_AHEAD]
-        ahead.start(item.case for item in session.items if isinstance(item, CaseItem))
+        cases = [item.case for item in session.items if isinstance(item, CaseItem)]
+        if ahead.runner.settings.jobs > 1:
+            cases = in_best_order(cases, read_history(session.config.rootpath))
+        ahead.start(cases)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remember how the cases went, for the order of the next run."""
+    cache = session.config.cache
+    if cache is None or hasattr(session.config, "workerinput"):
+        return
+    past = cache.get(HISTORY, {})
+    past = past if isinstance(past, dict) else {}
+    for item in session.items:
+        if isinstance(item, CaseItem) and item.ran and item.ran.seconds:
+            failed = item.ran.verdict.state is State.FAIL
+            past[item.case.number] = [round(item.ran.seconds, 3), failed]
+    cache.set(HISTORY, past)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
