@@ -230,7 +230,8 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
     if reference is not None:
         if below:
             raise BlockError(
-                "Cannot reference an existing block device with additional options or a new filename"
+                "Cannot reference an existing block device with additional options "
+                "or a new filename"
             )
         node = nodes.get(reference)
         if node is None:

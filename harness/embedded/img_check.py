@@ -18,7 +18,7 @@ _NOT_SUPPORTED = 63
 
 
 def check(words: list[str]) -> int:
-    """Check an image; exit status 0 clean, 2 corrupt, 3 leaked clusters, 63 not checkable, 1 else."""
+    """Check an image; exit status 0 clean, 2 corrupt, 3 leaks, 63 not checkable, 1 else."""
     arguments = getopt.parse(
         words, "hf:r:T:qU",
         ("help", "format=", "repair=", "output=", "object=", "image-opts", "force-share"),

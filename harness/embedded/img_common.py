@@ -42,9 +42,8 @@ def open_one(
     if image_opts:
         options = opts.parse(filename, "file")
         name = None
-        if "force-share" in options and force_share:
-            if not opts.switch("force-share", options["force-share"]):
-                raise BlockError("--force-share/-U conflicts with image options")
+        if force_share and not opts.switch("force-share", options.get("force-share", "on")):
+            raise BlockError("--force-share/-U conflicts with image options")
     elif fmt:
         options["driver"] = fmt
     try:

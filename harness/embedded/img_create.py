@@ -71,7 +71,8 @@ def create_image(
             raise BlockError("The image size must be specified only once")
         size = int(options["size"])
     for name, value, what in (
-        ("backing_file", backing, "Backing file"), ("backing_fmt", backing_fmt, "Backing file format")
+        ("backing_file", backing, "Backing file"),
+        ("backing_fmt", backing_fmt, "Backing file format"),
     ):  # fmt: skip
         if value is not None:
             if name not in dict(known):

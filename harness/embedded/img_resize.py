@@ -137,13 +137,15 @@ def _amend(node: Qcow2Node, given: opts.Options) -> None:
             raise BlockError(
                 "Cannot amend the backing file", "You can use 'qemu-img rebase' instead."
             )
-    for name in ("data_file", "data_file_raw"):
-        if name in given and given[name] != "off":
-            raise BlockError(
-                f"{name.replace('_', '-')} can only be set for images that use an external data file"
-            )
+    if "data_file" in given or given.get("data_file_raw", "off") != "off":
+        raise BlockError("data-file can only be set for images that use an external data file")
     if "refcount_bits" in given and int(given["refcount_bits"]) != 1 << header.refcount_order:
         raise BlockError("Option 'refcount_bits' of amend is not served by the embedded programs")
+    _amend_values(node, given)
+
+
+def _amend_values(node: Qcow2Node, given: opts.Options) -> None:
+    header = node.header
     if "lazy_refcounts" in given:
         if header.version < 3 and given["lazy_refcounts"] == "on":
             raise BlockError(

@@ -22,7 +22,7 @@ UNALLOCATED, ZEROES, DATA, PACKED = "unallocated", "zero", "data", "compressed"
 
 
 class Extent:
-    """A stretch of the guest's disk that is of one kind; `host` is its place in the file, if any."""
+    """A stretch of the guest's disk of one kind; `host` is its place in the file, if any."""
 
     __slots__ = ("host", "kind", "length")
 

@@ -150,7 +150,8 @@ class Checker:
         for index, offset in self._blocks():
             if offset & (size - 1):
                 self._error(
-                    f" refcount block {index} is not cluster aligned; refcount table entry corrupted"
+                    f" refcount block {index} is not cluster aligned; "
+                    "refcount table entry corrupted"
                 )
             elif offset >= self.file_size:
                 self._error(f" refcount block {index} is outside image")
@@ -172,7 +173,8 @@ class Checker:
             if not any(block):
                 continue
             first = index * per_block
-            for at in range(per_block):
+            used = len(block.rstrip(b"\0")) * 8 // bits + 1  # what follows is all zeroes
+            for at in range(min(used, per_block)):
                 count = unpack_count(block, at, bits)
                 if count:
                     counts[first + at] = count

@@ -41,7 +41,8 @@ _FLAGS = ("nodefaults", "no-user-config", "nodefconfig", "no-shutdown", "no-rebo
 _SERVED = ("drive", "blockdev", "device", "monitor", "qmp", "chardev", "mon", "pidfile")
 _NOT_SERVED = ("daemonize", "snapshot", "object", "incoming", "netdev", "fsdev", "readconfig",
                "writeconfig", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "kernel", "initrd",
-               "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb", "smbios")  # fmt: skip
+               "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb",
+               "smbios")  # fmt: skip
 
 _LISTS = {
     "accel": "Accelerators supported in QEMU binary:\ntcg\n",
@@ -188,7 +189,7 @@ class Loop:
     def _open(self, value: str, kind: str) -> None:
         if value in ("none", "null"):
             return
-        if value == "stdio" or value == "mon:stdio":
+        if value in ("stdio", "mon:stdio"):
             self._stdio_session(kind)
         elif value.startswith("unix:"):
             from .monitors import listen

@@ -1,6 +1,7 @@
 """The monitors, spoken to by a client that is not ours."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
 
@@ -31,16 +32,17 @@ def test_the_public_client_negotiates_commands_errors_and_events(images: Path) -
         assert await client.execute("blockdev-add", node) == {}
         with pytest.raises(qmp.qmp_client.ExecuteError) as refused:
             await client.execute("blockdev-add", node)
-        assert refused.value.error.desc == "Duplicate nodes with node-name='f'"
+        assert str(refused.value) == "Duplicate nodes with node-name='f'"
         with pytest.raises(qmp.qmp_client.ExecuteError) as unknown:
             await client.execute("no-such-command")
-        assert unknown.value.error.class_ == "CommandNotFound"
+        assert unknown.value.error.error.class_ == "CommandNotFound"
         assert await client.execute("blockdev-del", {"node-name": "f"}) == {}
         with client.listener("SHUTDOWN") as events:
             await client.execute("quit")
             assert (await events.get())["data"]["reason"] == "host-qmp-quit"
         assert await process.wait() == 0
-        await client.disconnect()
+        with contextlib.suppress(EOFError):  # the server has hung up first
+            await client.disconnect()
 
     asyncio.run(asyncio.wait_for(talk(), 20))
 
