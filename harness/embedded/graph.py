@@ -21,7 +21,7 @@ class Edge:
 
     __slots__ = ("name", "node", "parent", "perm", "shared", "user")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of an edge
         self, node: Node, name: str, user: str, parent: Node | None, perm: int, shared: int
     ) -> None:
         self.node = node

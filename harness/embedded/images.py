@@ -37,7 +37,7 @@ class Flags:
 
     __slots__ = ("auto_read_only", "checking", "force_share", "no_backing", "no_io", "read_only")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - switches, each named
         self, *, read_only: bool = True, auto_read_only: bool = False, force_share: bool = False,
         no_io: bool = False, no_backing: bool = False, checking: bool = False,
     ) -> None:  # fmt: skip

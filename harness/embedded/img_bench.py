@@ -63,7 +63,7 @@ def bench(words: list[str]) -> int:
     return 0
 
 
-def _requests(node: Node, count: int, offset: int, length: int, step: int, data: bytes) -> None:
+def _requests(node: Node, count: int, offset: int, length: int, step: int, data: bytes) -> None:  # noqa: PLR0913, PLR0917 - a request has these parts
     size = node.size
     for _ in range(count):
         if offset + length > size:

@@ -28,7 +28,7 @@ def check_cache_mode(mode: str | None, what: str = "cache") -> None:
         raise BlockError(f"Invalid {what} option: {mode}")
 
 
-def open_one(
+def open_one(  # noqa: PLR0913 - switches, each named
     filename: str, arguments: Arguments, flags: Flags, *, fmt: str | None = None,
     resize: bool = False, shared: int = ALL,
 ) -> Image:  # fmt: skip

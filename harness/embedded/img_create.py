@@ -59,7 +59,7 @@ def create(words: list[str]) -> int:
     return 0
 
 
-def create_image(
+def create_image(  # noqa: PLR0913, PLR0917 - the options of create
     filename: str, fmt: str, given: Options, size: int | None, backing: str | None = None,
     backing_fmt: str | None = None, *, quiet: bool = False, no_backing: bool = False,
 ) -> None:  # fmt: skip

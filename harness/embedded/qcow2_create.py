@@ -104,16 +104,7 @@ def _first_header(options: Options, version: int) -> Header:
     bits = int(options.get("refcount_bits", "16"))
     if bits & (bits - 1) or not 1 <= bits <= 64:
         raise BlockError("Refcount width must be a power of two and may not exceed 64 bits")
-    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
-    if version < 3 and bits != 16:
-        raise BlockError(
-            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
-            "(use version=v3 or greater)"
-        )
-    if version < 3 and lazy:
-        raise BlockError(f"Lazy refcounts only supported with {newer}")
-    if version < 3 and compression != "zlib":
-        raise BlockError(f"Non-zlib compression type is only supported with {newer}")
+    _check_version(options, version, compression)
     header = Header()
     header.version = version
     header.cluster_bits = cluster.bit_length() - 1
@@ -123,3 +114,18 @@ def _first_header(options: Options, version: int) -> Header:
     if compression == "zstd":
         header.incompatible, header.compression_type = COMPRESSION, 1
     return header
+
+
+def _check_version(options: Options, version: int, compression: str) -> None:
+    """Refuse what only version 3 has in an image of version 2."""
+    bits = options.get("refcount_bits", "16")
+    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
+    if version < 3 and bits != "16":
+        raise BlockError(
+            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
+            "(use version=v3 or greater)"
+        )
+    if version < 3 and options.get("lazy_refcounts", "off") == "on":
+        raise BlockError(f"Lazy refcounts only supported with {newer}")
+    if version < 3 and compression != "zlib":
+        raise BlockError(f"Non-zlib compression type is only supported with {newer}")

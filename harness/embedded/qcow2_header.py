@@ -204,7 +204,7 @@ def _feature_names(
     return ", ".join(named)
 
 
-def _check_table(
+def _check_table(  # noqa: PLR0913, PLR0917 - the parts of a table
     offset: int, entries: int, entry: int, limit: int, header: Header, what: str
 ) -> None:
     size = entries * entry

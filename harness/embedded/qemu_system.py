@@ -113,23 +113,29 @@ def parse(words: list[str], name: str) -> Configuration:
             found.nographic = True
         elif option == "S":
             found.paused = True
-        elif option in _FLAGS:
-            continue
         elif option in _IGNORED or option in _SERVED:
             if at >= len(words):
                 raise BlockError(f"{word}: requires an argument")
-            if words[at] in ("help", "?") and option in _LISTS:
-                found.answer = _LISTS[option]
-            elif option in _SERVED:
-                found.add(option, word if not word.startswith("--") else word[1:], words[at])
+            _take(found, word, option, words[at])
             at += 1
-        elif option in _NOT_SERVED:
-            raise BlockError(f"{word}: not served by the embedded programs")
-        elif not option:
-            raise BlockError(f"{word}: a disk image without -drive is not served")
-        else:
-            raise BlockError(f"{word}: invalid option")
+        elif option not in _FLAGS:
+            raise _refusal(word, option)
     return found
+
+
+def _take(found: Configuration, word: str, option: str, value: str) -> None:
+    if value in ("help", "?") and option in _LISTS:
+        found.answer = _LISTS[option]
+    elif option in _SERVED:
+        found.add(option, word.removeprefix("-") if word.startswith("--") else word, value)
+
+
+def _refusal(word: str, option: str) -> BlockError:
+    if option in _NOT_SERVED:
+        return BlockError(f"{word}: not served by the embedded programs")
+    if not option:
+        return BlockError(f"{word}: a disk image without -drive is not served")
+    return BlockError(f"{word}: invalid option")
 
 
 def _start(machine: Machine, configuration: Configuration) -> None:
