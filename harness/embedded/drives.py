@@ -190,6 +190,8 @@ class Machine:
         filename = options["snapshot-file"]
         fmt = options.get("format", "qcow2")
         name = options.get("snapshot-node-name")
+        if "node-name" in options and name is None:
+            raise BlockError("New overlay node-name missing")
         if name is not None and name in images.nodes:
             raise BlockError("New overlay node-name already in use")
         if options.get("mode", "absolute-paths") != "existing":
@@ -197,9 +199,9 @@ class Machine:
         below = {"driver": fmt, "backing": ""}
         if name is not None:
             below["node-name"] = name
-        overlay = images.open_node(filename, below, Flags(read_only=False))
+        flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
+        overlay = images.open_node(filename, below, flags)
         try:
-            overlay.auto_read_only = node.auto_read_only
             graph.set_read_only(node, True)
             graph.attach_backing(overlay, node)
             for edge in [one for one in node.parents if one.parent is None]:

@@ -265,8 +265,8 @@ on_closed: Callable[[Node], None] | None = None
 def set_read_only(node: Node, read_only: bool) -> None:
     """Reopen `node` and its storage read-only or read-write, all or nothing."""
     nodes = [node]
-    if node.file is not None:
-        nodes.append(node.file.node)
+    if node.file is not None and not node.file.node.holds:
+        nodes.append(node.file.node)  # a node with a name of its own is reopened by that
     before = [(one, one.read_only) for one in nodes]
     if not read_only:
         node.flush()

@@ -206,6 +206,8 @@ def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:  # noqa:
             raise QmpError(f"Failed to find node with node-name='{name}'")
         if one["driver"] != node.driver:
             raise QmpError("Cannot change the option 'driver'")
+        if node.backing is not None and "backing" not in one:
+            raise QmpError(f"backing is missing for '{name}'")
         graph.set_read_only(node, bool(one.get("read-only", False)))
     return {}
 
