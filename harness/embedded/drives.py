@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from . import graph, images, report
-from . import options as opts
-from .graph import Edge, Node
-from .images import Flags, Image
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
-from .options import Options
-from .report import BlockError
+from harness.embedded import graph, images, report
+from harness.embedded import options as opts
+from harness.embedded.graph import Edge, Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .nbd import Server
+    from harness.embedded.nbd import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
 _CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
@@ -185,7 +185,7 @@ class Machine:
 
     def snapshot(self, node: Node, options: Options) -> None:
         """Put a new overlay above `node` (blockdev-snapshot-sync) and move its users there."""
-        from .img_create import create_image
+        from harness.embedded.img_create import create_image
 
         filename = options["snapshot-file"]
         fmt = options.get("format", "qcow2")

@@ -8,8 +8,8 @@ own children, down to the file whose locks say the same to other processes.
 
 from __future__ import annotations
 
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED, names
-from .report import BlockError
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED, names
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # mypy takes the name for typing's; importing typing costs start-up time
 if TYPE_CHECKING:

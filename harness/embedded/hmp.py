@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .drives import Drive, Machine
-from .graph import Node
-from .report import BlockError
+from harness.embedded.drives import Drive, Machine
+from harness.embedded.graph import Node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from . import images, report
-from . import options as opts
-from .getopt import Arguments
-from .images import Flags, Image
-from .locks import ALL
-from .options import Options
-from .report import BlockError
+from harness.embedded import images, report
+from harness.embedded import options as opts
+from harness.embedded.getopt import Arguments
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 FORMATS_NAMED = ("raw", "qcow2")
 OBJECT = "--object"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 import sys
 
-from . import getopt, report
-from . import options as opts
-from .files import FileNode
-from .graph import Node
-from .images import Flags
-from .img_common import check_cache_mode, open_one, reject_objects
-from .img_create import _NO_SIZE, _SIZE_HINT, check_options
-from .qcow2 import Qcow2Node
-from .qcow2_header import LAZY_REFCOUNTS
-from .report import BlockError
+from harness.embedded import getopt, report
+from harness.embedded import options as opts
+from harness.embedded.files import FileNode
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.img_create import _NO_SIZE, _SIZE_HINT, check_options
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_header import LAZY_REFCOUNTS
+from harness.embedded.report import BlockError
 
 _AMENDABLE: tuple[tuple[str, str | None], ...] = (
     ("size", None), ("compat", None), ("backing_file", None), ("backing_fmt", None),
@@ -36,7 +36,7 @@ def resize(words: list[str]) -> int:
         words, "f:hq", ("help", "object=", "image-opts", "preallocation=", "shrink")
     )
     if arguments.has("-h", "--help") or size_text in ("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -94,7 +94,7 @@ def amend(words: list[str]) -> int:
     """Change format options of an image that exists."""
     arguments = getopt.parse(words, "ho:f:t:pq", ("help", "object=", "image-opts", "force"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from . import graph, report
-from . import options as opts
-from .graph import Edge
-from .io_requests import (
+from harness.embedded import graph, report
+from harness.embedded import options as opts
+from harness.embedded.graph import Edge
+from harness.embedded.io_requests import (
     CommandError,
     Quiet,
     alloc,
@@ -22,16 +22,16 @@ from .io_requests import (
     usage,
     write,
 )
-from .io_table import COMMANDS
-from .locks import RESIZE, WRITE
-from .qcow2 import Qcow2Node
-from .report import BlockError
+from harness.embedded.io_table import COMMANDS
+from harness.embedded.locks import RESIZE, WRITE
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .qemu_io import Session
+    from harness.embedded.qemu_io import Session
 
 _NOT_SERVED = ("break", "remove_break", "resume", "wait_break", "abort", "sigraise")
 _WITHOUT_FILE = ("open", "help", "quit", "sleep")
@@ -133,7 +133,7 @@ def _truncate(edge: Edge, name: str, words: list[str]) -> None:
     if mode not in (None, "off"):
         raise BlockError(f"Invalid preallocation mode '{mode}'")
     size = number(given.operands[0])
-    from .img_resize import truncate
+    from harness.embedded.img_resize import truncate
 
     truncate(edge.node, size)
 
@@ -143,7 +143,7 @@ def _length(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - 
 
 
 def _info(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    from .img_info import describe
+    from harness.embedded.img_info import describe
 
     node = edge.node
     sys.stdout.write(f"format name: {node.driver}\n")

@@ -7,12 +7,12 @@ import os
 import sys
 import time
 
-from . import getopt, graph, report
-from . import options as opts
-from .graph import Edge, Node
-from .io_table import COMMANDS
-from .locks import WRITE
-from .qcow2 import UNALLOCATED, Qcow2Node
+from harness.embedded import getopt, graph, report
+from harness.embedded import options as opts
+from harness.embedded.graph import Edge, Node
+from harness.embedded.io_table import COMMANDS
+from harness.embedded.locks import WRITE
+from harness.embedded.qcow2 import UNALLOCATED, Qcow2Node
 
 _MAX_LENGTH = 2147483136
 _CHUNK = 1 << 20

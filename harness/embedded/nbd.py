@@ -7,13 +7,13 @@ import os
 import socket
 import struct
 
-from .graph import Edge, Node
-from .qcow2 import Qcow2Node
-from .report import BlockError
+from harness.embedded.graph import Edge, Node
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .drives import Machine
+    from harness.embedded.drives import Machine
 
 _MAGIC = 0x4E42444D41474943
 _OPTION_MAGIC = 0x49484156454F5054

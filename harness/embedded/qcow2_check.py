@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .qcow2 import COMPRESSED, COPIED, OFFSET_MASK, ZERO, Qcow2Node
-from .qcow2_header import CORRUPT, DIRTY
-from .qcow2_refcounts import unpack_count
+from harness.embedded import report
+from harness.embedded.qcow2 import COMPRESSED, COPIED, OFFSET_MASK, ZERO, Qcow2Node
+from harness.embedded.qcow2_header import CORRUPT, DIRTY
+from harness.embedded.qcow2_refcounts import unpack_count
 
 
 class Result:
@@ -125,7 +125,7 @@ class Checker:
         self._refer(offset, size)
 
     def _check_snapshots(self) -> None:
-        from .qcow2_snapshots import read_snapshots
+        from harness.embedded.qcow2_snapshots import read_snapshots
 
         snapshots, length = read_snapshots(self.node)
         for one in snapshots:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 
-from . import graph, images
-from .files import create_file
-from .images import Flags, Image
-from .locks import ALL, RESIZE, WRITE
-from .options import Options, switch
-from .qcow2 import Qcow2Node
-from .qcow2_header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
-from .qcow2_refcounts import pack_count
-from .report import BlockError
+from harness.embedded import graph, images
+from harness.embedded.files import create_file
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL, RESIZE, WRITE
+from harness.embedded.options import Options, switch
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
+from harness.embedded.qcow2_refcounts import pack_count
+from harness.embedded.report import BlockError
 
 _NOT_SERVED = {"encryption": "off", "extended_l2": "off", "data_file_raw": "off"}
 

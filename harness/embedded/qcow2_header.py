@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from .report import BlockError
+from harness.embedded.report import BlockError
 
 MAGIC = 0x514649FB
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16

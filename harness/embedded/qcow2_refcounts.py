@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .qcow2_header import Header
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.qcow2_header import Header
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .files import FileNode
+    from harness.embedded.files import FileNode
 
 _OFFSET_MASK = 0x00FFFFFFFFFFFE00
 _CACHED_BLOCKS = 32

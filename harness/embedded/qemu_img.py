@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, report
-from .report import BlockError
+from harness.embedded import getopt, report
+from harness.embedded.report import BlockError
 
 _VERSION = """\
 qemu-img version 7.2.22 (embedded programs of goldlock)

@@ -6,15 +6,15 @@ import os
 import select
 import sys
 
-from . import report
-from .drives import Machine
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.drives import Machine
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .hmp import HmpSession
-    from .monitors import Listener
-    from .qmp import QmpSession
+    from harness.embedded.hmp import HmpSession
+    from harness.embedded.monitors import Listener
+    from harness.embedded.qmp import QmpSession
 
 _HELP = """\
 usage: {name} [options]
@@ -140,7 +140,7 @@ def _refusal(word: str, option: str) -> BlockError:
 
 def _start(machine: Machine, configuration: Configuration) -> None:
     """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
-    from . import options as opts
+    from harness.embedded import options as opts
 
     steps = (
         ("blockdev", lambda text: machine.add_node(_node_options(text))),
@@ -160,7 +160,7 @@ def _start(machine: Machine, configuration: Configuration) -> None:
 
 
 def _node_options(text: str) -> dict[str, str]:
-    from . import options as opts
+    from harness.embedded import options as opts
 
     if text.startswith("{"):
         return opts.parse_json_filename(text)
@@ -198,14 +198,14 @@ class Loop:
         if value in ("stdio", "mon:stdio"):
             self._stdio_session(kind)
         elif value.startswith("unix:"):
-            from .monitors import listen
+            from harness.embedded.monitors import listen
 
             listen(self, value[5:], kind)
         else:
             raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
 
     def _chardevs(self, configuration: Configuration) -> None:
-        from . import options as opts
+        from harness.embedded import options as opts
 
         known = {}
         for _, value in configuration.values["chardev"]:
@@ -234,11 +234,11 @@ class Loop:
     def add_session(self, source: int, sink: int, kind: str) -> None:
         """Serve a client that writes to descriptor `source` and reads from `sink`."""
         if kind == "qmp":
-            from .qmp import QmpSession
+            from harness.embedded.qmp import QmpSession
 
             session: HmpSession | QmpSession = QmpSession(self.machine)
         else:
-            from .hmp import HmpSession
+            from harness.embedded.hmp import HmpSession
 
             session = HmpSession(self.machine)
         self.sessions[source] = session

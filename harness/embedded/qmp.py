@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from . import graph, images
-from . import options as opts
-from .drives import Drive, Machine
-from .graph import Node
-from .json_parse import JsonError, Splitter, parse
-from .jsontext import compact
-from .qmp_schema import QmpError, check_arguments, check_node
-from .report import BlockError
+from harness.embedded import graph, images
+from harness.embedded import options as opts
+from harness.embedded.drives import Drive, Machine
+from harness.embedded.graph import Node
+from harness.embedded.json_parse import JsonError, Splitter, parse
+from harness.embedded.jsontext import compact
+from harness.embedded.qmp_schema import QmpError, check_arguments, check_node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class QmpSession:
                 "Capabilities negotiation is already complete, command ignored", "CommandNotFound"
             )
         if name == "human-monitor-command":
-            from .hmp import run
+            from harness.embedded.hmp import run
 
             check_arguments(arguments, {"command-line": str}, ("cpu-index",))
             return run(self.machine, str(arguments["command-line"]))
@@ -243,8 +243,8 @@ def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
 
 
 def _node_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .hmp import chain_depth
-    from .img_info import storage_of
+    from harness.embedded.hmp import chain_depth
+    from harness.embedded.img_info import storage_of
 
     facts: dict[str, object] = {
         "iops_rd": 0, "detect_zeroes": "off", "image": _image_facts(node, nested), "iops_wr": 0,
@@ -261,7 +261,7 @@ def _node_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _image_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .img_info import describe
+    from harness.embedded.img_info import describe
 
     facts = describe(node)
     facts.pop("snapshots", None)
@@ -285,7 +285,7 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
     data = address.get("data")
     if address.get("type") not in ("unix", "inet") or not isinstance(data, dict):
         raise QmpError("Parameter 'type' does not accept value '%s'" % address.get("type"))  # noqa: UP031
-    from .nbd import Server
+    from harness.embedded.nbd import Server
 
     machine.nbd = Server.listen(machine, str(address["type"]), data)
     return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import images
+from harness.embedded import images
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
