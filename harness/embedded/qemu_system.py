@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 
 from harness.embedded import report
@@ -167,6 +168,16 @@ def _node_options(text: str) -> dict[str, str]:
     return opts.parse(text, "driver")
 
 
+def _wake_on_signals() -> int:
+    """Return a descriptor from which the numbers of signals that end the program are read."""
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)
+    signal.set_wakeup_fd(sink)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # the wake-up tells which it was
+    return source
+
+
 class Loop:
     """Waits for what the monitors' clients send, and answers; it wakes for nothing else."""
 
@@ -264,6 +275,7 @@ class Loop:
     def run(self) -> None:
         """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
         self._running = True
+        signals = _wake_on_signals()
         for source, session in list(self.sessions.items()):
             self._send(source, session.greeting())
         while not self.machine.quit_reason:
@@ -271,7 +283,10 @@ class Loop:
             waiting += [fd for fd in self.listeners if fd not in self.sessions]
             nbd = self.machine.nbd
             waiting += nbd.descriptors() if nbd is not None else []
-            ready, _, _ = select.select(waiting, [], [])
+            ready, _, _ = select.select([signals, *waiting], [], [])
+            if signals in ready:
+                report.error(f"terminating on signal {os.read(signals, 1)[0]}")
+                self.machine.quit_reason = "host-signal"
             for fd in ready:
                 if self.machine.quit_reason:
                     break

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 from pathlib import Path
 
@@ -96,3 +97,14 @@ def test_what_is_not_served_is_refused_by_name(
     assert outcome.status == 1
     assert "not served" in outcome.stderr
     assert named in outcome.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_emulator_as_quit_does(number: signal.Signals, images: Path) -> None:
+    holder = Holder("ours", "-drive", "if=none,id=d0,file=t", cwd=images)
+    holder.say("{'execute':'qmp_capabilities'}")
+    holder.process.send_signal(number)
+    stdout, stderr = holder.process.communicate(timeout=20)
+    assert b'"SHUTDOWN", "data": {"guest": false, "reason": "host-signal"}' in stdout
+    assert stderr == b"qemu-system-x86_64: terminating on signal %d\n" % number
+    assert holder.process.returncode == 0
