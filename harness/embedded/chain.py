@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 
-from .files import FileNode, NullNode
-from .graph import Node
-from .qcow2 import DATA, PACKED, UNALLOCATED, ZEROES, Qcow2Node
+from harness.embedded.files import FileNode, NullNode
+from harness.embedded.graph import Node
+from harness.embedded.qcow2 import DATA, PACKED, UNALLOCATED, ZEROES, Qcow2Node
 
 
 class Status:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from . import graph, images, report
-from . import options as opts
-from .graph import Edge, Node
-from .images import Flags, Image
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
-from .options import Options
-from .report import BlockError
+from harness.embedded import graph, images, report
+from harness.embedded import options as opts
+from harness.embedded.graph import Edge, Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .nbd import Server
+    from harness.embedded.nbd import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
 _CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
@@ -185,11 +185,13 @@ class Machine:
 
     def snapshot(self, node: Node, options: Options) -> None:
         """Put a new overlay above `node` (blockdev-snapshot-sync) and move its users there."""
-        from .img_create import create_image
+        from harness.embedded.img_create import create_image
 
         filename = options["snapshot-file"]
         fmt = options.get("format", "qcow2")
         name = options.get("snapshot-node-name")
+        if "node-name" in options and name is None:
+            raise BlockError("New overlay node-name missing")
         if name is not None and name in images.nodes:
             raise BlockError("New overlay node-name already in use")
         if options.get("mode", "absolute-paths") != "existing":
@@ -197,9 +199,9 @@ class Machine:
         below = {"driver": fmt, "backing": ""}
         if name is not None:
             below["node-name"] = name
-        overlay = images.open_node(filename, below, Flags(read_only=False))
+        flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
+        overlay = images.open_node(filename, below, flags)
         try:
-            overlay.auto_read_only = node.auto_read_only
             graph.set_read_only(node, True)
             graph.attach_backing(overlay, node)
             for edge in [one for one in node.parents if one.parent is None]:

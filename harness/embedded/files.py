@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 import stat
 
-from . import report
-from .graph import Node, next_node_name
-from .locks import ALL, RESIZE, WRITERS, ImageLocks, check, locking_wanted, release_all, take
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.graph import Node, next_node_name
+from harness.embedded.locks import (
+    ALL,
+    RESIZE,
+    WRITERS,
+    ImageLocks,
+    check,
+    locking_wanted,
+    release_all,
+    take,
+)
+from harness.embedded.report import BlockError
 
 SECTOR = 512
 _ZEROES = bytes(65536)

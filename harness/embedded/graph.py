@@ -8,8 +8,8 @@ own children, down to the file whose locks say the same to other processes.
 
 from __future__ import annotations
 
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED, names
-from .report import BlockError
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED, names
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # mypy takes the name for typing's; importing typing costs start-up time
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Edge:
 
     __slots__ = ("name", "node", "parent", "perm", "shared", "user")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of an edge
         self, node: Node, name: str, user: str, parent: Node | None, perm: int, shared: int
     ) -> None:
         self.node = node
@@ -265,8 +265,8 @@ on_closed: Callable[[Node], None] | None = None
 def set_read_only(node: Node, read_only: bool) -> None:
     """Reopen `node` and its storage read-only or read-write, all or nothing."""
     nodes = [node]
-    if node.file is not None:
-        nodes.append(node.file.node)
+    if node.file is not None and not node.file.node.holds:
+        nodes.append(node.file.node)  # a node with a name of its own is reopened by that
     before = [(one, one.read_only) for one in nodes]
     if not read_only:
         node.flush()

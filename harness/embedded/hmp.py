@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .drives import Drive, Machine
-from .graph import Node
-from .report import BlockError
+from harness.embedded.drives import Drive, Machine
+from harness.embedded.graph import Node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 _HELP = {
     "drive_add": ("[-n] [[<domain>:]<bus>:]<slot>\n[file=file][,if=type][,bus=n]\n"
                   "[,unit=m][,media=d][,index=i]\n[,snapshot=on|off][,cache=on|off]\n"
-                  "[,readonly=on|off][,copy-on-read=on|off]", "add drive to PCI storage controller"),
+                  "[,readonly=on|off][,copy-on-read=on|off]",
+                  "add drive to PCI storage controller"),
     "drive_del": ("device", "remove host block device"),
     "help|?": ("[cmd]", "show the help"),
     "info": ("[subcommand]", "show various information about the system state"),
@@ -77,19 +78,17 @@ def _help(machine: Machine, rest: str) -> str:  # noqa: ARG001 - one signature
 
 def _info(machine: Machine, rest: str) -> str:
     what = rest.split(maxsplit=1)[0] if rest else ""
+    status = "running" if machine.running else "paused (prelaunch)"
+    answers = {
+        "": "".join(f"info {one}\n" for one in _INFO),
+        "block-exports": "".join(f"Export '{name}'\n" for name in machine.exports),
+        "name": "",
+        "status": f"VM status: {status}\n",
+        "version": "7.2.22 (embedded programs of goldlock)\n",
+    }
     if what == "block":
         return info_block(machine, rest.split()[1:])
-    if what == "status":
-        return "VM status: running\n" if machine.running else "VM status: paused (prelaunch)\n"
-    if what == "version":
-        return "7.2.22 (embedded programs of goldlock)\n"
-    if what == "name":
-        return ""
-    if what == "block-exports":
-        return "".join(f"Export '{name}'\n" for name in machine.exports)
-    if what:
-        return f"unknown command: 'info {what}'\n"
-    return "".join(f"info {one}\n" for one in _INFO)
+    return answers.get(what, f"unknown command: 'info {what}'\n")
 
 
 def info_block(machine: Machine, names: list[str]) -> str:
@@ -175,6 +174,6 @@ class HmpSession:
                 out.append(self._line + "\x1b[K")
         yield "".join(out).encode("utf-8", "replace")
 
-    def event(self, name: str, data: dict[str, object]) -> bytes:
+    def event(self, name: str, data: dict[str, object]) -> bytes:  # noqa: ARG002 - as QmpSession
         """Return how an event is shown: not at all."""
         return b""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from . import graph, report
-from . import options as opts
-from .files import FileNode, NullNode, RawNode
-from .graph import Edge, Node
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE
-from .options import Options
-from .report import BlockError
+from harness.embedded import graph, report
+from harness.embedded import options as opts
+from harness.embedded.files import FileNode, NullNode, RawNode
+from harness.embedded.graph import Edge, Node
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 PROBE_LENGTH = 2048
 _QCOW2_MAGIC = b"QFI\xfb"
@@ -37,7 +37,7 @@ class Flags:
 
     __slots__ = ("auto_read_only", "checking", "force_share", "no_backing", "no_io", "read_only")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - switches, each named
         self, *, read_only: bool = True, auto_read_only: bool = False, force_share: bool = False,
         no_io: bool = False, no_backing: bool = False, checking: bool = False,
     ) -> None:  # fmt: skip
@@ -230,7 +230,8 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
     if reference is not None:
         if below:
             raise BlockError(
-                "Cannot reference an existing block device with additional options or a new filename"
+                "Cannot reference an existing block device with additional options "
+                "or a new filename"
             )
         node = nodes.get(reference)
         if node is None:
@@ -285,7 +286,7 @@ def _open_format(
 def _new_format(driver: str, filename: str) -> Node:
     if driver == "raw":
         return RawNode(filename)
-    from .qcow2 import Qcow2Node
+    from harness.embedded.qcow2 import Qcow2Node
 
     return Qcow2Node(filename)
 
@@ -301,7 +302,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
         return
     for name in _QCOW2:
         options.pop(name, None)
-    from .qcow2 import Qcow2Node
+    from harness.embedded.qcow2 import Qcow2Node
 
     assert isinstance(node, Qcow2Node)
     node.open(flags.checking)
@@ -309,7 +310,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
     if not flags.no_backing:
         _open_backing(node, reference, backing_options, flags, depth)
     if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
-        from .qcow2_check import repair_dirty
+        from harness.embedded.qcow2_check import repair_dirty
 
         repair_dirty(node)
 
@@ -345,7 +346,7 @@ def _open_backing(
 
 def backing_of(node: Node) -> tuple[str, str]:
     """Return file name (made absolute or relative to us) and format of a node's backing file."""
-    from .qcow2 import Qcow2Node
+    from harness.embedded.qcow2 import Qcow2Node
 
     if not isinstance(node, Qcow2Node) or not node.header.backing_file:
         return "", ""

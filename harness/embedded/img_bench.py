@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 
-from . import getopt
-from .graph import Node
-from .images import Flags
-from .img_common import Reported, check_cache_mode, number, open_one, reject_objects
-from .report import BlockError, os_error
+from harness.embedded import getopt
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags
+from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
+from harness.embedded.report import BlockError, os_error
 
 _MAX_INT = (1 << 31) - 1
 
@@ -21,7 +21,7 @@ def bench(words: list[str]) -> int:
         ("help", "flush-interval=", "image-opts", "pattern=", "no-drain", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -63,7 +63,7 @@ def bench(words: list[str]) -> int:
     return 0
 
 
-def _requests(node: Node, count: int, offset: int, length: int, step: int, data: bytes) -> None:
+def _requests(node: Node, count: int, offset: int, length: int, step: int, data: bytes) -> None:  # noqa: PLR0913, PLR0917 - a request has these parts
     size = node.size
     for _ in range(count):
         if offset + length > size:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt
-from .images import Flags
-from .img_common import check_cache_mode, open_one, reject_objects
-from .qcow2 import Qcow2Node
-from .report import BlockError, error
+from harness.embedded import getopt
+from harness.embedded.images import Flags
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.report import BlockError, error
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .qcow2_check import Result
+    from harness.embedded.qcow2_check import Result
 
 _NOT_SUPPORTED = 63
 
 
 def check(words: list[str]) -> int:
-    """Check an image; exit status 0 clean, 2 corrupt, 3 leaked clusters, 63 not checkable, 1 else."""
+    """Check an image; exit status 0 clean, 2 corrupt, 3 leaks, 63 not checkable, 1 else."""
     arguments = getopt.parse(
         words, "hf:r:T:qU",
         ("help", "format=", "repair=", "output=", "object=", "image-opts", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -55,7 +55,7 @@ def check(words: list[str]) -> int:
 
 
 def _check(node: Qcow2Node, repair: str | None, output: str, quiet: bool, filename: str) -> int:
-    from .qcow2_check import check_image
+    from harness.embedded.qcow2_check import check_image
 
     result = check_image(node, repair is not None, repair == "all")
     fixed = result.leaks_fixed, result.corruptions_fixed
@@ -105,7 +105,7 @@ def _human(result: Result) -> str:
 
 
 def _json(result: Result, filename: str) -> str:
-    from .jsontext import pretty
+    from harness.embedded.jsontext import pretty
 
     facts = {
         "image-end-offset": result.image_end_offset,

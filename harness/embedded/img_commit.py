@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, graph
-from .chain import status
-from .graph import Edge, Node
-from .images import Flags, Image
-from .img_common import check_cache_mode, open_one, reject_objects
-from .img_resize import truncate
-from .locks import ALL, CONSISTENT_READ, RESIZE, WRITE
-from .qcow2 import Qcow2Node
-from .report import BlockError
+from harness.embedded import getopt, graph
+from harness.embedded.chain import status
+from harness.embedded.graph import Edge, Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.img_resize import truncate
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.report import BlockError
 
 _CHUNK = 1 << 20
 
@@ -21,7 +21,7 @@ def commit(words: list[str]) -> int:
     """Write an overlay's data down into its backing file, or with -b further down."""
     arguments = getopt.parse(words, "f:ht:b:dpqr:", ("help", "object=", "image-opts"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

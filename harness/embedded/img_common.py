@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from . import images, report
-from . import options as opts
-from .getopt import Arguments
-from .images import Flags, Image
-from .locks import ALL
-from .options import Options
-from .report import BlockError
+from harness.embedded import images, report
+from harness.embedded import options as opts
+from harness.embedded.getopt import Arguments
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 FORMATS_NAMED = ("raw", "qcow2")
 OBJECT = "--object"
@@ -28,7 +28,7 @@ def check_cache_mode(mode: str | None, what: str = "cache") -> None:
         raise BlockError(f"Invalid {what} option: {mode}")
 
 
-def open_one(
+def open_one(  # noqa: PLR0913 - switches, each named
     filename: str, arguments: Arguments, flags: Flags, *, fmt: str | None = None,
     resize: bool = False, shared: int = ALL,
 ) -> Image:  # fmt: skip
@@ -42,9 +42,8 @@ def open_one(
     if image_opts:
         options = opts.parse(filename, "file")
         name = None
-        if "force-share" in options and force_share:
-            if not opts.switch("force-share", options["force-share"]):
-                raise BlockError("--force-share/-U conflicts with image options")
+        if force_share and not opts.switch("force-share", options.get("force-share", "on")):
+            raise BlockError("--force-share/-U conflicts with image options")
     elif fmt:
         options["driver"] = fmt
     try:

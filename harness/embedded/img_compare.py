@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt
-from .chain import reads_as_zero
-from .files import zeroes
-from .graph import Node
-from .images import Flags
-from .img_common import check_cache_mode, open_one, reject_objects
-from .qcow2 import read_padded
-from .report import BlockError, error
+from harness.embedded import getopt
+from harness.embedded.chain import reads_as_zero
+from harness.embedded.files import zeroes
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.qcow2 import read_padded
+from harness.embedded.report import BlockError, error
 
 _CHUNK = 1 << 20
 _SECTOR = 512
@@ -22,7 +22,7 @@ def compare(words: list[str]) -> int:
     """Compare the contents of two images; exit status 0 same, 1 different, 2 an error."""
     arguments = getopt.parse(words, "hf:F:T:pqsU", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from . import getopt, images, report
-from . import options as opts
-from .chain import reads_as_zero
-from .getopt import Arguments
-from .graph import Node
-from .images import Flags, Image
-from .img_common import Reported, check_cache_mode, number, open_one, reject_objects
-from .img_create import _known_options, check_options, format_image
-from .locks import CONSISTENT_READ, WRITE_UNCHANGED
-from .report import BlockError
+from harness.embedded import getopt, images, report
+from harness.embedded import options as opts
+from harness.embedded.chain import reads_as_zero
+from harness.embedded.getopt import Arguments
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
+from harness.embedded.img_create import _known_options, check_options, format_image
+from harness.embedded.locks import CONSISTENT_READ, WRITE_UNCHANGED
+from harness.embedded.report import BlockError
 
 _CHUNK = 1 << 20
 _BLOCK = 4096
@@ -29,7 +29,7 @@ def convert(words: list[str]) -> int:
          "salvage", "target-is-zero", "bitmaps", "skip-broken-bitmaps"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -126,7 +126,7 @@ def dd(words: list[str]) -> int:
     """Copy blocks of one image into a new one, with dd's operands."""
     arguments = getopt.parse(words, "hf:O:U", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, graph, images
-from . import options as opts
-from .images import Flags
-from .img_common import Reported, number, reject_objects
-from .options import Options
-from .report import BlockError
+from harness.embedded import getopt, graph, images
+from harness.embedded import options as opts
+from harness.embedded.images import Flags
+from harness.embedded.img_common import Reported, number, reject_objects
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
 
 # The options in the order in which QEMU prints them, with their defaults.
 _QCOW2_OPTIONS: tuple[tuple[str, str | None], ...] = (
@@ -35,7 +35,7 @@ def create(words: list[str]) -> int:
     """Create an image file and print its `Formatting` line."""
     arguments = getopt.parse(words, "F:b:f:ho:qu", ("help", "object="))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -59,7 +59,7 @@ def create(words: list[str]) -> int:
     return 0
 
 
-def create_image(
+def create_image(  # noqa: PLR0913, PLR0917 - the options of create
     filename: str, fmt: str, given: Options, size: int | None, backing: str | None = None,
     backing_fmt: str | None = None, *, quiet: bool = False, no_backing: bool = False,
 ) -> None:  # fmt: skip
@@ -71,7 +71,8 @@ def create_image(
             raise BlockError("The image size must be specified only once")
         size = int(options["size"])
     for name, value, what in (
-        ("backing_file", backing, "Backing file"), ("backing_fmt", backing_fmt, "Backing file format")
+        ("backing_file", backing, "Backing file"),
+        ("backing_fmt", backing_fmt, "Backing file format"),
     ):  # fmt: skip
         if value is not None:
             if name not in dict(known):
@@ -97,11 +98,11 @@ def format_image(filename: str, fmt: str, options: Options) -> None:
             "embedded programs"
         )
     if fmt == "raw":
-        from .files import create_file
+        from harness.embedded.files import create_file
 
         create_file(filename, size)
     else:
-        from .qcow2_create import create_qcow2
+        from harness.embedded.qcow2_create import create_qcow2
 
         create_qcow2(filename, size, options)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from . import getopt, images, report
-from .files import FileNode
-from .graph import Node
-from .images import Flags
-from .img_common import human_size, open_one, reject_objects
-from .qcow2 import Qcow2Node
-from .qcow2_header import CORRUPT, DIRTY
-from .report import BlockError
+from harness.embedded import getopt, images, report
+from harness.embedded.files import FileNode
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags
+from harness.embedded.img_common import human_size, open_one, reject_objects
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_header import CORRUPT, DIRTY
+from harness.embedded.report import BlockError
 
 
 def info(words: list[str]) -> int:
@@ -22,7 +22,7 @@ def info(words: list[str]) -> int:
         ("help", "format=", "output=", "backing-chain", "object=", "image-opts", "force-share"),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -33,7 +33,7 @@ def info(words: list[str]) -> int:
         raise BlockError("--output must be used with human or json as argument.")
     chain = _collect(arguments, chain=arguments.has("--backing-chain"))
     if output == "json":
-        from .jsontext import pretty
+        from harness.embedded.jsontext import pretty
 
         shown: object = chain if arguments.has("--backing-chain") else chain[0]
         sys.stdout.write(pretty(shown) + "\n")
@@ -110,7 +110,7 @@ def _specific(node: Qcow2Node) -> dict[str, object]:
 
 
 def _snapshots(node: Qcow2Node) -> list[object]:
-    from .qcow2_snapshots import read_snapshots
+    from harness.embedded.qcow2_snapshots import read_snapshots
 
     return [
         {
@@ -129,7 +129,7 @@ def _snapshots(node: Qcow2Node) -> list[object]:
 
 
 def _line(one: object) -> str:
-    from .qcow2_snapshots import Snapshot, describe
+    from harness.embedded.qcow2_snapshots import Snapshot, describe
 
     assert isinstance(one, Snapshot)
     return describe(one)
@@ -158,7 +158,7 @@ def human(facts: dict[str, object]) -> str:
             lines.append(f"backing file format: {facts['backing-filename-format']}")
     snapshots = facts.get("snapshots")
     if isinstance(snapshots, list):
-        from .qcow2_snapshots import TITLE
+        from harness.embedded.qcow2_snapshots import TITLE
 
         lines += ["Snapshot list:", TITLE, *(one["-line"] for one in snapshots)]
     specific = facts.get("format-specific")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt
-from . import options as opts
-from .chain import Status, status
-from .images import Flags
-from .img_common import Reported, number, open_one, reject_objects
-from .report import BlockError
+from harness.embedded import getopt
+from harness.embedded import options as opts
+from harness.embedded.chain import Status, status
+from harness.embedded.images import Flags
+from harness.embedded.img_common import Reported, number, open_one, reject_objects
+from harness.embedded.report import BlockError
 
 
 def map(words: list[str]) -> int:  # noqa: A001 - the command's name
@@ -20,7 +20,7 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
          "max-length="),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -49,7 +49,7 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
 
 
 def _walk(node: object, start: int, end: int, output: str) -> None:
-    from .graph import Node
+    from harness.embedded.graph import Node
 
     assert isinstance(node, Node)
     first = True

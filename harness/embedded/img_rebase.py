@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from . import getopt, graph, images
-from .graph import Node
-from .images import Flags, Image
-from .img_common import check_cache_mode, open_one, reject_objects
-from .locks import ALL, CONSISTENT_READ
-from .qcow2 import UNALLOCATED, Qcow2Node, read_padded
-from .report import BlockError
+from harness.embedded import getopt, graph, images
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.locks import ALL, CONSISTENT_READ
+from harness.embedded.qcow2 import UNALLOCATED, Qcow2Node, read_padded
+from harness.embedded.report import BlockError
 
 
 def rebase(words: list[str]) -> int:
@@ -17,7 +17,7 @@ def rebase(words: list[str]) -> int:
         words, "hf:F:b:upt:T:qU", ("help", "object=", "image-opts", "force-share")
     )
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)

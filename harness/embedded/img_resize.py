@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 import sys
 
-from . import getopt, report
-from . import options as opts
-from .files import FileNode
-from .graph import Node
-from .images import Flags
-from .img_common import check_cache_mode, open_one, reject_objects
-from .img_create import _NO_SIZE, _SIZE_HINT, check_options
-from .qcow2 import Qcow2Node
-from .qcow2_header import LAZY_REFCOUNTS
-from .report import BlockError
+from harness.embedded import getopt, report
+from harness.embedded import options as opts
+from harness.embedded.files import FileNode
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags
+from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.img_create import _NO_SIZE, _SIZE_HINT, check_options
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_header import LAZY_REFCOUNTS
+from harness.embedded.report import BlockError
 
 _AMENDABLE: tuple[tuple[str, str | None], ...] = (
     ("size", None), ("compat", None), ("backing_file", None), ("backing_fmt", None),
@@ -36,7 +36,7 @@ def resize(words: list[str]) -> int:
         words, "f:hq", ("help", "object=", "image-opts", "preallocation=", "shrink")
     )
     if arguments.has("-h", "--help") or size_text in ("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -94,7 +94,7 @@ def amend(words: list[str]) -> int:
     """Change format options of an image that exists."""
     arguments = getopt.parse(words, "ho:f:t:pq", ("help", "object=", "image-opts", "force"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -137,13 +137,15 @@ def _amend(node: Qcow2Node, given: opts.Options) -> None:
             raise BlockError(
                 "Cannot amend the backing file", "You can use 'qemu-img rebase' instead."
             )
-    for name in ("data_file", "data_file_raw"):
-        if name in given and given[name] != "off":
-            raise BlockError(
-                f"{name.replace('_', '-')} can only be set for images that use an external data file"
-            )
+    if "data_file" in given or given.get("data_file_raw", "off") != "off":
+        raise BlockError("data-file can only be set for images that use an external data file")
     if "refcount_bits" in given and int(given["refcount_bits"]) != 1 << header.refcount_order:
         raise BlockError("Option 'refcount_bits' of amend is not served by the embedded programs")
+    _amend_values(node, given)
+
+
+def _amend_values(node: Qcow2Node, given: opts.Options) -> None:
+    header = node.header
     if "lazy_refcounts" in given:
         if header.version < 3 and given["lazy_refcounts"] == "on":
             raise BlockError(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt
-from .images import Flags
-from .img_common import open_one, reject_objects
-from .report import BlockError
+from harness.embedded import getopt
+from harness.embedded.images import Flags
+from harness.embedded.img_common import open_one, reject_objects
+from harness.embedded.report import BlockError
 
 
 def snapshot(words: list[str]) -> int:
     """List the snapshots of an image."""
     arguments = getopt.parse(words, "la:c:d:hqU", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
-        from .qemu_img import show_help
+        from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
@@ -31,10 +31,10 @@ def snapshot(words: list[str]) -> int:
     flags = Flags(read_only=bool(actions), force_share=force_share)
     image = open_one(arguments.operands[0], arguments, flags)
     try:
-        from .qcow2 import Qcow2Node
+        from harness.embedded.qcow2 import Qcow2Node
 
         if isinstance(image.node, Qcow2Node) and image.node.header.snapshot_count and actions:
-            from .qcow2_snapshots import TITLE, describe, read_snapshots
+            from harness.embedded.qcow2_snapshots import TITLE, describe, read_snapshots
 
             lines = [describe(one) for one in read_snapshots(image.node)[0]]
             sys.stdout.write("\n".join(["Snapshot list:", TITLE, *lines, ""]))

@@ -13,8 +13,8 @@ import fcntl
 import os
 import struct
 
-from . import report
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.report import BlockError
 
 CONSISTENT_READ = 1
 WRITE = 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 
-from . import options as opts
-from .report import BlockError
+from harness.embedded import options as opts
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .qemu_system import Loop
+    from harness.embedded.qemu_system import Loop
 
 
 class Listener:

@@ -7,13 +7,13 @@ import os
 import socket
 import struct
 
-from .graph import Edge
-from .qcow2 import Qcow2Node
-from .report import BlockError
+from harness.embedded.graph import Edge, Node
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .drives import Machine
+    from harness.embedded.drives import Machine
 
 _MAGIC = 0x4E42444D41474943
 _OPTION_MAGIC = 0x49484156454F5054
@@ -24,6 +24,7 @@ _EXPORT_NAME, _ABORT, _LIST, _INFO, _GO = 1, 2, 3, 6, 7
 _ACK, _SERVER, _INFO_REPLY = 1, 2, 3
 _UNSUPPORTED, _UNKNOWN, _INVALID = 0x80000001, 0x80000006, 0x80000003
 _HAS_FLAGS, _READ_ONLY, _SEND_FLUSH, _SEND_TRIM, _SEND_ZEROES = 1, 2, 4, 32, 64
+_READ, _WRITE, _FLUSH, _TRIM, _ZEROES = 0, 1, 3, 4, 6
 _MAX_OPTION = 4096
 _MAX_REQUEST = 32 << 20
 
@@ -218,27 +219,31 @@ def _serve_request(
     """Carry out one request; return NBD's error number (0: none) and the data read."""
     assert client.export is not None
     node = client.export.node
-    if kind == 3:
-        return 0, b""
-    if kind not in (0, 1, 4, 6):
-        return errno.EINVAL, b""
-    if offset + length > node.size:
-        return errno.ENOSPC if kind == 1 else errno.EINVAL, b""
-    if kind != 0 and not client.writable:
-        return errno.EPERM, b""
+    code = 0
+    if kind not in (_READ, _WRITE, _FLUSH, _TRIM, _ZEROES):
+        code = errno.EINVAL
+    elif offset + length > node.size:
+        code = errno.ENOSPC if kind == _WRITE else errno.EINVAL
+    elif kind not in (_READ, _FLUSH) and not client.writable:
+        code = errno.EPERM
+    if code:
+        return code, b""
     try:
-        if kind == 0:
+        if kind == _READ:
             return 0, node.read(offset, length)
-        if kind == 1:
-            node.write(offset, data)
-        elif isinstance(node, Qcow2Node):
-            if kind == 4:
-                node.discard(offset, length)
-            else:
-                node.write_zeroes(offset, length)
-        elif kind == 6:
-            for at in range(0, length, 1 << 20):
-                node.write(offset + at, bytes(min(1 << 20, length - at)))
+        _change(node, kind, offset, length, data)
     except (BlockError, OSError):
         return errno.EIO, b""
     return 0, b""
+
+
+def _change(node: Node, kind: int, offset: int, length: int, data: bytes) -> None:
+    if kind == _WRITE:
+        node.write(offset, data)
+    elif kind == _TRIM and isinstance(node, Qcow2Node):
+        node.discard(offset, length)
+    elif kind == _ZEROES and isinstance(node, Qcow2Node):
+        node.write_zeroes(offset, length)
+    elif kind == _ZEROES:
+        for at in range(0, length, 1 << 20):
+            node.write(offset + at, bytes(min(1 << 20, length - at)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .report import BlockError
+from harness.embedded.report import BlockError
 
 Options = dict[str, str]
 
@@ -122,7 +122,7 @@ def flatten(value: object, prefix: str = "") -> Options:
 
 def parse_json_filename(text: str) -> Options:
     """Return the options of a `json:{...}` file name."""
-    from . import json_parse  # rare: a file name is seldom JSON
+    from harness.embedded import json_parse  # rare: a file name is seldom JSON
 
     try:
         value = json_parse.parse(text)

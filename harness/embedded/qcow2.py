@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .files import FileNode, zeroes
-from .graph import Node, next_node_name
-from .qcow2_header import CORRUPT, DIRTY, Header, decode, l1_entries
-from .qcow2_refcounts import Refcounts
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.files import FileNode, zeroes
+from harness.embedded.graph import Node, next_node_name
+from harness.embedded.qcow2_header import CORRUPT, DIRTY, Header, decode, l1_entries
+from harness.embedded.qcow2_refcounts import Refcounts
+from harness.embedded.report import BlockError
 
 COPIED = 1 << 63
 COMPRESSED = 1 << 62
@@ -22,7 +22,7 @@ UNALLOCATED, ZEROES, DATA, PACKED = "unallocated", "zero", "data", "compressed"
 
 
 class Extent:
-    """A stretch of the guest's disk that is of one kind; `host` is its place in the file, if any."""
+    """A stretch of the guest's disk of one kind; `host` is its place in the file, if any."""
 
     __slots__ = ("host", "kind", "length")
 
@@ -61,7 +61,7 @@ class Qcow2Node(Node):
             self._check_file_length()
             self.l1 = bytearray(self.storage.read(self.header.l1_offset, self.header.l1_size * 8))
         if self.header.snapshot_count and not checking:
-            from .qcow2_snapshots import read_snapshots
+            from harness.embedded.qcow2_snapshots import read_snapshots
 
             read_snapshots(self)
 
@@ -431,7 +431,7 @@ class Qcow2Node(Node):
         header.reftable_offset, header.reftable_clusters = size, 1
         block = bytearray(size)
         counts = Refcounts(self.storage, header)
-        from .qcow2_refcounts import pack_count
+        from harness.embedded.qcow2_refcounts import pack_count
 
         for cluster in range(3 + l1_clusters):
             pack_count(block, cluster, counts.bits, 1)

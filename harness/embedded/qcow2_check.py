@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .qcow2 import COMPRESSED, COPIED, OFFSET_MASK, ZERO, Qcow2Node
-from .qcow2_header import CORRUPT, DIRTY
-from .qcow2_refcounts import unpack_count
+from harness.embedded import report
+from harness.embedded.qcow2 import COMPRESSED, COPIED, OFFSET_MASK, ZERO, Qcow2Node
+from harness.embedded.qcow2_header import CORRUPT, DIRTY
+from harness.embedded.qcow2_refcounts import unpack_count
 
 
 class Result:
@@ -125,7 +125,7 @@ class Checker:
         self._refer(offset, size)
 
     def _check_snapshots(self) -> None:
-        from .qcow2_snapshots import read_snapshots
+        from harness.embedded.qcow2_snapshots import read_snapshots
 
         snapshots, length = read_snapshots(self.node)
         for one in snapshots:
@@ -150,7 +150,8 @@ class Checker:
         for index, offset in self._blocks():
             if offset & (size - 1):
                 self._error(
-                    f" refcount block {index} is not cluster aligned; refcount table entry corrupted"
+                    f" refcount block {index} is not cluster aligned; "
+                    "refcount table entry corrupted"
                 )
             elif offset >= self.file_size:
                 self._error(f" refcount block {index} is outside image")
@@ -172,7 +173,8 @@ class Checker:
             if not any(block):
                 continue
             first = index * per_block
-            for at in range(per_block):
+            used = len(block.rstrip(b"\0")) * 8 // bits + 1  # what follows is all zeroes
+            for at in range(min(used, per_block)):
                 count = unpack_count(block, at, bits)
                 if count:
                     counts[first + at] = count

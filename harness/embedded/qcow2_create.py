@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 
-from . import graph, images
-from .files import create_file
-from .images import Flags, Image
-from .locks import ALL, RESIZE, WRITE
-from .options import Options, switch
-from .qcow2 import Qcow2Node
-from .qcow2_header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
-from .qcow2_refcounts import pack_count
-from .report import BlockError
+from harness.embedded import graph, images
+from harness.embedded.files import create_file
+from harness.embedded.images import Flags, Image
+from harness.embedded.locks import ALL, RESIZE, WRITE
+from harness.embedded.options import Options, switch
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
+from harness.embedded.qcow2_refcounts import pack_count
+from harness.embedded.report import BlockError
 
 _NOT_SERVED = {"encryption": "off", "extended_l2": "off", "data_file_raw": "off"}
 
@@ -104,16 +104,7 @@ def _first_header(options: Options, version: int) -> Header:
     bits = int(options.get("refcount_bits", "16"))
     if bits & (bits - 1) or not 1 <= bits <= 64:
         raise BlockError("Refcount width must be a power of two and may not exceed 64 bits")
-    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
-    if version < 3 and bits != 16:
-        raise BlockError(
-            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
-            "(use version=v3 or greater)"
-        )
-    if version < 3 and lazy:
-        raise BlockError(f"Lazy refcounts only supported with {newer}")
-    if version < 3 and compression != "zlib":
-        raise BlockError(f"Non-zlib compression type is only supported with {newer}")
+    _check_version(options, version, compression)
     header = Header()
     header.version = version
     header.cluster_bits = cluster.bit_length() - 1
@@ -123,3 +114,18 @@ def _first_header(options: Options, version: int) -> Header:
     if compression == "zstd":
         header.incompatible, header.compression_type = COMPRESSION, 1
     return header
+
+
+def _check_version(options: Options, version: int, compression: str) -> None:
+    """Refuse what only version 3 has in an image of version 2."""
+    bits = options.get("refcount_bits", "16")
+    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
+    if version < 3 and bits != "16":
+        raise BlockError(
+            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
+            "(use version=v3 or greater)"
+        )
+    if version < 3 and options.get("lazy_refcounts", "off") == "on":
+        raise BlockError(f"Lazy refcounts only supported with {newer}")
+    if version < 3 and compression != "zlib":
+        raise BlockError(f"Non-zlib compression type is only supported with {newer}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from .report import BlockError
+from harness.embedded.report import BlockError
 
 MAGIC = 0x514649FB
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
@@ -65,8 +65,14 @@ class Header:
         return bool(self.compatible & LAZY_REFCOUNTS)
 
     def encode(self) -> bytes:
-        """Return the first cluster, as much of it as is used; BlockError if it does not fit."""
-        extensions = self._encode_extensions()
+        """Return the first cluster, as much of it as is used; BlockError if it does not fit.
+
+        The table of feature names is left out where a small cluster has no room for it.
+        """
+        extensions = self._encode_extensions(with_names=True)
+        room = self.cluster_size - HEADER_LENGTH - len(self.backing_file.encode(errors="replace"))
+        if len(extensions) > room:
+            extensions = self._encode_extensions(with_names=False)
         name = self.backing_file.encode("utf-8", "surrogateescape")
         length = HEADER_LENGTH if self.version == 3 else 72
         name_offset = length + len(extensions) if name else 0
@@ -85,12 +91,12 @@ class Header:
             raise BlockError("Backing file name too long")
         return whole
 
-    def _encode_extensions(self) -> bytes:
+    def _encode_extensions(self, with_names: bool) -> bytes:
         parts = []
         if self.backing_format:
             parts.append(_extension(_FORMAT_EXTENSION, self.backing_format.encode()))
         parts += [_extension(magic, data) for magic, data in self.other_extensions]
-        if self.version == 3:
+        if self.version == 3 and with_names:
             table = b"".join(
                 struct.pack(">BB46s", kind, bit, name.encode())
                 for kind, bit, name in _FEATURE_NAMES
@@ -198,7 +204,7 @@ def _feature_names(
     return ", ".join(named)
 
 
-def _check_table(
+def _check_table(  # noqa: PLR0913, PLR0917 - the parts of a table
     offset: int, entries: int, entry: int, limit: int, header: Header, what: str
 ) -> None:
     size = entries * entry

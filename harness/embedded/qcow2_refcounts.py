@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .qcow2_header import Header
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.qcow2_header import Header
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .files import FileNode
+    from harness.embedded.files import FileNode
 
 _OFFSET_MASK = 0x00FFFFFFFFFFFE00
 _CACHED_BLOCKS = 32
@@ -119,13 +119,21 @@ class Refcounts:
         return complete
 
     def _add_block(self, index: int) -> None:
-        # The first cluster that the block describes is free, so the block lies there
-        # and counts itself.
-        cluster = index * self.per_block
-        offset = cluster << self.header.cluster_bits
+        """Make refcount block `index`, or the one that must be there first to count it.
+
+        As in QEMU the block takes the first free cluster; one that lies in the part
+        it describes counts itself.
+        """
+        cluster = self._find_free(1)
+        home = cluster // self.per_block
         block = bytearray(self.header.cluster_size)
-        pack_count(block, 0, self.bits, 1)
+        offset = cluster << self.header.cluster_bits
+        if not self.block_offset(home):
+            index = home
+            pack_count(block, cluster % self.per_block, self.bits, 1)
         self.storage.write(offset, bytes(block))
+        if index != home:
+            self.set(cluster, 1)
         self._blocks[index] = block
         self._set_block_offset(index, offset)
 

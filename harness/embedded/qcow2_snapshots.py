@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 
-from . import report
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .qcow2 import Qcow2Node
+    from harness.embedded.qcow2 import Qcow2Node
 
 _FIXED = struct.Struct(">QIHHIIQII")
 _MAX_EXTRA = 1024
@@ -63,7 +63,7 @@ def describe(snapshot: Snapshot) -> str:
     """Return a snapshot's line of the list that info and snapshot -l print."""
     import time
 
-    from .img_common import human_size
+    from harness.embedded.img_common import human_size
 
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.seconds))
     seconds = snapshot.vm_clock // 1000000000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, report
-from .report import BlockError
+from harness.embedded import getopt, report
+from harness.embedded.report import BlockError
 
 _VERSION = """\
 qemu-img version 7.2.22 (embedded programs of goldlock)
@@ -34,7 +34,8 @@ Commands served:
 Formats served: qcow2 (versions 2 and 3, refcounts of any width, zlib), raw.
 Protocols served: file, null-co. `--image-opts` and json: names work with these.
 
-Not served: bitmap, measure, snapshot -a, -c and -d, encryption, external data files, extended L2 entries,
+Not served: bitmap, measure, snapshot -a, -c and -d, encryption, external data files,
+extended L2 entries,
 zstd, preallocation, writing compressed clusters, other formats and protocols,
 --object, -T, -p is taken and shows nothing.
 Each is refused by name, with exit status 1.

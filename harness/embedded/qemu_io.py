@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from . import getopt, images, report
-from . import options as opts
-from .images import Flags, Image
-from .report import BlockError
+from harness.embedded import getopt, images, report
+from harness.embedded import options as opts
+from harness.embedded.images import Flags, Image
+from harness.embedded.report import BlockError
 
 _HELP = """\
 Usage: qemu-io [OPTIONS]... [-c STRING]... [file]
@@ -95,7 +95,7 @@ def _run(words: list[str]) -> int:
                 options, name = opts.parse(arguments.operands[0], "file"), None
             if not session.open(name, options, session.read_only, session.force_share):
                 return 1
-        from .io_commands import loop
+        from harness.embedded.io_commands import loop
 
         return loop(session, arguments.all("-c", "--cmd"))
     finally:

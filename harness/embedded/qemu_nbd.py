@@ -5,11 +5,11 @@ from __future__ import annotations
 import select
 import sys
 
-from . import getopt, images, report
-from . import options as opts
-from .drives import Machine
-from .images import Flags, Image
-from .report import BlockError
+from harness.embedded import getopt, images, report
+from harness.embedded import options as opts
+from harness.embedded.drives import Machine
+from harness.embedded.images import Flags, Image
+from harness.embedded.report import BlockError
 
 _HELP = """\
 Usage: qemu-nbd [OPTIONS] FILE
@@ -90,7 +90,9 @@ def _open(arguments: getopt.Arguments, filename: str, read_only: bool) -> Image:
 
 
 def _serve(arguments: getopt.Arguments, filename: str) -> None:
-    from .nbd import Server  # sockets cost start-up, an error in the words comes first
+    from harness.embedded.nbd import (
+        Server,  # sockets cost start-up, an error in the words comes first
+    )
 
     read_only = arguments.has("-r", "--read-only")
     machine = Machine()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 
-from . import report
-from .drives import Machine
-from .report import BlockError
+from harness.embedded import report
+from harness.embedded.drives import Machine
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from .hmp import HmpSession
-    from .monitors import Listener
-    from .qmp import QmpSession
+    from harness.embedded.hmp import HmpSession
+    from harness.embedded.monitors import Listener
+    from harness.embedded.qmp import QmpSession
 
 _HELP = """\
 usage: {name} [options]
@@ -41,7 +42,8 @@ _FLAGS = ("nodefaults", "no-user-config", "nodefconfig", "no-shutdown", "no-rebo
 _SERVED = ("drive", "blockdev", "device", "monitor", "qmp", "chardev", "mon", "pidfile")
 _NOT_SERVED = ("daemonize", "snapshot", "object", "incoming", "netdev", "fsdev", "readconfig",
                "writeconfig", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "kernel", "initrd",
-               "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb", "smbios")  # fmt: skip
+               "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb",
+               "smbios")  # fmt: skip
 
 _LISTS = {
     "accel": "Accelerators supported in QEMU binary:\ntcg\n",
@@ -112,28 +114,34 @@ def parse(words: list[str], name: str) -> Configuration:
             found.nographic = True
         elif option == "S":
             found.paused = True
-        elif option in _FLAGS:
-            continue
         elif option in _IGNORED or option in _SERVED:
             if at >= len(words):
                 raise BlockError(f"{word}: requires an argument")
-            if words[at] in ("help", "?") and option in _LISTS:
-                found.answer = _LISTS[option]
-            elif option in _SERVED:
-                found.add(option, word if not word.startswith("--") else word[1:], words[at])
+            _take(found, word, option, words[at])
             at += 1
-        elif option in _NOT_SERVED:
-            raise BlockError(f"{word}: not served by the embedded programs")
-        elif not option:
-            raise BlockError(f"{word}: a disk image without -drive is not served")
-        else:
-            raise BlockError(f"{word}: invalid option")
+        elif option not in _FLAGS:
+            raise _refusal(word, option)
     return found
+
+
+def _take(found: Configuration, word: str, option: str, value: str) -> None:
+    if value in ("help", "?") and option in _LISTS:
+        found.answer = _LISTS[option]
+    elif option in _SERVED:
+        found.add(option, word.removeprefix("-") if word.startswith("--") else word, value)
+
+
+def _refusal(word: str, option: str) -> BlockError:
+    if option in _NOT_SERVED:
+        return BlockError(f"{word}: not served by the embedded programs")
+    if not option:
+        return BlockError(f"{word}: a disk image without -drive is not served")
+    return BlockError(f"{word}: invalid option")
 
 
 def _start(machine: Machine, configuration: Configuration) -> None:
     """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
-    from . import options as opts
+    from harness.embedded import options as opts
 
     steps = (
         ("blockdev", lambda text: machine.add_node(_node_options(text))),
@@ -153,11 +161,21 @@ def _start(machine: Machine, configuration: Configuration) -> None:
 
 
 def _node_options(text: str) -> dict[str, str]:
-    from . import options as opts
+    from harness.embedded import options as opts
 
     if text.startswith("{"):
         return opts.parse_json_filename(text)
     return opts.parse(text, "driver")
+
+
+def _wake_on_signals() -> int:
+    """Return a descriptor from which the numbers of signals that end the program are read."""
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)
+    signal.set_wakeup_fd(sink)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # the wake-up tells which it was
+    return source
 
 
 class Loop:
@@ -188,17 +206,17 @@ class Loop:
     def _open(self, value: str, kind: str) -> None:
         if value in ("none", "null"):
             return
-        if value == "stdio" or value == "mon:stdio":
+        if value in ("stdio", "mon:stdio"):
             self._stdio_session(kind)
         elif value.startswith("unix:"):
-            from .monitors import listen
+            from harness.embedded.monitors import listen
 
             listen(self, value[5:], kind)
         else:
             raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
 
     def _chardevs(self, configuration: Configuration) -> None:
-        from . import options as opts
+        from harness.embedded import options as opts
 
         known = {}
         for _, value in configuration.values["chardev"]:
@@ -227,11 +245,11 @@ class Loop:
     def add_session(self, source: int, sink: int, kind: str) -> None:
         """Serve a client that writes to descriptor `source` and reads from `sink`."""
         if kind == "qmp":
-            from .qmp import QmpSession
+            from harness.embedded.qmp import QmpSession
 
             session: HmpSession | QmpSession = QmpSession(self.machine)
         else:
-            from .hmp import HmpSession
+            from harness.embedded.hmp import HmpSession
 
             session = HmpSession(self.machine)
         self.sessions[source] = session
@@ -257,6 +275,7 @@ class Loop:
     def run(self) -> None:
         """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
         self._running = True
+        signals = _wake_on_signals()
         for source, session in list(self.sessions.items()):
             self._send(source, session.greeting())
         while not self.machine.quit_reason:
@@ -264,7 +283,10 @@ class Loop:
             waiting += [fd for fd in self.listeners if fd not in self.sessions]
             nbd = self.machine.nbd
             waiting += nbd.descriptors() if nbd is not None else []
-            ready, _, _ = select.select(waiting, [], [])
+            ready, _, _ = select.select([signals, *waiting], [], [])
+            if signals in ready:
+                report.error(f"terminating on signal {os.read(signals, 1)[0]}")
+                self.machine.quit_reason = "host-signal"
             for fd in ready:
                 if self.machine.quit_reason:
                     break

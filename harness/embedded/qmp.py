@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 
-from . import graph, images
-from . import options as opts
-from .drives import Drive, Machine
-from .graph import Node
-from .json_parse import JsonError, Splitter, parse
-from .jsontext import compact
-from .report import BlockError
+from harness.embedded import graph, images
+from harness.embedded import options as opts
+from harness.embedded.drives import Drive, Machine
+from harness.embedded.graph import Node
+from harness.embedded.json_parse import JsonError, Splitter, parse
+from harness.embedded.jsontext import compact
+from harness.embedded.qmp_schema import QmpError, check_arguments, check_node
+from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ _VERSION: dict[str, object] = {
     "qemu": {"micro": 22, "minor": 2, "major": 7},
     "package": "embedded programs of goldlock",
 }
-
-
-class QmpError(Exception):
-    """An error answer: class and description."""
-
-    def __init__(self, desc: str, kind: str = "GenericError") -> None:
-        super().__init__(desc)
-        self.kind = kind
 
 
 class QmpSession:
@@ -101,9 +94,9 @@ class QmpSession:
                 "Capabilities negotiation is already complete, command ignored", "CommandNotFound"
             )
         if name == "human-monitor-command":
-            from .hmp import run
+            from harness.embedded.hmp import run
 
-            _check_arguments(arguments, {"command-line": str}, ("cpu-index",))
+            check_arguments(arguments, {"command-line": str}, ("cpu-index",))
             return run(self.machine, str(arguments["command-line"]))
         command = COMMANDS.get(name)
         if command is None:
@@ -143,21 +136,6 @@ def _check_request(request: object) -> tuple[str, Arguments]:
     return str(name), request.get("arguments", {})
 
 
-def _check_arguments(
-    arguments: Arguments, needed: dict[str, type], optional: tuple[str, ...] = ()
-) -> None:
-    """Check names and types; `needed` names what must be there, `optional` what may be."""
-    words = {str: "string", dict: "object", bool: "boolean", int: "integer", list: "array"}
-    for name, kind in needed.items():
-        if name not in arguments:
-            raise QmpError(f"Parameter '{name}' is missing")
-        if not isinstance(arguments[name], kind):
-            raise QmpError(f"Invalid parameter type for '{name}', expected: {words[kind]}")
-    for name in arguments:
-        if name not in needed and name not in optional:
-            raise QmpError(f"Parameter '{name}' is unexpected")
-
-
 def _strings(arguments: Arguments) -> opts.Options:
     for name, value in arguments.items():
         if not isinstance(value, str):
@@ -166,102 +144,60 @@ def _strings(arguments: Arguments) -> opts.Options:
 
 
 def _query_status(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     status = "running" if machine.running else "prelaunch"
     return {"status": status, "singlestep": False, "running": machine.running}
 
 
 def _query_version(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     return _VERSION
 
 
 def _query_commands(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     names = {*COMMANDS, "human-monitor-command", "qmp_capabilities"}
     return [{"name": name} for name in sorted(names)]
 
 
 def _stop(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     machine.running = False
     return {}
 
 
 def _cont(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     machine.running = True
     return {}
 
 
 def _quit(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     machine.quit_reason = "host-qmp-quit"
     return {}
 
 
-_SCHEMA = {
-    "file": {"filename": True, "locking": False, "aio": False, "pr-manager": False,
-             "drop-cache": False, "aio-max-batch": False, "x-check-cache-dropped": False},
-    "null-co": {"size": False, "latency-ns": False, "read-zeroes": False},
-    "raw": {"file": True, "offset": False, "size": False},
-    "qcow2": {"file": True, "backing": False, "lazy-refcounts": False, "cache-size": False,
-              "l2-cache-size": False, "refcount-cache-size": False, "overlap-check": False,
-              "pass-discard-request": False, "pass-discard-snapshot": False,
-              "pass-discard-other": False, "l2-cache-entry-size": False,
-              "cache-clean-interval": False},
-}  # fmt: skip
-_GENERIC = ("driver", "node-name", "read-only", "auto-read-only", "force-share", "discard",
-            "detect-zeroes", "cache")  # fmt: skip
-
-
-def _check_node(arguments: Arguments) -> None:
-    """Check a node description against what each driver takes, down through its children."""
-    if "driver" not in arguments:
-        raise QmpError("Parameter 'driver' is missing")
-    driver = arguments["driver"]
-    if not isinstance(driver, str):
-        raise QmpError("Invalid parameter type for 'driver', expected: string")
-    if driver not in _SCHEMA:
-        if driver in images._NOT_SERVED:
-            raise images._unknown_driver(driver)
-        raise QmpError(f"Parameter 'driver' does not accept value '{driver}'")
-    for name, needed in _SCHEMA[driver].items():
-        if needed and name not in arguments:
-            raise QmpError(f"Parameter '{name}' is missing")
-    for name, value in arguments.items():
-        if name in ("filename", "node-name", "locking") and not isinstance(value, str):
-            raise QmpError(f"Invalid parameter type for '{name}', expected: string")
-        if name in ("read-only", "auto-read-only", "force-share") and not isinstance(value, bool):
-            raise QmpError(f"Invalid parameter type for '{name}', expected: boolean")
-        if isinstance(value, dict) and name in ("file", "backing"):
-            _check_node(value)
-        if name not in _GENERIC and name not in _SCHEMA[driver]:
-            raise QmpError(f"Parameter '{name}' is unexpected")
-    if arguments.get("locking", "auto") not in ("on", "off", "auto"):
-        raise QmpError(f"Parameter 'locking' does not accept value '{arguments['locking']}'")
-
-
 def _blockdev_add(machine: Machine, arguments: Arguments) -> object:
-    _check_node(arguments)
+    check_node(arguments)
     machine.add_node(opts.flatten(arguments))
     return {}
 
 
 def _blockdev_del(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {"node-name": str})
+    check_arguments(arguments, {"node-name": str})
     machine.delete_node(str(arguments["node-name"]))
     return {}
 
 
 def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
-    _check_arguments(arguments, {"options": list})
+    check_arguments(arguments, {"options": list})
     listed = arguments["options"]
     assert isinstance(listed, list)
     for one in listed:
         if not isinstance(one, dict):
             raise QmpError("Invalid parameter type for 'options', expected: object")
-        _check_node(one)
+        check_node(one)
         name = one.get("node-name")
         if name is None:
             raise QmpError("node-name not specified")
@@ -270,12 +206,14 @@ def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:  # noqa:
             raise QmpError(f"Failed to find node with node-name='{name}'")
         if one["driver"] != node.driver:
             raise QmpError("Cannot change the option 'driver'")
+        if node.backing is not None and "backing" not in one:
+            raise QmpError(f"backing is missing for '{name}'")
         graph.set_read_only(node, bool(one.get("read-only", False)))
     return {}
 
 
 def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(
+    check_arguments(
         arguments, {"snapshot-file": str},
         ("device", "node-name", "format", "mode", "snapshot-node-name"),
     )  # fmt: skip
@@ -286,7 +224,7 @@ def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
 
 
 def _query_block(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     return [_drive_facts(name, drive) for name, drive in machine.drives.items()]
 
 
@@ -305,8 +243,8 @@ def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
 
 
 def _node_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .hmp import chain_depth
-    from .img_info import storage_of
+    from harness.embedded.hmp import chain_depth
+    from harness.embedded.img_info import storage_of
 
     facts: dict[str, object] = {
         "iops_rd": 0, "detect_zeroes": "off", "image": _image_facts(node, nested), "iops_wr": 0,
@@ -323,7 +261,7 @@ def _node_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _image_facts(node: Node, nested: bool) -> dict[str, object]:
-    from .img_info import describe
+    from harness.embedded.img_info import describe
 
     facts = describe(node)
     facts.pop("snapshots", None)
@@ -333,13 +271,13 @@ def _image_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _query_named(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
-    _check_arguments(arguments, {}, ("flat",))
+    check_arguments(arguments, {}, ("flat",))
     nested = not arguments.get("flat", False)
     return [_node_facts(node, nested) for node in reversed(images.nodes.values())]
 
 
 def _nbd_start(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {"addr": dict}, ("tls-creds", "tls-authz", "max-connections"))
+    check_arguments(arguments, {"addr": dict}, ("tls-creds", "tls-authz", "max-connections"))
     if machine.nbd is not None:
         raise QmpError("NBD server already running")
     address = arguments["addr"]
@@ -347,14 +285,14 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
     data = address.get("data")
     if address.get("type") not in ("unix", "inet") or not isinstance(data, dict):
         raise QmpError("Parameter 'type' does not accept value '%s'" % address.get("type"))  # noqa: UP031
-    from .nbd import Server
+    from harness.embedded.nbd import Server
 
     machine.nbd = Server.listen(machine, str(address["type"]), data)
     return {}
 
 
 def _nbd_add(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {"device": str}, ("name", "writable", "description", "bitmap"))
+    check_arguments(arguments, {"device": str}, ("name", "writable", "description", "bitmap"))
     if machine.nbd is None:
         raise QmpError("NBD server not running")
     device = str(arguments["device"])
@@ -368,7 +306,7 @@ def _nbd_add(machine: Machine, arguments: Arguments) -> object:
 
 
 def _nbd_remove(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {"name": str}, ("mode",))
+    check_arguments(arguments, {"name": str}, ("mode",))
     name = str(arguments["name"])
     if name not in machine.exports:
         raise QmpError(f"Export '{name}' is not found")
@@ -377,7 +315,7 @@ def _nbd_remove(machine: Machine, arguments: Arguments) -> object:
 
 
 def _nbd_stop(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     if machine.nbd is None:
         raise QmpError("NBD server not running")
     for name in list(machine.exports):
@@ -388,7 +326,7 @@ def _nbd_stop(machine: Machine, arguments: Arguments) -> object:
 
 
 def _query_exports(machine: Machine, arguments: Arguments) -> object:
-    _check_arguments(arguments, {})
+    check_arguments(arguments, {})
     return [
         {"node-name": edge.node.name, "shutting-down": False, "type": "nbd", "id": name}
         for name, (edge, _) in machine.exports.items()

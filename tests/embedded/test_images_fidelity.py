@@ -25,7 +25,7 @@ _WRITES = st.lists(
     max_size=8,
 )
 _LOOK = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=7, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 

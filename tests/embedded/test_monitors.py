@@ -1,6 +1,8 @@
 """The monitors, spoken to by a client that is not ours."""
 
 import asyncio
+import contextlib
+import signal
 import socket
 from pathlib import Path
 
@@ -23,24 +25,29 @@ def test_the_public_client_negotiates_commands_errors_and_events(images: Path) -
             "-drive", "if=none,id=d0,file=t", "-chardev", f"socket,id=m,path={path}",
             "-mon", "chardev=m,mode=control", cwd=images, env=environment(),
         )  # fmt: skip
-        await client.accept()
-        assert (await client.execute("query-status"))["status"] == "running"
-        blocks = await client.execute("query-block")
-        assert blocks[0]["inserted"]["image"]["virtual-size"] == 4 << 20
-        node = {"driver": "file", "node-name": "f", "filename": str(images / "raw")}
-        assert await client.execute("blockdev-add", node) == {}
-        with pytest.raises(qmp.qmp_client.ExecuteError) as refused:
-            await client.execute("blockdev-add", node)
-        assert refused.value.error.desc == "Duplicate nodes with node-name='f'"
-        with pytest.raises(qmp.qmp_client.ExecuteError) as unknown:
-            await client.execute("no-such-command")
-        assert unknown.value.error.class_ == "CommandNotFound"
-        assert await client.execute("blockdev-del", {"node-name": "f"}) == {}
-        with client.listener("SHUTDOWN") as events:
-            await client.execute("quit")
-            assert (await events.get())["data"]["reason"] == "host-qmp-quit"
-        assert await process.wait() == 0
-        await client.disconnect()
+        try:
+            await client.accept()
+            assert (await client.execute("query-status"))["status"] == "running"
+            blocks = await client.execute("query-block")
+            assert blocks[0]["inserted"]["image"]["virtual-size"] == 4 << 20
+            node = {"driver": "file", "node-name": "f", "filename": str(images / "raw")}
+            assert await client.execute("blockdev-add", node) == {}
+            with pytest.raises(qmp.qmp_client.ExecuteError) as refused:
+                await client.execute("blockdev-add", node)
+            assert str(refused.value) == "Duplicate nodes with node-name='f'"
+            with pytest.raises(qmp.qmp_client.ExecuteError) as unknown:
+                await client.execute("no-such-command")
+            assert unknown.value.error.error.class_ == "CommandNotFound"
+            assert await client.execute("blockdev-del", {"node-name": "f"}) == {}
+            with client.listener("SHUTDOWN") as events:
+                await client.execute("quit")
+                assert (await events.get())["data"]["reason"] == "host-qmp-quit"
+            assert await process.wait() == 0
+            with contextlib.suppress(EOFError):  # the server has hung up first
+                await client.disconnect()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # only where the talk above has failed is it still there
 
     asyncio.run(asyncio.wait_for(talk(), 20))
 
@@ -94,3 +101,14 @@ def test_what_is_not_served_is_refused_by_name(
     assert outcome.status == 1
     assert "not served" in outcome.stderr
     assert named in outcome.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_emulator_as_quit_does(number: signal.Signals, images: Path) -> None:
+    holder = Holder("ours", "-drive", "if=none,id=d0,file=t", cwd=images)
+    holder.say("{'execute':'qmp_capabilities'}")
+    holder.process.send_signal(number)
+    stdout, stderr = holder.process.communicate(timeout=20)
+    assert b'"SHUTDOWN", "data": {"guest": false, "reason": "host-signal"}' in stdout
+    assert stderr == b"qemu-system-x86_64: terminating on signal %d\n" % number
+    assert holder.process.returncode == 0
