@@ -76,7 +76,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     return _run(
         settings,
         # Options for pytest may choose among the cases, or hand them to other processes.
-        [] if for_pytest else cases,
+        [] if for_pytest else _ordered(cases, suite.root, settings),
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
             *("-v", "-rN", "--no-header"),
@@ -87,6 +87,13 @@ def _main(arguments: Sequence[str], script: Path) -> int:
             *selected,
         ],
     )
+
+
+def _ordered(cases: Sequence[Case], root: Path, settings: Settings) -> Sequence[Case]:
+    """Return the order to start cases in: with one job, that in which they are judged."""
+    from harness.schedule import in_best_order, read_history  # as in _run
+
+    return cases if settings.jobs == 1 else in_best_order(cases, read_history(root))
 
 
 def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:

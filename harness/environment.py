@@ -19,7 +19,7 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each; both empty for none.
+    lines, a JSON list each; both empty for none. ``errno_policy`` is for the embedded programs.
     """
 
     goldlock_case: str
@@ -35,6 +35,7 @@ class Environment(NamedTuple):
     qemu_img_options: str = ""
     qemu_io_options: str = ""
     qemu_nbd_options: str = ""
+    goldlock_errno_policy: str = "errno"
     goldlock_log: str = ""
     goldlock_commands: str = ""
 

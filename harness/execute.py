@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from select import POLLIN, poll
 
 import psutil
 
+from harness import situation
 from harness.faults import SUPERVISOR_NAME
 
 GRACE = 2.0
@@ -35,7 +35,8 @@ class Transcript:
     """What came of a case: its output, and how it ended.
 
     *output* is a file with all that it wrote to standard output and error. *status* is its
-    exit status, -N if signal N ended it. *left_behind* describes the processes that were
+    exit status, -N if signal N ended it. *situation* tells what its processes were doing, and
+    what they had locked, when its time was over. *left_behind* describes the processes that were
     still there when the case had ended; they are not, any more.
     """
 
@@ -43,6 +44,7 @@ class Transcript:
     status: int
     seconds: float
     timed_out: bool = False
+    situation: str = ""
     left_behind: tuple[str, ...] = ()
 
 
@@ -95,9 +97,10 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
             start_new_session=True,
         )
         _cases.add(process.pid)
-    ended = False
+    ended, doing = False, ""
     try:
         ended = _ends_within(process.pid, time_limit, interrupt)
+        doing = "" if ended else situation.describe(process.pid)
     finally:  # also when the runner itself is interrupted
         if not ended:
             _stop(process.pid)
@@ -109,6 +112,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         status,
         time.monotonic() - start,
         timed_out=not ended,
+        situation=doing,
         left_behind=left_behind if ended else (),
     )
 
@@ -185,14 +189,14 @@ def _comes_from(child: psutil.Process, test_dir: str) -> bool:
 
 
 def _describe(process: psutil.Process) -> str | None:
-    """Return a process's command line and id; None when it has ended already.
+    """Return a process's command line and locks; None when it has ended already.
 
     A supervisor of faults is none of the case's doing: what it supervises is.
     """
     try:
         if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
             return None
-        line = shlex.join(process.cmdline()) or process.name()
+        held = [f"holding {lock.bytes()}" for lock in situation.held_by(process.pid)]
+        return ", ".join([situation.name_of(process), *held])
     except psutil.NoSuchProcess:
         return None
-    return f"{line} (pid {process.pid})"

@@ -84,6 +84,7 @@ def _ending(transcript: Transcript) -> list[str]:
         problems.append(
             f"time limit: the case was still running after {transcript.seconds:.1f} s, and was"
             " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
+            f"\nits processes were:\n{transcript.situation}"
         )
     elif transcript.status:
         how = (

@@ -15,9 +15,9 @@ from harness import explain, report
 from harness.errors import UsageError
 from harness.judge import State, Verdict
 from harness.runner import Ran, Runner
-from harness.schedule import Ahead
+from harness.schedule import HISTORY, Ahead, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
-from harness.suite import Case, Suite, read_case, read_suite
+from harness.suite import Case, read_case, read_suite
 
 _AHEAD = pytest.StashKey[Ahead]()
 _ORPHANS = "--goldlock-orphans"
@@ -50,11 +50,39 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add an item for each golden that no case owns, where that is asked for."""
+    if not config.getoption(_ORPHANS):
+        return
+    files = [item.parent for item in items if isinstance(item.parent, CaseFile)]
+    for root, file in {file.path.parent.parent: file for file in files}.items():
+        for path in read_suite(root).orphans():
+            name = path.name.removesuffix(".out").replace(".", "-")
+            items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
     if not hasattr(session.config, "workerinput"):
         ahead = session.config.stash[_AHEAD]
-        ahead.start(item.case for item in session.items if isinstance(item, CaseItem))
+        cases = [item.case for item in session.items if isinstance(item, CaseItem)]
+        if ahead.runner.settings.jobs > 1:
+            cases = in_best_order(cases, read_history(session.config.rootpath))
+        ahead.start(cases)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remember how the cases went, for the order of the next run."""
+    cache = session.config.cache
+    if cache is None or hasattr(session.config, "workerinput"):
+        return
+    past = cache.get(HISTORY, {})
+    past = past if isinstance(past, dict) else {}
+    for item in session.items:
+        if isinstance(item, CaseItem) and item.ran and item.ran.seconds:
+            failed = item.ran.verdict.state is State.FAIL
+            past[item.case.number] = [round(item.ran.seconds, 3), failed]
+    cache.set(HISTORY, past)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -97,19 +125,6 @@ class CaseFile(pytest.File):
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         yield CaseItem.of(self, case)
-        if self.config.getoption(_ORPHANS) and self._is_last():
-            yield from self._orphans()
-
-    def _is_last(self) -> bool:
-        return self.path == self._suite().cases[-1].path
-
-    def _orphans(self) -> Iterable[pytest.Item]:
-        for path in self._suite().orphans():
-            name = path.name.removesuffix(".out").replace(".", "-")
-            yield OrphanItem.from_parent(self, name=f"orphan-{name}", golden=path)
-
-    def _suite(self) -> Suite:
-        return read_suite(self.path.parent.parent)
 
 
 class OrphanItem(pytest.Item):

@@ -120,8 +120,9 @@ def header(settings: Settings, programs: Programs) -> list[str]:
     policy = {"errno": "with errno text", "elided": "without errno text"}.get(
         programs.errno_policy, "not known"
     )
+    name = "embedded, as QEMU" if programs.embedded else "QEMU"
     lines.append(
-        f"programs: QEMU {programs.version}, accelerator {programs.accelerator or 'none'},"
+        f"programs: {name} {programs.version}, accelerator {programs.accelerator or 'none'},"
         f" lock conflicts {policy}"
     )
     lines += [f"  {name}: {path}" for name, path in programs.paths.items()]

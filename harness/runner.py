@@ -12,13 +12,10 @@ from harness.environment import Environment
 from harness.errors import UsageError
 from harness.execute import Interrupt, command_line, execute
 from harness.judge import State, Verdict, judge
-from harness.programs import Programs, probe
+from harness.programs import ROOT, Programs, probe
 from harness.scratch import Directories, Scratch
 from harness.settings import Settings
 from harness.suite import Case
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The folder that `harness` and `filters` are imported from."""
 
 LOG, LOCKS = "log", "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
@@ -63,7 +60,10 @@ class Runner:
             if not self._ready:
                 scratch = Scratch(self._environ)
                 try:
-                    programs = probe(self._environ, scratch.root)
+                    settings = self.settings
+                    programs = probe(
+                        self._environ, scratch.root, settings.programs, settings.errno_policy
+                    )
                     self._check(programs)
                 except BaseException:
                     scratch.close()
@@ -180,6 +180,7 @@ class Runner:
                 f"--cache writeback --aio threads -f {self.settings.imgfmt}",
             ),
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
+            goldlock_errno_policy=self.settings.errno_policy,
             goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
         )

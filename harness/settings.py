@@ -5,7 +5,7 @@ table.
 """
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ FORMATS = (
     *("bochs", "cloop", "dmg", "vvfat"),
 )
 PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
+KINDS = ("auto", "system", "embedded")
+POLICIES = ("errno", "elided")
 REQUIREMENTS = {
     "qemu": ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd", "ofd-locks"),
     "qemu-system": ("qemu-system",),
@@ -54,6 +56,24 @@ OPTIONS = (
             "help": "run N cases at a time (default: 1)",
         },
         short="-j",
+    ),
+    Option(
+        "--programs",
+        {
+            "metavar": "KIND",
+            "default": "auto",
+            "help": "system: the QEMU that is named or on PATH; embedded: goldlock's own;"
+            " auto: system if there is one (default)",
+        },
+    ),
+    Option(
+        "--errno-policy",
+        {
+            "metavar": "POLICY",
+            "default": "errno",
+            "help": "errno or elided: whether the embedded programs tell the errno of a lock"
+            " conflict (default: errno)",
+        },
     ),
     Option(
         "--require",
@@ -119,12 +139,16 @@ class Settings:
     jobs: int = 1
     show_commands: bool = False
     trace_locks: bool = False
+    programs: str = "auto"
+    errno_policy: str = "errno"
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
         """Check the values of `OPTIONS`; raise UsageError for one that cannot be."""
         _known("image format", options.imgfmt, FORMATS)
         _known("protocol", options.imgproto, PROTOCOLS)
+        _known("kind of programs", options.programs, KINDS)
+        _known("errno policy", options.errno_policy, POLICIES)
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
@@ -148,7 +172,15 @@ class Settings:
             jobs=options.jobs,
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
+            programs=_kind(options.programs, required),
+            errno_policy=options.errno_policy,
         )
+
+
+def _kind(given: str, required: Sequence[str]) -> str:
+    """Return the kind of programs: where a real QEMU is required, ours does not stand in."""
+    real = any(name.startswith("qemu") for name in required)
+    return "system" if given == "auto" and real else given
 
 
 def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:

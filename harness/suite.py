@@ -8,6 +8,7 @@ header is made of the comment lines at its top that have the form ``# key: value
     # protocols: file          likewise, protocols
     # needs: qemu-img qemu-nbd programs, or abilities: ofd-locks, faults
     # timeout: 30              time limit, in seconds
+    # exclusive: port-80       never beside another case of that name
 """
 
 import re
@@ -23,7 +24,7 @@ _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _FIELD = re.compile(r"[#/;-]*\s*([a-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
-_KEYS = ("group", "formats", "protocols", "needs", "timeout")
+_KEYS = ("group", "formats", "protocols", "needs", "timeout", "exclusive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Case:
     protocols: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     timeout: float | None = None
+    exclusive: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def read_case(path: Path) -> Case:
         protocols=_words(fields.get("protocols", "")),
         needs=_words(fields.get("needs", "")),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
+        exclusive=fields.get("exclusive", ""),
     )
 
 

@@ -18,7 +18,7 @@ OWNERS = {
     "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
-    "psutil": {"harness.execute"},
+    "psutil": {"harness.execute", "harness.situation"},
 }
 
 
@@ -34,8 +34,10 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import hides who is known"
-            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+            package = name_of(path.parent / "__init__.py") if node.level else ""
+            assert node.level <= 1, f"{path}: an import from a package above"
+            module = ".".join(filter(None, (package, node.module)))
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
 
 

@@ -29,7 +29,14 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
         *("PATH", "PWD", "LC_ALL", "TZ", "HOME", "TMPDIR", "PYTHON", "PYTHONPATH", "PYTHONUTF8"),
         *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "LD_LIBRARY_PATH"),
         *("TEST_DIR", "SOCK_DIR", "IMGFMT", "IMGPROTO", "GOLDLOCK_CASE", "GOLDLOCK_LOG"),
-        *("GOLDLOCK_COMMANDS", "QEMU_PROG", "QEMU_IMG_PROG", "QEMU_IO_PROG", "QEMU_NBD_PROG"),
+        *(
+            "GOLDLOCK_COMMANDS",
+            "GOLDLOCK_ERRNO_POLICY",
+            "QEMU_PROG",
+            "QEMU_IMG_PROG",
+            "QEMU_IO_PROG",
+            "QEMU_NBD_PROG",
+        ),
         *("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS"),
     }
     assert seen["HOME"] != "/root"
@@ -276,6 +283,16 @@ def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
 
 
 # Real cases on a real QEMU
+
+
+@pytest.mark.parametrize(("policy", "variant"), [("errno", "out"), ("elided", "elided.out")])
+def test_153_and_182_embedded(run_tests: RunTests, policy: str, variant: str) -> None:
+    """On a machine without QEMU: the goldens of both policies."""
+    done = run_tests("--errno-policy", policy, "-j", "2", PATH="/nowhere")
+    assert done.returncode == 0, done.stdout
+    assert "programs: embedded, as QEMU " in done.stdout
+    assert f"cases/153.py::153 PASSED (43 sections, 153.{variant})" in done.stdout
+    assert f"cases/182.py::182 PASSED (3 sections, 182.{variant})" in done.stdout
 
 
 @pytest.mark.parametrize("order", [("153", "182"), ("182", "153")])

@@ -21,9 +21,9 @@ def copy(case: Case, name: str) -> Path:
 
 
 def run(case: Case, suite: Path, *options: str, **variables: str) -> None:
-    """Run a suite without any QEMU on PATH, and show what that prints."""
+    """Run a suite with no QEMU on PATH, and none embedded; show what that prints."""
     done = subprocess.run(
-        [sys.executable, str(RUN_TESTS), "--suite", str(suite), *options],
+        [sys.executable, str(RUN_TESTS), "--suite", str(suite), "--programs", "system", *options],
         env={**_environment(case), **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

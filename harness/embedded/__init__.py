@@ -1,0 +1,7 @@
+"""Stand-ins for qemu-img, qemu-io, qemu-nbd and qemu-system's block layer.
+
+Every module here runs in a process of its own, started as a program, and takes
+the same kernel locks on the same bytes of the same images as QEMU does.
+Standard library only, and as little of it as possible at start: a utility
+command lives for some 20 ms.
+"""

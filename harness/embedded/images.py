@@ -1,0 +1,382 @@
+"""Opening images: from a file name or options to a chain of nodes with locks on every file."""
+
+from __future__ import annotations
+
+from harness.embedded import graph, report
+from harness.embedded import options as opts
+from harness.embedded.files import FileNode, NullNode, RawNode
+from harness.embedded.graph import Edge, Node
+from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
+from harness.embedded.options import Options
+from harness.embedded.report import BlockError
+
+PROBE_LENGTH = 2048
+_QCOW2_MAGIC = b"QFI\xfb"
+_GENERIC = {"discard", "detect-zeroes", "cache.direct", "cache.no-flush", "cache.writeback"}
+_FILE = {"aio", "aio-max-batch", "drop-cache", "x-check-cache-dropped", "pr-manager"}
+_NULL = {"latency-ns", "read-zeroes"}
+_QCOW2 = {
+    "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
+    "overlap-check", "overlap-check.template", "cache-size", "l2-cache-size",
+    "l2-cache-entry-size", "refcount-cache-size", "cache-clean-interval",
+}  # fmt: skip
+# Drivers of QEMU that we do not serve are named as such, others are unknown.
+_NOT_SERVED = {
+    "blkdebug", "blklogwrites", "blkverify", "bochs", "cloop", "compress", "copy-on-read", "curl",
+    "dmg", "ftp", "ftps", "gluster", "host_cdrom", "host_device", "http", "https", "iscsi", "luks",
+    "nbd", "nfs", "null-aio", "nvme", "parallels", "preallocate", "qcow", "qed", "quorum", "rbd",
+    "replication", "snapshot-access", "ssh", "throttle", "vdi", "vhdx", "vmdk", "vpc", "vvfat",
+}  # fmt: skip
+MAX_CHAIN = 200
+
+nodes: dict[str, Node] = {}
+
+
+class Flags:
+    """How to open: what a command means to do with the image."""
+
+    __slots__ = ("auto_read_only", "checking", "force_share", "no_backing", "no_io", "read_only")
+
+    def __init__(  # noqa: PLR0913 - switches, each named
+        self, *, read_only: bool = True, auto_read_only: bool = False, force_share: bool = False,
+        no_io: bool = False, no_backing: bool = False, checking: bool = False,
+    ) -> None:  # fmt: skip
+        self.read_only = read_only
+        self.auto_read_only = auto_read_only
+        self.force_share = force_share
+        self.no_io = no_io
+        self.no_backing = no_backing
+        self.checking = checking
+
+    def for_backing(self) -> Flags:
+        """Return how the backing file is opened: read-only, whatever its overlay is."""
+        return Flags(read_only=True, force_share=self.force_share, no_io=self.no_io)
+
+
+class Image:
+    """An open image and its user (QEMU's block backend)."""
+
+    def __init__(self, node: Node, perm: int, shared: int = ALL, user: str = "") -> None:
+        self.node = node
+        try:
+            self.edge: Edge | None = graph.use(node, "root", user or "an unnamed block device",
+                                               perm, shared)  # fmt: skip
+        except BlockError:
+            graph.dispose(node)
+            raise
+
+    def close(self) -> None:
+        """Let go of the image, its locks and its backing chain; a second call does nothing."""
+        if self.edge is not None:
+            edge, self.edge = self.edge, None
+            graph.release(edge)
+
+
+def open_image(
+    filename: str | None, options: Options, flags: Flags, *, resize: bool = False, shared: int = ALL
+) -> Image:
+    """Open an image for a utility command, which uses what its flags say."""
+    node = open_node(filename, dict(options), flags)
+    perm = 0
+    if not flags.no_io:
+        perm = CONSISTENT_READ if flags.read_only else CONSISTENT_READ | WRITE
+    if resize:
+        perm |= RESIZE
+    return Image(node, perm, shared)
+
+
+def open_node(filename: str | None, options: Options, flags: Flags, depth: int = 0) -> Node:
+    """Open a node and all below it; `options` is consumed. BlockError says what went wrong.
+
+    With neither driver nor file name QEMU's message says so; without driver the
+    format is probed.
+    """
+    if depth > MAX_CHAIN:
+        raise BlockError("Backing chain is too long or has a loop")
+    if filename is not None:
+        filename = _parse_filename(filename, options)
+    driver = options.pop("driver", None)
+    if (
+        driver is None
+        and filename is None
+        and not any(key == "file" or key.startswith("file.") for key in options)
+    ):
+        raise BlockError("Must specify either driver or file")
+    flags = _apply_generic(options, flags)
+    if driver in ("file", "null-co"):
+        node: Node = _open_protocol(driver, filename, options, flags)
+    elif driver is None or driver in ("raw", "qcow2"):
+        node = _open_format(driver, filename, options, flags, depth)
+    else:
+        raise _unknown_driver(driver)
+    return node
+
+
+def _unknown_driver(driver: str) -> BlockError:
+    if driver in _NOT_SERVED:
+        return BlockError(f"Driver '{driver}' is not served by the embedded programs")
+    return BlockError(f"Unknown driver '{driver}'")
+
+
+def _parse_filename(filename: str, options: Options) -> str | None:
+    if filename.startswith("json:"):
+        for key, value in opts.parse_json_filename(filename[5:]).items():
+            options.setdefault(key, value)
+        return None
+    if filename.startswith("file:"):
+        return filename[5:]
+    scheme = filename.split("/", 1)[0]
+    if ":" not in scheme:
+        return filename
+    protocol = scheme.split(":", 1)[0]
+    if protocol == "null-co":
+        if options.get("driver") != "null-co":
+            options.setdefault("file.driver", "null-co")
+        return None
+    if protocol in _NOT_SERVED:
+        raise _unknown_driver(protocol)
+    raise BlockError(f"Unknown protocol '{protocol}'")
+
+
+def _apply_generic(options: Options, flags: Flags) -> Flags:
+    """Read the options that every node has; what remains is the driver's."""
+    force_share = opts.take_switch(options, "force-share", flags.force_share)
+    read_only = opts.take_switch(options, "read-only", flags.read_only)
+    auto = opts.take_switch(options, "auto-read-only", flags.auto_read_only)
+    for name in _GENERIC:
+        options.pop(name, None)
+    if force_share and not read_only:
+        raise BlockError("force-share=on can only be used with read-only images")
+    return Flags(
+        read_only=read_only, auto_read_only=auto and not read_only, force_share=force_share,
+        no_io=flags.no_io, no_backing=flags.no_backing, checking=flags.checking,
+    )  # fmt: skip
+
+
+def register(node: Node, name: str | None) -> None:
+    """Give `node` the name it was asked to have, or one of our own."""
+    if name is None:
+        node.name = node.name or graph.next_node_name()
+    else:
+        if not name or not (name[0].isalpha() and all(c.isalnum() or c in "-._" for c in name)):
+            raise BlockError(f"Invalid node-name: '{name}'")
+        if name in nodes:
+            raise BlockError(f"Duplicate nodes with node-name='{name}'")
+        node.name = name
+    nodes[node.name] = node
+
+
+def _forget(node: Node) -> None:
+    nodes.pop(node.name, None)
+
+
+graph.on_closed = _forget
+
+
+def _reject_unknown(options: Options, driver: str, kind: str) -> None:
+    for name in sorted(options):
+        if kind == "protocol":
+            raise BlockError(f"Block protocol '{driver}' doesn't support the option '{name}'")
+        raise BlockError(f"Block format '{driver}' does not support the option '{name}'")
+
+
+def _open_protocol(driver: str, filename: str | None, options: Options, flags: Flags) -> Node:
+    name = options.pop("node-name", None)
+    node: Node
+    if driver == "null-co":
+        for key in _NULL:
+            options.pop(key, None)
+        size = opts.size(options.pop("size", str(1 << 30)))
+        if size is None:
+            raise BlockError("Parameter 'size' expects a non-negative number below 2^64")
+        _reject_unknown(options, driver, "protocol")
+        node = NullNode("null-co://", size)
+    else:
+        for key in _FILE:
+            options.pop(key, None)
+        filename = options.pop("filename", filename)
+        locking = options.pop("locking", "auto")
+        if locking not in ("on", "off", "auto"):
+            raise BlockError(f"invalid parameter value: {locking}")
+        _reject_unknown(options, driver, "protocol")
+        if filename is None:
+            raise BlockError("The 'file' block driver requires a file name")
+        node = FileNode(
+            filename, read_only=flags.read_only, auto_read_only=flags.auto_read_only,
+            locking=locking,
+        )  # fmt: skip
+    _set_flags(node, flags)
+    try:
+        register(node, name)
+    except BlockError:
+        node.close()
+        raise
+    return node
+
+
+def _set_flags(node: Node, flags: Flags) -> None:
+    node.read_only = flags.read_only
+    node.auto_read_only = flags.auto_read_only
+    node.force_share = flags.force_share
+    node.no_io = flags.no_io
+
+
+def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
+    """Open the storage below a format: a named node, or a protocol of its own."""
+    reference = options.pop("file", None)
+    below = opts.subset(options, "file")
+    if "filename" in options and "driver" not in below:
+        filename = options.pop("filename")
+    if reference is not None:
+        if below:
+            raise BlockError(
+                "Cannot reference an existing block device with additional options "
+                "or a new filename"
+            )
+        node = nodes.get(reference)
+        if node is None:
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        return node
+    if filename is None and not below:
+        raise BlockError('A block device must be specified for "file"')
+    if filename is not None:
+        filename = _parse_filename(filename, below)
+        if "file.driver" in below:  # null-co://, which has no format of its own below us
+            below["driver"] = below.pop("file.driver")
+    driver = below.pop("driver", "file")
+    inner = _apply_generic(below, flags)
+    if driver not in ("file", "null-co"):
+        if driver in ("raw", "qcow2"):
+            return _open_format(driver, filename, below, inner, 0)
+        raise _unknown_driver(driver)
+    return _open_protocol(driver, filename, below, inner)
+
+
+def _open_format(
+    driver: str | None, filename: str | None, options: Options, flags: Flags, depth: int
+) -> Node:
+    child = _open_child(filename, options, flags)
+    try:
+        probed = driver is None
+        if driver is None:
+            driver = probe(child)
+        node = _new_format(driver, child.filename)
+        _set_flags(node, flags)
+        register(node, options.pop("node-name", None))
+    except BlockError:
+        graph.dispose(child)
+        raise
+    try:
+        graph.attach_file(node, child)
+    except BlockError:
+        node.file = None
+        graph.dispose(child)
+        _forget(node)
+        raise
+    try:
+        _finish_format(node, options, flags, depth)
+    except BlockError:
+        graph.dispose(node)
+        raise
+    if probed and driver == "raw" and not flags.read_only:
+        _warn_probed_raw(node)
+    return node
+
+
+def _new_format(driver: str, filename: str) -> Node:
+    if driver == "raw":
+        return RawNode(filename)
+    from harness.embedded.qcow2 import Qcow2Node
+
+    return Qcow2Node(filename)
+
+
+def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> None:
+    backing_options = opts.subset(options, "backing")
+    reference = options.pop("backing", None)
+    if node.driver == "raw":
+        for name in ("offset", "size"):
+            if name in options:
+                raise BlockError(f"Option '{name}' of raw is not served by the embedded programs")
+        _reject_unknown(options, "raw", "format")
+        return
+    for name in _QCOW2:
+        options.pop(name, None)
+    from harness.embedded.qcow2 import Qcow2Node
+
+    assert isinstance(node, Qcow2Node)
+    node.open(flags.checking)
+    _reject_unknown(options, node.driver, "format")
+    if not flags.no_backing:
+        _open_backing(node, reference, backing_options, flags, depth)
+    if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
+        from harness.embedded.qcow2_check import repair_dirty
+
+        repair_dirty(node)
+
+
+def _open_backing(
+    node: Node, reference: str | None, options: Options, flags: Flags, depth: int
+) -> None:
+    path, driver = backing_of(node)
+    filename: str | None = path
+    if reference == "":
+        return
+    if reference is not None:
+        backing = nodes.get(reference)
+        if backing is None:
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+    elif not filename and not options:
+        return
+    else:
+        if options and "driver" in options:
+            filename = None
+        elif driver:
+            options.setdefault("driver", driver)
+        try:
+            backing = open_node(filename or None, options, flags.for_backing(), depth + 1)
+        except BlockError as failure:
+            raise failure.prefixed("Could not open backing file: ") from None
+    try:
+        graph.attach_backing(node, backing)
+    except BlockError:
+        graph.dispose(backing)
+        raise
+
+
+def backing_of(node: Node) -> tuple[str, str]:
+    """Return file name (made absolute or relative to us) and format of a node's backing file."""
+    from harness.embedded.qcow2 import Qcow2Node
+
+    if not isinstance(node, Qcow2Node) or not node.header.backing_file:
+        return "", ""
+    return resolve(node.filename, node.header.backing_file), node.header.backing_format
+
+
+def resolve(overlay: str, name: str) -> str:
+    """Return the path of backing file `name` as seen from the directory of its overlay."""
+    if name.startswith("/") or ":" in name.split("/", 1)[0]:
+        return name
+    directory, slash, _ = overlay.rpartition("/")
+    return directory + slash + name
+
+
+def probe(child: Node) -> str:
+    """Tell the format of what lies on `child` from its first bytes: qcow2, or raw."""
+    if child.driver == "null-co":
+        return "raw"
+    data = child.read(0, 8) if child.size else b""
+    if data[:4] == _QCOW2_MAGIC and int.from_bytes(data[4:8], "big") >= 2:
+        return "qcow2"
+    return "raw"
+
+
+def _warn_probed_raw(node: Node) -> None:
+    if node.file is None or node.file.node.driver == "null-co":
+        return
+    report.write_error(
+        f"WARNING: Image format was not specified for '{node.filename}' and probing guessed raw.\n"
+        "         Automatically detecting the format is dangerous for raw images, write "
+        "operations on block 0 will be restricted.\n"
+        "         Specify the 'raw' format explicitly to remove the restrictions.\n"
+    )

@@ -1,0 +1,182 @@
+"""qemu-img convert and dd: a new image with the contents of another."""
+
+from __future__ import annotations
+
+from harness.embedded import getopt, images, report
+from harness.embedded import options as opts
+from harness.embedded.chain import reads_as_zero
+from harness.embedded.getopt import Arguments
+from harness.embedded.graph import Node
+from harness.embedded.images import Flags, Image
+from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
+from harness.embedded.img_create import _known_options, check_options, format_image
+from harness.embedded.locks import CONSISTENT_READ, WRITE_UNCHANGED
+from harness.embedded.report import BlockError
+
+_CHUNK = 1 << 20
+_BLOCK = 4096
+_NOT_SERVED = (
+    "-c", "-l", "--target-image-opts", "--salvage", "--target-is-zero", "--bitmaps",
+    "--skip-broken-bitmaps",
+)  # fmt: skip
+
+
+def convert(words: list[str]) -> int:
+    """Copy one image, or several one behind the other, into a new one."""
+    arguments = getopt.parse(
+        words, "hf:O:B:CcF:o:l:S:pt:T:qnm:WUr:",
+        ("help", "source-image-opts", "object=", "image-opts", "force-share", "target-image-opts",
+         "salvage", "target-is-zero", "bitmaps", "skip-broken-bitmaps"),
+    )  # fmt: skip
+    if arguments.has("-h", "--help"):
+        from harness.embedded.qemu_img import show_help
+
+        return show_help()
+    reject_objects(arguments)
+    for option in _NOT_SERVED:
+        if arguments.has(option):
+            raise BlockError(f"Option '{option}' of convert is not served by the embedded programs")
+    *sources, target = arguments.operands or [""]
+    if not sources:
+        raise BlockError("Must specify image file name")
+    check_cache_mode(arguments.last("-t"))
+    check_cache_mode(arguments.last("-T"), "source cache")
+    flags = Flags(force_share=arguments.has("-U", "--force-share"))
+    opened: list[Image] = []
+    output: Image | None = None
+    try:
+        for source in sources:
+            opened.append(
+                open_one(
+                    source, arguments, flags, fmt=arguments.last("-f"),
+                    shared=CONSISTENT_READ | WRITE_UNCHANGED,
+                )
+            )  # fmt: skip
+        size = sum(one.node.size for one in opened)
+        output = _open_target(target, arguments, size)
+        at = 0
+        for one in opened:
+            _copy(one.node, 0, output.node, at, one.node.size)
+            at += one.node.size
+    finally:
+        if output is not None:
+            output.close()
+        for one in opened:
+            one.close()
+    return 0
+
+
+def _open_target(target: str, arguments: Arguments, size: int) -> Image:
+    fmt = arguments.last("-O") or "raw"
+    has_backing = False
+    if not arguments.has("-n"):
+        options = check_options(
+            opts.parse(",".join(arguments.all("-o"))) if arguments.has("-o") else {},
+            _known_options(fmt, target),
+        )
+        options.setdefault("size", str(size))
+        if arguments.has("-B"):
+            options["backing_file"] = arguments.last("-B") or ""
+        if arguments.has("-F"):
+            options["backing_fmt"] = arguments.last("-F") or ""
+        has_backing = "backing_file" in options
+        if has_backing and "backing_fmt" not in options:
+            raise BlockError("Use of backing file requires explicit backing format")
+        try:
+            format_image(target, fmt, options)
+        except BlockError as failure:
+            raise failure.prefixed(f"{target}: error while converting {fmt}: ") from None
+    try:
+        # A fresh target takes what is written whatever lies below it.
+        return images.open_image(target, {"driver": fmt}, Flags(read_only=False))
+    except BlockError as failure:
+        raise failure.prefixed(f"Could not open '{target}': ") from None
+
+
+def _copy(source: Node, start: int, target: Node, to: int, length: int) -> None:
+    """Copy a range, leaving out what is zero: a new image reads as zeroes."""
+    keep_zeroes = target.backing is not None
+    at = 0
+    while at < length:
+        zero, step = reads_as_zero(source, start + at, length - at)
+        if not zero or keep_zeroes:
+            step = min(step, _CHUNK)
+            data = bytes(step) if zero else source.read(start + at, step)
+            _write_nonzero(target, to + at, data, keep_zeroes)
+        at += step
+
+
+def _write_nonzero(target: Node, offset: int, data: bytes, keep_zeroes: bool) -> None:
+    if keep_zeroes:
+        target.write(offset, data)
+        return
+    begin = None
+    for at in range(0, len(data), _BLOCK):
+        blank = not any(data[at : at + _BLOCK])
+        if not blank and begin is None:
+            begin = at
+        elif blank and begin is not None:
+            target.write(offset + begin, data[begin:at])
+            begin = None
+    if begin is not None:
+        target.write(offset + begin, data[begin:])
+
+
+def dd(words: list[str]) -> int:
+    """Copy blocks of one image into a new one, with dd's operands."""
+    arguments = getopt.parse(words, "hf:O:U", ("help", "object=", "image-opts", "force-share"))
+    if arguments.has("-h", "--help"):
+        from harness.embedded.qemu_img import show_help
+
+        return show_help()
+    reject_objects(arguments)
+    given: dict[str, str] = {}
+    try:
+        block, count, skip = _dd_operands(arguments, given)
+    except Reported:
+        return 1
+    if "if" not in given or "of" not in given:
+        raise BlockError("Must specify both input and output files")
+    fmt = arguments.last("-O") or "raw"
+    flags = Flags(force_share=arguments.has("-U", "--force-share"))
+    source = open_one(given["if"], arguments, flags, fmt=arguments.last("-f"))
+    output: Image | None = None
+    try:
+        _known_options(fmt, given["of"])
+        size = source.node.size
+        if count is not None:
+            size = min(size, count * block)
+        # As with QEMU, count includes the blocks that are skipped.
+        start = skip * block
+        if start > size:
+            report.error(f"{given['if']}: cannot skip to specified offset")
+        size = max(size - start, 0)
+        try:
+            format_image(given["of"], fmt, {"size": str(size)})
+        except BlockError as failure:
+            raise failure.prefixed(f"{given['of']}: error while creating output image: ") from None
+        try:
+            output = images.open_image(given["of"], {"driver": fmt}, Flags(read_only=False))
+        except BlockError as failure:
+            raise failure.prefixed(f"Could not open '{given['of']}': ") from None
+        _copy(source.node, start, output.node, 0, size)
+    finally:
+        source.close()
+        if output is not None:
+            output.close()
+    return 0
+
+
+def _dd_operands(arguments: Arguments, given: dict[str, str]) -> tuple[int, int | None, int]:
+    for word in arguments.operands:
+        name, equals, value = word.partition("=")
+        if not equals or name not in ("bs", "count", "skip", "if", "of"):
+            raise BlockError(f"unrecognized operand {name}")
+        given[name] = value
+    most = (1 << 63) - 1
+    block = number("bs", given["bs"], (1 << 31) - 1) if "bs" in given else 512
+    if not block:
+        raise BlockError("Invalid bs specified. Must be between 1 and 2147483647.")
+    count = number("count", given["count"], most) if "count" in given else None
+    skip = number("skip", given["skip"], most) if "skip" in given else 0
+    return block, count, skip

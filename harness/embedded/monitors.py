@@ -1,0 +1,75 @@
+"""Monitors on UNIX sockets: `unix:PATH[,server=on|off][,wait=on|off]`."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from harness.embedded import options as opts
+from harness.embedded.report import BlockError
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    from harness.embedded.qemu_system import Loop
+
+
+class Listener:
+    """A listening socket, or the one connection taken from it; one client at a time."""
+
+    def __init__(self, server: socket.socket | None, kind: str, path: str) -> None:
+        self.server = server
+        self.kind = kind
+        self.path = path
+        self.client: socket.socket | None = None
+
+    def accept(self, loop: Loop) -> None:
+        """Take the next client."""
+        assert self.server is not None
+        self.client, _ = self.server.accept()
+        loop.listeners.pop(self.server.fileno(), None)
+        self.serve(loop)
+
+    def serve(self, loop: Loop) -> None:
+        """Speak to the client that is connected."""
+        assert self.client is not None
+        fd = self.client.fileno()
+        loop.listeners[fd] = self
+        loop.add_session(fd, fd, self.kind)
+
+    def hang_up(self, loop: Loop) -> None:
+        """Close the connection and listen again."""
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+        if self.server is not None:
+            loop.listeners[self.server.fileno()] = self
+
+
+def listen(loop: Loop, text: str, kind: str) -> None:
+    """Listen at (or connect to) the socket that `text` describes."""
+    options = opts.parse(text, "path")
+    path = options.get("path", "")
+    if not path:
+        raise BlockError("chardev: socket: no path given")
+    endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if not opts.switch("server", options.get("server", "off")):
+        try:
+            endpoint.connect(path)
+        except OSError as failure:
+            raise BlockError(f"Failed to connect to '{path}': {failure.strerror}") from None
+        listener = Listener(None, kind, path)
+        listener.client = endpoint
+        listener.serve(loop)
+        return
+    if os.path.exists(path):  # noqa: PTH110 - pathlib costs start-up
+        os.unlink(path)  # noqa: PTH108 - as QEMU does
+    try:
+        endpoint.bind(path)
+        endpoint.listen(1)
+    except OSError as failure:
+        raise BlockError(f"Failed to bind socket to {path}: {failure.strerror}") from None
+    listener = Listener(endpoint, kind, path)
+    if opts.switch("wait", options.get("wait", "on")):
+        listener.accept(loop)
+    else:
+        loop.listeners[endpoint.fileno()] = listener

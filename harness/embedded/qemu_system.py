@@ -1,0 +1,317 @@
+"""qemu-system: the block layer and the monitors of an emulator that runs no guest."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+
+from harness.embedded import report
+from harness.embedded.drives import Machine
+from harness.embedded.report import BlockError
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    from harness.embedded.hmp import HmpSession
+    from harness.embedded.monitors import Listener
+    from harness.embedded.qmp import QmpSession
+
+_HELP = """\
+usage: {name} [options]
+The embedded system emulator of goldlock: QEMU's block layer, locks and monitors, no guest.
+
+Options served:
+  -drive file=F[,if=none][,id=ID][,format=qcow2|raw][,read-only=on|off][,force-share=on|off]
+         [,node-name=N][,file.locking=on|off|auto]
+  -blockdev driver=D,node-name=N,...      -device virtio-blk[,drive=ID][,id=ID][,share-rw=on]
+  -monitor stdio|none|unix:PATH[,server=on][,wait=off]      -qmp stdio|none|unix:PATH...
+  -chardev stdio,id=C | socket,id=C,path=PATH[,server=on][,wait=off]
+  -mon chardev=C,mode=control|readline    -nographic (the monitor on stdio)    -S
+  -pidfile FILE    -h, --help    --version
+Taken, without effect: -nodefaults -no-user-config -display -machine -accel -serial -parallel
+  -m -smp -cpu -name -uuid -vga -qtest -qtest-log -nic -net -msg -no-shutdown -no-reboot -rtc
+Monitor commands: see `query-commands` and `help`.
+Not served: guests, any other device on a drive, -daemonize, -snapshot, -object, -incoming,
+  -netdev, -fsdev, -readconfig and all further options; each is refused by name, exit status 1.
+"""
+_IGNORED = ("display", "machine", "M", "accel", "serial", "parallel", "m", "smp", "cpu", "name",
+            "uuid", "vga", "qtest", "qtest-log", "nic", "net", "msg", "rtc", "boot", "D", "d",
+            "trace", "k", "watchdog-action", "sandbox", "global")  # fmt: skip
+_FLAGS = ("nodefaults", "no-user-config", "nodefconfig", "no-shutdown", "no-reboot", "enable-kvm")
+_SERVED = ("drive", "blockdev", "device", "monitor", "qmp", "chardev", "mon", "pidfile")
+_NOT_SERVED = ("daemonize", "snapshot", "object", "incoming", "netdev", "fsdev", "readconfig",
+               "writeconfig", "hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "kernel", "initrd",
+               "append", "loadvm", "preconfig", "spice", "vnc", "bios", "usb",
+               "smbios")  # fmt: skip
+
+_LISTS = {
+    "accel": "Accelerators supported in QEMU binary:\ntcg\n",
+    "machine": "Supported machines are:\nnone                 empty machine\n",
+    "M": "Supported machines are:\nnone                 empty machine\n",
+    "device": 'Storage devices:\nname "virtio-blk-pci", bus PCI, alias "virtio-blk"\n',
+}
+
+
+class _Located(Exception):
+    def __init__(self, where: str, failure: BlockError) -> None:
+        super().__init__(failure.message)
+        self.where = where
+        self.failure = failure
+
+
+class Configuration:
+    """The command line, sorted by what it is about."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[tuple[str, str]]] = {name: [] for name in _SERVED}
+        self.nographic = False
+        self.paused = False
+        self.answer = ""
+
+    def add(self, name: str, spelled: str, value: str) -> None:
+        """Keep an option and how it was spelled, which its error messages begin with."""
+        self.values[name].append((f"{spelled} {value}", value))
+
+
+def main(argv: list[str]) -> int:
+    """Run until `quit`, a signal or the end of what can still come; return the exit status."""
+    name = report.set_program(argv[0])
+    machine = Machine()
+    try:
+        configuration = parse(argv[1:], name)
+        if configuration.answer:
+            sys.stdout.write(configuration.answer)
+            return 0
+        machine.running = not configuration.paused
+        _start(machine, configuration)
+        loop = Loop(machine, configuration)
+        loop.run()
+    except _Located as located:
+        report.error(located.failure.message, located.failure.hint, located.where + ": ")
+        sys.stderr.flush()
+        os._exit(1)  # QEMU ends here without closing its images: the kernel drops the locks
+    except BlockError as failure:
+        report.error(failure.message, failure.hint)
+        return 1
+    machine.close()
+    return 0
+
+
+def parse(words: list[str], name: str) -> Configuration:
+    """Sort the command line; BlockError names what is unknown or not served."""
+    found = Configuration()
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        option = word.lstrip("-") if word[:1] == "-" and word not in ("-", "--") else ""
+        if option in ("h", "help"):
+            found.answer = _HELP.format(name=name)
+        elif option == "version":
+            found.answer = "QEMU emulator version 7.2.22 (embedded programs of goldlock)\n"
+        elif option == "nographic":
+            found.nographic = True
+        elif option == "S":
+            found.paused = True
+        elif option in _IGNORED or option in _SERVED:
+            if at >= len(words):
+                raise BlockError(f"{word}: requires an argument")
+            _take(found, word, option, words[at])
+            at += 1
+        elif option not in _FLAGS:
+            raise _refusal(word, option)
+    return found
+
+
+def _take(found: Configuration, word: str, option: str, value: str) -> None:
+    if value in ("help", "?") and option in _LISTS:
+        found.answer = _LISTS[option]
+    elif option in _SERVED:
+        found.add(option, word.removeprefix("-") if word.startswith("--") else word, value)
+
+
+def _refusal(word: str, option: str) -> BlockError:
+    if option in _NOT_SERVED:
+        return BlockError(f"{word}: not served by the embedded programs")
+    if not option:
+        return BlockError(f"{word}: a disk image without -drive is not served")
+    return BlockError(f"{word}: invalid option")
+
+
+def _start(machine: Machine, configuration: Configuration) -> None:
+    """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
+    from harness.embedded import options as opts
+
+    steps = (
+        ("blockdev", lambda text: machine.add_node(_node_options(text))),
+        ("drive", machine.add_drive),
+        ("device", machine.add_device),
+    )
+    for name, step in steps:
+        for where, value in configuration.values[name]:
+            try:
+                step(value)
+            except BlockError as failure:
+                raise _Located(where, failure) from None
+    for _, path in configuration.values["pidfile"]:
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
+            file.write(f"{os.getpid()}\n")
+    del opts
+
+
+def _node_options(text: str) -> dict[str, str]:
+    from harness.embedded import options as opts
+
+    if text.startswith("{"):
+        return opts.parse_json_filename(text)
+    return opts.parse(text, "driver")
+
+
+def _wake_on_signals() -> int:
+    """Return a descriptor from which the numbers of signals that end the program are read."""
+    source, sink = os.pipe()
+    os.set_blocking(sink, False)
+    signal.set_wakeup_fd(sink)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # the wake-up tells which it was
+    return source
+
+
+class Loop:
+    """Waits for what the monitors' clients send, and answers; it wakes for nothing else."""
+
+    def __init__(self, machine: Machine, configuration: Configuration) -> None:
+        self.machine = machine
+        self.sessions: dict[int, HmpSession | QmpSession] = {}
+        self.listeners: dict[int, Listener] = {}
+        self._outputs: dict[int, int] = {}
+        self._stdio = ""
+        self._running = False
+        for kind in ("monitor", "qmp"):
+            for where, value in configuration.values[kind]:
+                self._located(where, value, kind)
+        self._chardevs(configuration)
+        if configuration.nographic and not configuration.values["monitor"] and not self._stdio:
+            self._stdio_session("monitor")
+
+    def _located(self, where: str, value: str, kind: str) -> None:
+        try:
+            self._open(value, kind)
+        except BlockError as failure:
+            raise _Located(where, failure) from None
+        except OSError as failure:
+            raise _Located(where, BlockError(f"{failure.strerror}")) from None
+
+    def _open(self, value: str, kind: str) -> None:
+        if value in ("none", "null"):
+            return
+        if value in ("stdio", "mon:stdio"):
+            self._stdio_session(kind)
+        elif value.startswith("unix:"):
+            from harness.embedded.monitors import listen
+
+            listen(self, value[5:], kind)
+        else:
+            raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
+
+    def _chardevs(self, configuration: Configuration) -> None:
+        from harness.embedded import options as opts
+
+        known = {}
+        for _, value in configuration.values["chardev"]:
+            options = opts.parse(value, "backend")
+            known[options.get("id", "")] = options
+        for where, value in configuration.values["mon"]:
+            options = opts.parse(value, "chardev")
+            device = known.get(options.get("chardev", ""))
+            if device is None:
+                message = f'chardev "{options.get("chardev", "")}" not found'
+                raise _Located(where, BlockError(message))
+            kind = "qmp" if options.get("mode") == "control" else "monitor"
+            if device["backend"] == "stdio":
+                self._located(where, "stdio", kind)
+            else:
+                rest = ",".join(f"{k}={v}" for k, v in device.items()
+                                if k in ("server", "wait"))  # fmt: skip
+                self._located(where, f"unix:{device.get('path', '')},{rest}", kind)
+
+    def _stdio_session(self, kind: str) -> None:
+        if self._stdio:
+            raise BlockError("cannot use stdio by multiple character devices")
+        self._stdio = kind
+        self.add_session(0, 1, kind)
+
+    def add_session(self, source: int, sink: int, kind: str) -> None:
+        """Serve a client that writes to descriptor `source` and reads from `sink`."""
+        if kind == "qmp":
+            from harness.embedded.qmp import QmpSession
+
+            session: HmpSession | QmpSession = QmpSession(self.machine)
+        else:
+            from harness.embedded.hmp import HmpSession
+
+            session = HmpSession(self.machine)
+        self.sessions[source] = session
+        self._outputs[source] = sink
+        if self._running:
+            self._send(source, session.greeting())
+
+    def _send(self, source: int, data: bytes) -> None:
+        # What a command prints (`Formatting ...`) stands before its answer.
+        sys.stdout.flush()
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._outputs[source], view) :]
+        except (BrokenPipeError, ConnectionResetError):
+            self._drop(source)
+
+    def _drop(self, source: int) -> None:
+        self.sessions.pop(source, None)
+        if source in self.listeners:
+            self.listeners.pop(source).hang_up(self)
+
+    def run(self) -> None:
+        """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
+        self._running = True
+        signals = _wake_on_signals()
+        for source, session in list(self.sessions.items()):
+            self._send(source, session.greeting())
+        while not self.machine.quit_reason:
+            waiting: list[int] = [*self.sessions]
+            waiting += [fd for fd in self.listeners if fd not in self.sessions]
+            nbd = self.machine.nbd
+            waiting += nbd.descriptors() if nbd is not None else []
+            ready, _, _ = select.select([signals, *waiting], [], [])
+            if signals in ready:
+                report.error(f"terminating on signal {os.read(signals, 1)[0]}")
+                self.machine.quit_reason = "host-signal"
+            for fd in ready:
+                if self.machine.quit_reason:
+                    break
+                self._serve(fd)
+        for source, session in list(self.sessions.items()):
+            data: dict[str, object] = {"guest": False, "reason": self.machine.quit_reason}
+            self._send(source, session.event("SHUTDOWN", data))
+
+    def _serve(self, fd: int) -> None:
+        session = self.sessions.get(fd)
+        if session is not None:
+            try:
+                data = os.read(fd, 65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self._drop(fd)
+                return
+            for answer in session.feed(data):
+                self._send(fd, answer)
+        elif fd in self.listeners:
+            self.listeners[fd].accept(self)
+        elif self.machine.nbd is not None:
+            self.machine.nbd.serve(fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main(["qemu-system-x86_64", *sys.argv[1:]]))

@@ -1,0 +1,71 @@
+"""Errors and warnings of the programs, in the words and on the channels of QEMU's tools."""
+
+import os
+import sys
+
+ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
+_program = "qemu"
+
+
+class BlockError(Exception):
+    """An operation that failed, with what QEMU would report about it.
+
+    `message` is the error line without the program's name; `hint` is a further
+    line for people (QEMU prints it on consoles, never over QMP); `code` is the
+    errno value where one is known, else 0.
+    """
+
+    def __init__(self, message: str, hint: str = "", code: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+    def prefixed(self, prefix: str) -> "BlockError":
+        """Return the same error with `prefix` before its message."""
+        return BlockError(prefix + self.message, self.hint, self.code)
+
+
+def os_error(prefix: str, code: int) -> BlockError:
+    """Return `prefix: <strerror text of code>` as an error, as QEMU's errno reports have it."""
+    return BlockError(f"{prefix}: {os.strerror(code)}", code=code)
+
+
+def errno_is_elided() -> bool:
+    """Tell whether lock messages leave out the text of EAGAIN and EACCES (QEMU >= 6.0)."""
+    return os.environ.get(ERRNO_POLICY_VARIABLE, "errno") == "elided"
+
+
+def set_program(argv0: str) -> str:
+    """Set and return the name that stands before each message: argv[0] without directories."""
+    global _program  # noqa: PLW0603 - one process is one program, as with QEMU's error_init
+    _program = argv0.rpartition("/")[2]
+    return _program
+
+
+def program() -> str:
+    """Return the name that stands before each message."""
+    return _program
+
+
+def write_error(text: str) -> None:
+    """Write `text` to stderr as it is, after what stdout still holds back."""
+    sys.stdout.flush()
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+def error(message: str, hint: str = "", where: str = "") -> None:
+    """Report one error line (`where` is the option it came from), and its hint below it."""
+    tail = f"{hint}\n" if hint else ""
+    write_error(f"{_program}: {where}{message}\n{tail}")
+
+
+def warn(message: str) -> None:
+    """Report a warning: the program goes on."""
+    write_error(f"{_program}: warning: {message}\n")
+
+
+def info(message: str) -> None:
+    """Report a notice: the program goes on."""
+    write_error(f"{_program}: info: {message}\n")

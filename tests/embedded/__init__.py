@@ -1,0 +1,1 @@
+"""Tests of the embedded programs, most of them against the real ones."""

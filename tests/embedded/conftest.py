@@ -1,0 +1,77 @@
+"""Images that the tests of the embedded programs begin with."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.embedded.programs import HAVE_REAL, STRACE, WHY_NO_REAL, run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what compares with real programs where there are none."""
+    for item in items:
+        if item.get_closest_marker("real") and not HAVE_REAL:
+            item.add_marker(pytest.mark.skip(reason=WHY_NO_REAL))
+        if item.get_closest_marker("strace") and STRACE is None:
+            item.add_marker(pytest.mark.skip(reason="needs strace"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "real: compares with the real QEMU programs")
+    config.addinivalue_line("markers", "strace: records system calls with strace")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures of fidelity: what was compared with the real programs, and was equal."""
+    passed = [
+        report
+        for report in terminalreporter.stats.get("passed", [])
+        if report.when == "call" and "tests/embedded/" in report.nodeid
+    ]
+    names = [report.nodeid.partition("::")[2].partition("[")[0] for report in passed]
+    lines = names.count("test_a_command_line_answers_as_the_real_program_does")
+    if not lines:
+        return
+    from tests.embedded.test_command_lines import KNOWN
+
+    pairs = sum(
+        int(str(n)) for report in passed for key, n in report.user_properties if key == "pairs"
+    )
+    traces = names.count("test_the_lock_calls_are_those_of_the_real_program")
+    held = names.count("test_a_waiting_holder_holds_the_same_bytes")
+    terminalreporter.section("fidelity of the embedded programs")
+    terminalreporter.line(f"command lines compared: {lines}, equal: {lines - len(KNOWN)}")
+    for line, reason in KNOWN.items():
+        terminalreporter.line(f"  listed difference: {line}: {reason}")
+    terminalreporter.line(f"lock traces equal: {traces}")
+    terminalreporter.line(f"holders with equal /proc/locks: {held}")
+    terminalreporter.line(f"mixed pairs equal: {pairs}")
+
+
+def make_images(folder: Path) -> None:
+    """Make the chain base <- t, and beside it raw, an overlay on raw, and a damaged image."""
+    for words in (
+        ("create", "-q", "-f", "qcow2", "base", "4M"),
+        ("create", "-q", "-f", "qcow2", "-b", "base", "-F", "qcow2", "t"),
+        ("create", "-q", "-f", "raw", "raw", "1M"),
+        ("create", "-q", "-f", "qcow2", "-b", "raw", "-F", "raw", "onraw"),
+        ("create", "-q", "-f", "qcow2", "other", "2M"),
+    ):
+        assert run("qemu-img", "ours", *words, cwd=folder).status == 0
+    for name, writes in (
+        ("base", ("write -P 1 0 100k", "write -P 2 1M 64k")),
+        ("t", ("write -P 3 64k 64k", "write -P 4 2M 300k", "write -z 3M 64k")),
+        ("onraw", ("write -P 5 0 64k",)),
+    ):
+        arguments = [word for write in writes for word in ("-c", write)]
+        assert run("qemu-io", "ours", *arguments, name, cwd=folder).status == 0
+    leaky = bytearray((folder / "t").read_bytes())
+    leaky[2 * 65536 + 2 * 8 : 2 * 65536 + 2 * 8 + 2] = b"\0\0"
+    (folder / "broken").write_bytes(leaky)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Return a folder with fresh images."""
+    make_images(tmp_path)
+    return tmp_path

@@ -1,0 +1,114 @@
+"""The monitors, spoken to by a client that is not ours."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.embedded.programs import HAVE_REAL, QUIET, Holder, command, environment, run
+
+qmp = pytest.importorskip("qemu.qmp")
+
+
+def test_the_public_client_negotiates_commands_errors_and_events(images: Path) -> None:
+    async def talk() -> None:
+        path = str(images / "qmp.sock")
+        server = socket.socket(socket.AF_UNIX)
+        server.close()
+        client = qmp.QMPClient("goldlock")
+        await client.start_server(path)
+        process = await asyncio.create_subprocess_exec(
+            *command("qemu-system-x86_64", "ours"), *QUIET,
+            "-drive", "if=none,id=d0,file=t", "-chardev", f"socket,id=m,path={path}",
+            "-mon", "chardev=m,mode=control", cwd=images, env=environment(),
+        )  # fmt: skip
+        try:
+            await client.accept()
+            assert (await client.execute("query-status"))["status"] == "running"
+            blocks = await client.execute("query-block")
+            assert blocks[0]["inserted"]["image"]["virtual-size"] == 4 << 20
+            node = {"driver": "file", "node-name": "f", "filename": str(images / "raw")}
+            assert await client.execute("blockdev-add", node) == {}
+            with pytest.raises(qmp.qmp_client.ExecuteError) as refused:
+                await client.execute("blockdev-add", node)
+            assert str(refused.value) == "Duplicate nodes with node-name='f'"
+            with pytest.raises(qmp.qmp_client.ExecuteError) as unknown:
+                await client.execute("no-such-command")
+            assert unknown.value.error.error.class_ == "CommandNotFound"
+            assert await client.execute("blockdev-del", {"node-name": "f"}) == {}
+            with client.listener("SHUTDOWN") as events:
+                await client.execute("quit")
+                assert (await events.get())["data"]["reason"] == "host-qmp-quit"
+            assert await process.wait() == 0
+            with contextlib.suppress(EOFError):  # the server has hung up first
+                await client.disconnect()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # only where the talk above has failed is it still there
+
+    asyncio.run(asyncio.wait_for(talk(), 20))
+
+
+@pytest.mark.skipif(not HAVE_REAL, reason="needs Debian's qemu-utils")
+def test_a_real_client_reads_what_is_exported(images: Path) -> None:
+    holder = Holder("ours", "-drive", "if=none,id=d0,file=t", cwd=images)
+    holder.say("{'execute':'qmp_capabilities'}")
+    path = images / "nbd.sock"
+    address = f"{{'type':'unix','data':{{'path':'{path}'}}}}"
+    start = f"{{'execute':'nbd-server-start','arguments':{{'addr':{address}}}}}"
+    assert holder.say(start) == '{"return": {}}\r\n'
+    add = "{'execute':'nbd-server-add','arguments':{'device':'d0','writable':true}}"
+    assert holder.say(add) == '{"return": {}}\r\n'
+    uri = f"nbd+unix:///d0?socket={path}"
+    words = ("-f", "raw", "-c", "read -P 3 64k 64k", "-c", "write -P 8 300k 5k", uri)
+    outcome = run("qemu-io", "real", *words, cwd=images)
+    assert outcome.status == 0, outcome
+    assert holder.quit() == 0
+    words = ("-c", "read -P 8 300k 5k", "t")
+    assert run("qemu-io", "real", *words, cwd=images).status == 0
+
+
+@pytest.mark.parametrize("program", ["qemu-img", "qemu-io", "qemu-system-x86_64", "qemu-nbd"])
+def test_help_tells_what_is_not_served(program: str, tmp_path: Path) -> None:
+    outcome = run(program, "ours", "--help", cwd=tmp_path)
+    assert outcome.status == 0
+    assert "Not served" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "named"),
+    [
+        ("qemu-img", ("bitmap", "--add", "x", "y"), "bitmap"),
+        ("qemu-img", ("convert", "-c", "t", "new"), "-c"),
+        ("qemu-img", ("create", "-f", "vmdk", "new", "1M"), "vmdk"),
+        ("qemu-img", ("create", "-f", "qcow2", "-o", "extended_l2=on", "new", "1M"), "extended_l2"),
+        ("qemu-img", ("snapshot", "-c", "x", "t"), "-c"),
+        ("qemu-img", ("info", "--object", "secret,id=x", "t"), "--object"),
+        ("qemu-img", ("info", "nbd://localhost"), "nbd"),
+        ("qemu-io", ("-s", "t"), "-s"),
+        ("qemu-system-x86_64", ("-daemonize",), "-daemonize"),
+        ("qemu-system-x86_64", ("-incoming", "x"), "-incoming"),
+        ("qemu-nbd", ("--fork", "t"), "--fork"),
+    ],
+)
+def test_what_is_not_served_is_refused_by_name(
+    program: str, words: tuple[str, ...], named: str, images: Path
+) -> None:
+    outcome = run(program, "ours", *words, cwd=images)
+    assert outcome.status == 1
+    assert "not served" in outcome.stderr
+    assert named in outcome.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_emulator_as_quit_does(number: signal.Signals, images: Path) -> None:
+    holder = Holder("ours", "-drive", "if=none,id=d0,file=t", cwd=images)
+    holder.say("{'execute':'qmp_capabilities'}")
+    holder.process.send_signal(number)
+    stdout, stderr = holder.process.communicate(timeout=20)
+    assert b'"SHUTDOWN", "data": {"guest": false, "reason": "host-signal"}' in stdout
+    assert stderr == b"qemu-system-x86_64: terminating on signal %d\n" % number
+    assert holder.process.returncode == 0
