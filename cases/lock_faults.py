@@ -22,8 +22,8 @@ QUIET = ("-nographic", "-serial", "none", "-machine", "none", "-monitor", "stdio
 
 
 def name_errnos(case: Case) -> None:
-    """Let the case show the names of errnos for what strerror says of them."""
-    case.messages = filters.compose(case.messages, filters.errno_names)
+    """Let the case show the names of errnos for what strerror says of them. Do it first."""
+    case.paths = filters.compose(case.paths, filters.errno_names)  # all other filters begin so
 
 
 def opener(case: Case, sites: Iterable[str], *options: str) -> None:
