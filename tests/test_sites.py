@@ -1,0 +1,80 @@
+"""Each of the six places where QEMU fails over a lock has a case, with every errno.
+
+What the cases reach is read off their goldens: the messages that they show, and the calls in
+their traces that were made to fail. The suite holds the programs to those.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.faults_matrix import ERRNOS, OPENERS, SITES, cells
+
+EXPECTED = Path(__file__).resolve().parent.parent / "expected"
+GOLDENS = {path.stem: path.read_text() for path in sorted(EXPECTED.glob("4??.out"))}
+PROGRAMS = ("qemu-io", "qemu-img", "QEMU_PROG")
+
+# Each ends in the name of an errno.
+MESSAGES = {
+    "lock uses": r"Failed to lock byte 1\d\d: (E\w+)",
+    "lock unshares": r"Failed to lock byte 2\d\d: (E\w+)",
+    "unlock uses": r"Failed to unlock byte 1\d\d: (E\w+)",
+    "unlock unshares": r"Failed to unlock byte 2\d\d: (E\w+)",
+    "test unshares": r'Failed to get "[a-z ]+" lock: (E\w+)',
+    "test uses": r'Failed to get shared "[a-z ]+" lock: (E\w+)',
+}
+TRACED = r"(lock|unlock|test) \d+ \((uses|unshares) [^)]*\) of .*: (E\w+) \(injected\)"
+
+
+def reached(text: str) -> set[tuple[str, str]]:
+    """Return the places that a golden shows to have failed, each with its errno."""
+    found = {(f"{call} {group}", errno) for call, group, errno in re.findall(TRACED, text)}
+    for site, message in MESSAGES.items():
+        found |= {(site, errno) for errno in re.findall(message, text)}
+    return found
+
+
+def cases_of(site: str, errno: str, goldens: dict[str, str]) -> list[str]:
+    """Return the cases that reach a place with an errno."""
+    return [case for case, text in goldens.items() if (site, errno) in reached(text)]
+
+
+@pytest.mark.parametrize("errno", ERRNOS)
+@pytest.mark.parametrize("site", SITES)
+def test_some_case_reaches(site: str, errno: str) -> None:
+    assert cases_of(site, errno, GOLDENS), f"no case makes '{site}' fail with {errno}"
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_place_without_a_case_would_be_missed(site: str) -> None:
+    """All that this test knows of a place is in the goldens."""
+    call, group = site.split()
+    without = {
+        case: re.sub(rf"\b{call} \d+ \({group} .*", "", re.sub(MESSAGES[site], "", text))
+        for case, text in GOLDENS.items()
+    }
+    assert [errno for errno in ERRNOS if cases_of(site, errno, without)] == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("site", SITES)
+def test_each_program_reaches(site: str, program: str) -> None:
+    lines = [line for text in GOLDENS.values() for line in text.splitlines()]
+    assert any(line.startswith(program) and re.search(MESSAGES[site], line) for line in lines)
+
+
+@pytest.mark.parametrize(("case", "opener"), OPENERS.items())
+def test_the_matrix_has_no_hole(case: str, opener: str) -> None:
+    found = cells(GOLDENS[case], opener)
+    assert found.keys() == {(opener, site, errno) for site in SITES for errno in ERRNOS}
+    assert all(outcome.partition("held: ")[2].startswith("nothing") for outcome in found.values())
+
+
+@pytest.mark.parametrize("case", GOLDENS)
+def test_the_policies_differ_in_nothing_else(case: str) -> None:
+    """An elided message is one without the two errnos that say that somebody has the lock."""
+    told = r'(Failed to (?:lock byte \d+|get (?:shared )?\\?"[a-z ]+\\?" lock)): (?:EAGAIN|EACCES)'
+    path = EXPECTED / f"{case}.elided.out"
+    elided = path.read_text() if path.exists() else GOLDENS[case]
+    assert re.sub(told, r"\1", GOLDENS[case]) == elided
