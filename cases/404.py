@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# group: lock faults quick
+# group: lock faults
 # formats: qcow2
 # protocols: file
 # needs: qemu-img qemu-io ofd-locks faults
