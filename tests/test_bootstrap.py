@@ -1,6 +1,7 @@
 """Setting up: from nothing, without a network, and beside what is somebody else's."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def test_it_sets_itself_up_once(checkout: Path, bare_python: str) -> None:
     lines = first.stdout.split("\n")
     said = f"goldlock: setting up {venv} from {checkout}/harness/requirements.txt, once"
     assert lines[0] == said
-    assert "2 cases: 2 not run" in first.stdout
+    assert re.search(r"^(\d+) cases: \1 not run", first.stdout, re.M)
 
     second = start(bare_python, checkout, "-raw", PIP_INDEX_URL="http://127.0.0.1:9/")
     assert second.returncode == 0, second.stdout
