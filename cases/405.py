@@ -77,7 +77,7 @@ def deleting_a_node(case: Case) -> None:
 
 
 def snapshot(case: Case) -> None:
-    """What was the active layer is reopened read-only."""
+    """What was the active layer is reopened read-only: another file, and the old one is closed."""
     case.section("Taking a snapshot")
     overlay = f"{case.image}.overlay"
     case.make_image(overlay, backing=case.image)
