@@ -4,6 +4,7 @@ The options are spelled as those of qemu-iotests' ``check`` wherever it has them
 """
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import NoReturn
 from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
-from harness.settings import FORMATS, OPTIONS, Settings
+from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings
 from harness.suite import Case, read_suite, select
 
 _EPILOG = """\
@@ -24,7 +25,8 @@ Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; wh
 named is looked up on PATH. TEST_DIR is where directories for the cases are made.
 
 Exit status: 0 when all cases passed or could not run here, 1 when one failed, 2 for
-anything wrong with what was given here or with the suite, 130 when interrupted.
+anything wrong with what was given here or with the suite, 130 when interrupted, 3 for
+a bug in here.
 """
 
 
@@ -35,6 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str], script: Path) -> int:
     """Do what *arguments* ask for; *script* is what was started. Return the exit status."""
+    _open_standard_files()
     try:
         return _main(arguments, script)
     except UsageError as error:
@@ -43,8 +46,23 @@ def main(arguments: Sequence[str], script: Path) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"{script.name}: the output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+
+
+def _open_standard_files() -> None:
+    """Let no other file take the place of a standard one that was closed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def _main(arguments: Sequence[str], script: Path) -> int:
@@ -62,11 +80,11 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     cases = select(
         suite, options.cases, _words(options.groups), _words(options.exclude), options.start_from
     )
+    if not cases:
+        raise UsageError("no case is left: the options exclude all")
     if options.list:
         _list(cases)
         return 0
-    if not cases:
-        raise UsageError("no case is left: the options exclude all")
     settings = Settings.from_options(options, os.environ)
     _name_programs(options.build)
     locate(os.environ)
@@ -102,8 +120,19 @@ def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) ->
     from harness.schedule import Ahead
 
     ahead = Ahead(Runner(settings, os.environ))
+
+    def interrupt(*_: object) -> NoReturn:
+        # An exception gets lost where it meets a destructor, as in an import; this does not.
+        ahead.interrupt()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
         ahead.start(cases)
+        import pytest  # noqa: F401 - now, while cases start
+
+        ahead.runner.prepare()
         return _pytest(arguments, [ahead])
     finally:
         ahead.close()
@@ -147,9 +176,10 @@ def _parser() -> _Parser:
     for option in OPTIONS:
         flags = [option.short, option.flag] if option.short else [option.flag]
         how.add_argument(*flags, **option.keywords)
-    formats = parser.add_argument_group("image formats, as --imgfmt")
-    for fmt in FORMATS:
-        formats.add_argument(f"-{fmt}", dest="imgfmt", action="store_const", const=fmt)
+    short = parser.add_argument_group("image formats and protocols, for short")
+    for dest, names in (("imgfmt", FORMATS), ("imgproto", PROTOCOLS)):
+        for name in names:
+            short.add_argument(f"-{name}", dest=dest, action="store_const", const=name)
     rest = parser.add_argument_group("this program")
     rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
     rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
@@ -157,7 +187,10 @@ def _parser() -> _Parser:
 
 
 def _words(given: str | None) -> list[str]:
-    return [word for word in (given or "").split(",") if word]
+    words = [word for word in (given or "").split(",") if word]
+    if given is not None and not words:
+        raise UsageError(f"no group in {given!r}")
+    return words
 
 
 def _list(cases: Sequence[Case]) -> None:
@@ -195,11 +228,9 @@ def _given(options: argparse.Namespace) -> list[str]:
 
 
 def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
-        signal.signal(number, signal.default_int_handler)
     import pytest  # may not be there before the packages are set up
 
-    status = int(pytest.main(list(arguments), plugins))
-    return {int(pytest.ExitCode.USAGE_ERROR): 2, int(pytest.ExitCode.INTERRUPTED): 130}.get(
-        status, status
-    )
+    code = pytest.ExitCode
+    ours = {code.USAGE_ERROR: 2, code.NO_TESTS_COLLECTED: 2, code.INTERRUPTED: 130}
+    status = pytest.main(list(arguments), plugins)
+    return int(ours.get(code(status), status))

@@ -19,5 +19,5 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'rw'?`` for the known word nearest to *word*, or nothing."""
     from difflib import get_close_matches  # only for those who slipped
 
-    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from select import POLLIN, poll
+from typing import IO
 
 import psutil
 
@@ -23,8 +25,12 @@ GRACE = 2.0
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+_RUNNER = "GOLDLOCK_RUNNER"
+"""A variable that what the runner itself starts has, and what cases start has not."""
+
 _spawning = threading.Lock()
-"""Held while a case is started: until its program runs, it cannot be told whose it is."""
+"""Held while a case is started, as until its program runs it cannot be told whose it is, and
+while what one left behind is looked for."""
 
 _cases: set[int] = set()
 """The cases that run: children of this process that are no orphans."""
@@ -43,6 +49,7 @@ class Transcript:
     output: Path
     status: int
     seconds: float
+    limit: float
     timed_out: bool = False
     situation: str = ""
     left_behind: tuple[str, ...] = ()
@@ -86,35 +93,52 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     """
     _adopt_orphans()
     start = time.monotonic()
-    with output.open("wb") as file, _spawning:
-        process = subprocess.Popen(
-            argv,
-            cwd=directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        _cases.add(process.pid)
-    ended, doing = False, ""
-    try:
-        ended = _ends_within(process.pid, time_limit, interrupt)
-        doing = "" if ended else situation.describe(process.pid)
-    finally:  # also when the runner itself is interrupted
-        if not ended:
-            _stop(process.pid)
-        status = process.wait()
-        _cases.discard(process.pid)
-        left_behind = _kill_orphans(environ["TEST_DIR"])
+    with output.open("w+b") as file:
+        with _spawning:
+            process = subprocess.Popen(
+                argv,
+                cwd=directory,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            _cases.add(process.pid)
+        ended, doing = False, ""
+        try:
+            ended = _ends_within(process.pid, time_limit, interrupt)
+            doing = "" if ended else situation.describe(process.pid)
+        finally:  # also when the runner itself is interrupted
+            if not ended:
+                _stop(process.pid)
+            status = process.wait()
+            _cases.discard(process.pid)
+            left_behind = _kill_orphans(environ["TEST_DIR"])
+        _put_back(file, output)
     return Transcript(
         output,
         status,
         time.monotonic() - start,
+        time_limit,
         timed_out=not ended,
         situation=doing,
         left_behind=left_behind if ended else (),
     )
+
+
+def _put_back(file: IO[bytes], output: Path) -> None:
+    """Make *output* what the case wrote, should the case have removed or replaced it."""
+    with suppress(OSError):
+        if output.lstat().st_ino == os.fstat(file.fileno()).st_ino:
+            return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output)
+    output.unlink(missing_ok=True)
+    file.seek(0)
+    with output.open("wb") as again:
+        shutil.copyfileobj(file, again)
 
 
 def _ends_within(pid: int, seconds: float, interrupt: Interrupt | None = None) -> bool:
@@ -141,7 +165,11 @@ def _stop(pid: int) -> None:
 
 
 def _adopt_orphans() -> None:
-    """Make processes that lose their parent children of this one, also daemons."""
+    """Make processes that lose their parent children of this one, also daemons.
+
+    What this process starts besides cases inherits the mark that it is no case's.
+    """
+    os.environ.setdefault(_RUNNER, "yes")
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -150,38 +178,42 @@ def _kill_orphans(test_dir: str) -> tuple[str, ...]:
 
     The children of what is killed are adopted in turn, so the end is where nothing is left.
     """
+    try:  # mostly there are no children at all, and the kernel says so at once
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return ()
     described = []
-    while orphans := _orphans(test_dir):
-        for orphan in orphans:
-            if description := _describe(orphan):
-                described.append(description)
-            with suppress(psutil.NoSuchProcess):
-                orphan.kill()
-            with suppress(ChildProcessError):
-                os.waitpid(orphan.pid, 0)
+    with _spawning:  # so that two cases do not find the same
+        while orphans := _orphans(test_dir):
+            for orphan in orphans:
+                if description := _describe(orphan):
+                    described.append(description)
+                with suppress(psutil.NoSuchProcess):
+                    orphan.kill()
+                with suppress(ChildProcessError):
+                    os.waitpid(orphan.pid, 0)
     return tuple(described)
 
 
 def _orphans(test_dir: str) -> list[psutil.Process]:
     """Return the children of this process that came from the case with that TEST_DIR."""
-    try:  # mostly there are no children, and the kernel says so at once
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return []
-    with _spawning:
-        children = [c for c in psutil.Process().children() if c.pid not in _cases]
-        return [child for child in children if _comes_from(child, test_dir)]
+    children = [child for child in psutil.Process().children() if child.pid not in _cases]
+    return [child for child in children if _comes_from(child, test_dir)]
 
 
 def _comes_from(child: psutil.Process, test_dir: str) -> bool:
     """Tell whether a child comes from a case, not from another one or from the runner itself.
 
-    A daemon may have emptied its environment; its session is still not the runner's.
+    A daemon may have emptied its environment: it counts for the last case that runs.
     """
     try:
-        if os.getsid(child.pid) == os.getsid(0):
+        environ = child.environ()
+        if os.getsid(child.pid) == os.getsid(0) or _RUNNER in environ:
             return False
-        return child.environ().get("TEST_DIR", test_dir) == test_dir
+        whose = environ.get("TEST_DIR")
+        if whose is None:
+            return not _cases
+        return f"{whose}/".startswith(f"{test_dir}/")
     except (ProcessLookupError, psutil.NoSuchProcess):
         return True  # it ended, and is to be reaped
     except psutil.AccessDenied:

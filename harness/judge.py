@@ -82,7 +82,7 @@ def _ending(transcript: Transcript) -> list[str]:
     problems = []
     if transcript.timed_out:
         problems.append(
-            f"time limit: the case was still running after {transcript.seconds:.1f} s, and was"
+            f"time limit: the case was still running after {transcript.limit:g} s, and was"
             " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
             f"\nits processes were:\n{transcript.situation}"
         )
@@ -90,12 +90,17 @@ def _ending(transcript: Transcript) -> list[str]:
         how = (
             f"exit status {transcript.status}"
             if transcript.status > 0
-            else f"signal {signal.Signals(-transcript.status).name}"
+            else f"signal {_signal_name(-transcript.status)}"
         )
         problems.append(f"{how}: the case did not come to its end")
     if transcript.left_behind:
         problems.append("left behind: " + ", ".join(transcript.left_behind) + "; it was ended")
     return problems
+
+
+def _signal_name(number: int) -> str:
+    names = {each.value: each.name for each in signal.Signals}
+    return names.get(number, str(number))  # signals for real-time use have no names
 
 
 def _compare(verdict: Verdict, output: Path) -> None:
@@ -108,6 +113,8 @@ def _compare(verdict: Verdict, output: Path) -> None:
     except FileNotFoundError:
         way_out = "read the output, then --update makes one"
         verdict.problems.append(f"{verdict.golden}: no golden; {way_out}")
+    except OSError as error:
+        raise GoldenError(f"{verdict.golden}: {error.strerror}") from None
     if size <= TOO_LARGE:  # without a golden, all of it is shown as new
         got = compare.to_lines(_text(output))
         verdict.sections = compare.Comparison(verdict.lines, got).results
@@ -130,10 +137,15 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
         verdict.problems.append(f"{path} is as it was: only a case that ran to its end updates it")
         return
     new = _text(transcript.output)
-    old = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
+    try:
+        old = path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        old = None
+    except OSError as error:
+        raise GoldenError(f"{path}: {error.strerror}") from None
     verdict.lines = compare.to_lines(new)
     verdict.sections = compare.Comparison(verdict.lines, verdict.lines).results
-    if path.exists() and compare.to_lines(old) == verdict.lines:
+    if old is not None and compare.to_lines(old) == verdict.lines:
         return
     if not force and golden.uncommitted(path):
         raise GoldenError(
@@ -141,7 +153,7 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
             " commit or stash them, or --force"
         )
     golden.write(path, new)
-    verdict.update = compare.difference(path, old, new)
+    verdict.update = compare.difference(path, old or "", new)
 
 
 def _text(output: Path) -> str:

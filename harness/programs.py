@@ -219,8 +219,8 @@ def _locked_image(scratch: Path) -> Iterator[Path | None]:
 
 
 def _version(said: str) -> str:
-    found = re.search(r"version (\S+(?: \([^)]*\))?)", said)
-    return found[1] if found else said.split("\n", maxsplit=1)[0]
+    found = re.search(r"^qemu.* version (\S+(?: \([^)]*\))?)", said, re.M | re.I)
+    return found[1] if found else "of an unknown version"
 
 
 def _errno_policy(said: str) -> str:

@@ -180,9 +180,10 @@ class CaseItem(pytest.Function):
             ("kept", str(ran.kept or "")),
             ("update", verdict.update),
             ("log", ran.log),
+            ("reason", verdict.reason),
         ]
         for section in verdict.sections:
-            with subtests.test(msg=section.title):
+            with subtests.test(msg=explain.printable(section.title)):
                 if section.changes:
                     shown = explain.section(section, verdict.golden, verdict.lines)
                     raise SectionDiffers(shown)

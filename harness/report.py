@@ -158,6 +158,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     failed = terminalreporter.stats.get("failed", [])
     if orphans := [report for report in failed if ORPHAN in _properties(report)]:
         tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
+    reasons: dict[str, list[str]] = {}
+    for report, each in zip(reports, found, strict=True):
+        if report.skipped:
+            reasons.setdefault(each["reason"], []).append(each[CASE])
+    for reason, numbers in reasons.items():
+        tw.write_line(f"not run: {' '.join(numbers)}: {explain.printable(reason)}")
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
             tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))

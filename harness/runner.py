@@ -1,6 +1,7 @@
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ class Runner:
         """
         with self._lock:
             if not self._ready:
+                _check_options(self._environ)
                 scratch = Scratch(self._environ)
                 try:
                     settings = self.settings
@@ -203,6 +205,14 @@ class Runner:
         }
 
 
+def _check_options(environ: Mapping[str, str]) -> None:
+    for name in ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS"):
+        try:
+            shlex.split(environ.get(name, ""))
+        except ValueError as error:
+            raise UsageError(f"{name}: {str(error).lower()}; write it as for a shell") from None
+
+
 def _why_no_faults() -> str | None:
     from harness.faults.api import unavailable  # for those who want it only
 
@@ -212,4 +222,11 @@ def _why_no_faults() -> str | None:
 def _cannot_start(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{path}: not executable; chmod +x it"
-    return f"{path}: cannot be started: {error.strerror}; has its first line a #! that is there?"
+    with path.open("rb") as file:
+        first = file.readline(200)
+    why = (
+        "its first line ends in a carriage return"
+        if first.endswith(b"\r\n")
+        else ("has its first line a #! that is there?")
+    )
+    return f"{path}: cannot be started: {error.strerror}; {why}"

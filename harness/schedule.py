@@ -84,9 +84,13 @@ class Ahead:
         del self._futures[case.path]
         return ran
 
+    def interrupt(self) -> None:
+        """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
+        self.runner.interrupt()
+
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough."""
-        self.runner.interrupt()
+        self.interrupt()
         with self._change:
             self._queue.clear()
             self._change.notify_all()

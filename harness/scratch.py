@@ -1,5 +1,6 @@
 """Where cases work: a directory of its own for each, removed unless there is something to see."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ The kernel allows 107 for the whole path of a socket.
 """
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
+
+
 class Directories(NamedTuple):
     """The directories of one run of a case; *top* holds its transcripts, *test* and *home*."""
 
@@ -28,14 +32,18 @@ class Directories(NamedTuple):
 class Scratch:
     """The directory of all that a run writes; under TEST_DIR, or the system's for such things.
 
+    Cases see it by a plain path: a blank, a comma or a quote in it would have to be quoted
+    in another way for each program, option and monitor, so a symbolic link stands in.
+
     Sockets are in it, too, unless its path is too long for them, or SOCK_DIR names a place.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.root = _make("TEST_DIR", environ.get("TEST_DIR") or tempfile.gettempdir())
+        self._link = None if _PLAIN.fullmatch(str(self.root)) else _plain_link(self.root)
         self._sockets = self.root
         elsewhere = environ.get("SOCK_DIR")
-        if elsewhere or len(str(self.root)) > SOCKET_ROOM:
+        if elsewhere or self._link or len(str(self.root)) > SOCKET_ROOM:
             self._sockets = _make("SOCK_DIR", elsewhere or "/tmp")
         self._lock = Lock()
         self._kept = False
@@ -48,7 +56,8 @@ class Scratch:
                 count += 1
                 top = self.root / f"{number}.{count}"
             top.mkdir()
-        made = Directories(top, top / "test", top / "home", self._sockets / top.name / "s")
+        test = (self._link or self.root) / top.name / "test"
+        made = Directories(top, test, top / "home", self._sockets / top.name / "s")
         for path in (made.test, made.home, made.sockets):
             path.mkdir(parents=True)
         return made
@@ -65,10 +74,18 @@ class Scratch:
 
     def close(self) -> None:
         """Remove what is left, but for what is kept."""
+        if self._link:
+            shutil.rmtree(self._link.parent, ignore_errors=True)
         if self._sockets != self.root:
             shutil.rmtree(self._sockets, ignore_errors=True)
         if not self._kept:
             shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _plain_link(target: Path) -> Path:
+    link = _make("TMPDIR", "/tmp") / "run"
+    link.symlink_to(target)
+    return link
 
 
 def _make(variable: str, base: str) -> Path:

@@ -16,6 +16,9 @@ FORMATS = (
     *("bochs", "cloop", "dmg", "vvfat"),
 )
 PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
+LONGEST = 1_000_000.0
+"""Seconds of a time limit at most: the kernel cannot wait for 25 days."""
+
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
 REQUIREMENTS = {
@@ -28,6 +31,9 @@ REQUIREMENTS = {
     "faults": ("faults",),
 }
 """What ``--require`` takes, and the needs of cases that each stands for."""
+
+NEEDS = tuple(dict.fromkeys(need for needs in REQUIREMENTS.values() for need in needs))
+"""What the header of a case can need."""
 
 
 class Option(NamedTuple):
@@ -152,8 +158,10 @@ class Settings:
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
-        if not options.time_limit > 0:
-            raise UsageError(f"--time-limit takes a number of seconds, not {options.time_limit:g}")
+        if not 0 < options.time_limit < LONGEST:
+            raise UsageError(
+                f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
+            )
         if options.jobs < 1:
             raise UsageError(f"--jobs takes a number from 1 on, not {options.jobs}")
         if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):

@@ -18,12 +18,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.errors import UsageError, suggest
+from harness.settings import FORMATS, NEEDS, PROTOCOLS
 
-_CASE_NAME = re.compile(r"(\d+)(\.\w+)?")
+_CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
-_FIELD = re.compile(r"[#/;-]*\s*([a-z]+):(?:\s+(.*))?")
+_FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
+_VALUES = {"formats": FORMATS, "protocols": PROTOCOLS, "needs": NEEDS}
 _KEYS = ("group", "formats", "protocols", "needs", "timeout", "exclusive")
 
 
@@ -65,15 +67,15 @@ def read_suite(root: Path) -> Suite:
     folder = root / "cases"
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
-    cases: dict[str, Case] = {}
+    cases: dict[int, Case] = {}
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if not path.name[0].isdigit() or path.name.endswith(_LEFTOVERS) or path.is_dir():
             continue
         case = read_case(path)
-        if twin := cases.get(case.number):
+        if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
-        cases[case.number] = case
-    return Suite(root, tuple(sorted(cases.values(), key=lambda case: int(case.number))))
+        cases[int(case.number)] = case
+    return Suite(root, tuple(case for _, case in sorted(cases.items())))
 
 
 def read_case(path: Path) -> Case:
@@ -81,6 +83,8 @@ def read_case(path: Path) -> Case:
     name = _CASE_NAME.fullmatch(path.name)
     if not name:
         raise UsageError(f"{path}: not a case's name; it is a number, as in 153.py or 153")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: not a file, so not a case")
     try:
         with path.open("rb") as file:
             top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
@@ -90,7 +94,7 @@ def read_case(path: Path) -> Case:
     for number, line in enumerate(top.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip())
         if comment and (given := _FIELD.fullmatch(comment[1])):
-            _read_field(fields, given[1], given[2] or "", f"{path}:{number}")
+            _read_field(fields, given[1].lower(), given[2] or "", f"{path}:{number}")
         elif not comment and line.strip():
             break
     return Case(
@@ -115,6 +119,11 @@ def _read_field(fields: dict[str, str], key: str, value: str, where: str) -> Non
         raise UsageError(f"{where}: {key!r} is given twice")
     if not value.strip():
         raise UsageError(f"{where}: {key!r} has no value")
+    for word in _words(value) if key in _VALUES else ():
+        if word not in _VALUES[key]:
+            raise UsageError(
+                f"{where}: unknown word in {key}: {word!r}{suggest(word, _VALUES[key])}"
+            )
     if key == "timeout" and not re.fullmatch(
         r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()
     ):

@@ -46,7 +46,9 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
     assert len(seen["SOCK_DIR"]) <= 75
 
 
-@pytest.mark.parametrize("name", ["plain", "with blank", "re(g).*[e]x$", "deep/" * 30])
+@pytest.mark.parametrize(
+    "name", ["plain", "with blank", "a,b", "it's", "re(g).*[e]x$", "deep/" * 30]
+)
 def test_any_test_dir_will_do(suite: MakeSuite, tmp_path: Path, name: str) -> None:
     """Sockets fit, though the kernel allows 107 characters for their paths."""
     script = (
@@ -102,6 +104,90 @@ def test_an_interrupted_run_leaves_nothing(
     assert runner.returncode == 130, said
     assert not any(process.is_running() for process in family)
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_who_left_what_behind_when_two_run_at_a_time(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """A daemon that has no environment is not 2's, which ends while 1, whose it is, runs."""
+    for name in ("ready", "two", "one", "never"):
+        os.mkfifo(tmp_path / name)
+    daemon = f"sh -c 'echo now >{tmp_path}/ready; read -r line <{tmp_path}/never'"
+    suite.case(
+        "1",
+        f"env -i PATH=$PATH setsid {daemon} >/dev/null 2>&1 &\n"
+        f"read -r line <{tmp_path}/ready\n"
+        f"echo go >{tmp_path}/two\nread -r line <{tmp_path}/one",
+        golden="",
+    )
+    suite.case("2", f"read -r line <{tmp_path}/two", golden="")
+    suite.case("3", f"echo go >{tmp_path}/one", golden="")  # starts when 2 was looked after
+    done = run_tests("--suite", str(suite.root), "-j", "2", "--time-limit", "20")
+    assert "::2 PASSED" in done.stdout
+    assert done.stdout.count("left behind: sh -c 'echo now") == 1
+
+
+def test_a_process_of_a_plugin_is_none_of_a_case(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    plugin = tmp_path / "plug.py"
+    plugin.write_text(
+        "import subprocess\n"
+        "def pytest_collection_modifyitems(config):\n"
+        "    command = ['sh', '-c', 'read line']\n"
+        "    config.helper = subprocess.Popen(command, stdin=-1, start_new_session=True)\n"
+        "def pytest_unconfigure(config):\n"
+        "    config.helper.communicate(b'done\\n')\n"
+        "    print('the helper ended with', config.helper.returncode)\n"
+    )
+    done = run_tests("--suite", str(suite.root), "--", "-p", "plug", PYTHONPATH=str(tmp_path))
+    assert "the helper ended with 0" in done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ('rm "$TEST_DIR/../output"; mkfifo "$TEST_DIR/../output"; echo a', "::1 PASSED"),
+        ('rm -r "${TEST_DIR%/test}"; echo a', "::1 PASSED"),
+        ("echo a; kill -37 $$", "signal 37: the case did not come to its end"),
+        ("printf '== \\033[31mred ==\\n'", "DIFFERS [\\x1b[31mred]"),
+    ],
+)
+def test_cases_that_misbehave(
+    run_tests: RunTests, suite: MakeSuite, script: str, said: str
+) -> None:
+    suite.case("1", script, golden="a\n")
+    done = run_tests("--suite", str(suite.root))
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("redirect", "status", "said"),
+    [
+        ("0<&-", 0, "1 passed"),
+        (">&-", 0, ""),
+        ("2>&-", 0, "1 passed"),
+        (">/dev/full", 1, "run_tests.py: the output cannot be written: No space left on device"),
+    ],
+)
+def test_standard_files_may_be_closed_or_full(
+    suite: MakeSuite, tmp_path: Path, redirect: str, status: int, said: str
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    command = f"{sys.executable} {ROOT}/run_tests.py --suite {suite.root} {redirect}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:

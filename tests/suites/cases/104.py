@@ -36,6 +36,9 @@ def story(case: Case) -> None:
         ["--start-from", "9"],
         ["-x", "quick"],
         ["-g"],
+        ["-g", ","],
+        ["-n", "-x", "quick"],
+        ["--time-limit", "inf"],
         ["--build", "/no/such/build"],
         ["--suite", "/no/such/suite"],
         ["--variant", "elided"],
@@ -46,9 +49,10 @@ def story(case: Case) -> None:
     case.section("programs that are named, but not there")
     tiny.run(case, suite, QEMU_IMG_PROG="/no/such/qemu-img")
     tiny.run(case, suite, QEMU_PROG=str(suite / "expected" / "001.out"))
+    tiny.run(case, suite, QEMU_IO_OPTIONS="-f 'raw")
 
     case.section("suites that are not sound")
-    for name in ("header", "header2", "header3", "header4"):
+    for name in ("header", "header2", "header3", "header4", "header5", "header6"):
         tiny.run(case, tiny.copy(case, name))
 
     case.section("what is missing can be made a failure")

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Needs: qemu-image
+echo hi

@@ -1,0 +1,3 @@
+#!/bin/sh
+# formats: qcow3, raw
+echo hi
