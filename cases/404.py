@@ -9,7 +9,7 @@ An opener locks the bytes that it needs, then looks for conflicts; first on the 
 on its backing file. The later the call, the more there is to roll back.
 """
 
-from lock_faults import attempt, bytes_by_image, name_errnos, show_calls
+from lock_faults import attempt, bytes_by_image, calls_since, name_errnos, show_calls
 
 from harness.case import Case, run
 
@@ -31,13 +31,13 @@ def each_call(case: Case, call: str, command: tuple[str, ...]) -> None:
     """Let the first call of the opener fail, then the second, and so on to its last."""
     case.lock_calls()
     case.qemu_io(*command)
-    count = sum(f": {call} " in line for line in case.lock_calls().splitlines())
+    count = sum(line.startswith(call) for line in calls_since(case))
     for number in range(1, count + 1):
         fault = f"{call} any byte fails with ENOLCK from call {number}"
         attempt(case, fault, case.qemu_io, *command)
-        trace = case.lock_calls().splitlines()
-        case.log(f"locked: {bytes_by_image(trace, 'lock')}")
-        case.log(f"unlocked: {bytes_by_image(trace, 'unlock')}")
+        calls = calls_since(case)
+        case.log(f"locked: {bytes_by_image(calls, 'lock')}")
+        case.log(f"unlocked: {bytes_by_image(calls, 'unlock')}")
         case.log(f"the next one: exit status {case.qemu_io(*command).status}")
 
 

@@ -5,7 +5,7 @@
 # needs: qemu-system qemu-img qemu-io ofd-locks faults
 """Who holds which locks: what each opener uses, and what it does not share, at the most."""
 
-from lock_faults import QUIET, holdings, name_errnos
+from lock_faults import QUIET, calls_since, holdings, name_errnos
 
 from harness.case import Case, Program, run
 
@@ -57,7 +57,7 @@ def row(case: Case, program: Program, *command: str) -> None:
     done = program(*options, *command, stdin="quit\n")
     case.log(f"\n{program.name} {' '.join(command)}", case.paths)
     case.log(done.stderr, case.messages)
-    for line in holdings(case.lock_calls()):
+    for line in holdings(calls_since(case)):
         case.log(f"  {line}")
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.machine import Qmp
 
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
+# PROGRAM: CALL BYTE (MEANING) of IMAGE ...; with blanks, names are in quotes.
+_CALL = re.compile(r'(?:"[^"]*"|\S+): ((?!probe).*?of) ("[^"]*"|\S+?)((?:,? |: ).*)')
 QUIET = ("-nographic", "-serial", "none", "-machine", "none", "-monitor", "stdio")
 
 
@@ -78,28 +80,36 @@ def attempt(case: Case, fault: str, program: Program, *command: str, stdin: str 
     return done
 
 
+def calls_since(case: Case) -> list[str]:
+    """Return the lock calls since they were last asked for, but for the probe of OFD locks.
+
+    Without what is not the same everywhere: directories, and the names of programs.
+    """
+    lines = []
+    for line in case.lock_calls().splitlines():
+        if call := _CALL.fullmatch(line):
+            image = Path(call[2].strip('"')).name
+            lines.append(re.sub(r": held by .*", ": held", f"{call[1]} {image}{call[3]}"))
+    return lines
+
+
 def show_calls(case: Case, part: str = "", after: int = 0) -> None:
-    """Show the lock calls since they were last shown, but for the probe of OFD locks.
+    """Show the lock calls since they were last asked for.
 
     With *part*, only those whose line has it, each with as many calls *after* it.
     """
-    lines = [line for line in case.lock_calls().splitlines() if ": probe of " not in line]
+    lines = calls_since(case)
     wanted = {i + k for i, line in enumerate(lines) if part in line for k in range(after + 1)}
-    case.log("".join(f"  {lines[i]}\n" for i in sorted(wanted)), case.paths, _plain)
+    for i in sorted(wanted):
+        case.log(f"  {lines[i]}")
 
 
-def _plain(text: str) -> str:
-    """Leave out directories, and the names of programs."""
-    text = re.sub(r"^  \S+: ", "  ", text.replace("TEST_DIR/", ""), flags=re.M)
-    return re.sub(r": held by .*", ": held", text)
-
-
-def bytes_by_image(trace: Iterable[str], call: str) -> str:
+def bytes_by_image(calls: Iterable[str], call: str) -> str:
     """Return the bytes of all calls of a kind that succeeded, in order, for each image."""
     images: dict[str, list[int]] = {}
-    for line in trace:
-        if found := re.match(rf"\S+: {call} (\d+) .* of (.*?)(?:, read)?: ok$", line):
-            images.setdefault(Path(found[2]).name, []).append(int(found[1]))
+    for line in calls:
+        if found := re.match(rf"{call} (\d+) .* of (.*?)(?:, read)?: ok$", line):
+            images.setdefault(found[2], []).append(int(found[1]))
     return _list(images)
 
 
@@ -108,13 +118,13 @@ def image_name(case: Case) -> str:
     return Path(case.image).name
 
 
-def holdings(trace: str) -> list[str]:
+def holdings(calls: Iterable[str]) -> list[str]:
     """Return in words what was locked of each image at the most, a line for each image."""
     now: dict[str, set[int]] = {}
     most: dict[str, set[int]] = {}
-    for line in trace.splitlines():
-        if found := re.match(r"\S+: (lock|unlock) (\d+) .* of (.*?)(?:, read)?: ok$", line):
-            image, byte = Path(found[3]).name, int(found[2])
+    for line in calls:
+        if found := re.match(r"(lock|unlock) (\d+) .* of (.*?)(?:, read)?: ok$", line):
+            image, byte = found[3], int(found[2])
             locked = now.setdefault(image, set())
             (locked.add if found[1] == "lock" else locked.discard)(byte)
             most[image] = max(most.get(image, set()), set(locked), key=len)
