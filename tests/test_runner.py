@@ -374,7 +374,7 @@ def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
 @pytest.mark.parametrize(("policy", "variant"), [("errno", "out"), ("elided", "elided.out")])
 def test_153_and_182_embedded(run_tests: RunTests, policy: str, variant: str) -> None:
     """On a machine without QEMU: the goldens of both policies."""
-    done = run_tests("--errno-policy", policy, "-j", "2", PATH="/nowhere")
+    done = run_tests("153", "182", "--errno-policy", policy, "-j", "2", PATH="/nowhere")
     assert done.returncode == 0, done.stdout
     assert "programs: embedded, as QEMU " in done.stdout
     assert f"cases/153.py::153 PASSED (43 sections, 153.{variant})" in done.stdout
