@@ -236,6 +236,7 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
         node = nodes.get(reference)
         if node is None:
             raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        graph.refresh(node)  # what could not be unlocked before is tried once more
         return node
     if filename is None and not below:
         raise BlockError('A block device must be specified for "file"')
@@ -306,6 +307,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
 
     assert isinstance(node, Qcow2Node)
     node.open(flags.checking)
+    graph.refresh(node)  # as QEMU does, now that it knows where the data lies
     _reject_unknown(options, node.driver, "format")
     if not flags.no_backing:
         _open_backing(node, reference, backing_options, flags, depth)

@@ -95,7 +95,7 @@ def locking_wanted(option: str) -> bool:
             "File lock requested but OFD locking syscall is unavailable, "
             "falling back to POSIX file locks"
         )
-        report.write_error("Due to the implementation, locks can be lost unexpectedly.\n")
+        report.write_report("Due to the implementation, locks can be lost unexpectedly.\n")
     return option == "on" or (option == "auto" and available)
 
 

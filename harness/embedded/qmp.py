@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from harness.embedded import graph, images
+from harness.embedded import graph, images, report
 from harness.embedded import options as opts
 from harness.embedded.drives import Drive, Machine
 from harness.embedded.graph import Node
@@ -68,6 +68,7 @@ class QmpSession:
 
     def _answer(self, text: str) -> bytes:
         identity: dict[str, object] = {}
+        report.begin_monitor(None)
         try:
             request = parse(text)
             if isinstance(request, dict) and "id" in request:
@@ -79,6 +80,8 @@ class QmpSession:
         except OSError as failure:
             desc = failure.strerror or "I/O error"
             return _line({**identity, "error": {"class": "GenericError", "desc": desc}})
+        finally:
+            report.end_monitor()
 
     def _run(self, request: object) -> object:
         name, arguments = _check_request(request)
