@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 
 from harness.embedded import report
@@ -14,9 +13,13 @@ from harness.embedded.system_options import Configuration, parse
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
+    import signal
+
     from harness.embedded.hmp import HmpSession
     from harness.embedded.monitors import Listener
     from harness.embedded.qmp import QmpSession
+else:
+    import _signal as signal  # without the enums of `signal`, which cost as much as the rest
 
 
 class _Located(Exception):
