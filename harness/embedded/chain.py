@@ -7,7 +7,8 @@ import os
 
 from harness.embedded.files import FileNode, NullNode
 from harness.embedded.graph import Node
-from harness.embedded.qcow2 import DATA, PACKED, UNALLOCATED, ZEROES, Qcow2Node
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_map import DATA, PACKED, UNALLOCATED, ZEROES
 
 
 class Status:

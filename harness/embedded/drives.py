@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.embedded import graph, images, report
+from harness.embedded import graph, images, names, report
 from harness.embedded import options as opts
 from harness.embedded.graph import Edge, Node
 from harness.embedded.images import Flags, Image
@@ -102,7 +102,7 @@ class Machine:
 
     def delete_drive(self, name: str) -> None:
         """Close a drive's image and forget the drive (drive_del)."""
-        if name not in self.drives and name in images.nodes:
+        if name not in self.drives and name in names.nodes:
             raise BlockError("Deleting device added with blockdev-add is not supported")
         drive = self.drive(name)
         del self.drives[name]
@@ -123,9 +123,9 @@ class Machine:
         if name is None:
             raise BlockError("drive property not set")
         share_rw = opts.switch("share-rw", options.get("share-rw", "off"))
-        if name in images.nodes and name not in self.drives:
-            image: Image | None = Image(images.nodes[name], CONSISTENT_READ, ALL)
-            drive = Drive("", image, images.nodes[name].read_only)
+        if name in names.nodes and name not in self.drives:
+            image: Image | None = Image(names.nodes[name], CONSISTENT_READ, ALL)
+            drive = Drive("", image, names.nodes[name].read_only)
             self.drives[f"/{name}"] = drive
         elif name in self.drives:
             drive = self.drives[name]
@@ -160,7 +160,7 @@ class Machine:
 
     def delete_node(self, name: str) -> None:
         """Let go of a node that blockdev-add made."""
-        node = images.nodes.get(name)
+        node = names.nodes.get(name)
         if node is None:
             raise BlockError(f"Failed to find node with node-name='{name}'")
         if name not in self.named:
@@ -179,8 +179,8 @@ class Machine:
                 raise BlockError(f"Device '{device}' has no medium")
             return image.node
         name = node_name if node_name is not None else device
-        if name is not None and name in images.nodes:
-            return images.nodes[name]
+        if name is not None and name in names.nodes:
+            return names.nodes[name]
         raise BlockError(f"Cannot find device='{device or ''}' nor node-name='{node_name or ''}'")
 
     def snapshot(self, node: Node, options: Options) -> None:
@@ -192,7 +192,7 @@ class Machine:
         name = options.get("snapshot-node-name")
         if "node-name" in options and name is None:
             raise BlockError("New overlay node-name missing")
-        if name is not None and name in images.nodes:
+        if name is not None and name in names.nodes:
             raise BlockError("New overlay node-name already in use")
         if options.get("mode", "absolute-paths") != "existing":
             create_image(filename, fmt, {}, node.size, node.filename, node.driver, no_backing=True)

@@ -14,6 +14,7 @@ from harness.embedded.locks import (
     ImageLocks,
     check,
     locking_wanted,
+    ofd_available,
     release_all,
     take,
 )
@@ -159,8 +160,7 @@ def create_file(filename: str, length: int) -> None:
     except OSError as failure:
         raise report.os_error(f"Could not create '{filename}'", failure.errno or 0) from None
     try:
-        # A creator locks where it can; a kernel without OFD locks says EINVAL, as to QEMU.
-        locking_wanted("auto")
+        ofd_available()  # a creator always locks; this settles with which kind
         used, shared = 0b1010, ALL & ~RESIZE
         take(fd, used, shared)
         try:

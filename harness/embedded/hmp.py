@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.embedded import report
 from harness.embedded.drives import Drive, Machine
 from harness.embedded.graph import Node
 from harness.embedded.report import BlockError
@@ -31,6 +32,8 @@ def run(machine: Machine, line: str) -> str:
         return ""
     name, rest = words[0], words[1].strip() if len(words) > 1 else ""
     command = _COMMANDS.get(name)
+    reports: list[str] = []
+    report.begin_monitor(reports)
     try:
         text = f"unknown command: '{name}'\n" if command is None else command(machine, rest)
     except BlockError as failure:
@@ -39,7 +42,9 @@ def run(machine: Machine, line: str) -> str:
             text = "Error: " + text
     except OSError as failure:
         text = f"Error: {failure.strerror}\n"
-    return text.replace("\n", "\r\n")
+    finally:
+        report.end_monitor()
+    return ("".join(reports) + text).replace("\n", "\r\n")
 
 
 def _wrong(name: str) -> str:

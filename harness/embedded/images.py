@@ -7,29 +7,25 @@ from harness.embedded import options as opts
 from harness.embedded.files import FileNode, NullNode, RawNode
 from harness.embedded.graph import Edge, Node
 from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
+from harness.embedded.names import (
+    FILE_OPTIONS,
+    GENERIC_OPTIONS,
+    NULL_OPTIONS,
+    QCOW2_OPTIONS,
+    forget,
+    nodes,
+    parse_filename,
+    register,
+    reject_unknown,
+    resolve,
+    unknown_driver,
+)
 from harness.embedded.options import Options
 from harness.embedded.report import BlockError
 
 PROBE_LENGTH = 2048
 _QCOW2_MAGIC = b"QFI\xfb"
-_GENERIC = {"discard", "detect-zeroes", "cache.direct", "cache.no-flush", "cache.writeback"}
-_FILE = {"aio", "aio-max-batch", "drop-cache", "x-check-cache-dropped", "pr-manager"}
-_NULL = {"latency-ns", "read-zeroes"}
-_QCOW2 = {
-    "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-    "overlap-check", "overlap-check.template", "cache-size", "l2-cache-size",
-    "l2-cache-entry-size", "refcount-cache-size", "cache-clean-interval",
-}  # fmt: skip
-# Drivers of QEMU that we do not serve are named as such, others are unknown.
-_NOT_SERVED = {
-    "blkdebug", "blklogwrites", "blkverify", "bochs", "cloop", "compress", "copy-on-read", "curl",
-    "dmg", "ftp", "ftps", "gluster", "host_cdrom", "host_device", "http", "https", "iscsi", "luks",
-    "nbd", "nfs", "null-aio", "nvme", "parallels", "preallocate", "qcow", "qed", "quorum", "rbd",
-    "replication", "snapshot-access", "ssh", "throttle", "vdi", "vhdx", "vmdk", "vpc", "vvfat",
-}  # fmt: skip
 MAX_CHAIN = 200
-
-nodes: dict[str, Node] = {}
 
 
 class Flags:
@@ -94,7 +90,7 @@ def open_node(filename: str | None, options: Options, flags: Flags, depth: int =
     if depth > MAX_CHAIN:
         raise BlockError("Backing chain is too long or has a loop")
     if filename is not None:
-        filename = _parse_filename(filename, options)
+        filename = parse_filename(filename, options)
     driver = options.pop("driver", None)
     if (
         driver is None
@@ -108,34 +104,8 @@ def open_node(filename: str | None, options: Options, flags: Flags, depth: int =
     elif driver is None or driver in ("raw", "qcow2"):
         node = _open_format(driver, filename, options, flags, depth)
     else:
-        raise _unknown_driver(driver)
+        raise unknown_driver(driver)
     return node
-
-
-def _unknown_driver(driver: str) -> BlockError:
-    if driver in _NOT_SERVED:
-        return BlockError(f"Driver '{driver}' is not served by the embedded programs")
-    return BlockError(f"Unknown driver '{driver}'")
-
-
-def _parse_filename(filename: str, options: Options) -> str | None:
-    if filename.startswith("json:"):
-        for key, value in opts.parse_json_filename(filename[5:]).items():
-            options.setdefault(key, value)
-        return None
-    if filename.startswith("file:"):
-        return filename[5:]
-    scheme = filename.split("/", 1)[0]
-    if ":" not in scheme:
-        return filename
-    protocol = scheme.split(":", 1)[0]
-    if protocol == "null-co":
-        if options.get("driver") != "null-co":
-            options.setdefault("file.driver", "null-co")
-        return None
-    if protocol in _NOT_SERVED:
-        raise _unknown_driver(protocol)
-    raise BlockError(f"Unknown protocol '{protocol}'")
 
 
 def _apply_generic(options: Options, flags: Flags) -> Flags:
@@ -143,7 +113,7 @@ def _apply_generic(options: Options, flags: Flags) -> Flags:
     force_share = opts.take_switch(options, "force-share", flags.force_share)
     read_only = opts.take_switch(options, "read-only", flags.read_only)
     auto = opts.take_switch(options, "auto-read-only", flags.auto_read_only)
-    for name in _GENERIC:
+    for name in GENERIC_OPTIONS:
         options.pop(name, None)
     if force_share and not read_only:
         raise BlockError("force-share=on can only be used with read-only images")
@@ -153,52 +123,25 @@ def _apply_generic(options: Options, flags: Flags) -> Flags:
     )  # fmt: skip
 
 
-def register(node: Node, name: str | None) -> None:
-    """Give `node` the name it was asked to have, or one of our own."""
-    if name is None:
-        node.name = node.name or graph.next_node_name()
-    else:
-        if not name or not (name[0].isalpha() and all(c.isalnum() or c in "-._" for c in name)):
-            raise BlockError(f"Invalid node-name: '{name}'")
-        if name in nodes:
-            raise BlockError(f"Duplicate nodes with node-name='{name}'")
-        node.name = name
-    nodes[node.name] = node
-
-
-def _forget(node: Node) -> None:
-    nodes.pop(node.name, None)
-
-
-graph.on_closed = _forget
-
-
-def _reject_unknown(options: Options, driver: str, kind: str) -> None:
-    for name in sorted(options):
-        if kind == "protocol":
-            raise BlockError(f"Block protocol '{driver}' doesn't support the option '{name}'")
-        raise BlockError(f"Block format '{driver}' does not support the option '{name}'")
-
-
 def _open_protocol(driver: str, filename: str | None, options: Options, flags: Flags) -> Node:
     name = options.pop("node-name", None)
     node: Node
     if driver == "null-co":
-        for key in _NULL:
+        for key in NULL_OPTIONS:
             options.pop(key, None)
         size = opts.size(options.pop("size", str(1 << 30)))
         if size is None:
             raise BlockError("Parameter 'size' expects a non-negative number below 2^64")
-        _reject_unknown(options, driver, "protocol")
+        reject_unknown(options, driver, "protocol")
         node = NullNode("null-co://", size)
     else:
-        for key in _FILE:
+        for key in FILE_OPTIONS:
             options.pop(key, None)
         filename = options.pop("filename", filename)
         locking = options.pop("locking", "auto")
         if locking not in ("on", "off", "auto"):
             raise BlockError(f"invalid parameter value: {locking}")
-        _reject_unknown(options, driver, "protocol")
+        reject_unknown(options, driver, "protocol")
         if filename is None:
             raise BlockError("The 'file' block driver requires a file name")
         node = FileNode(
@@ -236,11 +179,12 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
         node = nodes.get(reference)
         if node is None:
             raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        graph.refresh(node)  # what could not be unlocked before is tried once more
         return node
     if filename is None and not below:
         raise BlockError('A block device must be specified for "file"')
     if filename is not None:
-        filename = _parse_filename(filename, below)
+        filename = parse_filename(filename, below)
         if "file.driver" in below:  # null-co://, which has no format of its own below us
             below["driver"] = below.pop("file.driver")
     driver = below.pop("driver", "file")
@@ -248,7 +192,7 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
     if driver not in ("file", "null-co"):
         if driver in ("raw", "qcow2"):
             return _open_format(driver, filename, below, inner, 0)
-        raise _unknown_driver(driver)
+        raise unknown_driver(driver)
     return _open_protocol(driver, filename, below, inner)
 
 
@@ -271,7 +215,7 @@ def _open_format(
     except BlockError:
         node.file = None
         graph.dispose(child)
-        _forget(node)
+        forget(node)
         raise
     try:
         _finish_format(node, options, flags, depth)
@@ -298,15 +242,16 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
         for name in ("offset", "size"):
             if name in options:
                 raise BlockError(f"Option '{name}' of raw is not served by the embedded programs")
-        _reject_unknown(options, "raw", "format")
+        reject_unknown(options, "raw", "format")
         return
-    for name in _QCOW2:
+    for name in QCOW2_OPTIONS:
         options.pop(name, None)
     from harness.embedded.qcow2 import Qcow2Node
 
     assert isinstance(node, Qcow2Node)
     node.open(flags.checking)
-    _reject_unknown(options, node.driver, "format")
+    graph.refresh(node)  # as QEMU does, now that it knows where the data lies
+    reject_unknown(options, node.driver, "format")
     if not flags.no_backing:
         _open_backing(node, reference, backing_options, flags, depth)
     if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
@@ -351,14 +296,6 @@ def backing_of(node: Node) -> tuple[str, str]:
     if not isinstance(node, Qcow2Node) or not node.header.backing_file:
         return "", ""
     return resolve(node.filename, node.header.backing_file), node.header.backing_format
-
-
-def resolve(overlay: str, name: str) -> str:
-    """Return the path of backing file `name` as seen from the directory of its overlay."""
-    if name.startswith("/") or ":" in name.split("/", 1)[0]:
-        return name
-    directory, slash, _ = overlay.rpartition("/")
-    return directory + slash + name
 
 
 def probe(child: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from harness.embedded import getopt, graph, images
+from harness.embedded import getopt, graph, images, names
 from harness.embedded import options as opts
 from harness.embedded.images import Flags
 from harness.embedded.img_common import Reported, number, reject_objects
@@ -111,7 +111,7 @@ def _known_options(fmt: str, filename: str) -> tuple[tuple[str, str | None], ...
     if fmt in ("null-co", "file"):
         raise BlockError(f"Format driver '{fmt}' does not support image creation")
     if fmt not in ("raw", "qcow2"):
-        if fmt in images._NOT_SERVED:
+        if fmt in names.NOT_SERVED:
             raise BlockError(f"Format '{fmt}' is not served by the embedded programs")
         raise BlockError(f"Unknown file format '{fmt}'")
     scheme = filename.split("/", 1)[0]
@@ -149,7 +149,7 @@ def _backing_size(filename: str, options: Options, size: int | None, no_backing:
         if not backing:
             raise BlockError("Expected backing file name, got empty string")
         if not no_backing:
-            there = _look_at_backing(images.resolve(filename, backing), fmt)
+            there = _look_at_backing(names.resolve(filename, backing), fmt)
             size = there if size is None else size
         elif fmt is None:
             raise BlockError("Backing file specified without backing format")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from harness.embedded import getopt, graph, images
+from harness.embedded import getopt, graph, images, names
 from harness.embedded.graph import Node
 from harness.embedded.images import Flags, Image
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
 from harness.embedded.locks import ALL, CONSISTENT_READ
-from harness.embedded.qcow2 import UNALLOCATED, Qcow2Node, read_padded
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_map import UNALLOCATED, read_padded
 from harness.embedded.report import BlockError
 
 
@@ -67,7 +68,7 @@ def _keep_contents(node: Qcow2Node, backing: str, fmt: str | None, force_share: 
     try:
         new_node: Node | None = None
         if backing:
-            path = images.resolve(node.filename, backing)
+            path = names.resolve(node.filename, backing)
             new_node = _in_chain(old, path)
             if new_node is None:
                 options = {"driver": fmt} if fmt else {}

@@ -12,7 +12,8 @@ from harness.embedded import options as opts
 from harness.embedded.graph import Edge, Node
 from harness.embedded.io_table import COMMANDS
 from harness.embedded.locks import WRITE
-from harness.embedded.qcow2 import UNALLOCATED, Qcow2Node
+from harness.embedded.qcow2 import Qcow2Node
+from harness.embedded.qcow2_map import UNALLOCATED
 
 _MAX_LENGTH = 2147483136
 _CHUNK = 1 << 20

@@ -28,6 +28,7 @@ _USED_BASE = 100
 _UNSHARED_BASE = 200
 _F_OFD_GETLK = 36
 _F_OFD_SETLK = 37
+_setlk, _getlk = _F_OFD_SETLK, _F_OFD_GETLK
 # struct flock of a 64-bit Linux: type, whence, start, length, pid, padding.
 _FLOCK = struct.Struct("@hhqqi4x")
 
@@ -44,7 +45,7 @@ def _flock(kind: int, start: int, length: int) -> bytes:
 def _set(fd: int, byte: int, kind: int) -> int:
     """Lock or unlock one byte; return 0 or an errno (EINTR is called again, by Python)."""
     try:
-        fcntl.fcntl(fd, _F_OFD_SETLK, _flock(kind, byte, 1))
+        fcntl.fcntl(fd, _setlk, _flock(kind, byte, 1))
     except OSError as failure:
         # EACCES and EAGAIN both mean "held by somebody else" to fcntl(2).
         return failure.errno or errno.EIO
@@ -54,7 +55,7 @@ def _set(fd: int, byte: int, kind: int) -> int:
 def _test(fd: int, byte: int) -> int:
     """Return 0 if a write lock could be had on `byte`, EAGAIN if not, or fcntl's errno."""
     try:
-        answer = fcntl.fcntl(fd, _F_OFD_GETLK, _flock(fcntl.F_WRLCK, byte, 1))
+        answer = fcntl.fcntl(fd, _getlk, _flock(fcntl.F_WRLCK, byte, 1))
     except OSError as failure:
         return failure.errno or errno.EIO
     return 0 if _FLOCK.unpack(answer)[0] == fcntl.F_UNLCK else errno.EAGAIN
@@ -64,8 +65,11 @@ _ofd_available: bool | None = None
 
 
 def ofd_available() -> bool:
-    """Tell whether the kernel has OFD locks; asked once for a process, of /dev/null."""
-    global _ofd_available  # noqa: PLW0603 - the answer holds for the life of the process
+    """Tell whether the kernel has OFD locks; asked once for a process, of /dev/null.
+
+    Without them every lock from then on is a POSIX lock, of the process.
+    """
+    global _ofd_available, _setlk, _getlk  # noqa: PLW0603 - holds for the life of the process
     if _ofd_available is None:
         fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -73,6 +77,7 @@ def ofd_available() -> bool:
             _ofd_available = True
         except OSError:
             _ofd_available = False
+            _setlk, _getlk = fcntl.F_SETLK, fcntl.F_GETLK
         finally:
             os.close(fd)
     return _ofd_available
@@ -81,20 +86,17 @@ def ofd_available() -> bool:
 def locking_wanted(option: str) -> bool:
     """Answer file.locking: `on`, `off` or `auto` (lock where OFD locks are available).
 
-    With `on` and no OFD locks QEMU falls back to POSIX locks with a warning; we
-    warn the same and go without locks, because a POSIX lock would be lost with
-    the first close of any descriptor of the file.
+    With `on` and no OFD locks POSIX locks stand in, with QEMU's warning: they are
+    lost with the first close of any descriptor of the file.
     """
-    if option == "off":
-        return False
     available = ofd_available()
     if option == "on" and not available:
         report.warn(
             "File lock requested but OFD locking syscall is unavailable, "
             "falling back to POSIX file locks"
         )
-        report.write_error("Due to the implementation, locks can be lost unexpectedly.\n")
-    return available
+        report.write_report("Due to the implementation, locks can be lost unexpectedly.\n")
+    return option == "on" or (option == "auto" and available)
 
 
 def _lock_error(message: str, code: int) -> BlockError:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 
 from harness.embedded import report
-from harness.embedded.qcow2 import COMPRESSED, COPIED, OFFSET_MASK, ZERO, Qcow2Node
+from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.qcow2_header import CORRUPT, DIRTY
+from harness.embedded.qcow2_map import COMPRESSED, COPIED, OFFSET_MASK, ZERO
 from harness.embedded.qcow2_refcounts import unpack_count
 
 

@@ -9,7 +9,7 @@ from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from harness.embedded.qcow2 import Qcow2Node
+    from harness.embedded.qcow2_map import Qcow2Map
 
 _FIXED = struct.Struct(">QIHHIIQII")
 _MAX_EXTRA = 1024
@@ -30,7 +30,7 @@ class Snapshot:
         self.icount: int | None = None
 
 
-def read_snapshots(node: Qcow2Node) -> tuple[list[Snapshot], int]:
+def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
     """Return the snapshots and the table's length in bytes; BlockError for a damaged table."""
     found = []
     at = start = node.header.snapshots_offset

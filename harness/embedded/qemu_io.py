@@ -136,8 +136,8 @@ class Session:
         try:
             self.image = images.open_image(name, options, flags)
         except BlockError as failure:
-            shown = f" {name}" if name is not None else ""
-            report.error(f"can't open device{shown}: {failure.message}", failure.hint)
+            shown = f" device {name}" if name is not None else ""
+            report.error(f"can't open{shown}: {failure.message}", failure.hint)
             return False
         return True
 

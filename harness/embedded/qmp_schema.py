@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.embedded import images
+from harness.embedded import names
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def check_node(arguments: Arguments) -> None:
     if not isinstance(driver, str):
         raise QmpError("Invalid parameter type for 'driver', expected: string")
     if driver not in _SCHEMA:
-        if driver in images._NOT_SERVED:
-            raise images._unknown_driver(driver)
+        if driver in names.NOT_SERVED:
+            raise names.unknown_driver(driver)
         raise QmpError(f"Parameter 'driver' does not accept value '{driver}'")
     for name, needed in _SCHEMA[driver].items():
         if needed and name not in arguments:

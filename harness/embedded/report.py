@@ -48,6 +48,30 @@ def program() -> str:
     return _program
 
 
+# The monitors whose commands are running, the innermost last: where reports are
+# collected (the human monitor's are part of its answer), or None for stderr.
+_monitors: list[list[str] | None] = []
+
+
+def begin_monitor(collected: list[str] | None) -> None:
+    """Begin a monitor's command: its reports have no program's name, as with QEMU."""
+    _monitors.append(collected)
+
+
+def end_monitor() -> None:
+    """End the command of the innermost monitor."""
+    _monitors.pop()
+
+
+def write_report(text: str) -> None:
+    """Write part of a report to where reports go now: stderr, or the human monitor."""
+    collected = _monitors[-1] if _monitors else None
+    if collected is None:
+        write_error(text)
+    else:
+        collected.append(text)
+
+
 def write_error(text: str) -> None:
     """Write `text` to stderr as it is, after what stdout still holds back."""
     sys.stdout.flush()
@@ -55,17 +79,21 @@ def write_error(text: str) -> None:
     sys.stderr.flush()
 
 
+def _name() -> str:
+    return "" if _monitors else f"{_program}: "
+
+
 def error(message: str, hint: str = "", where: str = "") -> None:
     """Report one error line (`where` is the option it came from), and its hint below it."""
     tail = f"{hint}\n" if hint else ""
-    write_error(f"{_program}: {where}{message}\n{tail}")
+    write_report(f"{_name()}{where}{message}\n{tail}")
 
 
 def warn(message: str) -> None:
     """Report a warning: the program goes on."""
-    write_error(f"{_program}: warning: {message}\n")
+    write_report(f"{_name()}warning: {message}\n")
 
 
 def info(message: str) -> None:
     """Report a notice: the program goes on."""
-    write_error(f"{_program}: info: {message}\n")
+    write_report(f"{_name()}info: {message}\n")

@@ -33,10 +33,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not lines:
         return
     from tests.embedded.test_command_lines import KNOWN
+    from tests.embedded.test_faults_fidelity import KNOWN as INJECTED
 
-    pairs = sum(
-        int(str(n)) for report in passed for key, n in report.user_properties if key == "pairs"
-    )
+    properties = [entry for report in passed for entry in report.user_properties]
+    pairs = sum(int(str(n)) for key, n in properties if key == "pairs")
+    faults = sum(int(str(n)) for key, n in properties if key == "faults")
     traces = names.count("test_the_lock_calls_are_those_of_the_real_program")
     held = names.count("test_a_waiting_holder_holds_the_same_bytes")
     terminalreporter.section("fidelity of the embedded programs")
@@ -46,6 +47,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.line(f"lock traces equal: {traces}")
     terminalreporter.line(f"holders with equal /proc/locks: {held}")
     terminalreporter.line(f"mixed pairs equal: {pairs}")
+    terminalreporter.line(f"runs with an injected errno equal: {faults}")
+    for plan, reason in INJECTED.items():
+        terminalreporter.line(f"  listed difference: {plan}: {reason}")
 
 
 def make_images(folder: Path) -> None:

@@ -90,5 +90,5 @@ def test_without_ofd_locks_auto_is_silent_and_on_warns(
     option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(locks, "_ofd_available", False)
-    assert not locks.locking_wanted(option)
+    assert locks.locking_wanted(option) == (option == "on")
     assert ("falling back to POSIX" in capsys.readouterr().err) == (option == "on")
