@@ -202,10 +202,7 @@ class Machine:
         flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
         overlay = images.open_node(filename, below, flags)
         try:
-            graph.set_read_only(node, True)
-            graph.attach_backing(overlay, node)
-            for edge in [one for one in node.parents if one.parent is None]:
-                _move(edge, overlay)
+            graph.put_above(overlay, node)
         except BlockError:
             graph.dispose(overlay)
             raise
@@ -252,13 +249,6 @@ class Machine:
                 graph.dispose(node)
         except BlockError as failure:
             report.warn(failure.message)
-
-
-def _move(edge: Edge, to: Node) -> None:
-    edge.node.parents.remove(edge)
-    edge.node = to
-    to.parents.append(edge)
-    graph.refresh(to)
 
 
 def _alias(options: Options) -> None:

@@ -262,11 +262,44 @@ def dispose(node: Node) -> None:
 on_closed: Callable[[Node], None] | None = None
 
 
+def _reopened(node: Node) -> list[Node]:
+    """Return what a reopen of `node` reopens: itself, and storage that has no name of its own."""
+    if node.file is not None and not node.file.node.holds:
+        return [node, node.file.node]
+    return [node]
+
+
+def put_above(overlay: Node, node: Node) -> None:
+    """Make `node` the read-only backing file of `overlay`, and give its outside users to that.
+
+    One change of permissions, as QEMU has it: all or nothing (BlockError).
+    """
+    nodes = _reopened(node)
+    flags = [one.read_only for one in nodes]
+    parents, users = list(node.parents), list(overlay.parents)
+    moved = [edge for edge in parents if edge.parent is None]
+    overlay.backing = Edge(node, "backing", f"node '{overlay.name}'", overlay, 0, ALL)
+    node.parents[:] = [overlay.backing, *(edge for edge in parents if edge not in moved)]
+    overlay.parents.extend(moved)
+    for one in nodes:
+        one.read_only = True
+    for edge in moved:
+        edge.node = overlay
+    try:
+        refresh(overlay)
+    except BlockError:
+        for one, value in zip(nodes, flags, strict=True):
+            one.read_only = value
+        for edge in moved:
+            edge.node = node
+        node.parents[:], overlay.parents[:] = parents, users
+        overlay.backing = None
+        raise
+
+
 def set_read_only(node: Node, read_only: bool) -> None:
     """Reopen `node` and its storage read-only or read-write, all or nothing."""
-    nodes = [node]
-    if node.file is not None and not node.file.node.holds:
-        nodes.append(node.file.node)  # a node with a name of its own is reopened by that
+    nodes = _reopened(node)
     before = [(one, one.read_only) for one in nodes]
     if not read_only:
         node.flush()

@@ -89,6 +89,8 @@ def locking_wanted(option: str) -> bool:
     With `on` and no OFD locks POSIX locks stand in, with QEMU's warning: they are
     lost with the first close of any descriptor of the file.
     """
+    if option == "off":
+        return False
     available = ofd_available()
     if option == "on" and not available:
         report.warn(
@@ -179,6 +181,9 @@ class ImageLocks:
                 failure.hint = f"Is another process using the image [{filename}]?"
                 raise
         except BlockError:
+            # QEMU gives up the lock, then the whole change of permissions: where an
+            # unlock fails, both are heard.
+            self.abort(fd)
             self.abort(fd)
             raise
 

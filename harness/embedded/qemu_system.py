@@ -64,10 +64,12 @@ def _start(machine: Machine, configuration: Configuration) -> None:
     )
     for name, step in steps:
         for where, value in configuration.values[name]:
+            report.at(where)
             try:
                 step(value)
             except BlockError as failure:
                 raise _Located(where, failure) from None
+    report.at("")
     for _, path in configuration.values["pidfile"]:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
             file.write(f"{os.getpid()}\n")

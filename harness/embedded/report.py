@@ -79,6 +79,15 @@ def write_error(text: str) -> None:
     sys.stderr.flush()
 
 
+_where = ""
+
+
+def at(where: str) -> None:
+    """Name the option that is at work: it stands before each warning; "" for none any more."""
+    global _where  # noqa: PLW0603 - as for the program's name
+    _where = f"{where}: " if where else ""
+
+
 def _name() -> str:
     return "" if _monitors else f"{_program}: "
 
@@ -91,7 +100,7 @@ def error(message: str, hint: str = "", where: str = "") -> None:
 
 def warn(message: str) -> None:
     """Report a warning: the program goes on."""
-    write_report(f"{_name()}warning: {message}\n")
+    write_report(f"{_name()}{_where}warning: {message}\n")
 
 
 def info(message: str) -> None:
