@@ -11,12 +11,13 @@ from harness.embedded.images import Flags, Image
 from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
 from harness.embedded.img_create import _known_options, check_options, format_image
 from harness.embedded.locks import CONSISTENT_READ, WRITE_UNCHANGED
+from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 
 _CHUNK = 1 << 20
 _BLOCK = 4096
 _NOT_SERVED = (
-    "-c", "-l", "--target-image-opts", "--salvage", "--target-is-zero", "--bitmaps",
+    "-l", "--target-image-opts", "--salvage", "--target-is-zero", "--bitmaps",
     "--skip-broken-bitmaps",
 )  # fmt: skip
 
@@ -54,10 +55,13 @@ def convert(words: list[str]) -> int:
             )  # fmt: skip
         size = sum(one.node.size for one in opened)
         output = _open_target(target, arguments, size)
-        at = 0
-        for one in opened:
-            _copy(one.node, 0, output.node, at, one.node.size)
-            at += one.node.size
+        if arguments.has("-c"):
+            _copy_packed([one.node for one in opened], output.node)
+        else:
+            at = 0
+            for one in opened:
+                _copy(one.node, 0, output.node, at, one.node.size)
+                at += one.node.size
     finally:
         if output is not None:
             output.close()
@@ -82,15 +86,21 @@ def _open_target(target: str, arguments: Arguments, size: int) -> Image:
         has_backing = "backing_file" in options
         if has_backing and "backing_fmt" not in options:
             raise BlockError("Use of backing file requires explicit backing format")
+        if arguments.has("-c") and fmt != "qcow2":
+            raise BlockError("Compression not supported for this file format")
         try:
             format_image(target, fmt, options)
         except BlockError as failure:
             raise failure.prefixed(f"{target}: error while converting {fmt}: ") from None
     try:
         # A fresh target takes what is written whatever lies below it.
-        return images.open_image(target, {"driver": fmt}, Flags(read_only=False))
+        output = images.open_image(target, {"driver": fmt}, Flags(read_only=False))
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{target}': ") from None
+    if output.node.size < size:
+        output.close()
+        raise BlockError("output file is smaller than input file")
+    return output
 
 
 def _copy(source: Node, start: int, target: Node, to: int, length: int) -> None:
@@ -120,6 +130,52 @@ def _write_nonzero(target: Node, offset: int, data: bytes, keep_zeroes: bool) ->
             begin = None
     if begin is not None:
         target.write(offset + begin, data[begin:])
+
+
+def _copy_packed(sources: list[Node], target: Node) -> None:
+    """Copy images, one behind the other, into compressed clusters; what is zero is left out."""
+    if not isinstance(target, Qcow2Node):
+        raise BlockError("Compression not supported for this file format")
+    keep_zeroes = target.backing is not None
+    size = target.cluster_size
+    end = sum(source.size for source in sources)
+    at = 0
+    while at < end:
+        zeroes = 0 if keep_zeroes else _zeroes_at(sources, at)
+        if zeroes >= size:
+            at += zeroes // size * size
+            continue
+        data = _read_across(sources, at, min(size, end - at))
+        if keep_zeroes or data.count(0) < len(data):
+            try:
+                target.write_compressed(at, data)
+            except BlockError as failure:
+                if not failure.code:
+                    raise
+                raise report.os_error(f"error while writing at byte {at}", failure.code) from None
+        at += len(data)
+    target.align_end()
+
+
+def _zeroes_at(sources: list[Node], at: int) -> int:
+    """Return how many bytes from `at` on are known to be zeroes, within one source."""
+    for source in sources:
+        if at < source.size:
+            zero, length = reads_as_zero(source, at, source.size - at)
+            return length if zero else 0
+        at -= source.size
+    return 0
+
+
+def _read_across(sources: list[Node], at: int, length: int) -> bytes:
+    parts = []
+    for source in sources:
+        here = max(0, min(length, source.size - at))
+        if here:
+            parts.append(source.read(at, here))
+            length -= here
+        at = max(0, at - source.size)
+    return b"".join(parts)
 
 
 def dd(words: list[str]) -> int:

@@ -76,10 +76,10 @@ def describe(node: Node) -> dict[str, object]:
     facts: dict[str, object] = {}
     bottom = storage_of(node)
     used = os.fstat(bottom.fd).st_blocks * 512 if isinstance(bottom, FileNode) else 0
-    if isinstance(node, Qcow2Node) and node.header.snapshot_count:
-        facts["snapshots"] = _snapshots(node)
     if isinstance(node, Qcow2Node) and node.header.backing_file and node.header.backing_format:
         facts["backing-filename-format"] = node.header.backing_format
+    if isinstance(node, Qcow2Node) and node.header.snapshot_count:
+        facts["snapshots"] = _snapshots(node)
     facts["virtual-size"] = node.size
     facts["filename"] = node.filename
     if isinstance(node, Qcow2Node):

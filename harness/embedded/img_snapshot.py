@@ -1,43 +1,77 @@
-"""qemu-img snapshot -l."""
+"""qemu-img snapshot: list, make, apply and delete the snapshots of an image."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 from harness.embedded import getopt
+from harness.embedded.graph import Node
 from harness.embedded.images import Flags
 from harness.embedded.img_common import open_one, reject_objects
+from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 
 
 def snapshot(words: list[str]) -> int:
-    """List the snapshots of an image."""
+    """List the snapshots of an image, or change them."""
     arguments = getopt.parse(words, "la:c:d:hqU", ("help", "object=", "image-opts", "force-share"))
     if arguments.has("-h", "--help"):
         from harness.embedded.qemu_img import show_help
 
         return show_help()
     reject_objects(arguments)
-    actions = [name for name, _ in arguments.options if name in ("-l", "-a", "-c", "-d")]
+    actions = [option for option in arguments.options if option[0] in ("-l", "-a", "-c", "-d")]
     if len(actions) > 1:
         raise getopt.UsageError("Cannot mix '-l', '-a', '-c', '-d'")
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting one image file name")
-    action = actions[0] if actions else "-l"
+    # Without an option QEMU opens the image for writing, and then does nothing.
+    action, name = actions[0] if actions else ("", "")
     force_share = arguments.has("-U", "--force-share")
-    if action != "-l":
-        raise BlockError(f"Option '{action}' of snapshot is not served by the embedded programs")
-    # Without an option QEMU lists too, but opens the image for writing first.
-    flags = Flags(read_only=bool(actions), force_share=force_share)
+    flags = Flags(read_only=action == "-l", force_share=force_share)
     image = open_one(arguments.operands[0], arguments, flags)
     try:
-        from harness.embedded.qcow2 import Qcow2Node
-
-        if isinstance(image.node, Qcow2Node) and image.node.header.snapshot_count and actions:
-            from harness.embedded.qcow2_snapshots import TITLE, describe, read_snapshots
-
-            lines = [describe(one) for one in read_snapshots(image.node)[0]]
-            sys.stdout.write("\n".join(["Snapshot list:", TITLE, *lines, ""]))
+        if action == "-l":
+            _list(image.node)
+        elif action:
+            _change(image.node, action, name or "")
     finally:
         image.close()
     return 0
+
+
+def _list(node: Node) -> None:
+    if isinstance(node, Qcow2Node) and node.header.snapshot_count:
+        from harness.embedded.qcow2_snapshots import TITLE, describe, read_snapshots
+
+        lines = [describe(one) for one in read_snapshots(node)[0]]
+        sys.stdout.write("\n".join(["Snapshot list:", TITLE, *lines, ""]))
+
+
+def _change(node: Node, action: str, name: str) -> None:
+    from harness.embedded import qcow2_snapshot_changes as changes
+
+    if action == "-c":
+        try:
+            if not isinstance(node, Qcow2Node):
+                raise BlockError("", code=errno.ENOTSUP)
+            changes.create(node, name)
+        except BlockError as failure:
+            code = failure.code or errno.EINVAL
+            raise BlockError(
+                f"Could not create snapshot '{name}': {-code} ({os.strerror(code)})"
+            ) from None
+        return
+    what = "apply" if action == "-a" else "delete"
+    try:
+        if not isinstance(node, Qcow2Node):
+            raise BlockError(
+                "Block driver does not support snapshots"
+                if action == "-a"
+                else "snapshot not found"
+            )
+        (changes.apply if action == "-a" else changes.delete)(node, name)
+    except BlockError as failure:
+        raise failure.prefixed(f"Could not {what} snapshot '{name}': ") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 from harness.embedded import report
@@ -12,6 +13,7 @@ from harness.embedded.qcow2_map import (
     COPIED,
     DATA,
     OFFSET_MASK,
+    PACKED,
     UNALLOCATED,
     ZERO,
     ZEROES,
@@ -86,7 +88,7 @@ class Qcow2Node(Qcow2Map):
 
     def _free_entry(self, entry: int, keep: int = 0) -> None:
         if entry & COMPRESSED:
-            offset, length = self._packed_place(entry)
+            offset, length = self.packed_place(entry)
             self.refcounts.free(offset, length)
         elif entry & OFFSET_MASK and entry & OFFSET_MASK != keep:
             self.refcounts.free(entry & OFFSET_MASK, self.cluster_size)
@@ -109,6 +111,32 @@ class Qcow2Node(Qcow2Map):
     def _set_l1(self, index: int, entry: int) -> None:
         struct.pack_into(">Q", self.l1, index * 8, entry)
         self.storage.write(self.header.l1_offset + index * 8, struct.pack(">Q", entry))
+
+    def write_compressed(self, offset: int, data: bytes) -> None:
+        """Write one cluster that is not there yet, compressed if that makes it smaller."""
+        cluster = offset // self.cluster_size
+        kind, host = self._kind(self._entry(cluster))
+        if kind in (DATA, PACKED) or host is not None:
+            raise report.os_error("Cannot compress over a cluster", errno.EIO)
+        if self.header.compression_type:
+            raise BlockError("Compression type zstd is not served by the embedded programs")
+        import zlib
+
+        packer = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -12, 9)
+        packed = packer.compress(data) + packer.compress(bytes(self.cluster_size - len(data)))
+        packed += packer.flush()
+        if len(packed) >= self.cluster_size:
+            self.write(offset, data)
+            return
+        place = self.refcounts.allocate_bytes(len(packed))
+        self.storage.write(place, packed)
+        sectors = (place + len(packed) - 1 >> 9) - (place >> 9)
+        shift = 62 - (self.header.cluster_bits - 8)
+        self._point(cluster, COMPRESSED | sectors << shift | place)
+
+    def align_end(self) -> None:
+        """Let the file end with a sector, after compressed data."""
+        self.storage.truncate(-(-self.storage.length // 512) * 512)
 
     def write_zeroes(self, offset: int, length: int, unmap: bool = False) -> None:
         """Make a range read as zeroes: whole clusters by their flag, the rest by writing."""
@@ -214,7 +242,7 @@ class Qcow2Node(Qcow2Map):
                 self._set_l1(index, 0)
                 self._tables.pop(index, None)
                 self.refcounts.free(offset, cluster_size)
-        last = self.storage.length // cluster_size
+        last = -(-self.storage.length // cluster_size)
         while last and not self.refcounts.get(last - 1):
             last -= 1
         self.storage.truncate(min(self.storage.length, last * cluster_size))

@@ -99,7 +99,7 @@ class Checker:
         size = self.node.cluster_size
         result = self.result
         if entry & COMPRESSED:
-            offset, length = self.node._packed_place(entry)
+            offset, length = self.node.packed_place(entry)
             if entry & COPIED:
                 self._error(
                     f": coffset={offset:#x}: copied flag must never be set for compressed clusters"

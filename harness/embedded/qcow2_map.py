@@ -197,7 +197,7 @@ class Qcow2Map(Node):
             return read_padded(self.backing.node, offset, piece.length)
         return zeroes(piece.length)
 
-    def _packed_place(self, entry: int) -> tuple[int, int]:
+    def packed_place(self, entry: int) -> tuple[int, int]:
         """Return offset and length in the file of a compressed cluster."""
         shift = 62 - (self.header.cluster_bits - 8)
         offset = entry & ((1 << shift) - 1)
@@ -209,7 +209,7 @@ class Qcow2Map(Node):
             raise BlockError("Compression type zstd is not served by the embedded programs")
         import zlib
 
-        offset, length = self._packed_place(entry)
+        offset, length = self.packed_place(entry)
         # The length that is asked for bounds the memory, whatever the data claims.
         unpacker = zlib.decompressobj(-12)
         try:

@@ -30,6 +30,7 @@ class Refcounts:
         self.per_block = header.cluster_size * 8 // self.bits
         self.maximum = (1 << self.bits) - 1
         self.free_hint = 0
+        self._packing = 0  # behind the last compressed cluster, where the next one may begin
         self._table: bytearray | None = None
         self._blocks: dict[int, bytearray] = {}
 
@@ -77,19 +78,46 @@ class Refcounts:
         self.storage.write(self.block_offset(index) + first, bytes(block[first : first + length]))
         if not count:
             self.free_hint = min(self.free_hint, cluster)
+            if self._packing >> self.header.cluster_bits == cluster:
+                self._packing = 0
 
     def allocate(self, count: int) -> int:
         """Allocate `count` neighbouring clusters, the first that are free; return their offset."""
+        first = self._find_place(count)
+        for cluster in range(first, first + count):
+            self.set(cluster, 1)
+        if count == 1 or first == self.free_hint:
+            # All below was found taken on the way.
+            self.free_hint = first + count
+        return first << self.header.cluster_bits
+
+    def allocate_bytes(self, length: int) -> int:
+        """Allocate part of a cluster for compressed data, behind the last such if it has room.
+
+        Every one that lies in a cluster, or reaches into it, counts as a reference.
+        """
+        bits = self.header.cluster_bits
+        size = 1 << bits
+        place = self._packing
+        if place and self.get(place >> bits) >= self.maximum:
+            place = 0
+        if not place or size - place % size < length:
+            first = self._find_place(1)
+            if not place or (place >> bits) + 1 != first:
+                place = first << bits
+        for cluster in range(place >> bits, (place + length - 1 >> bits) + 1):
+            self.add(cluster, 1)
+        end = place + length
+        self._packing = end if end % size else 0
+        return place
+
+    def _find_place(self, count: int) -> int:
+        """Return the first of `count` free neighbours whose refcount blocks are there."""
         while True:
             first = self._find_free(count)
-            if not self._have_blocks(first, count):
-                continue  # a refcount block may have taken the place that was found
-            for cluster in range(first, first + count):
-                self.set(cluster, 1)
-            if count == 1 or first == self.free_hint:
-                # All below was found taken on the way.
-                self.free_hint = first + count
-            return first << self.header.cluster_bits
+            if self._have_blocks(first, count):
+                return first
+            # A refcount block may have taken the place that was found.
 
     def _find_free(self, count: int) -> int:
         start = cluster = self.free_hint
@@ -191,7 +219,7 @@ class Refcounts:
         """Drop what is held in memory: somebody rewrote the tables."""
         self._table = None
         self._blocks.clear()
-        self.free_hint = 0
+        self.free_hint = self._packing = 0
 
 
 def unpack_count(block: bytes | bytearray, at: int, bits: int) -> int:

@@ -28,6 +28,8 @@ class Snapshot:
         self.nanoseconds = 0
         self.vm_clock = 0
         self.icount: int | None = None
+        self.disk_size = 0
+        self.further = b""  # what a later format has there, kept as it is
 
 
 def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
@@ -38,6 +40,7 @@ def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
         if at >= node.storage.size:
             raise report.os_error("Failed to read snapshot table", 5)
         snapshot = Snapshot()
+        snapshot.disk_size = node.header.size
         data = node.storage.read(at, _FIXED.size)
         (snapshot.l1_offset, snapshot.l1_size, id_length, name_length, snapshot.seconds,
          snapshot.nanoseconds, snapshot.vm_clock, snapshot.vm_state_size, extra_length,
@@ -47,16 +50,35 @@ def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
         extra = node.storage.read(at + _FIXED.size, extra_length)
         if extra_length >= 8:
             snapshot.vm_state_size = struct.unpack_from(">Q", extra)[0]
+        if extra_length >= 16:
+            snapshot.disk_size = struct.unpack_from(">Q", extra, 8)[0]
         if extra_length >= 24:
+            snapshot.further = extra[24:]
             icount = struct.unpack_from(">Q", extra, 16)[0]
             snapshot.icount = icount if icount != (1 << 64) - 1 else None
         at += _FIXED.size + extra_length
         text = node.storage.read(at, id_length + name_length)
-        snapshot.id = text[:id_length].decode("utf-8", "replace")
-        snapshot.name = text[id_length:].decode("utf-8", "replace")
+        snapshot.id = text[:id_length].decode("utf-8", "surrogateescape")
+        snapshot.name = text[id_length:].decode("utf-8", "surrogateescape")
         at = (at + id_length + name_length + 7) & ~7
         found.append(snapshot)
     return found, at - start
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return a snapshot's entry of the table."""
+    icount = (1 << 64) - 1 if snapshot.icount is None else snapshot.icount
+    extra = struct.pack(">QQQ", snapshot.vm_state_size, snapshot.disk_size, icount)
+    extra += snapshot.further
+    identity = snapshot.id.encode("utf-8", "surrogateescape")
+    name = snapshot.name.encode("utf-8", "surrogateescape")
+    small = snapshot.vm_state_size if snapshot.vm_state_size < 1 << 32 else 0
+    fixed = _FIXED.pack(
+        snapshot.l1_offset, snapshot.l1_size, len(identity), len(name), snapshot.seconds,
+        snapshot.nanoseconds, snapshot.vm_clock, small, len(extra),
+    )  # fmt: skip
+    entry = fixed + extra + identity + name
+    return entry + bytes(-len(entry) % 8)
 
 
 def describe(snapshot: Snapshot) -> str:

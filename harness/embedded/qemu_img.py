@@ -23,20 +23,20 @@ Commands served:
   check [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-U] filename
   commit [-q] [-f fmt] [-b base] [-d] filename
   compare [-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2
-  convert [-U] [-n] [-q] [-f fmt] [-O output_fmt] [-o options] [-B backing [-F fmt]] source target
+  convert [-U] [-n] [-q] [-c] [-f fmt] [-O output_fmt] [-o options] [-B backing [-F fmt]]
+    source target
   create [-q] [-f fmt] [-b backing_file [-F fmt]] [-u] [-o options] filename [size]
   dd [-U] [-f fmt] [-O output_fmt] [bs=n] [count=n] [skip=n] if=input of=output
   info [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
   map [-f fmt] [--output=ofmt] [-s offset] [-l length] [-U] filename
   rebase [-q] [-f fmt] [-u] [-U] -b backing_file [-F fmt] filename
   resize [-f fmt] [--shrink] [-q] filename [+ | -]size
-  snapshot -l [-q] [-U] filename
+  snapshot -l | -a snapshot | -c snapshot | -d snapshot [-q] [-U] filename
 Formats served: qcow2 (versions 2 and 3, refcounts of any width, zlib), raw.
 Protocols served: file, null-co. `--image-opts` and json: names work with these.
 
-Not served: bitmap, measure, snapshot -a, -c and -d, encryption, external data files,
-extended L2 entries,
-zstd, preallocation, writing compressed clusters, other formats and protocols,
+Not served: bitmap, measure, encryption, external data files, extended L2 entries,
+zstd, preallocation, other formats and protocols,
 --object, -T, -p is taken and shows nothing.
 Each is refused by name, with exit status 1.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 
@@ -25,16 +26,17 @@ The embedded qemu-nbd of goldlock: QEMU's locks and qcow2 images over NBD, witho
   -x, --export-name=NAME    expose export by name (default is empty string)
   -r, --read-only           export read-only
   -f, --format=FORMAT       set image format (raw, qcow2)
+      --pid-file=FILE       store our process ID once clients can connect
       --image-opts          treat FILE as a full set of image options
   -n, --nocache, --cache=MODE, --aio=MODE, --discard=MODE: taken, without effect
 
 Not served: --fork, -c (connect), -d (disconnect), -L (list), -s, -l, -B, -D, -A, -o,
---tls-*, --object, --pid-file; each is refused by name with exit status 1.
+--tls-*, --object; each is refused by name with exit status 1.
 """
 _NOT_SERVED = (
     "--fork", "-c", "--connect", "-d", "--disconnect", "-L", "--list", "-s", "--snapshot", "-l",
     "--load-snapshot", "-B", "--bitmap", "-A", "--allocation-depth", "-o", "--offset",
-    "--tls-creds", "--object", "--pid-file", "-D", "--description",
+    "--tls-creds", "--object", "-D", "--description",
 )  # fmt: skip
 
 
@@ -109,6 +111,10 @@ def _serve(arguments: getopt.Arguments, filename: str) -> None:
     try:
         machine.nbd = Server.listen(machine, "unix" if path else "inet", where)
         machine.add_export(image.node, arguments.last("-x", "--export-name") or "", not read_only)
+        pid_file = arguments.last("--pid-file")
+        if pid_file:
+            with open(pid_file, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs
+                file.write(f"{os.getpid()}\n")
         persistent = arguments.has("-t", "--persistent")
         had_client = False
         while persistent or not had_client or machine.nbd.clients:

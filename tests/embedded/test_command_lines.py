@@ -16,6 +16,7 @@ NAMES = {"img": "qemu-img", "io": "qemu-io", "system": "qemu-system-x86_64"}
 
 # Command lines that answer differently, and why they may.
 KNOWN: dict[str, str] = {
+    "img snapshot -a one raw": "QEMU opens raw again after the failure and warns again",
     "img create -f qcow2 -b base new": "QEMU leaves the last line without an end; we end it",
 }
 
@@ -29,6 +30,13 @@ def _lines() -> list[str]:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fresh")
     make_images(folder)
+    shutil.copy(folder / "t", folder / "snap")
+    for words in (
+        ("snapshot", "-c", "one", "snap"),
+        ("snapshot", "-c", "2", "snap"),
+        ("convert", "-c", "-O", "qcow2", "t", "packed"),
+    ):
+        assert run("qemu-img", "ours", *words, cwd=folder).status == 0
     return folder
 
 

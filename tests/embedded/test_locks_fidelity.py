@@ -72,6 +72,8 @@ TRACED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("qemu-img", ("rebase", "-b", "", "t"), ""),
     ("qemu-img", ("snapshot", "-l", "t"), ""),
     ("qemu-img", ("snapshot", "-l", "-U", "t"), ""),
+    ("qemu-img", ("snapshot", "-c", "new", "t"), ""),
+    ("qemu-img", ("convert", "-c", "-O", "qcow2", "t", "new"), ""),
     ("qemu-img", ("convert", "t", "new"), ""),
     ("qemu-img", ("convert", "-U", "t", "new"), ""),
     ("qemu-img", ("convert", "-O", "qcow2", "t", "new"), ""),

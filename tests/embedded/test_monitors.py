@@ -82,10 +82,9 @@ def test_help_tells_what_is_not_served(program: str, tmp_path: Path) -> None:
     ("program", "words", "named"),
     [
         ("qemu-img", ("bitmap", "--add", "x", "y"), "bitmap"),
-        ("qemu-img", ("convert", "-c", "t", "new"), "-c"),
+        ("qemu-img", ("convert", "-l", "x", "t", "new"), "-l"),
         ("qemu-img", ("create", "-f", "vmdk", "new", "1M"), "vmdk"),
         ("qemu-img", ("create", "-f", "qcow2", "-o", "extended_l2=on", "new", "1M"), "extended_l2"),
-        ("qemu-img", ("snapshot", "-c", "x", "t"), "-c"),
         ("qemu-img", ("info", "--object", "secret,id=x", "t"), "--object"),
         ("qemu-img", ("info", "nbd://localhost"), "nbd"),
         ("qemu-io", ("-s", "t"), "-s"),
