@@ -12,6 +12,17 @@ if sys.version_info < (3, 11):
     )
     sys.exit(2)
 
+import gc
+import os
+
+gc.disable()  # loading makes much and drops little; harness.cli enables it again
+
 from harness.cli import main
 
-sys.exit(main(sys.argv[1:], Path(__file__).resolve()))
+status = main(sys.argv[1:], Path(__file__).resolve())
+if "--self-test" in sys.argv:
+    sys.exit(status)  # pytest tidies up its temporary directories at exit
+# To take the interpreter down takes as long as a quick case, and there is nothing left to do.
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(status)

@@ -72,8 +72,10 @@ class Program:
         # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
-            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out, stderr=err)
-            _feed(process, stdin)
+            source = subprocess.PIPE if stdin else subprocess.DEVNULL
+            process = subprocess.Popen(argv, stdin=source, stdout=out, stderr=err)
+            if stdin:
+                _feed(process, stdin)
             done = Completed(process.wait(), _content(out), _content(err))
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None

@@ -5,10 +5,11 @@ The options are spelled as those of qemu-iotests' ``check`` wherever it has them
 
 import argparse
 import errno
+import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -116,26 +117,40 @@ def _ordered(cases: Sequence[Case], root: Path, settings: Settings) -> Sequence[
 
 def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:
     """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
-    from harness.runner import Runner  # these need packages, which may just have been set up
-    from harness.schedule import Ahead
+    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
+        signal.signal(number, signal.default_int_handler)
+    from harness.ground import Ground  # before the others, which take their time to load
 
-    ahead = Ahead(Runner(settings, os.environ))
-
-    def interrupt(*_: object) -> NoReturn:
-        # An exception gets lost where it meets a destructor, as in an import; this does not.
-        ahead.interrupt()
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    ground = Ground(settings, os.environ)
+    clean_up = ground.scratch.close
     try:
+        from harness.runner import Runner  # these need packages, which may just have been set up
+        from harness.schedule import Ahead
+
+        ahead = Ahead(Runner(settings, os.environ, ground))
+        clean_up = ahead.close
+        _interrupt_with(ahead.interrupt)
         ahead.start(cases)
         import pytest  # noqa: F401 - now, while cases start
 
         ahead.runner.prepare()
         return _pytest(arguments, [ahead])
     finally:
-        ahead.close()
+        clean_up()
+
+
+def _interrupt_with(end_cases: Callable[[], None]) -> None:
+    """Let signals end the cases that run, too.
+
+    An exception alone gets lost where it meets a destructor, as in the midst of an import.
+    """
+
+    def interrupt(*_: object) -> NoReturn:
+        end_cases()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -230,6 +245,8 @@ def _given(options: argparse.Namespace) -> list[str]:
 def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
     import pytest  # may not be there before the packages are set up
 
+    gc.freeze()  # what was loaded stays: no collection need look at it
+    gc.enable()
     code = pytest.ExitCode
     ours = {code.USAGE_ERROR: 2, code.NO_TESTS_COLLECTED: 2, code.INTERRUPTED: 130}
     status = pytest.main(list(arguments), plugins)

@@ -2,15 +2,13 @@
 
 import fcntl
 import os
-import platform
 import re
 import shlex
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,40 +83,51 @@ def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     return paths, missing
 
 
-def probe(
-    environ: Mapping[str, str], scratch: Path, kind: str = "auto", errno_policy: str = "errno"
-) -> Programs:
-    """Find the programs and learn their version, accelerator, locks and errno policy.
+class Probe:
+    """Finds the programs, and learns their version, accelerator, locks and errno policy.
 
-    *scratch* is a folder on the file system that the cases will use, for an image to lock
-    and for the embedded programs. Of what *kind* they are is ``system``, ``embedded``, or
-    ``auto``: system, unless there is none. *errno_policy* is what the embedded ones have.
+    They are asked from the start; `programs` waits for their answers. *scratch* is a folder
+    on the file system that the cases will use, for an image to lock and for the embedded
+    programs. Of what *kind* they are is ``system``, ``embedded``, or ``auto``: system, unless
+    there is none. *errno_policy* is what the embedded ones have. Raises UsageError as `locate`.
     """
-    paths, missing = locate(environ) if kind != "embedded" else ({}, {})
-    embedded = kind == "embedded" or (kind == "auto" and not paths)
-    if embedded:
-        paths, missing = embed(scratch), {}
-        environ = {**environ, ERRNO_POLICY_VARIABLE: errno_policy}
-    qemu, qemu_img = paths.get("qemu-system"), paths.get("qemu-img")
-    # All at once: a run waits for the slowest of them, and no longer.
-    version = _Question(environ, qemu_img or qemu or next(iter(paths.values()), None), "--version")
-    accelerators = _Question(environ, qemu, "-accel", "help")
-    with _locked_image(scratch) as image:
-        filename = str(image).replace(",", ",,")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        scratch: Path,
+        kind: str = "auto",
+        errno_policy: str = "errno",
+    ) -> None:
+        self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
+        self._embedded = kind == "embedded" or (kind == "auto" and not self._paths)
+        if self._embedded:
+            self._paths, self._missing = embed(scratch), {}
+            environ = {**environ, ERRNO_POLICY_VARIABLE: errno_policy}
+        self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
+        any_program = next(iter(self._paths.values()), None)
+        self._version = _Question(environ, qemu_img or any_program, "--version")
+        self._accelerators = _Question(environ, self._qemu, "-accel", "help")
+        self._image = _LockedImage(scratch)
+        filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
-        conflict = _Question(environ, qemu_img if image else None, "map", "--image-opts", options)
-        said = conflict.answer()
-    known = accelerators.answer().split()
-    accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
-    if qemu and not accelerator:
-        missing["qemu-system"] = f"{qemu} has neither qtest nor tcg (-accel help)"
-    if not image:
-        missing["ofd-locks"] = "this system has no OFD locks"
-    elif "falling back to POSIX file" in said:
-        missing["ofd-locks"] = "OFD locks are not available"
-    return Programs(
-        paths, _version(version.answer()), accelerator, _errno_policy(said), missing, embedded
-    )
+        asked = qemu_img if self._image.locked else None
+        self._conflict = _Question(environ, asked, "map", "--image-opts", options)
+
+    def programs(self) -> Programs:
+        """Return what was learnt; raise UsageError when a program hangs."""
+        said, known = self._conflict.answer(), self._accelerators.answer().split()
+        self._image.close()
+        missing = dict(self._missing)
+        accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
+        if self._qemu and not accelerator:
+            missing["qemu-system"] = f"{self._qemu} has neither qtest nor tcg (-accel help)"
+        if not self._image.locked:
+            missing["ofd-locks"] = "this system has no OFD locks"
+        elif "falling back to POSIX file" in said:
+            missing["ofd-locks"] = "OFD locks are not available"
+        version, policy = _version(self._version.answer()), _errno_policy(said)
+        return Programs(self._paths, version, accelerator, policy, missing, self._embedded)
 
 
 def embed(scratch: Path) -> dict[str, str]:
@@ -158,9 +167,8 @@ def _executable(named: str, variable: str, environ: Mapping[str, str]) -> str:
 def _on_path(program: str, path: str) -> str | None:
     names = [program]
     if program == "qemu-system":
-        machine = {"i386": "i386", "i686": "i386", "arm64": "aarch64"}.get(
-            platform.machine(), platform.machine()
-        )
+        native = os.uname().machine
+        machine = {"i686": "i386", "arm64": "aarch64"}.get(native, native)
         names = [f"qemu-system-{machine}", "qemu-kvm"]
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
@@ -197,25 +205,27 @@ class _Question:
         return said.decode("utf-8", "replace")
 
 
-@contextmanager
-def _locked_image(scratch: Path) -> Iterator[Path | None]:
-    """Lend an image that nobody else may read, as its locks say; None where they cannot."""
-    if not hasattr(fcntl, "F_OFD_SETLK"):
-        yield None
-        return
-    image = scratch / "probe"
-    with image.open("w+b") as file:
-        file.write(bytes(512))
-        file.flush()
+class _LockedImage:
+    """An image that nobody else may read, as its locks say, until it is closed."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.path = scratch / "probe"
+        self._file = self.path.open("w+b")
+        self._file.write(bytes(512))
+        self._file.flush()
         # struct flock, for a read lock on byte 200: "I do not share consistent reads".
         lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 1, 0)
         try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+            fcntl.fcntl(self._file, getattr(fcntl, "F_OFD_SETLK", -1), lock)
         except OSError:
-            yield None
+            self.locked = False
         else:
-            yield image
-    image.unlink()
+            self.locked = True
+
+    def close(self) -> None:
+        """Unlock it, and remove it."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
 
 
 def _version(said: str) -> str:

@@ -1,7 +1,6 @@
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from harness import golden
 from harness.environment import Environment
 from harness.errors import UsageError
 from harness.execute import Interrupt, command_line, execute
+from harness.ground import Ground
 from harness.judge import State, Verdict, judge
-from harness.programs import ROOT, Programs, probe
+from harness.programs import ROOT, Programs
 from harness.scratch import Directories, Scratch
 from harness.settings import Settings
 from harness.suite import Case
@@ -45,11 +45,14 @@ class Runner:
     Any thread may run cases; the programs are probed by the first that needs them.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], ground: Ground | None = None
+    ) -> None:
         self.settings = settings
         self._environ = environ
         self._lock = Lock()
-        self._ready: tuple[Scratch, Programs] | None = None
+        self._ground = ground
+        self._programs: Programs | None = None
         self._interrupt = Interrupt()
 
     def prepare(self) -> tuple[Scratch, Programs]:
@@ -58,20 +61,12 @@ class Runner:
         Raises UsageError when that cannot be, or the programs do not go with the settings.
         """
         with self._lock:
-            if not self._ready:
-                _check_options(self._environ)
-                scratch = Scratch(self._environ)
-                try:
-                    settings = self.settings
-                    programs = probe(
-                        self._environ, scratch.root, settings.programs, settings.errno_policy
-                    )
-                    self._check(programs)
-                except BaseException:
-                    scratch.close()
-                    raise
-                self._ready = scratch, programs
-        return self._ready
+            ground = self._ground = self._ground or Ground(self.settings, self._environ)
+            if not self._programs:
+                programs = ground.probe.programs()
+                self._check(programs)
+                self._programs = programs
+            return ground.scratch, self._programs
 
     @property
     def programs(self) -> Programs:
@@ -108,8 +103,8 @@ class Runner:
 
     def close(self) -> None:
         """Remove the scratch directories, but for what is kept. No case may be running."""
-        if self._ready:
-            self._ready[0].close()
+        if self._ground:
+            self._ground.scratch.close()
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
@@ -203,14 +198,6 @@ class Runner:
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",
         }
-
-
-def _check_options(environ: Mapping[str, str]) -> None:
-    for name in ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS"):
-        try:
-            shlex.split(environ.get(name, ""))
-        except ValueError as error:
-            raise UsageError(f"{name}: {str(error).lower()}; write it as for a shell") from None
 
 
 def _why_no_faults() -> str | None:

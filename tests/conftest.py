@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.programs import Programs, probe
+from harness.programs import Probe, Programs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,7 +45,7 @@ def run_tests(tmp_path: Path) -> RunTests:
 @pytest.fixture(scope="session")
 def qemu(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The real programs; where they are not installed, tests are skipped, but never in CI."""
-    programs = probe(os.environ, tmp_path_factory.mktemp("probe"))
+    programs = Probe(os.environ, tmp_path_factory.mktemp("probe")).programs()
     if programs.missing:
         reason = "; ".join(programs.missing.values())
         if os.environ.get("CI"):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from harness.faults.api import unavailable
-from harness.programs import Programs, probe
+from harness.programs import Probe, Programs
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 SHOW_ALL = (
@@ -248,7 +248,7 @@ def fake_program(folder: Path, name: str, says: str) -> str:
 def test_the_errno_policy_is_read_off_a_conflict(tmp_path: Path, message: str, policy: str) -> None:
     says = f"""[ "$1" = map ] && echo 'qemu-img: Could not open: {message}'"""
     environ = {"PATH": "", "QEMU_IMG_PROG": fake_program(tmp_path, "qemu-img", says)}
-    programs = probe(environ, tmp_path)
+    programs = Probe(environ, tmp_path).programs()
     assert programs.errno_policy == policy
     assert programs.traits == ((policy,) if policy else ())
 
@@ -262,7 +262,7 @@ def test_the_errno_policy_is_read_off_a_conflict(tmp_path: Path, message: str, p
 )
 def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
     program = fake_program(tmp_path, "qemu-system-m68k", f"echo '{help_text}'")
-    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
     assert programs.options == options
     assert programs.why_not("qemu-system") is None
     assert programs.why_not("qemu-img") == "no qemu-img on PATH; QEMU_IMG_PROG can name one"
@@ -270,14 +270,14 @@ def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
 
 def test_a_qemu_without_a_usable_accelerator_is_missing(tmp_path: Path) -> None:
     program = fake_program(tmp_path, "qemu-kvm", "echo kvm")
-    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
     assert programs.why_not("qemu-system") == f"{program} has neither qtest nor tcg (-accel help)"
 
 
 def test_locks_that_fall_back_are_missing(tmp_path: Path) -> None:
     says = "echo 'qemu-img: File lock requested but falling back to POSIX file locks'"
     program = fake_program(tmp_path, "qemu-img", says)
-    programs = probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path)
+    programs = Probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path).programs()
     assert programs.why_not("ofd-locks") == "OFD locks are not available"
 
 
