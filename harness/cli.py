@@ -117,8 +117,7 @@ def _ordered(cases: Sequence[Case], root: Path, settings: Settings) -> Sequence[
 
 def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:
     """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
-    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up, as for Ctrl-C
-        signal.signal(number, signal.default_int_handler)
+    signals = _Signals()
     from harness.ground import Ground  # before the others, which take their time to load
 
     ground = Ground(settings, os.environ)
@@ -129,7 +128,7 @@ def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) ->
 
         ahead = Ahead(Runner(settings, os.environ, ground))
         clean_up = ahead.close
-        _interrupt_with(ahead.interrupt)
+        signals.end_cases_with(ahead.interrupt)
         ahead.start(cases)
         import pytest  # noqa: F401 - now, while cases start
 
@@ -139,18 +138,31 @@ def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) ->
         clean_up()
 
 
-def _interrupt_with(end_cases: Callable[[], None]) -> None:
-    """Let signals end the cases that run, too.
+class _Signals:
+    """Lets a signal end the cases; who waits for one is then interrupted.
 
-    An exception alone gets lost where it meets a destructor, as in the midst of an import.
+    The handler raises nothing the first time: in the midst of an import or a destructor, an
+    exception gets lost, or becomes another. A second signal does not wait.
     """
 
-    def interrupt(*_: object) -> NoReturn:
-        end_cases()
-        raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self._seen = 0
+        self._end_cases: Callable[[], None] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._handle)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    def end_cases_with(self, end_cases: Callable[[], None]) -> None:
+        """Say how the cases are ended, also for a signal that came before."""
+        self._end_cases = end_cases
+        if self._seen:
+            end_cases()
+
+    def _handle(self, *_: object) -> None:
+        self._seen += 1
+        if self._end_cases:
+            self._end_cases()
+        if self._seen > 1:
+            raise KeyboardInterrupt
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

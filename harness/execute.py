@@ -65,9 +65,11 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._event = os.eventfd(0)
+        self.is_set = False
 
     def set(self) -> None:
         """Interrupt: each `execute` that is given this raises KeyboardInterrupt."""
+        self.is_set = True
         os.eventfd_write(self._event, 1)
 
     def fileno(self) -> int:

@@ -78,6 +78,8 @@ class Runner:
 
         Raises UsageError as `prepare` does, and KeyboardInterrupt after `interrupt`.
         """
+        if self._interrupt.is_set:
+            raise KeyboardInterrupt
         scratch, programs = self.prepare()
         reference = golden.choose(
             case.path.parent.parent / "expected",

@@ -45,7 +45,7 @@ def run_tests(tmp_path: Path) -> RunTests:
 @pytest.fixture(scope="session")
 def qemu(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The real programs; where they are not installed, tests are skipped, but never in CI."""
-    programs = Probe(os.environ, tmp_path_factory.mktemp("probe")).programs()
+    programs = Probe(os.environ, tmp_path_factory.mktemp("probe"), "system").programs()
     if programs.missing:
         reason = "; ".join(programs.missing.values())
         if os.environ.get("CI"):
