@@ -95,7 +95,8 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     return _run(
         settings,
         # Options for pytest may choose among the cases, or hand them to other processes.
-        [] if for_pytest else _ordered(cases, suite.root, settings),
+        [] if for_pytest else cases,
+        suite.root,
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
             *("-v", "-rN", "--no-header"),
@@ -108,14 +109,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     )
 
 
-def _ordered(cases: Sequence[Case], root: Path, settings: Settings) -> Sequence[Case]:
-    """Return the order to start cases in: with one job, that in which they are judged."""
-    from harness.schedule import in_best_order, read_history  # as in _run
-
-    return cases if settings.jobs == 1 else in_best_order(cases, read_history(root))
-
-
-def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) -> int:
+def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Sequence[str]) -> int:
     """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
     signals = _Signals()
     from harness.ground import Ground  # before the others, which take their time to load
@@ -124,11 +118,13 @@ def _run(settings: Settings, cases: Sequence[Case], arguments: Sequence[str]) ->
     clean_up = ground.scratch.close
     try:
         from harness.runner import Runner  # these need packages, which may just have been set up
-        from harness.schedule import Ahead
+        from harness.schedule import Ahead, in_best_order, read_history
 
         ahead = Ahead(Runner(settings, os.environ, ground))
         clean_up = ahead.close
         signals.end_cases_with(ahead.interrupt)
+        if settings.jobs > 1:  # one job runs them in the order in which they are judged
+            cases = in_best_order(cases, read_history(root))
         ahead.start(cases)
         import pytest  # noqa: F401 - now, while cases start
 

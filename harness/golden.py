@@ -31,16 +31,8 @@ def choose(expected: Path, number: str, traits: Sequence[str], variant: str = ""
 
 
 def read(path: Path) -> str:
-    """Return a golden's text; raise GoldenError when it has a conflict marker.
-
-    Raises FileNotFoundError when there is none.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise GoldenError(f"{path}: {error.strerror}") from None
+    """Return a golden's text; raise GoldenError when it has a conflict marker, or OSError."""
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
     if conflict := _CONFLICT.search(text):
         line = text.count("\n", 0, conflict.start()) + 1
         raise GoldenError(f"{path}:{line}: conflict marker {conflict[1]}; resolve the merge first")
