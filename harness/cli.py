@@ -115,23 +115,21 @@ def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Seque
     from harness.ground import Ground  # before the others, which take their time to load
 
     ground = Ground(settings, os.environ)
-    clean_up = ground.scratch.close
-    try:
-        from harness.runner import Runner  # these need packages, which may just have been set up
-        from harness.schedule import Ahead, in_best_order, read_history
+    # These need packages, which may just have been set up, and time, while the programs answer.
+    from harness.schedule import Ahead, in_best_order, read_history
 
-        ahead = Ahead(Runner(settings, os.environ, ground))
-        clean_up = ahead.close
+    ahead = Ahead(settings, os.environ, ground)
+    try:
         signals.end_cases_with(ahead.interrupt)
-        if settings.jobs > 1:  # one job runs them in the order in which they are judged
+        if settings.jobs != 1:  # one job runs them in the order in which they are judged
             cases = in_best_order(cases, read_history(root))
         ahead.start(cases)
         import pytest  # noqa: F401 - now, while cases start
 
-        ahead.runner.prepare()
+        ground.programs()
         return _pytest(arguments, [ahead])
     finally:
-        clean_up()
+        ahead.close()
 
 
 class _Signals:

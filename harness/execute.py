@@ -4,36 +4,23 @@ import ctypes
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from select import POLLIN, poll
 from typing import IO
-
-import psutil
-
-from harness import situation
-from harness.faults import SUPERVISOR_NAME
 
 GRACE = 2.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
-_RUNNER = "GOLDLOCK_RUNNER"
-"""A variable that what the runner itself starts has, and what cases start has not."""
-
-_spawning = threading.Lock()
-"""Held while a case is started, as until its program runs it cannot be told whose it is, and
-while what one left behind is looked for."""
-
-_cases: set[int] = set()
-"""The cases that run: children of this process that are no orphans."""
+_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that a case finds as they are by default, whatever Python or a caller made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,63 +47,37 @@ def command_line(path: Path) -> list[str]:
     return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
 
 
-class Interrupt:
-    """Ends the cases that are running, whichever thread waits for them. Set once, for good."""
-
-    def __init__(self) -> None:
-        self._event = os.eventfd(0)
-        self.is_set = False
-
-    def set(self) -> None:
-        """Interrupt: each `execute` that is given this raises KeyboardInterrupt."""
-        self.is_set = True
-        os.eventfd_write(self._event, 1)
-
-    def fileno(self) -> int:
-        """Return a descriptor that is readable once it is set."""
-        return self._event
-
-
 def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     argv: Sequence[str],
     environ: Mapping[str, str],
     directory: Path,
     output: Path,
     time_limit: float,
-    interrupt: Interrupt,
+    interrupt: int,
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
     The case is the leader of a session of its own and has no input. What it wrote is in a
     file, not a pipe, so that no process in the background can keep the runner waiting.
-    Processes of the case are known by their TEST_DIR, which must be its own.
+    This process must have no other children: those that there are when the case has ended,
+    it left behind.
 
-    Raises OSError when it cannot be started, KeyboardInterrupt once *interrupt* is set.
+    Raises OSError when it cannot be started, KeyboardInterrupt once the descriptor *interrupt*
+    is readable.
     """
     _adopt_orphans()
     start = time.monotonic()
     with output.open("w+b") as file:
-        with _spawning:
-            process = subprocess.Popen(
-                argv,
-                cwd=directory,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            _cases.add(process.pid)
+        pid = _start(argv, environ, directory, file.fileno())
         ended, doing = False, ""
         try:
-            ended = _ends_within(process.pid, time_limit, interrupt)
-            doing = "" if ended else situation.describe(process.pid)
+            ended = _ends_within(pid, time_limit, interrupt)
+            doing = "" if ended else _situation(pid)
         finally:  # also when the runner itself is interrupted
             if not ended:
-                _stop(process.pid)
-            status = process.wait()
-            _cases.discard(process.pid)
-            left_behind = _kill_orphans(environ["TEST_DIR"])
+                _stop(pid)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            left_behind = _kill_orphans()
         _put_back(file, output)
     return Transcript(
         output,
@@ -127,6 +88,36 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         situation=doing,
         left_behind=left_behind if ended else (),
     )
+
+
+def _start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
+    """Start a case; return its pid. Raises OSError.
+
+    Not by subprocess, which takes as long again as a trivial case does.
+    """
+    os.chdir(directory)
+    try:
+        return os.posix_spawn(
+            argv[0],
+            list(argv),
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT,
+        )
+    finally:
+        os.chdir("/")  # the directory is to be removed
+
+
+def _situation(pid: int) -> str:
+    from harness.situation import describe  # psutil: only where something is wrong
+
+    return describe(pid)
 
 
 def _put_back(file: IO[bytes], output: Path) -> None:
@@ -143,14 +134,14 @@ def _put_back(file: IO[bytes], output: Path) -> None:
         shutil.copyfileobj(file, again)
 
 
-def _ends_within(pid: int, seconds: float, interrupt: Interrupt | None = None) -> bool:
+def _ends_within(pid: int, seconds: float, interrupt: int | None = None) -> bool:
     """Wait for the end of a child, without reaping it; False when it takes longer."""
     pidfd = os.pidfd_open(pid)
     try:
         waiting = poll()
         waiting.register(pidfd, POLLIN)
-        if interrupt:
-            waiting.register(interrupt.fileno(), POLLIN)
+        if interrupt is not None:
+            waiting.register(interrupt, POLLIN)
         ready = [descriptor for descriptor, _ in waiting.poll(seconds * 1000)]
     finally:
         os.close(pidfd)
@@ -166,71 +157,34 @@ def _stop(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+@cache
 def _adopt_orphans() -> None:
-    """Make processes that lose their parent children of this one, also daemons.
-
-    What this process starts besides cases inherits the mark that it is no case's.
-    """
-    os.environ.setdefault(_RUNNER, "yes")
+    """Make processes that lose their parent children of this one, also daemons."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _kill_orphans(test_dir: str) -> tuple[str, ...]:
+def _kill_orphans() -> tuple[str, ...]:
     """Kill and reap what a case left to be adopted; describe what was still running.
 
     The children of what is killed are adopted in turn, so the end is where nothing is left.
     """
-    try:  # mostly there are no children at all, and the kernel says so at once
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return ()
-    described = []
-    with _spawning:  # so that two cases do not find the same
-        while orphans := _orphans(test_dir):
-            for orphan in orphans:
-                if description := _describe(orphan):
-                    described.append(description)
-                with suppress(psutil.NoSuchProcess):
-                    orphan.kill()
-                with suppress(ChildProcessError):
-                    os.waitpid(orphan.pid, 0)
+    described: list[str] = []
+    while _has_children():
+        from harness.situation import children, left_behind  # as in _situation
+
+        for orphan in children():
+            if said := left_behind(orphan):
+                described.append(said)
+            with suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(orphan, 0)
     return tuple(described)
 
 
-def _orphans(test_dir: str) -> list[psutil.Process]:
-    """Return the children of this process that came from the case with that TEST_DIR."""
-    children = [child for child in psutil.Process().children() if child.pid not in _cases]
-    return [child for child in children if _comes_from(child, test_dir)]
-
-
-def _comes_from(child: psutil.Process, test_dir: str) -> bool:
-    """Tell whether a child comes from a case, not from another one or from the runner itself.
-
-    A daemon may have emptied its environment: it counts for the last case that runs.
-    """
+def _has_children() -> bool:
     try:
-        environ = child.environ()
-        if os.getsid(child.pid) == os.getsid(0) or _RUNNER in environ:
-            return False
-        whose = environ.get("TEST_DIR")
-        if whose is None:
-            return not _cases
-        return f"{whose}/".startswith(f"{test_dir}/")
-    except (ProcessLookupError, psutil.NoSuchProcess):
-        return True  # it ended, and is to be reaped
-    except psutil.AccessDenied:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
         return False
-
-
-def _describe(process: psutil.Process) -> str | None:
-    """Return a process's command line and locks; None when it has ended already.
-
-    A supervisor of faults is none of the case's doing: what it supervises is.
-    """
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
-            return None
-        held = [f"holding {lock.bytes()}" for lock in situation.held_by(process.pid)]
-        return ", ".join([situation.name_of(process), *held])
-    except psutil.NoSuchProcess:
-        return None
+    return True

@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Mapping
+from threading import Lock
 
 from harness.errors import UsageError
-from harness.programs import Probe
+from harness.programs import Probe, Programs
 from harness.scratch import Scratch
 from harness.settings import Settings
 
@@ -18,12 +19,42 @@ class Ground:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         _check_options(environ)
+        self._settings = settings
+        self._lock = Lock()
+        self._programs: Programs | None = None
         self.scratch = Scratch(environ)
         try:
-            self.probe = Probe(environ, self.scratch.root, settings.programs, settings.errno_policy)
+            self._probe = Probe(
+                environ, self.scratch.root, settings.programs, settings.errno_policy
+            )
         except BaseException:
-            self.scratch.close()
+            self.scratch.close(keep=False)
             raise
+
+    def programs(self) -> Programs:
+        """Return the programs under test, as soon as they have answered; from any thread.
+
+        Raises UsageError when they do not, or do not go with the settings.
+        """
+        with self._lock:
+            if not self._programs:
+                programs = self._probe.programs()
+                self._check(programs)
+                self._programs = programs
+            return self._programs
+
+    def _check(self, programs: Programs) -> None:
+        if self._settings.trace_locks:
+            from harness.faults.api import unavailable  # for those who want it only
+
+            if reason := unavailable():
+                raise UsageError(f"--trace-locks: {reason}")
+        variant, traits = self._settings.variant, programs.traits
+        if variant and variant not in traits:
+            raise UsageError(
+                f"--variant {variant}: not a trait of the programs under test,"
+                f" which have {', '.join(traits) or 'none'}"
+            )
 
 
 def _check_options(environ: Mapping[str, str]) -> None:

@@ -14,10 +14,11 @@ import pytest
 from harness import explain, report
 from harness.errors import UsageError
 from harness.judge import State, Verdict
-from harness.runner import Ran, Runner
+from harness.runner import Ran
 from harness.schedule import HISTORY, Ahead, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, read_case, read_suite
+from harness.tally import Tally
 
 _AHEAD = pytest.StashKey[Ahead]()
 _ORPHANS = "--goldlock-orphans"
@@ -45,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
         settings = Settings.from_options(config.option, os.environ)
-        config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
+        config.stash[_AHEAD] = ahead or Ahead(settings, os.environ)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -66,7 +67,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
         ahead = session.config.stash[_AHEAD]
         cases = [item.case for item in session.items if isinstance(item, CaseItem)]
-        if ahead.runner.settings.jobs > 1:
+        if ahead.settings.jobs != 1:
             cases = in_best_order(cases, read_history(session.config.rootpath))
         ahead.start(cases)
 
@@ -96,11 +97,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        programs = config.stash[_AHEAD].runner.programs
+        ground = config.stash[_AHEAD].ground
+        programs = ground.programs()
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if reporter and not hasattr(config, "workerinput"):
-        for line in report.header(config.stash[_AHEAD].runner.settings, programs):
+        for line in report.header(config.stash[_AHEAD].settings, programs):
+            reporter.write_line(line)
+        for line in ground.scratch.cleared:
             reporter.write_line(line)
         config.pluginmanager.register(report.Commands(reporter), "goldlock-commands")
 
@@ -171,7 +175,8 @@ class CaseItem(pytest.Function):
     def run_and_report(self, subtests: Any) -> None:
         """Run the case; report each section as a subtest, then fail if anything did."""
         self.user_properties.append((report.CASE, self.case.number))
-        self.ran = ran = self.config.stash[_AHEAD].result(self.case)
+        tally = self.config.stash[_AHEAD].result(self.case)
+        self.ran = ran = tally.ran
         verdict = ran.verdict
         self.user_properties += [
             ("golden", str(verdict.golden)),
@@ -181,6 +186,7 @@ class CaseItem(pytest.Function):
             ("update", verdict.update),
             ("log", ran.log),
             ("reason", verdict.reason),
+            *([("runs", tally.runs), ("failed runs", tally.failed)] if tally.wanted > 1 else []),
         ]
         for section in verdict.sections:
             with subtests.test(msg=explain.printable(section.title)):
@@ -190,7 +196,7 @@ class CaseItem(pytest.Function):
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
-            raise CaseFailed(_about_case(verdict, ran.kept))
+            raise CaseFailed("\n".join(_about_case(verdict, ran.kept) + _about_runs(tally)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
@@ -201,11 +207,24 @@ class CaseItem(pytest.Function):
         return self.path, None, self.case.number
 
 
-def _about_case(verdict: Verdict, kept: Path | None) -> str:
+def _about_case(verdict: Verdict, kept: Path | None) -> list[str]:
     said = list(verdict.problems)
     if failing := len(verdict.failing):
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
     if kept:
         said.append(report.kept(kept))
-    return "\n".join(said)
+    return said
+
+
+def _about_runs(tally: Tally) -> list[str]:
+    """Return lines about all runs of a case that was run more than once."""
+    if tally.wanted <= 1:
+        return []
+    said = [report.share_of_runs(tally.failed, tally.runs)]
+    for title, times in tally.sections.most_common():
+        said.append(f"  in {explain.count(times, 'run')}: {explain.printable(title)}")
+    said += [report.kept(path) for path in tally.other_ways]
+    if tally.passed and tally.passed.kept:
+        said.append(f"a run that passed, {report.kept(tally.passed.kept)}")
+    return said

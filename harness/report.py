@@ -51,6 +51,17 @@ def kept(directory: Path | str) -> str:
     return f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
 
 
+def share_of_runs(failed: int, runs: int) -> str:
+    """Return how many runs failed; those of a flaky case with their share."""
+    if not failed:
+        return explain.count(runs, "run")
+    if failed == runs:
+        return f"failed in each of {explain.count(runs, 'run')}"
+    return (
+        f"FLAKY: failed in {failed} of {explain.count(runs, 'run')} ({failed / runs * 100:.3g} %)"
+    )
+
+
 def _properties(report: pytest.TestReport) -> dict[str, Any]:
     return dict(report.user_properties)
 
@@ -108,8 +119,11 @@ def _measure(properties: Mapping[str, Any]) -> str:
         return ""
     sections, failing = properties["sections"], properties["failing"]
     of = f"{failing} of " if failing else ""
-    name = Path(properties["golden"]).name
-    return f" ({of}{explain.count(sections, 'section')}, {name})" if sections else f" ({name})"
+    said = [f"{of}{explain.count(sections, 'section')}"] if sections else []
+    said.append(Path(properties["golden"]).name)
+    if runs := properties.get("runs"):
+        said.append(share_of_runs(properties["failed runs"], runs))
+    return f" ({', '.join(said)})"
 
 
 def header(settings: Settings, programs: Programs) -> list[str]:

@@ -5,13 +5,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 from harness import golden
 from harness.environment import Environment
-from harness.errors import UsageError
-from harness.execute import Interrupt, command_line, execute
-from harness.ground import Ground
+from harness.execute import command_line, execute
 from harness.judge import State, Verdict, judge
 from harness.programs import ROOT, Programs
 from harness.scratch import Directories, Scratch
@@ -25,7 +22,7 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBS
 """What a case sees of the caller's environment; no locale, HOME or git configuration."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ran:
     """A case that was run, or could not be: its verdict, and the directory that was kept.
 
@@ -40,47 +37,20 @@ class Ran:
 
 
 class Runner:
-    """Runs cases with one set of settings and programs, in one scratch directory.
+    """Runs cases with one set of settings, in one scratch directory. A worker has one."""
 
-    Any thread may run cases; the programs are probed by the first that needs them.
-    """
-
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str], ground: Ground | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], scratch: Scratch) -> None:
         self.settings = settings
         self._environ = environ
-        self._lock = Lock()
-        self._ground = ground
-        self._programs: Programs | None = None
-        self._interrupt = Interrupt()
+        self._scratch = scratch
 
-    def prepare(self) -> tuple[Scratch, Programs]:
-        """Make the scratch directory and probe the programs, once.
+    def run(self, request: tuple[Case, Programs, bool], interrupt: int) -> Ran:
+        """Run a case with the programs, and judge it.
 
-        Raises UsageError when that cannot be, or the programs do not go with the settings.
+        Its directory stays when it failed, or when the last of the request is true. Raises
+        KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
-        with self._lock:
-            ground = self._ground = self._ground or Ground(self.settings, self._environ)
-            if not self._programs:
-                programs = ground.probe.programs()
-                self._check(programs)
-                self._programs = programs
-            return ground.scratch, self._programs
-
-    @property
-    def programs(self) -> Programs:
-        """The programs under test."""
-        return self.prepare()[1]
-
-    def run(self, case: Case) -> Ran:
-        """Run a case and judge it. Its directory stays when it failed, or on request.
-
-        Raises UsageError as `prepare` does, and KeyboardInterrupt after `interrupt`.
-        """
-        if self._interrupt.is_set:
-            raise KeyboardInterrupt
-        scratch, programs = self.prepare()
+        case, programs, keep = request
         reference = golden.choose(
             case.path.parent.parent / "expected",
             case.number,
@@ -89,39 +59,20 @@ class Runner:
         )
         if verdict := self._not_here(case, programs, reference):
             return Ran(verdict)
-        directories = scratch.directories(case.number)
-        keep = self.settings.keep
+        directories = self._scratch.directories(case.number)
+        keep |= self.settings.keep
         try:
-            verdict, seconds = self._execute(case, programs, directories, reference)
+            verdict, seconds = self._execute(case, programs, directories, reference, interrupt)
             keep |= verdict.state is State.FAIL
             log = self._shown(directories)
         finally:
-            scratch.done(directories, keep=keep)
+            self._scratch.done(directories, keep=keep)
         return Ran(verdict, seconds, directories.top if keep else None, log)
-
-    def interrupt(self) -> None:
-        """End the cases that are running, and let no other start."""
-        self._interrupt.set()
-
-    def close(self) -> None:
-        """Remove the scratch directories, but for what is kept. No case may be running."""
-        if self._ground:
-            self._ground.scratch.close()
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
         files = [directories.top / name for name, wanted in asked if wanted]
         return "".join(file.read_text("utf-8", "replace") for file in files if file.exists())
-
-    def _check(self, programs: Programs) -> None:
-        if self.settings.trace_locks and (reason := _why_no_faults()):
-            raise UsageError(f"--trace-locks: {reason}")
-        variant, traits = self.settings.variant, programs.traits
-        if variant and variant not in traits:
-            raise UsageError(
-                f"--variant {variant}: not a trait of the programs under test,"
-                f" which have {', '.join(traits) or 'none'}"
-            )
 
     def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
         """Return the verdict on a case that cannot be run here; None when it can."""
@@ -138,7 +89,12 @@ class Runner:
         return None
 
     def _execute(
-        self, case: Case, programs: Programs, directories: Directories, reference: Path
+        self,
+        case: Case,
+        programs: Programs,
+        directories: Directories,
+        reference: Path,
+        interrupt: int,
     ) -> tuple[Verdict, float]:
         environ = self._environment(case, programs, directories).to_environ()
         argv = command_line(case.path)
@@ -153,7 +109,7 @@ class Runner:
                 directories.test,
                 directories.top / "output",
                 case.timeout or self.settings.time_limit,
-                self._interrupt,
+                interrupt,
             )
         except OSError as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0

@@ -1,14 +1,25 @@
 """Run cases ahead of those who judge them, in the order that is done soonest."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, takewhile
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Thread, current_thread
 from typing import NamedTuple
 
+from harness.ground import Ground
+from harness.judge import Verdict
+from harness.pressure import BUSY, IDLE, Gauge, processors
 from harness.runner import Ran, Runner
+from harness.settings import Settings
 from harness.suite import Case
+from harness.tally import Tally
+from harness.workers import Nursery, Worker, WorkerDied
+
+MOST = 4
+"""Jobs for each processor, at most, where the number is to be found out."""
 
 
 class Past(NamedTuple):
@@ -48,78 +59,213 @@ def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]
 
 
 class Ahead:
-    """Runs cases in as many threads as there are jobs; `result` waits for one.
+    """Runs cases ahead of those who ask for them, in as many workers as there are jobs.
 
-    Cases mostly wait for their programs, so a thread is enough for each. A case that is
-    ``exclusive`` waits for others of that name, and holds up no other.
+    Each worker has a thread here that waits for it. A case that is ``exclusive`` waits for
+    others of that name, and holds up no other. Any thread may ask; what is not there yet, the
+    scratch directory and the workers, is made when it is first needed.
     """
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], ground: Ground | None = None
+    ) -> None:
+        self.settings = settings
+        self._environ = environ
         self._change = Condition()
-        self._queue: list[Case] = []
-        self._futures: dict[Path, Future[Ran]] = {}
+        self._ground = ground
+        self._nursery: Nursery | None = None
+        self._queue: deque[Case] = deque()
+        self._rounds: Iterator[list[Case]] = iter(())
+        self._tallies: dict[Path, Tally] = {}
+        self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
-        self._threads: list[Thread] = []
+        self._threads: set[Thread] = set()
+        self._workers: set[Worker] = set()
+        self._lost_workers = 0
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._kept: set[Path] = set()
+        self._limit = settings.jobs or processors()
+        self._gauge = Gauge()
+
+    @property
+    def ground(self) -> Ground:
+        """The scratch directory, and the programs; raises UsageError when it cannot be made."""
+        with self._change:
+            self._ground = self._ground or Ground(self.settings, self._environ)
+            return self._ground
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
         with self._change:
-            for case in cases:
-                if case.path not in self._futures:
-                    self._futures[case.path] = Future()
-                    self._queue.append(case)
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            for _ in range(min(self.runner.settings.jobs - len(self._threads), len(self._queue))):
-                self._threads.append(Thread(target=self._work, daemon=True))
-                self._threads[-1].start()
+            new = [case for case in cases if case.path not in self._tallies]
+            if new:
+                wanted = runs_of_each(self.settings)
+                self._tallies.update((case.path, Tally(wanted)) for case in new)
+                self._rounds = chain(self._rounds, rounds(new, self.settings))
+                self._hire()
 
-    def result(self, case: Case) -> Ran:
+    def result(self, case: Case) -> Tally:
         """Return what came of a case; run it now if it was not started ahead.
 
-        Raises what `Runner.run` raises.
+        Raises UsageError when there are no programs to run it with, and KeyboardInterrupt
+        after `interrupt`.
         """
         self.start([case])
-        ran = self._futures[case.path].result()
-        del self._futures[case.path]
-        return ran
+        with self._change:
+            tally = self._tallies[case.path]
+            self._change.wait_for(lambda: self._error or self._is_done(case.path, tally))
+            if self._error:
+                raise self._error
+            del self._tallies[case.path]
+        if tally.passed and not tally.failed:
+            self._drop(tally.passed)
+        return tally
 
     def interrupt(self) -> None:
         """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
-        self.runner.interrupt()
+        self._error = self._error or KeyboardInterrupt()
+        for worker in [*self._workers]:
+            worker.stop()
 
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough."""
         self.interrupt()
         with self._change:
-            self._queue.clear()
             self._change.notify_all()
-        for thread in self._threads:
+        for thread in [*self._threads]:
             thread.join()
-        self.runner.close()
+        if self._nursery:
+            self._nursery.close()
+            self._nursery = None
+        if self._ground:
+            if self._lost_workers:
+                self._ground.scratch.end_processes()
+            self._ground.scratch.close(keep=bool(self._kept))
 
-    def _work(self) -> None:
-        while case := self._next():
-            future = self._futures[case.path]
-            try:
-                ran = self.runner.run(case)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(ran)
-            with self._change:
-                self._names.discard(case.exclusive)
-                self._change.notify_all()
+    # All below is done with the lock held, but for _work.
+
+    def _is_done(self, path: Path, tally: Tally) -> bool:
+        return tally.runs >= tally.wanted or (self._stopped and not self._running[path])
+
+    def _hire(self) -> None:
+        """Have a thread and a worker for each run that is to come, up to the limit."""
+        to_come = sum(each.wanted - each.runs for each in self._tallies.values())
+        for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
+            thread = Thread(target=self._work, args=(self._worker(),), daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def _worker(self) -> Worker:
+        if not self._nursery:
+            runner = Runner(self.settings, self._environ, self.ground.scratch)
+            self._nursery = Nursery(runner.run)
+        worker = self._nursery.worker()
+        self._workers.add(worker)
+        if self._error:
+            worker.stop()
+        return worker
 
     def _next(self) -> Case | None:
-        """Take the first case that may start; wait for one; None when all have been taken."""
-        with self._change:
-            while self._queue:
-                for case in self._queue:
-                    if case.exclusive not in self._names:
-                        self._queue.remove(case)
-                        if case.exclusive:
-                            self._names.add(case.exclusive)
-                        return case
-                self._change.wait()
+        """Take the first case that may start; wait for one; None when this thread is to end."""
+        while not self._error and len(self._threads) <= self._limit and self._refill():
+            for case in self._queue:
+                if case.exclusive not in self._names:
+                    self._queue.remove(case)
+                    if case.exclusive:
+                        self._names.add(case.exclusive)
+                    self._running[case.path] += 1
+                    return case
+            self._change.wait()
+        self._threads.discard(current_thread())
         return None
+
+    def _refill(self) -> bool:
+        """Have something in the queue, if there is more to run."""
+        while not self._queue and (cases := next(self._rounds, None)):
+            self._queue.extend(cases)
+        return bool(self._queue)
+
+    def _done(self, case: Case, ran: Ran) -> None:
+        tally = self._tallies[case.path]
+        if ran.kept:
+            self._kept.add(ran.kept)
+        if not tally.add(ran):
+            self._drop(ran)
+        self._running[case.path] -= 1
+        self._names.discard(case.exclusive)
+        if tally.failed and self.settings.until_fail:
+            self._stopped = True
+            self._queue.clear()
+            self._rounds = iter(())
+        if not self.settings.jobs:
+            self._adapt()
+        self._change.notify_all()
+
+    def _adapt(self) -> None:
+        """Take as many jobs as leave no processor idle, and none waited for."""
+        waiting = self._gauge.waiting()
+        if waiting is None:
+            return
+        if waiting < IDLE and self._limit < MOST * processors():
+            self._limit += 1
+            self._hire()
+        elif waiting > BUSY and self._limit > processors():
+            self._limit -= 1
+
+    def _drop(self, ran: Ran) -> None:
+        """Remove what a run kept, when there is enough of its kind."""
+        if ran.kept and not self.settings.keep:
+            shutil.rmtree(ran.kept, ignore_errors=True)
+            self._kept.discard(ran.kept)
+            ran.kept = None
+
+    def _work(self, worker: Worker) -> None:
+        while True:
+            with self._change:
+                case = self._next()
+            if not case:
+                break
+            try:
+                ran = worker.ask((case, self.ground.programs(), self.settings.hunts))
+            except WorkerDied:
+                with self._change:
+                    self._lost_workers += not self._error  # else it did as it was told
+                    self._workers.discard(worker)
+                    worker = self._worker()
+                ran = _lost(case)
+            except BaseException as error:  # for whoever asks for the result
+                self._error = self._error or error
+                ran = _lost(case)
+            with self._change:
+                self._done(case, ran)
+        worker.stop()
+
+
+def _lost(case: Case) -> Ran:
+    golden = case.path.parent.parent / "expected" / f"{case.number}.out"
+    problem = f"{case.path}: the process that ran it was killed; was there too little memory?"
+    return Ran(Verdict(golden, problems=[problem]))
+
+
+def runs_of_each(settings: Settings) -> float:
+    """Return how often each case is run; infinity, unless something fails first."""
+    if settings.repeat:
+        return settings.repeat
+    return float("inf") if settings.until_fail else 1
+
+
+def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
+    """Yield the cases as often as they are to be run, each time all of them.
+
+    With a seed, each time in another order, and the same orders for the same seed.
+    """
+    wanted = runs_of_each(settings)
+    if settings.seed is None:
+        yield from (list(cases) for _ in takewhile(lambda number: number < wanted, count()))
+        return
+    from random import Random  # takes longer to load than a quick case to run
+
+    source = Random(settings.seed)
+    for _ in takewhile(lambda number: number < wanted, count()):
+        yield source.sample(cases, len(cases))

@@ -5,9 +5,9 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
+from harness import leftovers
 from harness.errors import UsageError
 
 SOCKET_ROOM = 60
@@ -16,6 +16,8 @@ SOCKET_ROOM = 60
 The kernel allows 107 for the whole path of a socket.
 """
 
+
+PREFIX = "goldlock-"
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
@@ -39,23 +41,25 @@ class Scratch:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.root = _make("TEST_DIR", environ.get("TEST_DIR") or tempfile.gettempdir())
+        base = Path(environ.get("TEST_DIR") or tempfile.gettempdir()).absolute()
+        self.cleared = leftovers.clear(base, PREFIX)
+        """What was left here by runs that were killed, a line each; it is gone."""
+        self.root = _make("TEST_DIR", base)
         self._link = None if _PLAIN.fullmatch(str(self.root)) else _plain_link(self.root)
         self._sockets = self.root
         elsewhere = environ.get("SOCK_DIR")
         if elsewhere or self._link or len(str(self.root)) > SOCKET_ROOM:
-            self._sockets = _make("SOCK_DIR", elsewhere or "/tmp")
-        self._lock = Lock()
-        self._kept = False
+            self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
+        self._also = [self._link.parent] if self._link else []
+        self._also += [self._sockets] if self._sockets != self.root else []
+        self._mark = leftovers.mark(self.root, *self._also)
 
     def directories(self, number: str) -> Directories:
         """Make the directories for a run of case *number*."""
-        with self._lock:
-            top, count = self.root / number, 1
-            while top.exists():  # cases of two suites, or a case that is run again
-                count += 1
-                top = self.root / f"{number}.{count}"
-            top.mkdir()
+        top, count = self.root / number, 1
+        while not _made(top):  # cases of two suites, or a case that is run again
+            count += 1
+            top = self.root / f"{number}.{count}"
         test = (self._link or self.root) / top.name / "test"
         made = Directories(top, test, top / "home", self._sockets / top.name / "s")
         for path in (made.test, made.home, made.sockets):
@@ -67,32 +71,43 @@ class Scratch:
         shutil.rmtree(directories.sockets, ignore_errors=True)
         if self._sockets != self.root:
             shutil.rmtree(directories.sockets.parent, ignore_errors=True)
-        if keep:
-            self._kept = True
-        else:
+        if not keep:
             shutil.rmtree(directories.top, ignore_errors=True)
 
-    def close(self) -> None:
-        """Remove what is left, but for what is kept."""
-        if self._link:
-            shutil.rmtree(self._link.parent, ignore_errors=True)
-        if self._sockets != self.root:
-            shutil.rmtree(self._sockets, ignore_errors=True)
-        if not self._kept:
+    def end_processes(self) -> None:
+        """Kill what cases started and no worker is there to end."""
+        leftovers.end_processes([self.root, *self._also])
+
+    def close(self, *, keep: bool) -> None:
+        """Remove what is left; all of it, unless a case's directory was kept."""
+        for folder in self._also:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
             shutil.rmtree(self.root, ignore_errors=True)
+        elif self._mark:
+            (self.root / leftovers.MARK).unlink(missing_ok=True)
+        if self._mark:
+            self._mark.close()
 
 
 def _plain_link(target: Path) -> Path:
-    link = _make("TMPDIR", "/tmp") / "run"
+    link = _make("TMPDIR", Path("/tmp")) / "run"
     link.symlink_to(target)
     return link
 
 
-def _make(variable: str, base: str) -> Path:
-    folder = Path(base).absolute()
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _make(variable: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="goldlock-", dir=folder))
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror}; {variable} names a directory to write in"

@@ -57,11 +57,22 @@ OPTIONS = (
         "--jobs",
         {
             "metavar": "N",
-            "type": int,
-            "default": 1,
-            "help": "run N cases at a time (default: 1)",
+            "default": "auto",
+            "help": "run N cases at a time; auto: as many as keep the processors busy (default)",
         },
         short="-j",
+    ),
+    Option(
+        "--repeat",
+        {"metavar": "N", "type": int, "default": 0, "help": "run each case N times"},
+    ),
+    Option(
+        "--until-fail",
+        {"action": "store_true", "help": "run the cases again and again, until one fails"},
+    ),
+    Option(
+        "--seed",
+        {"metavar": "N", "type": int, "help": "run them in an order made of N, each time another"},
     ),
     Option(
         "--programs",
@@ -142,11 +153,20 @@ class Settings:
     update: bool = False
     force: bool = False
     keep: bool = False
-    jobs: int = 1
+    jobs: int = 0
+    """How many cases are run at a time; 0: as many as keep the processors busy."""
+    repeat: int = 0
+    until_fail: bool = False
+    seed: int | None = None
     show_commands: bool = False
     trace_locks: bool = False
     programs: str = "auto"
     errno_policy: str = "errno"
+
+    @property
+    def hunts(self) -> bool:
+        """Tell whether cases are run more than once, to find out if they always pass."""
+        return bool(self.repeat) or self.until_fail
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
@@ -162,8 +182,13 @@ class Settings:
             raise UsageError(
                 f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
             )
-        if options.jobs < 1:
-            raise UsageError(f"--jobs takes a number from 1 on, not {options.jobs}")
+        jobs = 0 if options.jobs == "auto" else _number(options.jobs)
+        if jobs is None or (not jobs and options.jobs != "auto"):
+            raise UsageError(f"--jobs takes a number from 1 on, or auto, not {options.jobs}")
+        if options.repeat < 0:
+            raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
+        if options.update and (options.repeat or options.until_fail):
+            raise UsageError("--update takes one run, no --repeat or --until-fail")
         if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
             raise UsageError(
                 "--update: CI is set, and CI must not write goldens; --force overrides"
@@ -177,7 +202,10 @@ class Settings:
             update=options.update,
             force=options.force,
             keep=options.keep,
-            jobs=options.jobs,
+            jobs=jobs,
+            repeat=options.repeat,
+            until_fail=options.until_fail,
+            seed=options.seed,
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
             programs=_kind(options.programs, required),
@@ -189,6 +217,10 @@ def _kind(given: str, required: Sequence[str]) -> str:
     """Return the kind of programs: where a real QEMU is required, ours does not stand in."""
     real = any(name.startswith("qemu") for name in required)
     return "system" if given == "auto" and real else given
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
+from harness.faults import SUPERVISOR_NAME
 from harness.faults.protocol import PERMISSIONS, UNSHARES, USES
 
 
@@ -85,6 +86,26 @@ def describe(pid: int) -> str:
     """Return a process and all below it, a line each, with states, and with locks under each."""
     try:
         return "\n".join(_tree(psutil.Process(pid), "  "))
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def children() -> list[int]:
+    """Return the pids of this process's children, also of those that have ended."""
+    return [child.pid for child in psutil.Process().children()]
+
+
+def left_behind(pid: int) -> str:
+    """Return a process's command line and locks, in a line; nothing when it has ended already.
+
+    A supervisor of faults is none of the case's doing: what it supervises is.
+    """
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
+            return ""
+        held = [f"holding {lock.bytes()}" for lock in held_by(pid)]
+        return ", ".join([name_of(process), *held])
     except psutil.NoSuchProcess:
         return ""
 

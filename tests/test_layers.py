@@ -12,13 +12,14 @@ MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("
 # harness.faults is a tool of both sides, and knows neither.
 CASE_SIDE = {"harness.case", "harness.machine"}
 RUNNER_SIDE = {
-    f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
+    f"harness.{name}"
+    for name in ("suite", "execute", "compare", "golden", "judge", "runner", "workers", "schedule")
 }
 OWNERS = {
     "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
-    "psutil": {"harness.execute", "harness.situation"},
+    "psutil": {"harness.leftovers", "harness.situation"},
 }
 
 

@@ -46,6 +46,12 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
     assert len(seen["SOCK_DIR"]) <= 75
 
 
+def test_a_case_has_its_standard_files_and_no_others(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", "ls /proc/self/fd | tr '\\n' ' '", golden="0 1 2 3 \n")  # 3 is that of ls
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     "name", ["plain", "with blank", "a,b", "it's", "re(g).*[e]x$", "deep/" * 30]
 )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.runner import Runner
 from harness.schedule import Ahead, Past, in_best_order, read_history
 from harness.settings import Settings
 from harness.suite import Case, read_suite
@@ -52,10 +51,10 @@ def test_exclusive_cases_do_not_meet_and_hold_up_no_others(
     suite.case("2", f"{alone}rmdir {tmp_path}/disk\n", golden="")
     suite.case("3", f"echo go >{tmp_path}/fifo", golden="")
     settings = Settings(jobs=2, time_limit=20)
-    ahead = Ahead(Runner(settings, {**os.environ, "TEST_DIR": str(tmp_path)}))
+    ahead = Ahead(settings, {**os.environ, "TEST_DIR": str(tmp_path)})
     found = read_suite(suite.root).cases
     ahead.start(found)
-    verdicts = [ahead.result(case).verdict for case in found]
+    verdicts = [ahead.result(case).ran.verdict for case in found]
     ahead.close()
     assert [verdict.problems for verdict in verdicts] == [[], [], []]
     assert [verdict.failing for verdict in verdicts] == [[], [], []]
@@ -78,6 +77,6 @@ def test_a_pytest_that_stops_early_starts_no_more(run_tests: RunTests, suite: Ma
     suite.case("1", "echo wrong", golden="right\n")
     for number in range(2, 6):
         suite.case(str(number), f"echo {number} >>{ran}; sleep 1000", golden="")
-    done = run_tests("--suite", str(suite.root), "--", "-x")
+    done = run_tests("--suite", str(suite.root), "-j", "1", "--", "-x")
     assert done.returncode == 1
     assert not ran.exists() or ran.read_text() == "2\n"

@@ -1,0 +1,44 @@
+"""How much of the machine is left: whether programs wait for a processor that is not free."""
+
+import os
+import time
+from pathlib import Path
+
+_CPU = Path("/proc/pressure/cpu")
+
+IDLE, BUSY = 0.1, 0.5
+"""Shares of the time with somebody waiting: below the one there is room, above the other none."""
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Gauge:
+    """Tells how much of the time somebody waited for a processor, since it was last asked.
+
+    That is the kernel's pressure stall information (Linux 4.20 and later, where it is not
+    switched off), not the load: cases mostly wait for each other's locks and answers, and a
+    process that waits for those is in nobody's way.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._reading()
+
+    def waiting(self) -> float | None:
+        """Return the share, from 0 to 1; None where the kernel does not tell."""
+        now, before = self._reading(), self._before
+        self._before = now
+        if now is None or before is None or now[0] <= before[0]:
+            return None
+        return (now[1] - before[1]) / (now[0] - before[0])
+
+    @staticmethod
+    def _reading() -> tuple[float, float] | None:
+        """Return the time, and the time that was waited until then, in seconds."""
+        try:
+            some = _CPU.read_text().split("\n")[0]  # some avg10=0.00 ... total=3398859
+            return time.monotonic(), int(some.rpartition("=")[2]) / 1e6
+        except (OSError, ValueError):
+            return None

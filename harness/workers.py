@@ -1,0 +1,132 @@
+"""Processes that run one case at a time.
+
+A worker is the subreaper of its one case: whatever loses its parent becomes its child, so what
+a case leaves behind is known without a look at any other process. A worker whose runner has
+gone, even by SIGKILL, ends its case and cleans up. And two workers use two cores.
+"""
+
+import gc
+import os
+import pickle
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+from typing import Any, NoReturn
+
+Serve = Callable[[Any, int], Any]
+"""Answers a request, in a worker; the descriptor is readable when it must stop at once, which
+it tells by KeyboardInterrupt."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class WorkerDied(Exception):
+    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory."""
+
+
+class Worker:
+    """The near end of a worker; for one thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._stream = connection.makefile("rwb")
+
+    def ask(self, request: Any) -> Any:
+        """Return the answer to a request, or raise what *serve* raised for it.
+
+        Raises WorkerDied when there is no answer, also after `stop`.
+        """
+        try:
+            pickle.dump(request, self._stream)
+            self._stream.flush()
+            answer = pickle.load(self._stream)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise WorkerDied from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def stop(self) -> None:
+        """Let the worker end what it does, and itself; from any thread, also a signal handler."""
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+
+
+class Nursery:
+    """A process that forks workers on demand, as small and single-threaded as it was made.
+
+    Each worker serves its requests with *serve*, and what that could see when this was made.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        self._lock = Lock()
+        self._ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _run(partial(self._raise_workers, theirs, serve))
+        theirs.close()
+
+    def worker(self) -> Worker:
+        """Return a new worker."""
+        near, far = socket.socketpair()
+        with self._lock, far:
+            socket.send_fds(self._ours, [b"+"], [far.fileno()])
+        return Worker(near)
+
+    def close(self) -> None:
+        """Wait until all workers have ended; each must have been stopped."""
+        self._ours.close()
+        os.waitpid(self._pid, 0)
+
+    def _raise_workers(self, commands: socket.socket, serve: Serve) -> None:
+        self._ours.close()
+        for number in _SIGNALS:  # a terminal sends them to all; the runner says what to do
+            signal.signal(number, lambda *_: None)
+        gc.freeze()
+        gc.enable()
+        while descriptors := socket.recv_fds(commands, 1, 1)[1]:
+            os.set_inheritable(descriptors[0], False)  # not for cases
+            connection = socket.socket(fileno=descriptors[0])
+            if os.fork() == 0:
+                commands.close()
+                _run(partial(_serve, connection, serve))
+            connection.close()
+        with suppress(ChildProcessError):
+            while True:
+                os.wait()
+
+
+def _run(main: Callable[[], None]) -> NoReturn:
+    """Be a process that does no more than *main*."""
+    status = 1
+    try:
+        main()
+        status = 0
+    except BrokenPipeError:
+        pass  # nobody wants the answer any more
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+def _serve(connection: socket.socket, serve: Serve) -> None:
+    stream = connection.makefile("rwb")
+    while True:
+        try:
+            request = pickle.load(stream)
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            answer = serve(request, connection.fileno())
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            answer = error
+        pickle.dump(answer, stream)
+        stream.flush()
