@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from harness import shards
 from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
@@ -29,6 +30,18 @@ Exit status: 0 when all cases passed or could not run here, 1 when one failed, 2
 anything wrong with what was given here or with the suite, 130 when interrupted, 3 for
 a bug in here.
 """
+
+
+_NOT_FOR_CASES = (
+    "logging",
+    "unraisableexception",
+    "threadexception",
+    "faulthandler",
+    "warnings",
+    "doctest",
+    "unittest",
+)
+"""Plugins of pytest that look after tests in this process; cases run in their own."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,14 +96,21 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     )
     if not cases:
         raise UsageError("no case is left: the options exclude all")
+    if options.shard is not None:
+        index, number = shards.parse(options.shard)
+        part = shards.shard(cases, index, number, shards.read_durations(suite.root))
+        of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
+        print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
+        cases = part
     if options.list:
         _list(cases)
+    if options.list or not cases:
         return 0
     settings = Settings.from_options(options, os.environ)
     _name_programs(options.build)
     locate(os.environ)
     enter_environment(root, script, arguments, tests=False)
-    whole = len(cases) == len(suite.cases)
+    whole = options.shard is None and len(cases) == len(suite.cases)
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
     return _run(
         settings,
@@ -100,6 +120,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
             *("-v", "-rN", "--no-header"),
+            *(f"-pno:{name}" for name in _NOT_FOR_CASES),
             f"--rootdir={suite.root}",
             *(["--goldlock-orphans"] if whole else []),
             *_given(options),
@@ -191,6 +212,7 @@ def _parser() -> _Parser:
     choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
     choose.add_argument("--start-from", metavar="CASE", help="from this case on")
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
+    choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="a suite elsewhere: cases/, expected/")
     how = parser.add_argument_group("how they are run")
     how.add_argument("--build", metavar="DIR", help="QEMU's build directory: test its programs")

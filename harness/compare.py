@@ -99,6 +99,8 @@ class Comparison:
     def results(self) -> list[SectionResult]:
         """The sections of the output, then those of the golden that are missing in it."""
         results = [SectionResult(section.title) for section in self._theirs]
+        if self.golden == self.got:  # mostly they are the same
+            return results
         missing: dict[int, SectionResult] = {}
         for change, golden_section, got_section in self._attributed():
             if got_section is not None:

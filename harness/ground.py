@@ -28,7 +28,7 @@ class Ground:
                 environ, self.scratch.root, settings.programs, settings.errno_policy
             )
         except BaseException:
-            self.scratch.close(keep=False)
+            self.scratch.close()
             raise
 
     def programs(self) -> Programs:

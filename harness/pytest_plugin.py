@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 
-from harness import explain, report
+from harness import explain, report, shards
 from harness.errors import UsageError
 from harness.judge import State, Verdict
 from harness.runner import Ran
-from harness.schedule import HISTORY, Ahead, in_best_order, read_history
+from harness.schedule import HISTORY, Ahead, Past, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, read_case, read_suite
 from harness.tally import Tally
@@ -77,13 +78,29 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     cache = session.config.cache
     if cache is None or hasattr(session.config, "workerinput"):
         return
-    past = cache.get(HISTORY, {})
-    past = past if isinstance(past, dict) else {}
-    for item in session.items:
-        if isinstance(item, CaseItem) and item.ran and item.ran.seconds:
-            failed = item.ran.verdict.state is State.FAIL
-            past[item.case.number] = [round(item.ran.seconds, 3), failed]
-    cache.set(HISTORY, past)
+    now = {
+        item.case.number: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+        for item in session.items
+        if isinstance(item, CaseItem) and (ran := item.ran) and ran.seconds
+    }
+    cache.set(HISTORY, {**read_history(session.config.rootpath), **now})
+    if session.config.option.store_durations and now:
+        _store_durations(session, {number: past.seconds for number, past in now.items()})
+
+
+def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None:
+    root = session.config.rootpath
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        known = shards.read_durations(root)
+        path = shards.store_durations(root, {**known, **seconds})
+        said = f"stored the durations of {explain.count(len(seconds), 'case')}: {path}"
+    except UsageError as error:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        said = str(error)
+    if reporter:
+        reporter.ensure_newline()
+        reporter.write_line(said)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -118,6 +135,35 @@ def pytest_collect_file(
     if file_path.parent.name != "cases" or not file_path.name[0].isdigit():
         return others
     return [CaseFile.from_parent(parent, path=file_path)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Report a case that passed in one step: no fixtures, no subtests, no captured output.
+
+    That is most of what pytest does for an item, and a quick case takes no longer. A case that
+    failed, or was not run, goes the whole way.
+    """
+    if not isinstance(item, CaseItem):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    if item.passes():
+        report = pytest.TestReport(
+            item.nodeid,
+            item.location,
+            {},
+            outcome="passed",
+            longrepr=None,
+            when="call",
+            user_properties=item.user_properties,
+            duration=item.tally.ran.seconds,
+        )
+        item.ihook.pytest_runtest_logreport(report=report)
+        item.session._setupstate.teardown_exact(nextitem)
+    else:
+        runtestprotocol(item, nextitem=nextitem)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 class CaseFile(pytest.File):
@@ -157,7 +203,7 @@ class CaseItem(pytest.Function):
     """One case. It is a pytest.Function for the sake of the ``subtests`` fixture."""
 
     case: Case
-    ran: Ran | None = None
+    _tally: Tally | None = None
 
     @classmethod
     def of(cls, parent: CaseFile, case: Case) -> "CaseItem":
@@ -172,13 +218,24 @@ class CaseItem(pytest.Function):
             item.extra_keyword_matches.add(group)
         return item
 
-    def run_and_report(self, subtests: Any) -> None:
-        """Run the case; report each section as a subtest, then fail if anything did."""
-        self.user_properties.append((report.CASE, self.case.number))
-        tally = self.config.stash[_AHEAD].result(self.case)
-        self.ran = ran = tally.ran
-        verdict = ran.verdict
+    @property
+    def ran(self) -> Ran | None:
+        """The run that was judged; None before there was one."""
+        return self._tally.shown if self._tally else None
+
+    @property
+    def tally(self) -> Tally:
+        """What came of the case; waits for it."""
+        if not self._tally:
+            self._tally = self.config.stash[_AHEAD].result(self.case)
+            self._tell(self._tally)
+        return self._tally
+
+    def _tell(self, tally: Tally) -> None:
+        """Put what there is to know of a case where its reports carry it."""
+        ran, verdict = tally.ran, tally.ran.verdict
         self.user_properties += [
+            (report.CASE, self.case.number),
             ("golden", str(verdict.golden)),
             ("sections", len(verdict.sections)),
             ("failing", len(verdict.failing)),
@@ -188,6 +245,17 @@ class CaseItem(pytest.Function):
             ("reason", verdict.reason),
             *([("runs", tally.runs), ("failed runs", tally.failed)] if tally.wanted > 1 else []),
         ]
+
+    def passes(self) -> bool:
+        """Wait for the case; tell whether it passed. What was wrong is told by `run_and_report`."""
+        try:
+            return self.tally.ran.verdict.state is State.PASS
+        except UsageError:
+            return False
+
+    def run_and_report(self, subtests: Any) -> None:
+        """Report each section of the case as a subtest, then fail if anything did."""
+        verdict = self.tally.ran.verdict
         for section in verdict.sections:
             with subtests.test(msg=explain.printable(section.title)):
                 if section.changes:
@@ -196,7 +264,8 @@ class CaseItem(pytest.Function):
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
-            raise CaseFailed("\n".join(_about_case(verdict, ran.kept) + _about_runs(tally)))
+            said = _about_case(verdict, self.tally.ran.kept) + _about_runs(self.tally)
+            raise CaseFailed("\n".join(said))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):

@@ -141,7 +141,7 @@ class Ahead:
         if self._ground:
             if self._lost_workers:
                 self._ground.scratch.end_processes()
-            self._ground.scratch.close(keep=bool(self._kept))
+            self._ground.scratch.close(self._kept)
 
     # All below is done with the lock held, but for _work.
 

@@ -1,9 +1,11 @@
 """Where cases work: a directory of its own for each, removed unless there is something to see."""
 
+import ctypes
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,9 @@ The kernel allows 107 for the whole path of a socket.
 
 
 PREFIX = "goldlock-"
+
+_NEW = 0o40755
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
@@ -52,39 +57,59 @@ class Scratch:
             self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
         self._also = [self._link.parent] if self._link else []
         self._also += [self._sockets] if self._sockets != self.root else []
+        self._spare: Path | None = None
         self._mark = leftovers.mark(self.root, *self._also)
 
     def directories(self, number: str) -> Directories:
-        """Make the directories for a run of case *number*."""
+        """Make the directories for a run of case *number*; for one thread of each process."""
         top, count = self.root / number, 1
-        while not _made(top):  # cases of two suites, or a case that is run again
+        while not self._made(top):  # cases of two suites, or a case that is run again
             count += 1
             top = self.root / f"{number}.{count}"
         test = (self._link or self.root) / top.name / "test"
         made = Directories(top, test, top / "home", self._sockets / top.name / "s")
-        for path in (made.test, made.home, made.sockets):
-            path.mkdir(parents=True)
+        if not self._spare:
+            for path in made[1:]:
+                path.mkdir(parents=True)
+        self._spare = None
         return made
 
     def done(self, directories: Directories, *, keep: bool) -> None:
-        """Remove the directories of a case, or all but its sockets when they are to be kept."""
+        """Remove the directories of a case, or all but its sockets when they are to be kept.
+
+        Those that it has not touched the next case gets: to make and remove them would take
+        longer than a trivial case.
+        """
+        if not keep and self._sockets == self.root and _as_new(directories):
+            self._spare = directories.top
+            return
         shutil.rmtree(directories.sockets, ignore_errors=True)
         if self._sockets != self.root:
             shutil.rmtree(directories.sockets.parent, ignore_errors=True)
         if not keep:
             shutil.rmtree(directories.top, ignore_errors=True)
 
+    def _made(self, top: Path) -> bool:
+        """Make a directory, or a spare one into it, unless there is one of that name."""
+        try:
+            if self._spare:
+                _rename(self._spare, top)
+            else:
+                top.mkdir()
+        except FileExistsError:
+            return False
+        return True
+
     def end_processes(self) -> None:
         """Kill what cases started and no worker is there to end."""
         leftovers.end_processes([self.root, *self._also])
 
-    def close(self, *, keep: bool) -> None:
-        """Remove what is left; all of it, unless a case's directory was kept."""
-        for folder in self._also:
+    def close(self, keep: Collection[Path] = ()) -> None:
+        """Remove what is left, but for the directories of cases that are to be kept."""
+        cases = {*self.root.glob("[0-9]*")}
+        for folder in (*self._also, *(cases - {*keep} if keep else [self.root])):
             shutil.rmtree(folder, ignore_errors=True)
-        if not keep:
-            shutil.rmtree(self.root, ignore_errors=True)
-        elif self._mark:
+        if self._mark and keep:
             (self.root / leftovers.MARK).unlink(missing_ok=True)
         if self._mark:
             self._mark.close()
@@ -96,10 +121,24 @@ def _plain_link(target: Path) -> Path:
     return link
 
 
-def _made(folder: Path) -> bool:
+def _rename(folder: Path, to: Path) -> None:
+    """Rename a directory; raise FileExistsError where there is one, be it empty."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, bytes(folder), _AT_FDCWD, bytes(to), _RENAME_NOREPLACE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _as_new(directories: Directories) -> bool:
+    """Tell whether a case has left its directories as it found them; make the upper one so."""
     try:
-        folder.mkdir()
-    except FileExistsError:
+        for path in directories[1:]:
+            if os.listdir(path) or path.stat().st_mode != _NEW:  # noqa: PTH208 - each microsecond
+                return False
+        for entry in os.scandir(directories.top):
+            if entry.is_file(follow_symlinks=False):
+                os.unlink(entry)  # noqa: PTH108 - as above
+    except OSError:
         return False
     return True
 

@@ -128,6 +128,10 @@ OPTIONS = (
             "help": "update also in CI, and goldens with uncommitted changes",
         },
     ),
+    Option(
+        "--store-durations",
+        {"action": "store_true", "help": "write down how long each case took, for --shard"},
+    ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
         "--trace-locks",

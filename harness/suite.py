@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from harness.errors import UsageError, suggest
@@ -78,6 +79,7 @@ def read_suite(root: Path) -> Suite:
     return Suite(root, tuple(case for _, case in sorted(cases.items())))
 
 
+@cache  # a run reads its suite, collects it, and looks for goldens that no case owns
 def read_case(path: Path) -> Case:
     """Read the header of a case; raise UsageError where it is not sound."""
     name = _CASE_NAME.fullmatch(path.name)
