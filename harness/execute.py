@@ -14,6 +14,8 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import IO
 
+from harness import mounts
+
 GRACE = 2.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
 
@@ -30,7 +32,7 @@ class Transcript:
     *output* is a file with all that it wrote to standard output and error. *status* is its
     exit status, -N if signal N ended it. *situation* tells what its processes were doing, and
     what they had locked, when its time was over. *left_behind* describes the processes that were
-    still there when the case had ended; they are not, any more.
+    still there when the case had ended, and what it had mounted; they are not, any more.
     """
 
     output: Path
@@ -59,8 +61,8 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
 
     The case is the leader of a session of its own and has no input. What it wrote is in a
     file, not a pipe, so that no process in the background can keep the runner waiting.
-    This process must have no other children: those that there are when the case has ended,
-    it left behind.
+    This process must have no other children, and nothing be mounted below the directory of
+    *output*: what there is when the case has ended, it left behind.
 
     Raises OSError when it cannot be started, KeyboardInterrupt once the descriptor *interrupt*
     is readable.
@@ -77,7 +79,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
             if not ended:
                 _stop(pid)
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            left_behind = _kill_orphans()
+            left_behind = (*_kill_orphans(), *mounts.clear(output.parent))
         _put_back(file, output)
     return Transcript(
         output,

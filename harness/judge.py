@@ -94,7 +94,7 @@ def _ending(transcript: Transcript) -> list[str]:
         )
         problems.append(f"{how}: the case did not come to its end")
     if transcript.left_behind:
-        problems.append("left behind: " + ", ".join(transcript.left_behind) + "; it was ended")
+        problems.append("left behind: " + ", ".join(transcript.left_behind) + "; cleared")
     return problems
 
 

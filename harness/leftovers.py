@@ -6,13 +6,14 @@ any of them lives. One that can be locked is nobody's any more.
 
 import fcntl
 import os
-import shutil
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from select import select
 from typing import IO
+
+from harness import mounts
 
 MARK = "running"
 
@@ -48,7 +49,8 @@ def clear(base: Path, prefix: str) -> list[str]:
             folders = [folder, *map(Path, file.read().split())]
             ended = end_processes(folders)
             for each in reversed(folders):
-                shutil.rmtree(each, ignore_errors=True)
+                ended += [f"unmounted {mount}" for mount in mounts.clear(each)]
+                mounts.remove_tree(each)
             said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
     return said
 

@@ -1,7 +1,6 @@
 """Run cases ahead of those who judge them, in the order that is done soonest."""
 
 import json
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, takewhile
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from harness.ground import Ground
 from harness.judge import Verdict
+from harness.mounts import remove_tree
 from harness.pressure import BUSY, IDLE, Gauge, processors
 from harness.runner import Ran, Runner
 from harness.settings import Settings
@@ -216,7 +216,7 @@ class Ahead:
     def _drop(self, ran: Ran) -> None:
         """Remove what a run kept, when there is enough of its kind."""
         if ran.kept and not self.settings.keep:
-            shutil.rmtree(ran.kept, ignore_errors=True)
+            remove_tree(ran.kept)
             self._kept.discard(ran.kept)
             ran.kept = None
 

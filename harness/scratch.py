@@ -3,7 +3,6 @@
 import ctypes
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from harness import leftovers
 from harness.errors import UsageError
+from harness.mounts import remove_tree
 
 SOCKET_ROOM = 60
 """Characters of a run's scratch directory, past which sockets get one elsewhere.
@@ -83,11 +83,11 @@ class Scratch:
         if not keep and self._sockets == self.root and _as_new(directories):
             self._spare = directories.top
             return
-        shutil.rmtree(directories.sockets, ignore_errors=True)
+        remove_tree(directories.sockets)
         if self._sockets != self.root:
-            shutil.rmtree(directories.sockets.parent, ignore_errors=True)
+            remove_tree(directories.sockets.parent)
         if not keep:
-            shutil.rmtree(directories.top, ignore_errors=True)
+            remove_tree(directories.top)
 
     def _made(self, top: Path) -> bool:
         """Make a directory, or a spare one into it, unless there is one of that name."""
@@ -108,7 +108,7 @@ class Scratch:
         """Remove what is left, but for the directories of cases that are to be kept."""
         cases = {*self.root.glob("[0-9]*")}
         for folder in (*self._also, *(cases - {*keep} if keep else [self.root])):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
         if self._mark and keep:
             (self.root / leftovers.MARK).unlink(missing_ok=True)
         if self._mark:

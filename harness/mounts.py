@@ -1,0 +1,52 @@
+"""What is mounted below a directory, and how it is unmounted."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+_MNT_DETACH = 2
+
+
+def below(folder: Path) -> list[tuple[Path, str]]:
+    """Return the mount points below *folder*, the last first, each with its file system."""
+    with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - after each case
+        table = file.read()
+    start = os.fsencode(folder.resolve()) + b"/"
+    for character in b"\\ \t\n":  # as the kernel writes them
+        start = start.replace(bytes([character]), b"\\%03o" % character)
+    if start not in table:
+        return []
+    found = []
+    for line in table.splitlines():
+        words = line.split()  # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/x rw
+        if words[4].startswith(start):
+            point = words[4].decode("unicode_escape").encode("latin-1")
+            found.append((Path(os.fsdecode(point)), os.fsdecode(words[words.index(b"-") + 1])))
+    return found[::-1]
+
+
+def clear(folder: Path) -> list[str]:
+    """Unmount what is mounted below *folder*; describe it."""
+    return [_unmount(point, kind) for point, kind in below(folder)]
+
+
+def _unmount(point: Path, kind: str) -> str:
+    said = f"{kind} mounted on {point}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not libc.umount2(os.fsencode(point), _MNT_DETACH):
+        return said
+    why = os.strerror(ctypes.get_errno())
+    for helper in ("fusermount3", "fusermount"):  # what may be mounted by anybody is FUSE
+        if shutil.which(helper):
+            done = subprocess.run([helper, "-uz", point], capture_output=True, check=False)
+            if not done.returncode:
+                return said
+    return f"{said}, which cannot be unmounted: {why}"
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a directory, unless something is mounted in it, the files of which are others'."""
+    if not below(folder):
+        shutil.rmtree(folder, ignore_errors=True)
