@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,9 +15,19 @@ from select import POLLIN, poll
 from typing import IO
 
 from harness import mounts
+from harness.transcribe import Transcriber
 
 GRACE = 2.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
+
+PROCESS_LIMIT = 2000
+"""Processes that a case may have at a time."""
+
+_LOOK = 0.5
+"""Seconds between looks at how many processes there are."""
+
+_DESCRIBED = 10
+"""Processes that were left behind, past which only a count is told."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -30,7 +40,8 @@ class Transcript:
     """What came of a case: its output, and how it ended.
 
     *output* is a file with all that it wrote to standard output and error. *status* is its
-    exit status, -N if signal N ended it. *situation* tells what its processes were doing, and
+    exit status, -N if signal N ended it. *stopped* tells why the runner ended it, if not for its
+    time. *situation* tells what its processes were doing, and
     what they had locked, when its time was over. *left_behind* describes the processes that were
     still there when the case had ended, and what it had mounted; they are not, any more.
     """
@@ -40,6 +51,7 @@ class Transcript:
     seconds: float
     limit: float
     timed_out: bool = False
+    stopped: str = ""
     situation: str = ""
     left_behind: tuple[str, ...] = ()
 
@@ -59,37 +71,99 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
-    The case is the leader of a session of its own and has no input. What it wrote is in a
-    file, not a pipe, so that no process in the background can keep the runner waiting.
-    This process must have no other children, and nothing be mounted below the directory of
-    *output*: what there is when the case has ended, it left behind.
+    The case is the leader of a session of its own and has no input. What it prints is taken
+    down until it ends, and no longer, so that no process in the background can keep the runner
+    waiting. This process must have no other children, and nothing be mounted below the directory
+    of *output*: what there is when the case has ended, it left behind.
 
     Raises OSError when it cannot be started, KeyboardInterrupt once the descriptor *interrupt*
     is readable.
     """
     _adopt_orphans()
     start = time.monotonic()
-    with output.open("w+b") as file:
-        pid = _start(argv, environ, directory, file.fileno())
-        ended, doing = False, ""
-        try:
-            ended = _ends_within(pid, time_limit, interrupt)
-            doing = "" if ended else _situation(pid)
-        finally:  # also when the runner itself is interrupted
-            if not ended:
-                _stop(pid)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            left_behind = (*_kill_orphans(), *mounts.clear(output.parent))
+    with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
+        pid = _start(argv, environ, directory, transcriber.far_end)
+        transcriber.drop_far_end()
+        ended, late, doing = False, False, ""
+        with closing(_Watch(pid, transcriber)) as watch:
+            try:
+                ended = watch.ends_within(time_limit, interrupt)
+                late = not (ended or watch.trouble)
+                doing = _situation(pid) if late else ""
+            finally:  # also when the runner itself is interrupted
+                if not ended:
+                    _stop(pid, watch)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                left_behind = (*_kill_orphans(), *mounts.clear(output.parent))
+        transcriber.copy()
         _put_back(file, output)
     return Transcript(
         output,
         status,
         time.monotonic() - start,
         time_limit,
-        timed_out=not ended,
+        timed_out=late,
+        stopped=watch.trouble,
         situation=doing,
         left_behind=left_behind if ended else (),
     )
+
+
+class _Watch:
+    """Waits for the end of a case, while its output is taken down.
+
+    *trouble* tells why it must be ended before its time.
+    """
+
+    def __init__(self, pid: int, transcriber: Transcriber) -> None:
+        self._pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._transcriber = transcriber
+        self._tasks = _tasks()
+        self.trouble = ""
+
+    def close(self) -> None:
+        """Watch no longer."""
+        os.close(self._pidfd)
+
+    def ends_within(self, seconds: float, interrupt: int | None = None) -> bool:
+        """Wait for the end, without reaping; False for one that takes longer, or makes trouble.
+
+        Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        waiting, pipe = poll(), self._transcriber.pipe
+        for descriptor in (self._pidfd, pipe, *([] if interrupt is None else [interrupt])):
+            waiting.register(descriptor, POLLIN)
+        now = time.monotonic()
+        deadline, look = now + seconds, now + _LOOK
+        while now < deadline:
+            ready = [each for each, _ in waiting.poll((min(look, deadline) - now) * 1000)]
+            if self._pidfd in ready:
+                return True
+            if interrupt in ready:
+                raise KeyboardInterrupt
+            if pipe in ready and not self._transcriber.copy():
+                waiting.unregister(pipe)
+                self.trouble = self.trouble or self._transcriber.trouble
+            now = time.monotonic()
+            if now >= look:
+                look = now + _LOOK
+                self._count_processes()
+            if self.trouble and interrupt is not None:
+                return False
+        return False
+
+    def _count_processes(self) -> None:
+        """Make trouble of more processes than a case may have.
+
+        How many there are on the machine is soon read; whose they are is not.
+        """
+        if _tasks() - self._tasks < PROCESS_LIMIT:
+            return
+        from harness.situation import session_size  # psutil: only where something is wrong
+
+        if session_size(self._pid) >= PROCESS_LIMIT:
+            self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
 
 
 def _start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
@@ -136,27 +210,20 @@ def _put_back(file: IO[bytes], output: Path) -> None:
         shutil.copyfileobj(file, again)
 
 
-def _ends_within(pid: int, seconds: float, interrupt: int | None = None) -> bool:
-    """Wait for the end of a child, without reaping it; False when it takes longer."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        waiting = poll()
-        waiting.register(pidfd, POLLIN)
-        if interrupt is not None:
-            waiting.register(interrupt, POLLIN)
-        ready = [descriptor for descriptor, _ in waiting.poll(seconds * 1000)]
-    finally:
-        os.close(pidfd)
-    if ready and pidfd not in ready:
-        raise KeyboardInterrupt
-    return bool(ready)
-
-
-def _stop(pid: int) -> None:
+def _stop(pid: int, watch: _Watch) -> None:
     """End a case: politely, then firmly."""
     os.killpg(pid, signal.SIGTERM)
-    if not _ends_within(pid, GRACE):
+    if not watch.ends_within(GRACE):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _tasks() -> int:
+    """Return how many processes and threads the machine has; 0 where it does not tell."""
+    try:
+        with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 - for each case
+            return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 @cache
@@ -171,17 +238,19 @@ def _kill_orphans() -> tuple[str, ...]:
     The children of what is killed are adopted in turn, so the end is where nothing is left.
     """
     described: list[str] = []
+    killed: set[int] = set()
     while _has_children():
         from harness.situation import children, left_behind  # as in _situation
 
         for orphan in children():
-            if said := left_behind(orphan):
-                described.append(said)
+            if orphan not in killed and len(described) <= _DESCRIBED:
+                described += filter(None, [left_behind(orphan)])
+            killed.add(orphan)
             with suppress(ProcessLookupError):
                 os.kill(orphan, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(orphan, 0)
-    return tuple(described)
+    return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
 
 
 def _has_children() -> bool:

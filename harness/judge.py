@@ -86,6 +86,8 @@ def _ending(transcript: Transcript) -> list[str]:
             " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
             f"\nits processes were:\n{transcript.situation}"
         )
+    elif transcript.stopped:
+        problems.append(transcript.stopped)
     elif transcript.status:
         how = (
             f"exit status {transcript.status}"

@@ -1,8 +1,10 @@
 """What the processes of a case are doing: a tree of them, and the locks that they hold."""
 
+import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +95,15 @@ def describe(pid: int) -> str:
 def children() -> list[int]:
     """Return the pids of this process's children, also of those that have ended."""
     return [child.pid for child in psutil.Process().children()]
+
+
+def session_size(pid: int) -> int:
+    """Return how many processes there are in the session that a process leads."""
+    count = 0
+    for process in psutil.pids():
+        with suppress(ProcessLookupError):
+            count += os.getsid(process) == pid
+    return count
 
 
 def left_behind(pid: int) -> str:
