@@ -15,6 +15,10 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
+_SHORTEST = 0.2
+"""Seconds that a share is told of, at least: in less, it says nothing."""
+
+
 class Gauge:
     """Tells how much of the time somebody waited for a processor, since it was last asked.
 
@@ -23,22 +27,24 @@ class Gauge:
     process that waits for those is in nobody's way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path = _CPU) -> None:
+        self._file = file
         self._before = self._reading()
 
     def waiting(self) -> float | None:
-        """Return the share, from 0 to 1; None where the kernel does not tell."""
+        """Return the share, from 0 to 1; None where the kernel does not tell, and too soon."""
+        if self._before and time.monotonic() < self._before[0] + _SHORTEST:
+            return None
         now, before = self._reading(), self._before
         self._before = now
-        if now is None or before is None or now[0] <= before[0]:
+        if now is None or before is None:
             return None
         return (now[1] - before[1]) / (now[0] - before[0])
 
-    @staticmethod
-    def _reading() -> tuple[float, float] | None:
+    def _reading(self) -> tuple[float, float] | None:
         """Return the time, and the time that was waited until then, in seconds."""
         try:
-            some = _CPU.read_text().split("\n")[0]  # some avg10=0.00 ... total=3398859
+            some = self._file.read_text().split("\n")[0]  # some avg10=0.00 ... total=3398859
             return time.monotonic(), int(some.rpartition("=")[2]) / 1e6
         except (OSError, ValueError):
             return None
