@@ -103,6 +103,10 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
         reporter.write_line(said)
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    report.write_strays(terminalreporter, config.stash[_AHEAD].strays())
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if ahead := config.stash.get(_AHEAD, None):
         ahead.close()

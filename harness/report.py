@@ -5,7 +5,7 @@ since pytest 8 and 9 count subtests differently.
 """
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
             tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))
+
+
+def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:
+    """Name what appeared in a suite's folders, with the cases that ran at the time."""
+    for path, numbers in strays:
+        of = "case" if len(numbers) == 1 else "one of the cases"
+        tw.write_line(
+            here(f"{path}: not there before; left by {of} {' '.join(numbers)}?"), yellow=True
+        )
 
 
 def _write_difference(tw: Any, text: str) -> None:

@@ -1,6 +1,7 @@
 """Run cases ahead of those who judge them, in the order that is done soonest."""
 
 import json
+import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, takewhile
@@ -14,6 +15,7 @@ from harness.mounts import remove_tree
 from harness.pressure import BUSY, IDLE, Gauge, processors
 from harness.runner import Ran, Runner
 from harness.settings import Settings
+from harness.strays import Folders, Period, at_work
 from harness.suite import Case
 from harness.tally import Tally
 from harness.workers import Nursery, Worker, WorkerDied
@@ -79,6 +81,8 @@ class Ahead:
         self._tallies: dict[Path, Tally] = {}
         self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
+        self._folders: dict[Path, Folders] = {}
+        self._periods: list[Period] = []
         self._threads: set[Thread] = set()
         self._workers: set[Worker] = set()
         self._lost_workers = 0
@@ -100,6 +104,8 @@ class Ahead:
         with self._change:
             new = [case for case in cases if case.path not in self._tallies]
             if new:
+                for root in {case.path.parent.parent for case in new}:
+                    self._folders.setdefault(root, Folders(root))
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._rounds = chain(self._rounds, rounds(new, self.settings))
@@ -121,6 +127,13 @@ class Ahead:
         if tally.passed and not tally.failed:
             self._drop(tally.passed)
         return tally
+
+    def strays(self) -> list[tuple[Path, list[str]]]:
+        """Return the files that appeared in the suites' folders, and which cases ran then."""
+        new = [found for folders in self._folders.values() for found in folders.new()]
+        told = [(path, at_work(changed, self._periods)) for path, changed in new]
+        ours = ".out" if self.settings.update else None
+        return [(path, numbers) for path, numbers in told if numbers and path.suffix != ours]
 
     def interrupt(self) -> None:
         """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
@@ -226,6 +239,7 @@ class Ahead:
                 case = self._next()
             if not case:
                 break
+            began = time.time()
             try:
                 ran = worker.ask((case, self.ground.programs(), self.settings.hunts))
             except WorkerDied:
@@ -238,6 +252,7 @@ class Ahead:
                 self._error = self._error or error
                 ran = _lost(case)
             with self._change:
+                self._periods.append(Period(case.number, began, time.time()))
                 self._done(case, ran)
         worker.stop()
 

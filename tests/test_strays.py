@@ -1,0 +1,23 @@
+"""What cases write where they should not."""
+
+from tests.conftest import MakeSuite, RunTests
+
+
+def test_a_file_in_the_suite_is_named_with_its_case(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", f"echo one; echo oops >{suite.root}/cases/oops", golden="one\n")
+    suite.case("2", "echo two", golden="two\n")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert f"{suite.root}/cases/oops: not there before; left by case 1?" in done.stdout
+    assert done.returncode == 0
+    assert (suite.root / "cases" / "oops").read_text() == "oops\n"
+    assert "not there before" not in run_tests("--suite", str(suite.root)).stdout
+
+
+def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) -> None:
+    """Goldens of --update, reports, and what editors and git write."""
+    folder = suite.root / "cases"
+    suite.case("1", f"echo one; touch {folder}/1~ {folder}/.1.swp {suite.root}/.git")
+    report = f"--junit-xml={suite.root}/report.xml"
+    done = run_tests("--suite", str(suite.root), "--update", "--", report)
+    assert (suite.root / "report.xml").exists()
+    assert "not there before" not in done.stdout
