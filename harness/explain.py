@@ -17,11 +17,14 @@ LINE_LIMIT = 40
 WIDTH_LIMIT = 1000
 """Characters of a line that are shown."""
 
-Mark = Literal[" ", "-", "+", "?"]
+Mark = Literal[" ", "-", "+", "?", "."]
 
 
 class Line(NamedTuple):
-    """A line to show: of the golden (" " or "-"), of the output ("+"), or about them ("?")."""
+    """A line to show: of the golden (" " or "-"), of the output ("+"), or about them ("?").
+
+    "." stands for lines that are left out.
+    """
 
     mark: Mark
     number: int | None
@@ -29,31 +32,47 @@ class Line(NamedTuple):
     text: str
 
     def __str__(self) -> str:
+        if self.mark == ".":
+            return "    ..."
         return f"{self.mark} {self.number or '':>5}  {self.text}".rstrip()
 
 
-def section(result: SectionResult, golden: Path, lines: Sequence[str]) -> str:
-    """Return what to show of a section that differs from *lines*, the golden's.
+class Difference(NamedTuple):
+    """How a section differs from the golden: in which line, in a word, and line by line."""
 
-    The first line names file and line; then the changes, each with the lines around it.
-    """
+    golden: Path
+    line: int
+    message: str
+    lines: list[Line]
+    missing: bool
+    """The output has nothing of the section; *lines* are the golden's, and go without saying."""
+
+    def __str__(self) -> str:
+        """Name file and line; then show the changes, each with the lines around it."""
+        head = f"{self.golden}:{self.line}: {self.message}"
+        return "\n".join([head, *([] if self.missing else map(str, self.lines))])
+
+
+def difference(result: SectionResult, golden: Path, lines: Sequence[str]) -> Difference:
+    """Return how a section, which has changes, differs from *lines*, the golden's."""
     first = result.changes[0]
-    where = f"{golden}:{min(first.start + 1, max(len(lines), 1))}"
+    at = min(first.start + 1, max(len(lines), 1))
     if result.missing:
-        return f"{where}: the output has nothing of this section ({first.stop - first.start} lines)"
-    shown: list[str] = [f"{where}: the output differs from the golden"]
+        message = f"the output has nothing of this section ({first.stop - first.start} lines)"
+        return Difference(golden, at, message, list(_changed(lines, first)), missing=True)
+    shown: list[Line] = []
     done = 0
     for change in result.changes:
         start = _back(lines, change.start, done)
         if start > done and done:
-            shown.append("    ...")
-        shown += map(str, _context(lines, start, change.start))
-        shown += map(str, _changed(lines, change))
+            shown.append(Line(".", None, ""))
+        shown += _context(lines, start, change.start)
+        shown += _changed(lines, change)
         done = change.stop
         end = _ahead(lines, done, _next_start(result.changes, change))
-        shown += map(str, _context(lines, done, end))
+        shown += _context(lines, done, end)
         done = end
-    return "\n".join(shown)
+    return Difference(golden, at, "the output differs from the golden", shown, missing=False)
 
 
 def printable(text: str) -> str:

@@ -11,15 +11,19 @@ from typing import Any
 
 import pytest
 
-from harness import explain, report
+from harness import explain
 from harness.errors import UsageError
+from harness.explain import Difference
 from harness.judge import State, Verdict
+from harness.reports import console
+from harness.reports.places import here, on_github
 from harness.runner import Ran, Runner
 from harness.schedule import HISTORY, Ahead, in_best_order, read_history
-from harness.settings import OPTIONS, Settings
+from harness.settings import OPTIONS, Settings, reports
 from harness.suite import Case, read_case, read_suite
 
 _AHEAD = pytest.StashKey[Ahead]()
+_RECORDS = pytest.StashKey[bool]()
 _ORPHANS = "--goldlock-orphans"
 
 
@@ -34,18 +38,20 @@ class CaseFailed(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("goldlock", "golden-output cases")
     for option in OPTIONS:
-        group.addoption(option.flag, **option.keywords)
+        if not option.of_pytest:
+            group.addoption(option.flag, **option.keywords)
     group.addoption(_ORPHANS, action="store_true", help="fail for goldens that no case owns")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
-    config.pluginmanager.register(report, "goldlock-report")
+    config.pluginmanager.register(console, "goldlock-report")
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
         settings = Settings.from_options(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
+        config.stash[_RECORDS] = bool(reports(config.option)) or on_github(os.environ)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -96,13 +102,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
-        programs = config.stash[_AHEAD].runner.programs
+        settings, programs = (
+            config.stash[_AHEAD].runner.settings,
+            config.stash[_AHEAD].runner.programs,
+        )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    if reporter and not hasattr(config, "workerinput"):
-        for line in report.header(config.stash[_AHEAD].runner.settings, programs):
+    if hasattr(config, "workerinput"):
+        return
+    if reporter:
+        for line in console.header(settings, programs):
             reporter.write_line(line)
-        config.pluginmanager.register(report.Commands(reporter), "goldlock-commands")
+        config.pluginmanager.register(console.Commands(reporter), "goldlock-commands")
+    if config.stash[_RECORDS]:
+        from harness.reports import junit, plugin  # most runs want no reports
+
+        gathered = plugin.Reports(config, settings, programs, os.environ)
+        config.pluginmanager.register(gathered, "goldlock-reports")
+        junit.install(config, gathered)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,7 +152,7 @@ class OrphanItem(pytest.Item):
         self.golden = golden
 
     def runtest(self) -> None:
-        self.user_properties.append((report.ORPHAN, True))
+        self.user_properties.append((console.ORPHAN, str(self.golden)))
         number = self.golden.name.split(".")[0]
         raise CaseFailed(
             f"{self.golden}: no case owns this golden;"
@@ -143,7 +160,7 @@ class OrphanItem(pytest.Item):
         )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> str:
-        return report.here(str(excinfo.value))
+        return here(str(excinfo.value))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.golden, None, self.golden.name
@@ -170,7 +187,7 @@ class CaseItem(pytest.Function):
 
     def run_and_report(self, subtests: Any) -> None:
         """Run the case; report each section as a subtest, then fail if anything did."""
-        self.user_properties.append((report.CASE, self.case.number))
+        self.user_properties.append((console.CASE, self.case.number))
         self.ran = ran = self.config.stash[_AHEAD].result(self.case)
         verdict = ran.verdict
         self.user_properties += [
@@ -181,12 +198,21 @@ class CaseItem(pytest.Function):
             ("update", verdict.update),
             ("log", ran.log),
             ("reason", verdict.reason),
+            ("seconds", ran.seconds),
         ]
+        differences: list[Difference | None] = []
         for section in verdict.sections:
             with subtests.test(msg=explain.printable(section.title)):
+                differences.append(None)
                 if section.changes:
-                    shown = explain.section(section, verdict.golden, verdict.lines)
-                    raise SectionDiffers(shown)
+                    shown = explain.difference(section, verdict.golden, verdict.lines)
+                    differences[-1] = shown
+                    raise SectionDiffers(str(shown))
+        if self.config.stash[_RECORDS]:
+            from harness.reports import record  # most runs want none
+
+            made = record.of_case(self.case, ran, differences)
+            self.user_properties.append((console.RECORD, made))
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
@@ -194,7 +220,7 @@ class CaseItem(pytest.Function):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
-            return report.here(str(excinfo.value))
+            return here(str(excinfo.value))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -207,5 +233,5 @@ def _about_case(verdict: Verdict, kept: Path | None) -> str:
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
     if kept:
-        said.append(report.kept(kept))
+        said.append(console.kept(kept))
     return "\n".join(said)

@@ -15,7 +15,10 @@ RUNNER_SIDE = {
     f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
 }
 OWNERS = {
-    "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
+    "pytest": {
+        *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
+        *("harness.reports.plugin", "harness.reports.junit"),
+    },
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
     "psutil": {"harness.execute", "harness.situation"},

@@ -1,0 +1,121 @@
+"""JUnit XML by pytest's own writer, with the sections of cases as its test cases.
+
+pytest writes a test case for each test, and the failures of its subtests into that one, while
+those that pass are only counted. Here each section is one, and so is the rest of a case: that it
+came to its end, in time, and left nothing behind. That one has the case's time, as nobody
+measures sections; the class name of all is ``SUITE.CASE``.
+
+To that end pytest's writer is taken out of the hooks, and is told of sections as if they were
+tests. What of it is not public: its class is found by name (``LogXML``), its
+``node_reporter(...).add_attribute``, which the fixture ``record_xml_attribute`` uses, gives a
+test case its name, and ``logfile`` is where it writes. Its hooks are pytest's documented ones.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.reports import console
+from harness.reports.places import here
+from harness.reports.plugin import Reports
+from harness.reports.record import CaseRecord
+
+WHOLE = "comes to its end, and leaves nothing behind"
+"""The name of the test case that stands for what is not in any section."""
+
+
+class _Text(str):
+    """The text of a failure; its first line is the message, as that of an exception."""
+
+    __slots__ = ()
+
+    @property
+    def reprcrash(self) -> SimpleNamespace:
+        return SimpleNamespace(message=self.partition("\n")[0])
+
+
+def install(config: pytest.Config, reports: Reports) -> None:
+    """Stand in for pytest's writer of JUnit XML, if there is one."""
+    manager = config.pluginmanager
+    writer = next((each for each in manager.get_plugins() if type(each).__name__ == "LogXML"), None)
+    if writer:
+        manager.unregister(writer)
+        manager.register(_Sections(config.rootpath.name, writer, reports), "goldlock-junit")
+
+
+class _Sections:
+    """The hooks of pytest's writer, with each section as a test."""
+
+    def __init__(self, suite: str, writer: Any, reports: Reports) -> None:
+        self._suite = suite
+        self._writer = writer
+        self._reports = reports
+        self.pytest_collectreport = writer.pytest_collectreport
+        self.pytest_internalerror = writer.pytest_internalerror
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = console.properties_of(report)
+        record: CaseRecord | None = properties.get(console.RECORD)
+        if console.section_of(report) is not None:
+            return
+        if report.when == "call" and record:
+            self._add_case(record)
+        elif not (report.passed and (report.when == "setup" or console.CASE in properties)):
+            self._writer.pytest_runtest_logreport(report)
+
+    def _add_case(self, record: CaseRecord) -> None:
+        for index, section in enumerate(record["sections"]):
+            self._add(record, index, section["title"], section["text"])
+        what = "\n".join(record["problems"])
+        if what and record["kept"]:
+            what = f"{what}\n{console.kept(record['kept'])}"
+        self._add(record, -1, WHOLE, what, record["seconds"], record["reason"])
+
+    def _add(  # noqa: PLR0913, PLR0917 - what a test case has
+        self,
+        record: CaseRecord,
+        index: int,
+        name: str,
+        failure: str,
+        seconds: float = 0.0,
+        reason: str = "",
+    ) -> None:
+        identity = f"{record['path']}::{index}"
+        outcome = "failed" if failure else "skipped" if reason else "passed"
+        skipped = (record["path"], 1, f"Skipped: {reason}")
+        said = _Text(here(failure)) if failure else skipped if reason else None
+        call = self._report(identity, outcome, "call", said, seconds)
+        self._writer.pytest_runtest_logreport(call)
+        attributes = self._writer.node_reporter(call)
+        prefix = f"{self._writer.prefix}." if self._writer.prefix else ""
+        attributes.add_attribute("classname", f"{prefix}{self._suite}.{record['number']}")
+        attributes.add_attribute("name", name)
+        self._writer.pytest_runtest_logreport(self._report(identity, "passed", "teardown", None, 0))
+
+    def _report(
+        self, identity: str, outcome: Any, when: Any, said: Any, seconds: float
+    ) -> pytest.TestReport:
+        place = (identity.partition("::")[0], None, identity)
+        return pytest.TestReport(identity, place, {}, outcome, said, when, duration=seconds)
+
+    def pytest_sessionfinish(self) -> None:
+        """Have the file written beside its place, and put it there when it is whole."""
+        path = Path(self._writer.logfile)
+        beside = path.with_name(f".{path.name[:200]}.new")
+        self._writer.logfile = str(path if path.exists() and not path.is_file() else beside)
+        try:
+            self._writer.pytest_sessionfinish()
+            if self._writer.logfile == str(beside):
+                beside.replace(path.resolve())
+        except OSError as error:
+            self._reports.fail(path, error)
+        finally:
+            self._writer.logfile = str(path)
+            beside.unlink(missing_ok=True)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Put it back to where pytest takes it out itself."""
+        config.pluginmanager.register(self._writer)
