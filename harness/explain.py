@@ -17,6 +17,9 @@ LINE_LIMIT = 40
 WIDTH_LIMIT = 1000
 """Characters of a line that are shown."""
 
+JSON_LIMIT = 100_000
+"""Characters of a line of JSON, past which it is not taken apart."""
+
 Mark = Literal[" ", "-", "+", "?", "."]
 
 
@@ -124,7 +127,7 @@ def _changed(lines: Sequence[str], change: Change) -> Iterator[Line]:
         for index, (a, b) in enumerate(zip(old, change.got, strict=True)):
             yield Line("-", change.start + index + 1, printable(a))
             yield Line("+", None, printable(b))
-            yield from _inside(printable(a), printable(b))
+            yield from _inside(a, b)
         return
     for index, text in enumerate(old[:LINE_LIMIT]):
         yield Line("-", change.start + index + 1, printable(text))
@@ -140,12 +143,18 @@ def _rest(count: int, side: str) -> Iterator[Line]:
 
 
 def _inside(a: str, b: str) -> Iterator[Line]:
-    """Say where two lines differ: inside their JSON, or in which characters."""
+    """Say where two lines differ: inside their JSON, in which characters, or from where on."""
     old, new = _json(a), _json(b)
+    shown, other = printable(a), printable(b)
     if old is not None and new is not None:
         for text in _json_difference(old, new):
-            yield Line("?", None, text)
-    elif max(len(a), len(b)) <= WIDTH_LIMIT and (marks := _carets(a, b)):
+            yield Line("?", None, printable(text))
+    elif shown[:WIDTH_LIMIT] == other[:WIDTH_LIMIT]:  # what differs is not in sight
+        at = next((i for i, (c, d) in enumerate(zip(a, b, strict=False)) if c != d), None)
+        at = min(len(a), len(b)) if at is None else at
+        tails = (ascii(line[at : at + 40]) for line in (a, b))
+        yield Line("?", None, f"from character {at + 1} on: {' became '.join(tails)}")
+    elif max(len(shown), len(other)) <= WIDTH_LIMIT and (marks := _carets(shown, other)):
         yield Line("?", None, marks)
 
 
@@ -162,7 +171,7 @@ def _carets(a: str, b: str) -> str:
 
 
 def _json(line: str) -> Any:
-    if not line.startswith(("{", "[")):
+    if not line.startswith(("{", "[")) or len(line) > JSON_LIMIT:
         return None
     try:
         return json.loads(line)

@@ -32,7 +32,10 @@ SLOWEST = 3
 """Slow cases that are named unasked, ..."""
 
 HANDFUL = 5
-"""... in a run of more cases than these."""
+"""... in a run of more cases than these, ..."""
+
+SLOW = 0.5
+"""... if they took more seconds than this."""
 
 
 class Explanation(str):
@@ -197,11 +200,13 @@ def slowest(found: Sequence[Mapping[str, Any]], asked: int | None, past: Mapping
     *asked* is how many; None leaves it to how many there are.
     """
     ran = sorted((each for each in found if each.get("seconds")), key=lambda each: -each["seconds"])
-    wanted = asked if asked is not None else SLOWEST if len(ran) > HANDFUL else 0
+    if asked is None:
+        slow = [each for each in ran if each["seconds"] > SLOW]
+        ran = slow[:SLOWEST] if len(ran) > HANDFUL else []
     said = [
         f"{each[CASE]} {each['seconds']:.2f} s"
         + (f" (last {past[each[CASE]].seconds:.2f} s)" if each[CASE] in past else "")
-        for each in ran[:wanted]
+        for each in ran[:asked]
     ]
     return f"slowest: {', '.join(said)}" if said else ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from harness import explain
-from harness.explain import Difference
+from harness.explain import Difference, Line
 from harness.programs import Programs
 from harness.runner import LOG, Ran
 from harness.settings import Settings
@@ -17,6 +17,9 @@ from harness.suite import Case
 
 LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
+
+ROW_LIMIT = 500
+"""Lines of a section's difference that are reported."""
 
 Row = tuple[str, int | None, str]
 """A line of a difference: mark, number and text as in `explain.Line`."""
@@ -129,6 +132,9 @@ def of_case(case: Case, ran: Ran, differences: Sequence[Difference | None]) -> C
 
 def of_section(title: str, difference: Difference | None) -> SectionRecord:
     """Make the record of a section."""
+    if difference and (more := len(difference.lines) - ROW_LIMIT) > 0:
+        note = Line("?", None, f"... and {more} more lines")
+        difference = difference._replace(lines=[*difference.lines[:ROW_LIMIT], note])
     return {
         "title": explain.printable(title),
         "passed": difference is None,
