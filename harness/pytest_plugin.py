@@ -5,6 +5,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
+import sys
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
@@ -114,12 +115,27 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         for line in console.header(settings, programs):
             reporter.write_line(line)
         config.pluginmanager.register(console.Commands(reporter), "goldlock-commands")
+        _show_progress(config)
     if config.stash[_RECORDS]:
         from harness.reports import junit, plugin  # most runs want no reports
 
         gathered = plugin.Reports(config, settings, programs, os.environ)
         config.pluginmanager.register(gathered, "goldlock-reports")
         junit.install(config, gathered)
+
+
+def _show_progress(config: pytest.Config) -> None:
+    """Tell what runs, where a person waits: not in a pipe, and not to a dumb terminal."""
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return
+    if config.get_verbosity() < 1 or config.getoption("numprocesses", None):
+        return
+    from harness.reports.progress import Progress  # as few as those who wait
+
+    ahead, width = config.stash[_AHEAD], config.get_terminal_writer().fullwidth
+    root, jobs = config.rootpath, ahead.runner.settings.jobs
+    progress = Progress(sys.stdout, width, root, jobs, ahead.running, read_history(root))
+    config.pluginmanager.register(progress, "goldlock-progress")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -61,6 +61,12 @@ class Ahead:
         self._futures: dict[Path, Future[Ran]] = {}
         self._names: set[str] = set()
         self._threads: list[Thread] = []
+        self._running: list[str] = []
+
+    def running(self) -> list[str]:
+        """Return the numbers of the cases that run right now."""
+        with self._change:
+            return list(self._running)
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -108,6 +114,7 @@ class Ahead:
             else:
                 future.set_result(ran)
             with self._change:
+                self._running.remove(case.number)
                 self._names.discard(case.exclusive)
                 self._change.notify_all()
 
@@ -118,6 +125,7 @@ class Ahead:
                 for case in self._queue:
                     if case.exclusive not in self._names:
                         self._queue.remove(case)
+                        self._running.append(case.number)
                         if case.exclusive:
                             self._names.add(case.exclusive)
                         return case
