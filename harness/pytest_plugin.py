@@ -7,6 +7,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 import os
 import sys
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 
 from harness import explain
 from harness.errors import UsageError
-from harness.explain import Difference
 from harness.judge import State, Verdict
 from harness.reports import console
 from harness.reports.places import here, on_github
@@ -216,15 +216,16 @@ class CaseItem(pytest.Function):
             ("reason", verdict.reason),
             ("seconds", ran.seconds),
         ]
-        differences: list[Difference | None] = []
-        for section in verdict.sections:
-            with subtests.test(msg=explain.printable(section.title)):
-                differences.append(None)
-                if section.changes:
-                    shown = explain.difference(section, verdict.golden, verdict.lines)
-                    differences[-1] = shown
-                    raise SectionDiffers(str(shown))
-        if self.config.stash[_RECORDS]:
+        differences = [
+            explain.difference(section, verdict.golden, verdict.lines) if section.changes else None
+            for section in verdict.sections
+        ]
+        with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
+            for section, difference in zip(verdict.sections, differences, strict=True):
+                with subtests.test(msg=explain.printable(section.title)):
+                    if difference:
+                        raise SectionDiffers(str(difference))
+        if self.config.stash[_RECORDS]:  # after the sections, whose reports have no use for it
             from harness.reports import record  # most runs want none
 
             made = record.of_case(self.case, ran, differences)

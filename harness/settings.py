@@ -147,7 +147,7 @@ OPTIONS = (
         {**_FILE, "help": "write JUnit XML, with sections as test cases"},
         of_pytest=True,
     ),
-    Option("--tap", {**_FILE, "help": "write TAP 14, with sections as subtests"}),
+    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}),
     Option("--json-lines", {**_FILE, "help": "write a JSON object for each event, as it happens"}),
     Option("--gitlab-report", {**_FILE, "help": "write failures as GitLab annotates them"}),
 )

@@ -52,52 +52,60 @@ class _Sections:
         self._suite = suite
         self._writer = writer
         self._reports = reports
+        self._number = 0
         self.pytest_collectreport = writer.pytest_collectreport
         self.pytest_internalerror = writer.pytest_internalerror
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = console.properties_of(report)
         record: CaseRecord | None = properties.get(console.RECORD)
+        ours = {console.CASE, console.ORPHAN} & properties.keys()
         if console.section_of(report) is not None:
             return
         if report.when == "call" and record:
             self._add_case(record)
-        elif not (report.passed and (report.when == "setup" or console.CASE in properties)):
+        elif report.when == "call" and console.ORPHAN in properties:
+            golden = properties[console.ORPHAN]
+            self._add(f"{self._suite}.expected", Path(golden).name, golden, report.longreprtext)
+        elif not (report.passed and (report.when == "setup" or ours)):
             self._writer.pytest_runtest_logreport(report)
 
     def _add_case(self, record: CaseRecord) -> None:
-        for index, section in enumerate(record["sections"]):
-            self._add(record, index, section["title"], section["text"])
+        name, path = f"{self._suite}.{record['number']}", record["path"]
+        for section in record["sections"]:
+            self._add(name, section["title"], path, section["text"])
         what = "\n".join(record["problems"])
         if what and record["kept"]:
             what = f"{what}\n{console.kept(record['kept'])}"
-        self._add(record, -1, WHOLE, what, record["seconds"], record["reason"])
+        self._add(name, WHOLE, path, what, record["reason"], record["seconds"])
 
     def _add(  # noqa: PLR0913, PLR0917 - what a test case has
         self,
-        record: CaseRecord,
-        index: int,
+        class_name: str,
         name: str,
-        failure: str,
-        seconds: float = 0.0,
+        path: str,
+        failure: str = "",
         reason: str = "",
+        seconds: float = 0.0,
     ) -> None:
-        identity = f"{record['path']}::{index}"
+        """Have pytest write a test case: one that failed, was skipped for a reason, or passed."""
+        self._number += 1  # an identity is enough; names may come twice, and may hold anything
         outcome = "failed" if failure else "skipped" if reason else "passed"
-        skipped = (record["path"], 1, f"Skipped: {reason}")
+        skipped = (path, 1, f"Skipped: {reason}")
         said = _Text(here(failure)) if failure else skipped if reason else None
-        call = self._report(identity, outcome, "call", said, seconds)
+        call = self._report(path, outcome, "call", said, seconds)
         self._writer.pytest_runtest_logreport(call)
         attributes = self._writer.node_reporter(call)
         prefix = f"{self._writer.prefix}." if self._writer.prefix else ""
-        attributes.add_attribute("classname", f"{prefix}{self._suite}.{record['number']}")
+        attributes.add_attribute("classname", f"{prefix}{class_name}")
         attributes.add_attribute("name", name)
-        self._writer.pytest_runtest_logreport(self._report(identity, "passed", "teardown", None, 0))
+        self._writer.pytest_runtest_logreport(self._report(path, "passed", "teardown", None, 0))
 
     def _report(
-        self, identity: str, outcome: Any, when: Any, said: Any, seconds: float
+        self, path: str, outcome: Any, when: Any, said: Any, seconds: float
     ) -> pytest.TestReport:
-        place = (identity.partition("::")[0], None, identity)
+        identity = f"{path}::{self._number}"
+        place = (path, None, identity)
         return pytest.TestReport(identity, place, {}, outcome, said, when, duration=seconds)
 
     def pytest_sessionfinish(self) -> None:
