@@ -77,11 +77,12 @@ class Lines:
     def __init__(self, path: Path) -> None:
         """Start the file anew; raises OSError."""
         self._file = path.open("wb", buffering=0)
+        self._regular = path.is_file()
 
     def write(self, line: str) -> None:
         """Add a line; raises OSError, with nothing of it in the file."""
         data = f"{line}\n".encode("utf-8", "backslashreplace")
-        before = self._file.tell() if self._file.seekable() else None
+        before = self._file.tell() if self._regular else None
         try:
             while data:
                 data = data[self._file.write(data) :]

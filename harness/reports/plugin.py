@@ -5,7 +5,7 @@ reports come together.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,9 +73,18 @@ class Reports:
         if report.failed:
             self._add_other(report.nodeid, report.longreprtext)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the reports; should one fail, the run does, too."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Write the reports; should one fail, JUnit's among them, the run does, too."""
+        self._finish(exitstatus)
+        others = yield
+        if self._faults:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        return others
+
+    def _finish(self, exitstatus: int) -> None:
         judged = len(self._report["cases"]) + len(self._report["others"])
         self._report["end"] = {
             "seconds": round(time.monotonic() - self._clock, 3),
@@ -93,8 +102,6 @@ class Reports:
         ):
             if path := self._files.get(flag):
                 self._attempt(path, write, path, make())
-        if self._faults:
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
