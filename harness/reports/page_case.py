@@ -59,6 +59,10 @@ def _strip(sections: list[SectionRecord]) -> str:
 
 def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     yield '<div class="body">'
+    if record["runs"] > 1:
+        share = 100 * record["failed_runs"] / record["runs"]
+        yield f"<p><b>{record['failed_runs']} of {record['runs']} runs failed</b> ({share:.1f} %);"
+        yield " what follows is of one of them.</p>"
     if record["reason"]:
         yield f'<p class="reason">{escape(record["reason"])}</p>'
     for problem in record["problems"]:

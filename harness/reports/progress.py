@@ -36,7 +36,7 @@ class Progress:
         self._terminal = terminal
         self._width = width
         self._root = root
-        self._jobs = jobs
+        self._jobs = max(jobs, 1)  # 0 is as many as it takes
         self._running = running
         self._past = past
         self._to_go = self._unknown = 0

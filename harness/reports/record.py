@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from harness import explain
 from harness.explain import Difference, Line
+from harness.judge import State
 from harness.programs import Programs
 from harness.runner import LOG, Ran
 from harness.settings import Settings
@@ -46,7 +47,8 @@ class CaseRecord(TypedDict):
     *state* is a word of `judge.State`. *seconds* it took, *last* when it was last run; *started*
     is in seconds since the epoch, 0 for what did not start. Each of *problems* may have lines.
     *update* is the diff of a golden that was written anew. *log* is the end of what programs were
-    told and said before any filter, where it was kept or asked for.
+    told and said before any filter, where it was kept or asked for. *failed_runs* of *runs* failed
+    where a case was run more than once; what else is told is of one of them.
     """
 
     number: str
@@ -63,6 +65,8 @@ class CaseRecord(TypedDict):
     update: str
     kept: str
     log: str
+    runs: int
+    failed_runs: int
 
 
 class OtherRecord(TypedDict):
@@ -106,8 +110,13 @@ class Report(TypedDict):
     end: EndRecord
 
 
-def of_case(case: Case, ran: Ran, differences: Sequence[Difference | None]) -> CaseRecord:
-    """Make the record of a case; *differences* go with the sections of its verdict."""
+def of_case(
+    case: Case, ran: Ran, differences: Sequence[Difference | None], runs: tuple[int, int] = (1, 0)
+) -> CaseRecord:
+    """Make the record of a case; *differences* go with the sections of its verdict.
+
+    *runs* tells how many there were, and how many of them failed, where there was more than one.
+    """
     verdict = ran.verdict
     return {
         "number": case.number,
@@ -127,6 +136,8 @@ def of_case(case: Case, ran: Ran, differences: Sequence[Difference | None]) -> C
         "update": clean(verdict.update),
         "kept": str(ran.kept or ""),
         "log": _log(ran),
+        "runs": runs[0],
+        "failed_runs": runs[1] if runs[0] > 1 else int(verdict.state is State.FAIL),
     }
 
 

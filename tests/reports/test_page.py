@@ -135,6 +135,8 @@ def case_record(number: str, seconds: float = 1.0, started: float = 100.0) -> Ca
         "update": "",
         "kept": "",
         "log": "",
+        "runs": 1,
+        "failed_runs": 0,
     }
 
 
@@ -162,6 +164,13 @@ def report_of(*cases: CaseRecord) -> Report:
 
 def test_a_page_without_cases() -> None:
     assert "No case was run" in Page(page.document(report_of())).text
+
+
+def test_a_case_that_was_run_often_tells_how_often_it_failed() -> None:
+    case = case_record("1")
+    case["runs"], case["failed_runs"], case["state"] = 1000, 3, "failed"
+    text = Page(page.document(report_of(case))).text
+    assert "3 of 1000 runs failed (0.3 %)" in " ".join(text.split())
 
 
 def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:
