@@ -44,7 +44,9 @@ def durations(cases: Sequence[CaseRecord]) -> str:
     longest = max(max(case["seconds"], case["last"] or 0) for case in shown)
     lines = ['<section class="durations">', "<h2>Durations</h2>"]
     if any(case["last"] for case in shown):
-        lines.append('<p class="key"><i class="now"></i> this time <i class="last"></i> last time')
+        lines.append(
+            '<p class="key"><i class="now"></i> this time <i class="last"></i> last time</p>'
+        )
     lines.append('<div class="bars">')
     for case in shown:
         lines += _bar(case, longest)

@@ -17,21 +17,19 @@ from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 OPTIONS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ("there/is/a/file", "cannot be written: Not a directory"),
-        ("folder", "cannot be written: Is a directory"),
-        ("-", "a report goes to a file, not to '-', where the console's is"),
-        ("/proc/report", "cannot be written: No such file or directory"),
-    ],
-    ids=lambda wrong: wrong[0],
-)
+WRONG = [
+    ("--tap", "there/is/a/file", "cannot be written: Not a directory"),
+    ("--tap", "-", "a report goes to a file, not to '-', where the console's is"),
+    ("--tap", "/proc/report", "cannot be written: No such file or directory"),
+    *((option, "folder", "cannot be written: Is a directory") for option in OPTIONS),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: " ".join(wrong[:2]))
 def test_no_case_starts_where_a_report_cannot_be_written(
-    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, option: str, wrong: tuple[str, str]
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, wrong: tuple[str, str, str]
 ) -> None:
-    file, said = wrong
+    option, file, said = wrong
     suite.case("1", f"touch {tmp_path}/started", golden="")
     (tmp_path / "there").write_text("")
     (tmp_path / "folder").mkdir()
