@@ -5,7 +5,6 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
-import sys
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,14 +16,14 @@ from harness import explain
 from harness.errors import UsageError
 from harness.judge import State, Verdict
 from harness.reports import console
-from harness.reports.places import here, on_github
+from harness.reports.places import here
+from harness.reports.start import start, wants_records
 from harness.runner import Ran, Runner
 from harness.schedule import HISTORY, Ahead, in_best_order, read_history
-from harness.settings import OPTIONS, Settings, reports
+from harness.settings import OPTIONS, Settings
 from harness.suite import Case, read_case, read_suite
 
 _AHEAD = pytest.StashKey[Ahead]()
-_RECORDS = pytest.StashKey[bool]()
 _ORPHANS = "--goldlock-orphans"
 
 
@@ -52,7 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = Settings.from_options(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
-        config.stash[_RECORDS] = bool(reports(config.option)) or on_github(os.environ)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -101,41 +99,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say what is under test, also where pytest's own header is switched off."""
     config = session.config
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    ahead = config.stash[_AHEAD]
     try:
-        settings, programs = (
-            config.stash[_AHEAD].runner.settings,
-            config.stash[_AHEAD].runner.programs,
-        )
+        programs = ahead.runner.programs
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    if hasattr(config, "workerinput"):
-        return
-    if reporter:
-        for line in console.header(settings, programs):
-            reporter.write_line(line)
-        config.pluginmanager.register(console.Commands(reporter), "goldlock-commands")
-        _show_progress(config)
-    if config.stash[_RECORDS]:
-        from harness.reports import junit, plugin  # most runs want no reports
-
-        gathered = plugin.Reports(config, settings, programs, os.environ)
-        config.pluginmanager.register(gathered, "goldlock-reports")
-        junit.install(config, gathered)
-
-
-def _show_progress(config: pytest.Config) -> None:
-    """Tell what runs, where a person waits: not in a pipe, and not to a dumb terminal."""
-    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return
-    if config.get_verbosity() < 1 or config.getoption("numprocesses", None):
-        return
-    from harness.reports.progress import Progress  # as few as those who wait
-
-    ahead, width = config.stash[_AHEAD], config.get_terminal_writer().fullwidth
-    root, jobs = config.rootpath, ahead.runner.settings.jobs
-    progress = Progress(sys.stdout, width, root, jobs, ahead.running, read_history(root))
-    config.pluginmanager.register(progress, "goldlock-progress")
+    if not hasattr(config, "workerinput"):
+        start(config, ahead.runner.settings, programs, ahead.running)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -225,7 +195,7 @@ class CaseItem(pytest.Function):
                 with subtests.test(msg=explain.printable(section.title)):
                     if difference:
                         raise SectionDiffers(str(difference))
-        if self.config.stash[_RECORDS]:  # after the sections, whose reports have no use for it
+        if wants_records(self.config):  # after the sections, whose reports have no use for it
             from harness.reports import record  # most runs want none
 
             made = record.of_case(self.case, ran, differences)

@@ -22,6 +22,7 @@ OWNERS = {
     "pytest": {
         *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
         *("harness.reports.plugin", "harness.reports.junit", "harness.reports.progress"),
+        "harness.reports.start",
     },
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
