@@ -75,7 +75,7 @@ def section_of(report: pytest.TestReport) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if section_of(report) is not None:  # the record is the case's, and need not come 43 times
+    if report.when != "call" or section_of(report) is not None:  # one report carries the record
         report.user_properties = [each for each in report.user_properties if each[0] != RECORD]
     if isinstance(report.longrepr, str) and {CASE, ORPHAN} & properties_of(report).keys():
         report.longrepr = Explanation(report.longrepr)
