@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -23,14 +23,15 @@ def start(
     settings: Settings,
     programs: Programs,
     running: Callable[[], Sequence[str]],
+    notes: Iterable[str] = (),
 ) -> None:
-    """Say what is under test, and register who tells the rest.
+    """Say what is under test, and *notes*; register who tells the rest.
 
     *running* tells the numbers of the cases that run. Not for a worker of pytest-xdist.
     """
     manager = config.pluginmanager
     if reporter := manager.get_plugin("terminalreporter"):
-        for line in console.header(settings, programs):
+        for line in (*console.header(settings, programs), *notes):
             reporter.write_line(line)
         manager.register(console.Commands(reporter), "goldlock-commands")
         if _somebody_waits(config):
