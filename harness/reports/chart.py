@@ -19,6 +19,19 @@ BLOCKS = 1000
 _LANE = 26
 """Height of a lane of the timeline, in pixels."""
 
+_NARROW = 480
+"""Width of a timeline, in pixels, in which the blocks' numbers have to fit."""
+
+
+def span(seconds: float) -> str:
+    """Return seconds as a person reads them: ``15 ms``, ``1.02 s``, ``2 min 5 s``."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s"
+
 
 def shares(numbers: Mapping[str, int]) -> str:
     """Return a bar with a part for each state, as large as its share."""
@@ -53,14 +66,14 @@ def durations(cases: Sequence[CaseRecord]) -> str:
     lines.append("</div>")
     if rest:
         together = sum(case["seconds"] for case in rest)
-        lines.append(f"<p>and {count(len(rest), 'case')} more, {together:.2f} s together</p>")
+        lines.append(f"<p>and {count(len(rest), 'case')} more, {span(together)} together</p>")
     return "\n".join([*lines, "</section>"])
 
 
 def _bar(case: CaseRecord, longest: float) -> list[str]:
     kind = case["state"].replace(" ", "-")
     now, last = 100 * case["seconds"] / longest, 100 * (case["last"] or 0) / longest
-    said = f"{case['seconds']:.2f} s" + (f" <small>{case['last']:.2f}</small>" if last else "")
+    said = span(case["seconds"]) + (f" <small>{span(case['last'] or 0)}</small>" if last else "")
     return [
         f'<a href="#case-{case["number"]}">{escape(case["number"])}</a>',
         f'<svg aria-hidden="true"><rect class="{kind}" width="{now:.2f}%" height="9" rx="2"/>'
@@ -94,26 +107,25 @@ def timeline(cases: Sequence[CaseRecord]) -> str:
 
 def _block(case: CaseRecord, start: float, width: float, lane: int) -> str:
     kind, number = case["state"].replace(" ", "-"), escape(case["number"])
+    fits = width * _NARROW / 100 > 8 + 8 * len(number)
+    label = f'<text x="6" y="{_LANE - 11}">{number}</text>' if fits else ""
     return (
-        f'<a href="#case-{number}"><title>{number}: {case["seconds"]:.2f} s</title>'
+        f'<a href="#case-{number}"><title>{number}: {span(case["seconds"])}</title>'
         f'<svg x="{start:.3f}%" y="{lane * _LANE}" width="{width:.3f}%" height="{_LANE - 4}">'
-        f'<rect class="{kind}" width="100%" height="100%" rx="3"/>'
-        f'<text x="6" y="{_LANE - 11}">{number}</text></svg></a>'
+        f'<rect class="{kind}" width="100%" height="100%" rx="2"/>{label}</svg></a>'
     )
 
 
 def _axis(total: float, height: int) -> list[str]:
     """Return lines at round times, four to eight of them."""
-    rough = total / 8
+    rough = total / 7
     power = 10.0 ** floor(log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
     lines = []
     for index in range(int(total / step) + 1):
         x = 100 * index * step / total
-        anchor = "start" if x < 90 else "end"
         lines.append(f'<line x1="{x:.2f}%" x2="{x:.2f}%" y2="{height + 4}"/>')
-        lines.append(
-            f'<text class="tick" x="{x:.2f}%" y="{height + 18}" text-anchor="{anchor}">'
-            f"{index * step:g} s</text>"
-        )
+        if x < 92:  # there has to be room for it
+            label = f"{index * step:g} s" if step >= 0.1 else f"{index * step * 1000:g} ms"
+            lines.append(f'<text class="tick" x="{x:.2f}%" y="{height + 18}">{label}</text>')
     return lines

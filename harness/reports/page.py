@@ -15,14 +15,17 @@ from pathlib import Path
 from harness.explain import count
 from harness.reports import chart, page_case
 from harness.reports.places import here
-from harness.reports.record import Report, RunRecord, command
+from harness.reports.record import Report, command
 
 _FOLDER = Path(__file__).parent
 _STATES = ("failed", "passed", "not run")
 _OPEN = 5
 """Cases that failed and are shown in full at once; of more, only their lines."""
 
-_COMMAND = "Once more"
+_COMMAND = "What failed, once more"
+
+_NAMED = 20
+"""Cases that are named in a command."""
 
 _ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
@@ -99,21 +102,22 @@ def _header(report: Report) -> Iterator[str]:
         yield '<p class="stopped">The run was stopped: what is missing here was not judged.</p>'
     facts = [
         count(len(sections), "section") + (f", <b>{differ} differ</b>" if differ else ""),
-        f"{end['seconds']:.2f} s",
+        chart.span(end["seconds"]),
         f'<time datetime="{moment.isoformat()}">{moment:%-d %B %Y, %H:%M:%S} UTC</time>',
     ]
     yield f'<p class="facts">{" · ".join(facts)}</p>'
     yield chart.shares({state: _count(report, state) for state in _STATES})
     yield '<dl class="under-test">'
-    for name, value in _under_test(run):
+    for name, value in _under_test(report):
         tag = "code" if name == _COMMAND else "span"
         yield f"<div><dt>{escape(name)}</dt><dd><{tag}>{escape(value)}</{tag}></dd></div>"
     yield "</dl>"
     yield "</header>"
 
 
-def _under_test(run: RunRecord) -> Iterator[tuple[str, str]]:
-    """Yield what is under test, in words."""
+def _under_test(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what is under test, in words; and how to run what failed once more."""
+    run = report["run"]
     if run["programs"]:
         kind = "embedded, as QEMU" if run["embedded"] else "QEMU"
         policy = {"errno": "with errno text", "elided": "without errno text"}
@@ -124,7 +128,9 @@ def _under_test(run: RunRecord) -> Iterator[tuple[str, str]]:
         yield "Programs", "no QEMU found"
     yield "Image format", run["imgfmt"]
     yield "Protocol", run["imgproto"]
-    yield _COMMAND, command(run)
+    failed = [case["number"] for case in report["cases"] if case["state"] == "failed"]
+    if 0 < len(failed) <= _NAMED:
+        yield _COMMAND, command(run, *failed)
     yield from run["programs"].items()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.explain import count
 from harness.reports import side_by_side
+from harness.reports.chart import span
 from harness.reports.places import here
 from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command
 
@@ -33,10 +34,8 @@ def case(record: CaseRecord, run: RunRecord, *, unfolded: bool) -> Iterator[str]
 
 def times(record: CaseRecord) -> str:
     """Return how long a case took, and how much longer or shorter than last time."""
-    said = f"{record['seconds']:.2f} s"
-    if last := record["last"]:
-        said += f" <small>last {last:.2f} s</small>"
-    return said
+    last = f" <small>last {span(record['last'])}</small>" if record["last"] else ""
+    return f"{span(record['seconds'])}{last}"
 
 
 def _reason_or_strip(record: CaseRecord) -> str:
@@ -60,8 +59,9 @@ def _strip(sections: list[SectionRecord]) -> str:
 def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     yield '<div class="body">'
     if record["runs"] > 1:
-        share = 100 * record["failed_runs"] / record["runs"]
-        yield f"<p><b>{record['failed_runs']} of {record['runs']} runs failed</b> ({share:.1f} %);"
+        failed, runs = record["failed_runs"], record["runs"]
+        flaky = "Flaky: " if 0 < failed < runs else ""
+        yield f"<p><b>{flaky}{failed} of {runs} runs failed</b> ({100 * failed / runs:.3g} %);"
         yield " what follows is of one of them.</p>"
     if record["reason"]:
         yield f'<p class="reason">{escape(record["reason"])}</p>'

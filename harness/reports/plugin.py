@@ -38,7 +38,6 @@ class Reports:
         self._lines: Lines | None = None
         self._faults: list[str] = []
         self._past: Mapping[str, Past] = {}
-        self._clock = time.monotonic()
         self._report: Report = {
             "run": of_run(config.rootpath, settings, programs, 0, time.time()),
             "cases": [],
@@ -86,8 +85,10 @@ class Reports:
 
     def _finish(self, exitstatus: int) -> None:
         judged = len(self._report["cases"]) + len(self._report["others"])
+        starts = [case["started"] for case in self._report["cases"] if case["started"]]
+        begin = min([self._report["run"]["started"], *starts])  # cases start while pytest loads
         self._report["end"] = {
-            "seconds": round(time.monotonic() - self._clock, 3),
+            "seconds": round(time.time() - begin, 3),
             "status": int(exitstatus),
             "stopped": exitstatus == pytest.ExitCode.INTERRUPTED
             or judged < self._report["run"]["cases"],

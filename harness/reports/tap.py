@@ -56,6 +56,8 @@ def _case(number: int, case: CaseRecord) -> Iterator[str]:
     skip = f" # SKIP {_escape(case['reason'])}" if case["state"] == "not run" else ""
     yield f"{word} {number} - {case['number']}{skip}"
     known: dict[str, object] = {"duration_ms": round(case["seconds"] * 1000, 3)}
+    if case["runs"] > 1:
+        known |= {"runs": case["runs"], "failed_runs": case["failed_runs"]}
     if case["state"] == "failed":
         known |= {"severity": "fail", "at": {"file": here(case["path"])}}
         known |= {"problems": [here(problem) for problem in case["problems"]]}

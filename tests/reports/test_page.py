@@ -61,6 +61,7 @@ def test_all_is_told(made: Path, tmp_path: Path) -> None:
     assert "no lock here" in text
     assert "exit status 3: the case did not come to its end" in text
     assert "no case owns this golden" in text
+    assert f"./run_tests.py --suite {tmp_path}/suite 2 3" in text
     assert f"./run_tests.py --suite {tmp_path}/suite 2 --update" in text
     assert f"./run_tests.py --suite {tmp_path}/suite 3 --update" not in text  # would not do it
     assert f"{tmp_path}/suite/expected/2.out:3" in text
@@ -169,7 +170,7 @@ def test_a_case_that_was_run_often_tells_how_often_it_failed() -> None:
     case = case_record("1")
     case["runs"], case["failed_runs"], case["state"] = 1000, 3, "failed"
     text = Page(page.document(report_of(case))).text
-    assert "3 of 1000 runs failed (0.3 %)" in " ".join(text.split())
+    assert "Flaky: 3 of 1000 runs failed (0.3 %)" in " ".join(text.split())
 
 
 def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:
@@ -189,6 +190,14 @@ def test_cases_that_ran_side_by_side_are_one_below_the_other() -> None:
     blocks = re.findall(r'<svg x="([\d.]+)%" y="(\d+)" width="([\d.]+)%"', chart.timeline(cases))
     lanes = [(float(x), int(y) // 26, float(width)) for x, y, width in blocks]
     assert lanes == [(0.0, 0, 40.0), (20.0, 1, 80.0), (40.0, 0, 20.0)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0123, "12 ms"), (0.0996, "0.10 s"), (1.017, "1.02 s"), (125.4, "2 min 5 s")],
+)
+def test_times_are_in_units_that_one_reads(seconds: float, said: str) -> None:
+    assert chart.span(seconds) == said
 
 
 def test_the_bars_are_as_long_as_their_cases_took() -> None:
