@@ -148,6 +148,20 @@ def test_an_old_report_is_replaced_as_a_whole_and_a_link_to_it_stays(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "old", "scratch", "suite"]
 
 
+@pytest.mark.parametrize("option", [each for each in OPTIONS if each != "--json-lines"])
+def test_whoever_reads_an_old_report_reads_on(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, option: str
+) -> None:
+    """The new one is another file, put in the place of the old one when it is whole."""
+    suite.case("1", "echo a", golden="a\n")
+    report = tmp_path / "report"
+    report.write_text("old")
+    with report.open() as reader:
+        run_tests("--suite", str(suite.root), option, str(report))
+        assert reader.read() == "old"
+    assert report.read_text() != "old"
+
+
 def test_a_line_that_does_not_fit_is_not_begun(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     lines = Lines(tmp_path / "lines")
