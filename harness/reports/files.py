@@ -44,7 +44,7 @@ def _try(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(13, "Permission denied")
-    beside = _beside(path)
+    beside = beside_of(path)
     beside.touch()
     beside.unlink()
 
@@ -58,7 +58,7 @@ def write(path: Path, text: str) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    beside = _beside(path)
+    beside = beside_of(path)
     try:
         beside.write_bytes(data)
         beside.replace(path.resolve())  # through a symbolic link, not in its place
@@ -66,7 +66,8 @@ def write(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> Path:
+def beside_of(path: Path) -> Path:
+    """Return where to write what is to take the place of a file when it is whole."""
     target = path.resolve()
     return target.with_name(f".{target.name[:200]}.{os.getpid()}")
 

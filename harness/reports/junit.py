@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from harness.reports import console
+from harness.reports.files import beside_of
 from harness.reports.places import here
 from harness.reports.plugin import Reports
 from harness.reports.record import CaseRecord
@@ -111,7 +112,7 @@ class _Sections:
     def pytest_sessionfinish(self) -> None:
         """Have the file written beside its place, and put it there when it is whole."""
         path = Path(self._writer.logfile)
-        beside = path.with_name(f".{path.name[:200]}.new")
+        beside = beside_of(path)
         self._writer.logfile = str(path if path.exists() and not path.is_file() else beside)
         try:
             self._writer.pytest_sessionfinish()

@@ -20,7 +20,7 @@ LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
 
 ROW_LIMIT = 500
-"""Lines of a section's difference that are reported."""
+"""Lines of a section's difference, or of what was updated, that are reported."""
 
 Row = tuple[str, int | None, str]
 """A line of a difference: mark, number and text as in `explain.Line`."""
@@ -133,7 +133,7 @@ def of_case(
         ],
         "problems": [clean(problem) for problem in verdict.problems],
         "reason": clean(verdict.reason),
-        "update": clean(verdict.update),
+        "update": clean(_head(verdict.update)),
         "kept": str(ran.kept or ""),
         "log": _log(ran),
         "runs": runs[0],
@@ -198,6 +198,12 @@ def command(run: RunRecord, *words: str) -> str:
 def clean(text: str) -> str:
     """Return *text* with each of its lines printable."""
     return "\n".join(explain.printable(line) for line in text.split("\n"))
+
+
+def _head(text: str) -> str:
+    lines = text.split("\n", ROW_LIMIT)
+    more = lines.pop().count("\n") + 1 if len(lines) > ROW_LIMIT else 0
+    return "\n".join([*lines, *([f"... and {more} more lines"] if more else [])])
 
 
 def _log(ran: Ran) -> str:

@@ -40,7 +40,7 @@ def start(
             width, past = config.get_terminal_writer().fullwidth, read_history(config.rootpath)
             where = (sys.stdout, width, config.rootpath)
             manager.register(Progress(*where, settings.jobs, running, past), "goldlock-progress")
-    if wants_records(config):
+    if wants_records(config) and not config.option.collectonly:
         from harness.reports import junit, plugin
 
         gathered = plugin.Reports(config, settings, programs, os.environ)

@@ -243,3 +243,22 @@ def test_lines_of_both_sides_meet_in_a_row() -> None:
         ["3", "gone", ""],
         ["", "Value of root[0] changed"],
     ]
+
+
+def test_what_is_huge_is_cut(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    """A line of 7 MB; 3,000 lines of which every other differs; a golden that is all new."""
+    suite.case(
+        "1", "head -c 7000000 /dev/zero | tr '\\0' x; echo y", golden=f"{'x' * 7_000_000}z\n"
+    )
+    lines = "".join(f"{n}\n" if n % 2 else "even\n" for n in range(3000))
+    suite.case("2", "seq 0 2999", golden=lines)
+    path = tmp_path / "report.html"
+    run_tests("--suite", str(suite.root), "--html", str(path))
+    text = Page(path.read_text()).text
+    assert "from character 7000001 on: 'z' became 'y'" in text
+    assert re.search(r"\.\.\. and \d+ more lines", text)
+    assert path.stat().st_size < 500_000
+    run_tests("--suite", str(suite.root), "--html", str(path), "--update", "2")
+    text = Page(path.read_text()).text
+    assert "The golden was written anew" in text
+    assert re.search(r"\.\.\. and \d+ more lines", text)
