@@ -17,11 +17,17 @@ LINE_LIMIT = 40
 WIDTH_LIMIT = 1000
 """Characters of a line that are shown."""
 
-Mark = Literal[" ", "-", "+", "?"]
+JSON_LIMIT = 100_000
+"""Characters of a line of JSON, past which it is not taken apart."""
+
+Mark = Literal[" ", "-", "+", "?", "."]
 
 
 class Line(NamedTuple):
-    """A line to show: of the golden (" " or "-"), of the output ("+"), or about them ("?")."""
+    """A line to show: of the golden (" " or "-"), of the output ("+"), or about them ("?").
+
+    "." stands for lines that are left out.
+    """
 
     mark: Mark
     number: int | None
@@ -29,31 +35,47 @@ class Line(NamedTuple):
     text: str
 
     def __str__(self) -> str:
+        if self.mark == ".":
+            return "    ..."
         return f"{self.mark} {self.number or '':>5}  {self.text}".rstrip()
 
 
-def section(result: SectionResult, golden: Path, lines: Sequence[str]) -> str:
-    """Return what to show of a section that differs from *lines*, the golden's.
+class Difference(NamedTuple):
+    """How a section differs from the golden: in which line, in a word, and line by line."""
 
-    The first line names file and line; then the changes, each with the lines around it.
-    """
+    golden: Path
+    line: int
+    message: str
+    lines: list[Line]
+    missing: bool
+    """The output has nothing of the section; *lines* are the golden's, and go without saying."""
+
+    def __str__(self) -> str:
+        """Name file and line; then show the changes, each with the lines around it."""
+        head = f"{self.golden}:{self.line}: {self.message}"
+        return "\n".join([head, *([] if self.missing else map(str, self.lines))])
+
+
+def difference(result: SectionResult, golden: Path, lines: Sequence[str]) -> Difference:
+    """Return how a section, which has changes, differs from *lines*, the golden's."""
     first = result.changes[0]
-    where = f"{golden}:{min(first.start + 1, max(len(lines), 1))}"
+    at = min(first.start + 1, max(len(lines), 1))
     if result.missing:
-        return f"{where}: the output has nothing of this section ({first.stop - first.start} lines)"
-    shown: list[str] = [f"{where}: the output differs from the golden"]
+        message = f"the output has nothing of this section ({first.stop - first.start} lines)"
+        return Difference(golden, at, message, list(_changed(lines, first)), missing=True)
+    shown: list[Line] = []
     done = 0
     for change in result.changes:
         start = _back(lines, change.start, done)
         if start > done and done:
-            shown.append("    ...")
-        shown += map(str, _context(lines, start, change.start))
-        shown += map(str, _changed(lines, change))
+            shown.append(Line(".", None, ""))
+        shown += _context(lines, start, change.start)
+        shown += _changed(lines, change)
         done = change.stop
         end = _ahead(lines, done, _next_start(result.changes, change))
-        shown += map(str, _context(lines, done, end))
+        shown += _context(lines, done, end)
         done = end
-    return "\n".join(shown)
+    return Difference(golden, at, "the output differs from the golden", shown, missing=False)
 
 
 def printable(text: str) -> str:
@@ -105,7 +127,7 @@ def _changed(lines: Sequence[str], change: Change) -> Iterator[Line]:
         for index, (a, b) in enumerate(zip(old, change.got, strict=True)):
             yield Line("-", change.start + index + 1, printable(a))
             yield Line("+", None, printable(b))
-            yield from _inside(printable(a), printable(b))
+            yield from _inside(a, b)
         return
     for index, text in enumerate(old[:LINE_LIMIT]):
         yield Line("-", change.start + index + 1, printable(text))
@@ -121,12 +143,18 @@ def _rest(count: int, side: str) -> Iterator[Line]:
 
 
 def _inside(a: str, b: str) -> Iterator[Line]:
-    """Say where two lines differ: inside their JSON, or in which characters."""
+    """Say where two lines differ: inside their JSON, in which characters, or from where on."""
     old, new = _json(a), _json(b)
+    shown, other = printable(a), printable(b)
     if old is not None and new is not None:
         for text in _json_difference(old, new):
-            yield Line("?", None, text)
-    elif max(len(a), len(b)) <= WIDTH_LIMIT and (marks := _carets(a, b)):
+            yield Line("?", None, printable(text))
+    elif shown[:WIDTH_LIMIT] == other[:WIDTH_LIMIT]:  # what differs is not in sight
+        at = next((i for i, (c, d) in enumerate(zip(a, b, strict=False)) if c != d), None)
+        at = min(len(a), len(b)) if at is None else at
+        tails = (ascii(line[at : at + 40]) for line in (a, b))
+        yield Line("?", None, f"from character {at + 1} on: {' became '.join(tails)}")
+    elif max(len(shown), len(other)) <= WIDTH_LIMIT and (marks := _carets(shown, other)):
         yield Line("?", None, marks)
 
 
@@ -143,7 +171,7 @@ def _carets(a: str, b: str) -> str:
 
 
 def _json(line: str) -> Any:
-    if not line.startswith(("{", "[")):
+    if not line.startswith(("{", "[")) or len(line) > JSON_LIMIT:
         return None
     try:
         return json.loads(line)

@@ -5,16 +5,21 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 
-from harness import explain, report, shards
+from harness import explain, shards
 from harness.errors import UsageError
+from harness.explain import Difference
 from harness.judge import State, Verdict
+from harness.reports import console
+from harness.reports.places import here
+from harness.reports.start import start, wants_records
 from harness.runner import Ran
 from harness.schedule import HISTORY, Ahead, Past, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
@@ -36,13 +41,14 @@ class CaseFailed(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("goldlock", "golden-output cases")
     for option in OPTIONS:
-        group.addoption(option.flag, **option.keywords)
+        if not option.of_pytest:
+            group.addoption(option.flag, **option.keywords)
     group.addoption(_ORPHANS, action="store_true", help="fail for goldens that no case owns")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
-    config.pluginmanager.register(report, "goldlock-report")
+    config.pluginmanager.register(console, "goldlock-report")
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
@@ -104,7 +110,7 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    report.write_strays(terminalreporter, config.stash[_AHEAD].strays())
+    console.write_strays(terminalreporter, config.stash[_AHEAD].strays())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -116,18 +122,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say what is under test, also where pytest's own header is switched off."""
     config = session.config
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    ahead = config.stash[_AHEAD]
     try:
-        ground = config.stash[_AHEAD].ground
+        ground = ahead.ground
         programs = ground.programs()
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    if reporter and not hasattr(config, "workerinput"):
-        for line in report.header(config.stash[_AHEAD].settings, programs):
-            reporter.write_line(line)
-        for line in ground.scratch.cleared:
-            reporter.write_line(line)
-        config.pluginmanager.register(report.Commands(reporter), "goldlock-commands")
+    if not hasattr(config, "workerinput"):
+        start(config, ahead.settings, programs, ahead.running, ground.scratch.cleared)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -189,7 +191,7 @@ class OrphanItem(pytest.Item):
         self.golden = golden
 
     def runtest(self) -> None:
-        self.user_properties.append((report.ORPHAN, True))
+        self.user_properties.append((console.ORPHAN, str(self.golden)))
         number = self.golden.name.split(".")[0]
         raise CaseFailed(
             f"{self.golden}: no case owns this golden;"
@@ -197,7 +199,7 @@ class OrphanItem(pytest.Item):
         )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> str:
-        return report.here(str(excinfo.value))
+        return here(str(excinfo.value))
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.golden, None, self.golden.name
@@ -239,7 +241,7 @@ class CaseItem(pytest.Function):
         """Put what there is to know of a case where its reports carry it."""
         ran, verdict = tally.ran, tally.ran.verdict
         self.user_properties += [
-            (report.CASE, self.case.number),
+            (console.CASE, self.case.number),
             ("golden", str(verdict.golden)),
             ("sections", len(verdict.sections)),
             ("failing", len(verdict.failing)),
@@ -247,24 +249,43 @@ class CaseItem(pytest.Function):
             ("update", verdict.update),
             ("log", ran.log),
             ("reason", verdict.reason),
+            ("seconds", ran.seconds),
             *([("runs", tally.runs), ("failed runs", tally.failed)] if tally.wanted > 1 else []),
         ]
+
+    def _add_record(self, differences: Sequence[Difference | None]) -> None:
+        """Put all that there is to know of a case where its report carries it, if it is wanted."""
+        if wants_records(self.config):
+            from harness.reports import record  # most runs want none
+
+            tally = self.tally
+            made = record.of_case(self.case, tally.ran, differences, (tally.runs, tally.failed))
+            self.user_properties.append((console.RECORD, made))
 
     def passes(self) -> bool:
         """Wait for the case; tell whether it passed. What was wrong is told by `run_and_report`."""
         try:
-            return self.tally.ran.verdict.state is State.PASS
+            verdict = self.tally.ran.verdict
         except UsageError:
             return False
+        if verdict.state is not State.PASS:
+            return False
+        self._add_record([None for _ in verdict.sections])
+        return True
 
     def run_and_report(self, subtests: Any) -> None:
         """Report each section of the case as a subtest, then fail if anything did."""
         verdict = self.tally.ran.verdict
-        for section in verdict.sections:
-            with subtests.test(msg=explain.printable(section.title)):
-                if section.changes:
-                    shown = explain.section(section, verdict.golden, verdict.lines)
-                    raise SectionDiffers(shown)
+        differences = [
+            explain.difference(section, verdict.golden, verdict.lines) if section.changes else None
+            for section in verdict.sections
+        ]
+        with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
+            for section, difference in zip(verdict.sections, differences, strict=True):
+                with subtests.test(msg=explain.printable(section.title)):
+                    if difference:
+                        raise SectionDiffers(str(difference))
+        self._add_record(differences)  # after the sections, whose reports have no use for it
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
@@ -273,7 +294,7 @@ class CaseItem(pytest.Function):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
-            return report.here(str(excinfo.value))
+            return here(str(excinfo.value))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -286,7 +307,7 @@ def _about_case(verdict: Verdict, kept: Path | None) -> list[str]:
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
     if kept:
-        said.append(report.kept(kept))
+        said.append(console.kept(kept))
     return said
 
 
@@ -294,10 +315,10 @@ def _about_runs(tally: Tally) -> list[str]:
     """Return lines about all runs of a case that was run more than once."""
     if tally.wanted <= 1:
         return []
-    said = [report.share_of_runs(tally.failed, tally.runs)]
+    said = [console.share_of_runs(tally.failed, tally.runs)]
     for title, times in tally.sections.most_common():
         said.append(f"  in {explain.count(times, 'run')}: {explain.printable(title)}")
-    said += [report.kept(path) for path in tally.other_ways]
+    said += [console.kept(path) for path in tally.other_ways]
     if tally.passed and tally.passed.kept:
-        said.append(f"a run that passed, {report.kept(tally.passed.kept)}")
+        said.append(f"a run that passed, {console.kept(tally.passed.kept)}")
     return said

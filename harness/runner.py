@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,14 @@ class Ran:
     """A case that was run, or could not be: its verdict, and the directory that was kept.
 
     *log* is what was asked for: what its programs were told and said, before any filter, and
-    their lock calls.
+    their lock calls. *started* is in seconds since the epoch, 0 for what did not start.
     """
 
     verdict: Verdict
     seconds: float = 0.0
     kept: Path | None = None
     log: str = ""
+    started: float = 0.0
 
 
 class Runner:
@@ -61,13 +63,14 @@ class Runner:
             return Ran(verdict)
         directories = self._scratch.directories(case.number)
         keep |= self.settings.keep
+        started = time.time()
         try:
             verdict, seconds = self._execute(case, programs, directories, reference, interrupt)
             keep |= verdict.state is State.FAIL
             log = self._shown(directories)
         finally:
             self._scratch.done(directories, keep=keep)
-        return Ran(verdict, seconds, directories.top if keep else None, log)
+        return Ran(verdict, seconds, directories.top if keep else None, log, started)
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]

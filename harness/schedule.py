@@ -99,6 +99,11 @@ class Ahead:
             self._ground = self._ground or Ground(self.settings, self._environ)
             return self._ground
 
+    def running(self) -> list[str]:
+        """Return the numbers of the cases that run right now."""
+        with self._change:
+            return [path.name.partition(".")[0] for path, times in self._running.items() if times]
+
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
         with self._change:

@@ -37,12 +37,18 @@ NEEDS = tuple(dict.fromkeys(need for needs in REQUIREMENTS.values() for need in 
 
 
 class Option(NamedTuple):
-    """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it."""
+    """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
+
+    *of_pytest* says that pytest has the option already.
+    """
 
     flag: str
     keywords: Mapping[str, Any]
     short: str = ""
+    of_pytest: bool = False
 
+
+_FILE = {"metavar": "FILE", "default": ""}
 
 OPTIONS = (
     Option(
@@ -142,7 +148,41 @@ OPTIONS = (
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
     ),
+    Option(
+        "--slowest",
+        {
+            "metavar": "N",
+            "type": int,
+            "help": "name the N slowest cases, with their last time (default: 3 of more than 5)",
+        },
+    ),
+    Option("--html", {**_FILE, "help": "write a page to look at"}),
+    Option(
+        "--junit-xml",
+        {**_FILE, "help": "write JUnit XML, with sections as test cases"},
+        of_pytest=True,
+    ),
+    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}),
+    Option("--json-lines", {**_FILE, "help": "write a JSON object for each event, as it happens"}),
+    Option("--gitlab-report", {**_FILE, "help": "write failures as GitLab annotates them"}),
 )
+
+_REPORTS = {
+    "--html": "html",
+    "--junit-xml": "junit_xml xmlpath",  # the latter is pytest's own name for it
+    "--tap": "tap",
+    "--json-lines": "json_lines",
+    "--gitlab-report": "gitlab_report",
+}
+
+
+def reports(options: Namespace) -> dict[str, str]:
+    """Return the options for reports that are given, with the file of each."""
+    found = {
+        flag: next((getattr(options, n) for n in names.split() if getattr(options, n, "")), "")
+        for flag, names in _REPORTS.items()
+    }
+    return {flag: file for flag, file in found.items() if file}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +233,12 @@ class Settings:
             raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
         if options.update and (options.repeat or options.until_fail):
             raise UsageError("--update takes one run, no --repeat or --until-fail")
+        if options.slowest is not None and options.slowest < 0:
+            raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
+        if reports(options):
+            from harness.reports.files import check  # for those who want reports only
+
+            check(options)
         if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
             raise UsageError(
                 "--update: CI is set, and CI must not write goldens; --force overrides"

@@ -43,6 +43,28 @@ def run_tests(tmp_path: Path) -> RunTests:
 
 
 @pytest.fixture(scope="session")
+def python8() -> str:
+    """A Python with pytest 8 and pytest-subtests, set up once, beside the .venv."""
+    requirements = ROOT / "tests" / "requirements-pytest8.txt"
+    venv = ROOT / ".venv-pytest8"
+    python, mark = venv / "bin" / "python", venv / "requirements.txt"
+    if not mark.exists() or mark.read_text() != requirements.read_text():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, "--require-hashes", "-r", requirements], check=True)
+        mark.write_text(requirements.read_text())
+    return str(python)
+
+
+@pytest.fixture(params=["pytest 9", "pytest 8"])
+def any_python(request: pytest.FixtureRequest) -> str:
+    """Each Python that has a pytest which goldlock works with."""
+    if request.param == "pytest 9":
+        return sys.executable
+    return str(request.getfixturevalue("python8"))
+
+
+@pytest.fixture(scope="session")
 def qemu(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The real programs; where they are not installed, tests are skipped, but never in CI."""
     programs = Probe(os.environ, tmp_path_factory.mktemp("probe"), "system").programs()

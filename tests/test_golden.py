@@ -49,7 +49,7 @@ def test_what_is_shown_of_a_slip_names_its_line(name: str) -> None:
         bad = [*good]
         bad[line] += "x"
         (result,) = failing(bad, good)
-        shown = explain.section(result, Path("expected/N.out"), bad).split("\n")
+        shown = str(explain.difference(result, Path("expected/N.out"), bad)).split("\n")
         assert shown[0].startswith(f"expected/N.out:{line + 1}: ")
         assert f"-{line + 1:>6}  {bad[line]}" in shown
         assert f"+        {good[line]}".rstrip() in shown
@@ -75,7 +75,7 @@ def test_the_changes_turn_the_golden_into_the_output(golden: list[str], got: lis
 @given(golden=LINES, got=LINES)
 def test_any_difference_can_be_shown(golden: list[str], got: list[str]) -> None:
     for section in failing(golden, got):
-        assert "expected/N.out:" in explain.section(section, Path("expected/N.out"), golden)
+        assert "expected/N.out:" in str(explain.difference(section, Path("expected/N.out"), golden))
 
 
 def test_sections_have_titles_of_their_own() -> None:

@@ -15,8 +15,16 @@ RUNNER_SIDE = {
     f"harness.{name}"
     for name in ("suite", "execute", "compare", "golden", "judge", "runner", "workers", "schedule")
 }
+FORMATS = {
+    f"harness.reports.{name}"
+    for name in ("annotations", "chart", "findings", "json_lines", "page", "page_case", "tap")
+} | {"harness.reports.side_by_side"}
 OWNERS = {
-    "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
+    "pytest": {
+        *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
+        *("harness.reports.plugin", "harness.reports.junit", "harness.reports.progress"),
+        "harness.reports.start",
+    },
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
     "psutil": {"harness.leftovers", "harness.situation"},
@@ -58,6 +66,10 @@ def test_who_knows_whom(path: Path) -> None:
     if name.startswith("harness.faults"):
         foreign = {m for m in known if m.startswith("harness") and m != "harness"}
         assert all(m.startswith("harness.faults") for m in foreign), "it knows neither side"
+    if name in FORMATS:
+        foreign = {m for m in known if m.startswith("harness.") and not m.startswith(name)}
+        theirs = ("harness.reports", "harness.explain")
+        assert all(m.startswith(theirs) for m in foreign), "a format is a function of records"
     for package, owners in OWNERS.items():
         assert package not in packages or name in owners, f"{package} has its own room"
 

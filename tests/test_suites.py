@@ -1,7 +1,6 @@
 """The tiny suites of tests/suites, under each pytest that goldlock works with."""
 
 import subprocess
-import sys
 
 import pytest
 
@@ -9,20 +8,6 @@ from tests.conftest import ROOT, RunTests
 
 SUITE = str(ROOT / "tests" / "suites")
 NUMBERS = ["101", "102", "103", "104"]
-REQUIREMENTS = ROOT / "tests" / "requirements-pytest8.txt"
-
-
-@pytest.fixture(scope="session")
-def python8() -> str:
-    """A Python with pytest 8 and pytest-subtests, set up once, beside the .venv."""
-    venv = ROOT / ".venv-pytest8"
-    python, mark = venv / "bin" / "python", venv / "requirements.txt"
-    if not mark.exists() or mark.read_text() != REQUIREMENTS.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, "--require-hashes", "-r", REQUIREMENTS], check=True)
-        mark.write_text(REQUIREMENTS.read_text())
-    return str(python)
 
 
 @pytest.mark.parametrize("number", NUMBERS)

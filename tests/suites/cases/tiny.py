@@ -54,6 +54,7 @@ def report(text: str) -> str:
         (r"goldlock-[a-z0-9_]{8}", "goldlock-XXXXXXXX"),
         (r"pid \d+", "pid PID"),
         (r"after \d+\.\d s", "after N s"),
+        (r"^slowest: .*\n", ""),
         (r" +\[ *\d+%\]$", ""),
         (r"^=+ (?:\d+ [a-z ]+, )*\d+ [a-z ]+ in [\d.]+s(?: \([\d:]+\))? =+\n", ""),
         (r"^=+( .+ )=+$", r"===\1==="),

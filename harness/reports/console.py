@@ -13,13 +13,29 @@ import pytest
 
 from harness import explain
 from harness.programs import Programs
+from harness.reports.places import here
+from harness.schedule import Past, read_history
 from harness.settings import Settings
 
 CASE = "goldlock"
 """The user property that marks a report as one of a case, or of a section; a number."""
 
 ORPHAN = "goldlock-orphan"
-"""The user property that marks a report as one of a golden without a case."""
+"""The user property of a report of a golden without a case: its path."""
+
+RECORD = "goldlock-record"
+"""The user property with the record of a case, where reports want one."""
+
+_PAST = pytest.StashKey[Mapping[str, Past]]()
+
+SLOWEST = 3
+"""Slow cases that are named unasked, ..."""
+
+HANDFUL = 5
+"""... in a run of more cases than these, ..."""
+
+SLOW = 0.5
+"""... if they took more seconds than this."""
 
 
 class Explanation(str):
@@ -36,11 +52,6 @@ class Explanation(str):
         }
         for line in self.split("\n"):
             tw.line(line, **colours.get(line[:2].strip(), {}))
-
-
-def here(text: str) -> str:
-    """Shorten the paths below the current directory, as a person would type them."""
-    return text.replace(f"{Path.cwd()}/", "")
 
 
 def kept(directory: Path | str) -> str:
@@ -62,11 +73,12 @@ def share_of_runs(failed: int, runs: int) -> str:
     )
 
 
-def _properties(report: pytest.TestReport) -> dict[str, Any]:
+def properties_of(report: pytest.TestReport) -> dict[str, Any]:
+    """Return what a case has told with its report."""
     return dict(report.user_properties)
 
 
-def _section(report: pytest.TestReport) -> str | None:
+def section_of(report: pytest.TestReport) -> str | None:
     """Return the title of the section that a report is about; None for a case's own."""
     context = getattr(report, "context", None)  # of a subtest, on either pytest
     return context.msg if context else None
@@ -74,7 +86,9 @@ def _section(report: pytest.TestReport) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if isinstance(report.longrepr, str) and {CASE, ORPHAN} & _properties(report).keys():
+    if report.when != "call" or section_of(report) is not None:  # one report carries the record
+        report.user_properties = [each for each in report.user_properties if each[0] != RECORD]
+    if isinstance(report.longrepr, str) and {CASE, ORPHAN} & properties_of(report).keys():
         report.longrepr = Explanation(report.longrepr)
         report.sections = [(title, text) for title, text in report.sections if text.strip()]
 
@@ -87,7 +101,7 @@ class Commands:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        log = "" if _section(report) else _properties(report).get("log")
+        log = "" if section_of(report) else properties_of(report).get("log")
         if log and report.when == "call":
             self._reporter.ensure_newline()
             for line in log.split("\n"):
@@ -98,14 +112,14 @@ class Commands:
 def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, Any]:
     """Call sections and cases by what they are, whatever the plugins of subtests call them."""
     others = yield
-    ours = report.when == "call" and CASE in _properties(report)
+    ours = report.when == "call" and CASE in properties_of(report)
     return _status(report) if ours else others
 
 
 def _status(report: pytest.TestReport) -> tuple[str, str, str]:
     """Return category, letter and word for a report; say nothing of a section that is right."""
-    properties = _properties(report)
-    if title := _section(report):
+    properties = properties_of(report)
+    if title := section_of(report):
         return ("failed", "u", f"DIFFERS [{title}]") if report.failed else ("", "", "")
     if report.skipped:
         return "not run", "s", "NOT RUN"
@@ -143,20 +157,27 @@ def header(settings: Settings, programs: Programs) -> list[str]:
     return lines
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Read how long cases took last time, before this time is written."""
+    if session.testscollected > HANDFUL or session.config.getoption("--slowest"):
+        session.config.stash[_PAST] = read_history(session.config.rootpath)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Count cases and sections, show updates, and name what was kept."""
+    """Count cases and sections, show updates, name the slowest cases and what was kept."""
     reports = [
         report
         for category in ("passed", "failed", "not run")
         for report in terminalreporter.stats.get(category, [])
         if isinstance(report, pytest.TestReport)
         and report.when == "call"
-        and CASE in _properties(report)
-        and not _section(report)
+        and CASE in properties_of(report)
+        and not section_of(report)
     ]
     if not reports:
         return
-    found = [_properties(report) for report in reports]
+    found = [properties_of(report) for report in reports]
     tw = terminalreporter
     if updates := [each for each in found if each.get("update")]:
         tw.write_sep("=", "goldens updated")
@@ -170,14 +191,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     failing = sum(each.get("failing", 0) for each in found)
     tw.write_line(f"{explain.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
     failed = terminalreporter.stats.get("failed", [])
-    if orphans := [report for report in failed if ORPHAN in _properties(report)]:
+    if orphans := [report for report in failed if ORPHAN in properties_of(report)]:
         tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
-    reasons: dict[str, list[str]] = {}
-    for report, each in zip(reports, found, strict=True):
-        if report.skipped:
-            reasons.setdefault(each["reason"], []).append(each[CASE])
-    for reason, numbers in reasons.items():
-        tw.write_line(f"not run: {' '.join(numbers)}: {explain.printable(reason)}")
+    _write_reasons(tw, [each for r, each in zip(reports, found, strict=True) if r.skipped])
+    past = tw.config.stash.get(_PAST, {})
+    if slow := slowest(found, tw.config.getoption("--slowest"), past):
+        tw.write_line(slow)
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
             tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))
@@ -190,6 +209,31 @@ def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:
         tw.write_line(
             here(f"{path}: not there before; left by {of} {' '.join(numbers)}?"), yellow=True
         )
+
+
+def _write_reasons(tw: Any, not_run: Sequence[Mapping[str, Any]]) -> None:
+    reasons: dict[str, list[str]] = {}
+    for each in not_run:
+        reasons.setdefault(each["reason"], []).append(each[CASE])
+    for reason, numbers in reasons.items():
+        tw.write_line(f"not run: {' '.join(numbers)}: {explain.printable(reason)}")
+
+
+def slowest(found: Sequence[Mapping[str, Any]], asked: int | None, past: Mapping[str, Past]) -> str:
+    """Return a line with the slowest of the cases, or nothing where it would say nothing.
+
+    *asked* is how many; None leaves it to how many there are.
+    """
+    ran = sorted((each for each in found if each.get("seconds")), key=lambda each: -each["seconds"])
+    if asked is None:
+        slow = [each for each in ran if each["seconds"] > SLOW]
+        ran = slow[:SLOWEST] if len(ran) > HANDFUL else []
+    said = [
+        f"{each[CASE]} {each['seconds']:.2f} s"
+        + (f" (last {past[each[CASE]].seconds:.2f} s)" if each[CASE] in past else "")
+        for each in ran[:asked]
+    ]
+    return f"slowest: {', '.join(said)}" if said else ""
 
 
 def _write_difference(tw: Any, text: str) -> None:

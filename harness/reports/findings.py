@@ -1,0 +1,48 @@
+"""The failures of a run, one by one, each at a line of a file: what is annotated."""
+
+from collections.abc import Iterator
+from itertools import dropwhile, takewhile
+from typing import NamedTuple
+
+from harness.reports.record import CaseRecord, Report, SectionRecord
+
+_SIDES = {"-": "expected", "+": "got"}
+
+
+class Finding(NamedTuple):
+    """A failure at a line of a file. *title* and *summary* are one line each."""
+
+    path: str
+    line: int
+    title: str
+    summary: str
+    text: str
+
+
+def findings(report: Report) -> Iterator[Finding]:
+    """Yield what failed: sections at their golden's line, problems of a case at its file."""
+    for case in report["cases"]:
+        yield from _of_case(case)
+    for other in report["others"]:
+        first, _, _ = other["text"].partition("\n")
+        yield Finding(other["path"], 1, "goldlock", first, other["text"])
+
+
+def _of_case(case: CaseRecord) -> Iterator[Finding]:
+    for section in case["sections"]:
+        if not section["passed"]:
+            title = f"{case['number']} [{section['title']}]"
+            summary = f"{section['message']}{_first_change(section)}"
+            yield Finding(case["golden"], section["line"], title, summary, section["text"])
+    if case["problems"]:
+        first, _, _ = case["problems"][0].partition("\n")
+        yield Finding(case["path"], 1, case["number"], first, "\n".join(case["problems"]))
+
+
+def _first_change(section: SectionRecord) -> str:
+    """Return the first lines that are not as they were, on either side."""
+    changed = dropwhile(lambda row: row[0] not in _SIDES, section["rows"])
+    first = takewhile(lambda row: row[0] in {*_SIDES, "?"}, changed)
+    texts = {mark: text for mark, _, text in reversed([*first])}
+    said = [f"{word} {texts[mark][:100]!r}" for mark, word in _SIDES.items() if mark in texts]
+    return f": {', '.join(said)}" if said else ""

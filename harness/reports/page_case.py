@@ -1,0 +1,134 @@
+"""One case on the HTML page: a line about it, and what is folded under that."""
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from harness.explain import count
+from harness.reports import side_by_side
+from harness.reports.chart import span
+from harness.reports.places import here
+from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command
+
+_STRIP = 120
+"""Sections of a case that are shown as a strip of little squares."""
+
+
+def case(record: CaseRecord, run: RunRecord, *, unfolded: bool) -> Iterator[str]:
+    """Yield a case; *unfolded* shows all of it at once."""
+    state = record["state"]
+    kind = state.replace(" ", "-")
+    yield f'<details class="case {kind}" id="case-{record["number"]}"{" open" * unfolded}>'
+    yield "<summary>"
+    yield f'<span class="state">{state}</span>'
+    yield f'<span class="number">{escape(record["number"])}</span>'
+    yield f'<span class="groups">{escape(" ".join(record["groups"]))}</span>'
+    yield _reason_or_strip(record)
+    golden = Path(record["golden"]).name if record["state"] != "not run" else ""
+    yield f'<span class="golden">{escape(golden)}</span>'
+    yield f'<span class="time">{times(record) if record["seconds"] else ""}</span>'
+    yield "</summary>"
+    yield from _body(record, run)
+    yield "</details>"
+
+
+def times(record: CaseRecord) -> str:
+    """Return how long a case took, and how much longer or shorter than last time."""
+    last = f" <small>last {span(record['last'])}</small>" if record["last"] else ""
+    return f"{span(record['seconds'])}{last}"
+
+
+def _reason_or_strip(record: CaseRecord) -> str:
+    if record["state"] == "not run":
+        return f'<span class="strip">{escape(record["reason"])}</span>'
+    return _strip(record["sections"])
+
+
+def _strip(sections: list[SectionRecord]) -> str:
+    """Return a square for each section."""
+    squares = "".join("<i></i>" if s["passed"] else '<i class="differs"></i>' for s in sections)
+    differ = sum(not section["passed"] for section in sections)
+    title = count(len(sections), "section") + (f", {differ} differ" if differ else "")
+    if not sections:
+        title = squares = ""
+    if len(sections) > _STRIP:
+        squares = f"{len(sections)}"
+    return f'<span class="strip" title="{title}">{squares}</span>'
+
+
+def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
+    yield '<div class="body">'
+    if record["runs"] > 1:
+        failed, runs = record["failed_runs"], record["runs"]
+        flaky = "Flaky: " if 0 < failed < runs else ""
+        yield f"<p><b>{flaky}{failed} of {runs} runs failed</b> ({100 * failed / runs:.3g} %);"
+        yield " what follows is of one of them.</p>"
+    if record["reason"]:
+        yield f'<p class="reason">{escape(record["reason"])}</p>'
+    for problem in record["problems"]:
+        yield from _problem(here(problem))
+    for section in record["sections"]:
+        if not section["passed"]:
+            yield from _failing(section, here(record["golden"]))
+    if record["update"]:
+        yield "<h4>The golden was written anew</h4>"
+        yield f'<pre class="update">{_coloured(record["update"])}</pre>'
+    yield from _passing(record["sections"])
+    if record["log"]:
+        yield "<details><summary>What its programs were told and said, before any filter</summary>"
+        yield f"<pre>{escape(record['log'])}</pre></details>"
+    yield from _foot(record, run)
+    yield "</div>"
+
+
+def _problem(text: str) -> Iterator[str]:
+    """Yield what is wrong with a case as a whole; its processes and locks, if it tells them."""
+    first, _, rest = text.partition("\n")
+    yield f'<div class="problem"><p>{escape(first)}</p>'
+    if rest:
+        lines = (
+            f"<mark>{escape(line)}</mark>" if line.lstrip().startswith("holds ") else escape(line)
+            for line in rest.split("\n")
+        )
+        yield f"<pre>{chr(10).join(lines)}</pre>"
+    yield "</div>"
+
+
+def _failing(section: SectionRecord, golden: str) -> Iterator[str]:
+    yield '<details class="section" open>'
+    yield f"<summary><b>{escape(section['title'])}</b> {escape(section['message'])}"
+    yield f" <code>{escape(golden)}:{section['line']}</code></summary>"
+    yield side_by_side.table(section["rows"])
+    yield "</details>"
+
+
+def _passing(sections: list[SectionRecord]) -> Iterator[str]:
+    titles = [section["title"] for section in sections if section["passed"]]
+    if titles:
+        yield f"<details><summary>{count(len(titles), 'section')} as expected</summary>"
+        yield '<ul class="titles">'
+        yield from (f"<li>{escape(title)}</li>" for title in titles)
+        yield "</ul></details>"
+
+
+def _foot(record: CaseRecord, run: RunRecord) -> Iterator[str]:
+    number, differs = record["number"], any(not each["passed"] for each in record["sections"])
+    yield '<dl class="foot">'
+    yield f"<div><dt>Once more</dt><dd><code>{escape(command(run, number))}</code></dd></div>"
+    if differs and all("no golden" in problem for problem in record["problems"]):
+        again = escape(command(run, number, "--update"))
+        yield f"<div><dt>If it is right so</dt><dd><code>{again}</code></dd></div>"
+    yield f"<div><dt>Case</dt><dd>{escape(here(record['path']))}</dd></div>"
+    yield f"<div><dt>Golden</dt><dd>{escape(here(record['golden']))}</dd></div>"
+    if record["kept"]:
+        yield f"<div><dt>Kept</dt><dd>{escape(record['kept'])}</dd></div>"
+    yield "</dl>"
+
+
+def _coloured(diff: str) -> str:
+    tags = {"-": "del", "+": "ins"}
+    lines = (
+        f"<{tag}>{escape(line)}</{tag}>" if (tag := tags.get(line[:1])) else escape(line)
+        for line in diff.split("\n")
+    )
+    return "\n".join(lines)
