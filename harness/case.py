@@ -233,14 +233,14 @@ class Case:
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
         )
-        return Qmp(argv, self._show_command, self._show_answer, self._record)
+        return Qmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
-        return Hmp(argv, self._show_command, self._show_answer, self._record)
+        return Hmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
 
     # Lock calls
 
@@ -274,6 +274,10 @@ class Case:
             self._lock_calls_read = file.tell()
         return text
 
+    @property
+    def _wrapped(self) -> bool:
+        return "qemu-system" in self.environment.goldlock_wrapped.split()
+
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
         command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
@@ -295,12 +299,18 @@ class Case:
     def _command_log(self) -> IO[bytes]:
         return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123 - as above
 
+    @cached_property
+    def _terminal(self) -> IO[bytes]:
+        return open(self.environment.goldlock_print, "ab", buffering=0)  # noqa: PTH123 - as above
+
     def _record(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered."""
         if argv:
             self._command_log.write(json.dumps(argv).encode() + b"\n")
             text = f"$ {shlex.join(argv)}\n{text}"
         self._log.write(text.encode("utf-8", "surrogateescape"))
+        if self.environment.goldlock_print:
+            self._terminal.write(text.encode("utf-8", "surrogateescape"))
 
 
 def run(story: Callable[[Case], None]) -> None:

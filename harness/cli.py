@@ -245,6 +245,8 @@ def _given(options: argparse.Namespace) -> list[str]:
         value = getattr(options, option.flag.removeprefix("--").replace("-", "_"))
         if value is True:
             given.append(option.flag)
+        elif isinstance(value, list):
+            given += [f"{option.flag}={each}" for each in value]
         elif value not in (False, option.keywords.get("default")):
             given.append(f"{option.flag}={value}")
     return given

@@ -26,7 +26,8 @@ class Machine:
     """A running program; `Qmp` and `Hmp` add the languages of its monitors.
 
     *show_command* and *show_answer* print what the case shows, *record* keeps what was
-    said before any filter.
+    said before any filter. A *wrapped* program has another before it, such as strace: it may
+    take any time to answer, and is killed below that other one.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Machine:
         show_command: Callable[[str], None],
         show_answer: Callable[[str], None],
         record: Callable[[list[str], str], None],
+        wrapped: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
         self._show_command = show_command
         self._show_answer = show_answer
         self._record = record
+        self._wrapped = wrapped
         record(argv, "")
         try:
             self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
@@ -48,7 +51,8 @@ class Machine:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
-        self._stream = fdspawn(self._stdout, timeout=ANSWER_LIMIT, use_poll=True)
+        limit = None if wrapped else ANSWER_LIMIT
+        self._stream = fdspawn(self._stdout, timeout=limit, use_poll=True)
         self._stream.delayafterread = None  # pexpect would sleep after each read
         self._said: list[str] = []
         try:
@@ -70,6 +74,10 @@ class Machine:
 
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
+        if self._wrapped:
+            from harness.wrapped import kill_below  # only for those who look inside
+
+            kill_below(self.process.pid)
         self.process.kill()
         self.process.wait()
         self._stdin.close()

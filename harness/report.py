@@ -45,10 +45,12 @@ def here(text: str) -> str:
 
 def kept(directory: Path | str) -> str:
     """Name what is left to look at in a directory that was kept."""
-    output, raw = Path(directory) / "output", Path(directory) / "log"
+    output, raw, wrap = (Path(directory) / name for name in ("output", "log", "wrap"))
     if not output.exists():
         return f"kept: {directory}"
-    return f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
+    return said + (f"; {explain.count(logs, 'log')} of --wrap in {wrap}" if logs else "")
 
 
 def _properties(report: pytest.TestReport) -> dict[str, Any]:

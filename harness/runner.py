@@ -93,7 +93,9 @@ class Runner:
         keep = self.settings.keep
         try:
             verdict, seconds = self._execute(case, programs, directories, reference)
-            keep |= verdict.state is State.FAIL
+            keep |= verdict.state is State.FAIL or bool(
+                self.settings.wrappers and self.settings.wrappers.logs(directories.top)
+            )
             log = self._shown(directories)
         finally:
             scratch.done(directories, keep=keep)
@@ -152,15 +154,21 @@ class Runner:
                 {**self._surroundings(directories.home), **environ},
                 directories.test,
                 directories.top / "output",
-                case.timeout or self.settings.time_limit,
+                self.settings.limit(case.timeout),
                 self._interrupt,
             )
         except OSError as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
-        return judge(transcript, reference, self.settings), transcript.seconds
+        verdict = judge(transcript, reference, self.settings)
+        if self.settings.wrappers:
+            verdict.problems += self.settings.wrappers.problems(directories.top)
+        return verdict, transcript.seconds
 
     def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
-        paths = programs.paths
+        paths, wrapped = programs.paths, ""
+        if wrappers := self.settings.wrappers:
+            wrapped = " ".join(wrappers.names(paths))
+            paths = wrappers.install(paths, directories.test.parent, case.number)
         given = self._environ.get
         return Environment(
             goldlock_case=case.number,
@@ -182,6 +190,8 @@ class Runner:
             goldlock_errno_policy=self.settings.errno_policy,
             goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
+            goldlock_print=self.settings.print_to,
+            goldlock_wrapped=wrapped,
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:

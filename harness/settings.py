@@ -7,9 +7,12 @@ table.
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from harness.wrap import Wrappers
 
 FORMATS = (
     *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
@@ -17,7 +20,7 @@ FORMATS = (
 )
 PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
 LONGEST = 1_000_000.0
-"""Seconds of a time limit at most: the kernel cannot wait for 25 days."""
+"""Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
 
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
@@ -96,7 +99,7 @@ OPTIONS = (
             "metavar": "SECONDS",
             "type": float,
             "default": 180.0,
-            "help": "for each case whose header has no timeout (default: 180)",
+            "help": "for each case whose header has no timeout (default: 180); 0: none for any",
         },
     ),
     Option(
@@ -127,6 +130,41 @@ OPTIONS = (
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
     ),
+    Option(
+        "--print",
+        {
+            "action": "store_true",
+            "help": "write what programs are told, and what they say, to the terminal as it comes",
+        },
+        short="-p",
+    ),
+    Option(
+        "--wrap",
+        {
+            "metavar": "[PROGRAM=]COMMAND",
+            "action": "append",
+            "default": [],
+            "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
+            " LOG in it stands for a file of its own for each start, which is kept",
+        },
+    ),
+    Option(
+        "--gdb",
+        {
+            "action": "store_true",
+            "help": "start qemu-system under gdbserver, with GDB_OPTIONS (default:"
+            " localhost:12345), and wait; no time limits",
+        },
+        short="-gdb",
+    ),
+    Option(
+        "--valgrind",
+        {
+            "action": "store_true",
+            "help": "start the programs under valgrind, whose errors fail the case; no time limits",
+        },
+        short="-valgrind",
+    ),
 )
 
 
@@ -147,6 +185,13 @@ class Settings:
     trace_locks: bool = False
     programs: str = "auto"
     errno_policy: str = "errno"
+    print_to: str = ""
+    """A file that is the terminal, where what programs say is to be seen as it comes."""
+    wrappers: "Wrappers | None" = None
+
+    def limit(self, timeout: float | None) -> float:
+        """Return the time limit of a case, in seconds, whose header has *timeout*."""
+        return LONGEST if self.time_limit == LONGEST else timeout or self.time_limit
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
@@ -158,7 +203,7 @@ class Settings:
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
-        if not 0 < options.time_limit < LONGEST:
+        if not 0 <= options.time_limit < LONGEST:
             raise UsageError(
                 f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
             )
@@ -168,11 +213,13 @@ class Settings:
             raise UsageError(
                 "--update: CI is set, and CI must not write goldens; --force overrides"
             )
+        wrappers, print_to = _looking_inside(options, environ)
+        patient = not options.time_limit or (wrappers and wrappers.patient)
         return cls(
             imgfmt=options.imgfmt,
             imgproto=options.imgproto,
             require=frozenset(need for name in required for need in REQUIREMENTS[name]),
-            time_limit=options.time_limit,
+            time_limit=LONGEST if patient else options.time_limit,
             variant=options.variant,
             update=options.update,
             force=options.force,
@@ -182,7 +229,26 @@ class Settings:
             trace_locks=options.trace_locks,
             programs=_kind(options.programs, required),
             errno_policy=options.errno_policy,
+            print_to=print_to,
+            wrappers=wrappers,
         )
+
+
+def _looking_inside(
+    options: Namespace, environ: Mapping[str, str]
+) -> tuple["Wrappers | None", str]:
+    """Return what stands before the programs, and where what they say is to be seen."""
+    for option in ("gdb", "print"):
+        if getattr(options, option) and options.jobs > 1:
+            raise UsageError(f"--{option}: one case at a time, so not with -j {options.jobs}")
+    if not (options.wrap or options.gdb or options.valgrind or options.print):
+        return None, ""
+    from harness.wrap import Wrappers, terminal  # only for those who look inside
+
+    wrappers = Wrappers.from_options(options, environ)
+    return wrappers if wrappers.commands or wrappers.gdb else None, (
+        terminal() if options.print else ""
+    )
 
 
 def _kind(given: str, required: Sequence[str]) -> str:
