@@ -94,8 +94,9 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
     return _run(
         settings,
-        # Options for pytest may choose among the cases, or hand them to other processes.
-        [] if for_pytest else cases,
+        # Options for pytest may choose among the cases, or hand them to other processes; and
+        # who looks at the terminal is to know which case it is.
+        [] if for_pytest or options.print or options.gdb else cases,
         suite.root,
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),

@@ -42,8 +42,14 @@ log={log}.$n
 
 _WAIT_FOR_GDB = """\
 echo {hint} 2>/dev/null >>{terminal}
-exec {gdbserver} --wrapper /bin/sh -c 'exec 2>&9 9>&-; exec "$@"' sh -- {options} {program} "$@" \\
-    9>&2 2>>{terminal}
+exec {gdbserver} --once --wrapper {own_stderr} -- {options} {program} "$@" 9>&2 2>>{terminal}
+"""
+
+# --once: it lets go of the port once gdb is there, for a program that is started beside it.
+
+_OWN_STDERR = """\
+# What gdbserver says goes to the terminal, what the program says to the case.
+exec "$@" 2>&9 9>&-
 """
 
 
@@ -104,13 +110,11 @@ class Wrappers:
         for name in self.names(paths):
             script = directory / _SCRIPTS / name / Path(paths[name]).name
             script.parent.mkdir(parents=True)
-            text = (
-                self._gdb_script(paths[name], number)
-                if self._gdb(name)
-                else self._script(name, paths[name], directory / LOGS / script.name)
-            )
-            script.write_text(f"#!/bin/sh\n{text}")
-            script.chmod(0o755)
+            if self._gdb(name):
+                text = self._gdb_script(paths[name], number, script.parent / "own-stderr")
+            else:
+                text = self._script(name, paths[name], directory / LOGS / script.name)
+            _write(script, text)
             taken[name] = str(script)
         return taken
 
@@ -136,15 +140,22 @@ class Wrappers:
         shown = " ".join('"$log"'.join(map(_quote, _LOG.split(word))) for word in words)
         return f'{before}exec {shown} {shlex.quote(program)} "$@"\n'
 
-    def _gdb_script(self, program: str, number: str) -> str:
+    def _gdb_script(self, program: str, number: str, own_stderr: Path) -> str:
+        _write(own_stderr, _OWN_STDERR)  # gdbserver cannot take a command with quotes
         hint = f"gdb {shlex.quote(program)} -ex 'target remote {self.gdb[-1]}'"
         return _WAIT_FOR_GDB.format(
             hint=shlex.quote(f"\ngoldlock: case {number} waits for {hint}"),
+            own_stderr=own_stderr,
             gdbserver=shlex.quote(self.gdb[0]),
             options=shlex.join(self.gdb[1:]),
             program=shlex.quote(program),
             terminal=self.terminal,
         )
+
+
+def _write(script: Path, text: str) -> None:
+    script.write_text(f"#!/bin/sh\n{text}")
+    script.chmod(0o755)
 
 
 def terminal() -> str:
