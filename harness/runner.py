@@ -159,10 +159,9 @@ class Runner:
             )
         except OSError as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
-        verdict = judge(transcript, reference, self.settings)
-        if self.settings.wrappers:
-            verdict.problems += self.settings.wrappers.problems(directories.top)
-        return verdict, transcript.seconds
+        wrappers = self.settings.wrappers
+        found = wrappers.problems(directories.top) if wrappers else []
+        return judge(transcript, reference, self.settings, found), transcript.seconds
 
     def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
         paths, wrapped = programs.paths, ""
