@@ -91,6 +91,12 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     locate(os.environ)
     enter_environment(root, script, arguments, tests=False)
     whole = len(cases) == len(suite.cases)
+    if options.remove_orphans and not whole:
+        raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
+    if options.review:
+        from harness.review import require_terminal  # only for those who want it
+
+        require_terminal()
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
     return _run(
         settings,

@@ -155,11 +155,7 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
     verdict.sections = compare.Comparison(verdict.lines, verdict.lines).results
     if old is not None and compare.to_lines(old) == verdict.lines:
         return
-    if not force and golden.uncommitted(path):
-        raise GoldenError(
-            f"{path} has changes that are not committed, and is as it was;"
-            " commit or stash them, or --force"
-        )
+    golden.check_free(path, force=force)
     golden.write(path, new)
     verdict.update = compare.difference(path, old or "", new)
 

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from harness import explain, report
+from harness import explain, orphans, report
 from harness.errors import UsageError
 from harness.judge import State, Verdict
 from harness.runner import Ran, Runner
 from harness.schedule import HISTORY, Ahead, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
-from harness.suite import Case, read_case, read_suite
+from harness.suite import Case, read_case
 
 _AHEAD = pytest.StashKey[Ahead]()
-_ORPHANS = "--goldlock-orphans"
 
 
 class SectionDiffers(Exception):
@@ -35,30 +34,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("goldlock", "golden-output cases")
     for option in OPTIONS:
         group.addoption(option.flag, **option.keywords)
-    group.addoption(_ORPHANS, action="store_true", help="fail for goldens that no case owns")
+    group.addoption(orphans.OPTION, action="store_true", help="fail for goldens that no case owns")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
     config.pluginmanager.register(report, "goldlock-report")
+    config.pluginmanager.register(orphans, "goldlock-orphans")
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
         settings = Settings.from_options(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
+        if settings.review:
+            from harness import review, review_plugin  # only for those who want it
+
+            if not ahead:
+                review.require_terminal()
+            config.pluginmanager.register(review_plugin.ReviewAtEnd(force=settings.force))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add an item for each golden that no case owns, where that is asked for."""
-    if not config.getoption(_ORPHANS):
-        return
-    files = [item.parent for item in items if isinstance(item.parent, CaseFile)]
-    for root, file in {file.path.parent.parent: file for file in files}.items():
-        for path in read_suite(root).orphans():
-            name = path.name.removesuffix(".out").replace(".", "-")
-            items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -125,28 +120,6 @@ class CaseFile(pytest.File):
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         yield CaseItem.of(self, case)
-
-
-class OrphanItem(pytest.Item):
-    """A golden that no case owns: a failure."""
-
-    def __init__(self, *, golden: Path, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.golden = golden
-
-    def runtest(self) -> None:
-        self.user_properties.append((report.ORPHAN, True))
-        number = self.golden.name.split(".")[0]
-        raise CaseFailed(
-            f"{self.golden}: no case owns this golden;"
-            f" remove it, or add a case {number} to {self.path.parent}"
-        )
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> str:
-        return report.here(str(excinfo.value))
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.golden, None, self.golden.name
 
 
 class CaseItem(pytest.Function):

@@ -114,10 +114,21 @@ OPTIONS = (
         "--update", {"action": "store_true", "help": "write the goldens anew, show each change"}
     ),
     Option(
+        "--review",
+        {
+            "action": "store_true",
+            "help": "ask for each section that differs, and write those that are accepted",
+        },
+    ),
+    Option(
+        "--remove-orphans",
+        {"action": "store_true", "help": "remove the goldens that no case owns, and name them"},
+    ),
+    Option(
         "--force",
         {
             "action": "store_true",
-            "help": "update also in CI, and goldens with uncommitted changes",
+            "help": "write goldens also in CI, over uncommitted changes and conflicts",
         },
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
@@ -178,6 +189,8 @@ class Settings:
     time_limit: float = 180.0
     variant: str = ""
     update: bool = False
+    review: bool = False
+    remove_orphans: bool = False
     force: bool = False
     keep: bool = False
     jobs: int = 1
@@ -209,10 +222,14 @@ class Settings:
             )
         if options.jobs < 1:
             raise UsageError(f"--jobs takes a number from 1 on, not {options.jobs}")
-        if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
-            raise UsageError(
-                "--update: CI is set, and CI must not write goldens; --force overrides"
-            )
+        if options.update and options.review:
+            raise UsageError("--update writes all that differs, --review asks: give one of them")
+        for option in ("update", "review", "remove_orphans"):
+            if getattr(options, option) and not options.force and _is_ci(environ):
+                raise UsageError(
+                    f"--{option.replace('_', '-')}: CI is set, and CI must not write goldens;"
+                    " --force overrides"
+                )
         wrappers, print_to = _looking_inside(options, environ)
         patient = not options.time_limit or (wrappers and wrappers.patient)
         return cls(
@@ -222,6 +239,8 @@ class Settings:
             time_limit=LONGEST if patient else options.time_limit,
             variant=options.variant,
             update=options.update,
+            review=options.review,
+            remove_orphans=options.remove_orphans,
             force=options.force,
             keep=options.keep,
             jobs=options.jobs,
@@ -249,6 +268,10 @@ def _looking_inside(
     return wrappers if wrappers.commands or wrappers.gdb else None, (
         terminal() if options.print else ""
     )
+
+
+def _is_ci(environ: Mapping[str, str]) -> bool:
+    return environ.get("CI", "") not in ("", "false", "0")
 
 
 def _kind(given: str, required: Sequence[str]) -> str:

@@ -10,12 +10,19 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {"harness.case", "harness.machine"}
+CASE_SIDE = {"harness.case", "harness.machine", "harness.wrapped"}
 RUNNER_SIDE = {
-    f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
+    f"harness.{name}"
+    for name in (
+        *("suite", "execute", "compare", "golden", "judge", "runner"),
+        *("wrap", "review", "review_plugin", "orphans"),
+    )
 }
 OWNERS = {
-    "pytest": {"harness.cli", "harness.pytest_plugin", "harness.report"},
+    "pytest": {
+        *("harness.cli", "harness.pytest_plugin", "harness.report"),
+        *("harness.orphans", "harness.review_plugin"),
+    },
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},
     "psutil": {"harness.execute", "harness.situation"},
