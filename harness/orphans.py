@@ -43,7 +43,6 @@ class OrphanItem(pytest.Item):
         return self.golden, None, self.golden.name
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add an item for each golden that no case owns, where that is asked for."""
     if not config.getoption(OPTION):

@@ -4,6 +4,7 @@ Nothing here knows pytest: who walks hands over what to show with, and what to r
 """
 
 import os
+import re
 import signal
 import sys
 import termios
@@ -19,15 +20,18 @@ from harness.errors import UsageError
 from harness.golden import GoldenError
 from harness.judge import Verdict
 
-HELP = """\
-a  accept: the golden gets this section as it is in the output
-s  skip: the section of the golden stays
-A  accept this section and all that follow of this case
-d  show the whole change, as a diff
-q  quit: what was accepted so far is written, the rest stays
-?  this help"""
+HELP = """
+  a  accept: the golden gets this section as it is in the output
+  s  skip: the section of the golden stays
+  A  accept this section and all that follow of this case
+  d  show the whole change, as a diff
+  q  quit: what was accepted so far is written, the rest stays
+  ?  this help"""
 
 _PROMPT = "accept? [a,s,A,d,q,?] "
+_ESCAPES = re.compile(r"\x1b(\[[\d;]*[A-Za-z~]|O[A-Z])?")
+"""What a terminal sends for an arrow, or the like."""
+
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -83,7 +87,7 @@ class Keyboard:
                 return "q"
             if not typed:
                 return "q"
-            self._keys = "" if typed.startswith("\x1b") else typed  # an arrow, or the like
+            self._keys = _ESCAPES.sub("", typed)
         key, self._keys = self._keys[0], self._keys[1:]
         return key
 
@@ -170,7 +174,7 @@ class Review:
     def _difference(verdict: Verdict, section: SectionResult) -> str:
         old = "\n".join(verdict.lines) + "\n" if verdict.lines else ""
         shown = compare.difference(verdict.golden, old, compare.apply(old, section.changes))
-        return "\n".join(explain.printable(line) for line in shown.split("\n"))
+        return "\n".join(["", *(explain.printable(line) for line in shown.split("\n"))])
 
     def _write(self, case: Differing, accepted: Sequence[SectionResult]) -> None:
         """Write the golden with the accepted sections in it, if there are any."""
