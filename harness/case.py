@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
+from harness import steps
 from harness.environment import NOTRUN_STATUS, Environment
 from harness.errors import CaseError, NotRun
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
@@ -69,6 +70,7 @@ class Program:
         Raises CaseError when it is not there.
         """
         argv = self.argv(*arguments)
+        steps.note("run", argv=argv, stdin=stdin)
         # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
@@ -140,6 +142,7 @@ class Case:
 
     def section(self, heading: str) -> None:
         """Start a section: an empty line, then ``== heading ==``."""
+        steps.note("section", heading=heading)
         self.log(f"\n== {heading} ==", self.paths)
 
     def show(self, program: Program, *arguments: str) -> Completed:
@@ -325,6 +328,8 @@ def run(story: Callable[[Case], None]) -> None:
         return
     try:
         case = Case(Environment.from_environ(os.environ))
+        if case.environment.goldlock_steps:
+            steps.record(case.environment.goldlock_steps, case.test_dir)
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)

@@ -19,7 +19,8 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each, ``print`` one to show all of that in as it comes; each empty for none.
+    lines, a JSON list each, ``print`` one to show all of that in as it comes,
+    ``steps`` one for what `harness.steps` tells; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``errno_policy`` is for the embedded programs.
     """
@@ -42,6 +43,7 @@ class Environment(NamedTuple):
     goldlock_commands: str = ""
     goldlock_print: str = ""
     goldlock_wrapped: str = ""
+    goldlock_steps: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""

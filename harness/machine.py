@@ -16,6 +16,7 @@ from typing import Any, Self
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from harness import steps
 from harness.errors import CaseError
 
 ANSWER_LIMIT = 30.0
@@ -48,6 +49,7 @@ class Machine:
             self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
+        steps.note("hold", pid=self.process.pid, argv=argv, monitor=type(self).__name__.lower())
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
@@ -74,6 +76,7 @@ class Machine:
 
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
+        steps.note("kill", pid=self.process.pid)
         if self._wrapped:
             from harness.wrapped import kill_below  # only for those who look inside
 
@@ -91,6 +94,7 @@ class Machine:
         for line in self._lines_until_end():
             self._show_answer(line)
         status = self.process.wait()
+        steps.note("wait", pid=self.process.pid)
         self._record([], f"[{self.name}: exit status {status}]\n")
         return status
 
@@ -104,6 +108,7 @@ class Machine:
         return lines
 
     def _send(self, text: str) -> None:
+        steps.note("send", pid=self.process.pid, text=text)
         self._record([], f"-> {text}\n")
         try:
             self._stdin.write(f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -167,6 +172,7 @@ class Qmp(Machine):
                 continue
             self._show_answer(line)
             if "return" in message or "error" in message:
+                steps.note("answer", pid=self.process.pid)
                 return message
         raise self._silence(f"to answer {' '.join(command.split())}")
 
@@ -184,6 +190,7 @@ class Qmp(Machine):
 
     def event(self, name: str) -> dict[str, Any]:
         """Wait for the next event called *name*, show it, and return it."""
+        steps.note("event", pid=self.process.pid, name=name)
         for known in self._events:
             if _message(known)["event"] == name:
                 self._events.remove(known)
@@ -224,6 +231,7 @@ class Hmp(Machine):
         self._send(command)
         # The line editor writes the command back, letter by letter, as the first line.
         answer = self._until_prompt(f"to answer {command!r}").partition("\n")[2]
+        steps.note("answer", pid=self.process.pid)
         if answer:
             self._show_answer(answer)
         return answer

@@ -97,6 +97,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if reporter and not hasattr(config, "workerinput"):
         for line in report.header(config.stash[_AHEAD].runner.settings, programs):
             reporter.write_line(line)
+        if folder := config.stash[_AHEAD].runner.settings.commands:
+            reporter.write_line(f"commands: a script for each case, in {folder}")
         config.pluginmanager.register(report.Commands(reporter), "goldlock-commands")
 
 

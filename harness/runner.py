@@ -142,7 +142,10 @@ class Runner:
     def _execute(
         self, case: Case, programs: Programs, directories: Directories, reference: Path
     ) -> tuple[Verdict, float]:
-        environ = self._environment(case, programs, directories).to_environ()
+        environ = {
+            **self._surroundings(directories.home),
+            **self._environment(case, programs, directories).to_environ(),
+        }
         argv = command_line(case.path)
         if "faults" in case.needs or self.settings.trace_locks:
             from harness.faults.api import wrap  # as in _why_no_faults
@@ -151,7 +154,7 @@ class Runner:
         try:
             transcript = execute(
                 argv,
-                {**self._surroundings(directories.home), **environ},
+                environ,
                 directories.test,
                 directories.top / "output",
                 self.settings.limit(case.timeout),
@@ -161,6 +164,10 @@ class Runner:
             return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
+        if self.settings.commands:
+            from harness import replay  # only for those who want it
+
+            found += replay.write(self.settings, case, programs, directories, environ)
         return judge(transcript, reference, self.settings, found), transcript.seconds
 
     def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
@@ -191,6 +198,7 @@ class Runner:
             goldlock_commands=str(directories.top / "commands"),
             goldlock_print=self.settings.print_to,
             goldlock_wrapped=wrapped,
+            goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:

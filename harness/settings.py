@@ -4,6 +4,7 @@ The options are spelled once, here: `run_tests.py` and pytest both take them fro
 table.
 """
 
+import os.path
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -160,6 +161,14 @@ OPTIONS = (
         },
     ),
     Option(
+        "--commands",
+        {
+            "metavar": "DIR",
+            "default": "",
+            "help": "write a shell script for each case to DIR, which repeats its command lines",
+        },
+    ),
+    Option(
         "--gdb",
         {
             "action": "store_true",
@@ -201,6 +210,8 @@ class Settings:
     print_to: str = ""
     """A file that is the terminal, where what programs say is to be seen as it comes."""
     wrappers: "Wrappers | None" = None
+    commands: str = ""
+    """The folder for scripts that repeat the command lines of cases."""
 
     def limit(self, timeout: float | None) -> float:
         """Return the time limit of a case, in seconds, whose header has *timeout*."""
@@ -250,6 +261,7 @@ class Settings:
             errno_policy=options.errno_policy,
             print_to=print_to,
             wrappers=wrappers,
+            commands=os.path.abspath(options.commands) if options.commands else "",  # noqa: PTH100 - no need of pathlib here
         )
 
 
