@@ -1,5 +1,11 @@
 set -u
 TOP=$(mktemp -d "${TMPDIR:-/tmp}/goldlock-XXXXXX") || exit 2
+case ${#TOP}$TOP in # too long for sockets, or to be quoted in options and for monitors
+    [7-9][0-9]/* | [1-9][0-9][0-9]/* | *[!A-Za-z0-9/._+@-]*)
+        rmdir "$TOP"
+        TOP=$(mktemp -d /tmp/goldlock-XXXXXX) || exit 2
+        ;;
+esac
 TEST_DIR=$TOP/test SOCK_DIR=$TOP/s
 HOME=$TOP/home
 mkdir "$TEST_DIR" "$SOCK_DIR" "$HOME"
@@ -42,7 +48,7 @@ hold() {
     eval "exec $((n + 2))<\"\$TOP/out.$n\""
     case $monitor in
         qmp) hear "$n" '*"QMP"*' ;;
-        hmp) hear "$n" '*" monitor - type "*' ;;
+        hmp) hear "$n" '* monitor - type *' ;;
     esac
 }
 
@@ -50,7 +56,10 @@ hold() {
 hear() {
     while IFS= read -r line <&$(($1 + 2)); do
         line=${line%"$cr"}
-        printf '[%s] %s\n' "$1" "$line"
+        case $line in
+            '(qemu) '*) ;; # a prompt, and its echo, letter by letter
+            *) printf '[%s] %s\n' "$1" "$line" ;;
+        esac
         case $line in
             '{'*'"event": "'*)
                 name=${line#*'"event": "'}
@@ -78,7 +87,7 @@ ask() {
         echo 1<>"$TOP/in.$1" # shows the prompt again, alone on its line
         hear "$1" '(qemu) '
     else
-        hear "$1" '{"[rei][ed]*'
+        hear "$1" '{"[rei][erd]*' # return, error or id
     fi
 }
 
