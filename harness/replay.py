@@ -12,7 +12,6 @@ from harness.execute import command_line
 from harness.programs import VARIABLES, Programs
 from harness.scratch import Directories
 from harness.settings import Settings
-from harness.steps import SIZE_LIMIT
 from harness.suite import Case
 
 STEPS = "steps"
@@ -79,6 +78,8 @@ def write(
         f"The commands of case {case.number}, with image format {settings.imgfmt} and protocol"
         f" {settings.imgproto}."
     )
+    if "faults" in case.needs:
+        title += "\n# The case makes lock calls fail; this script does not."
     text = Script(ground, environ).text(title, directories.top / STEPS, case)
     path = Path(settings.commands) / f"{case.number}.sh"
     try:
@@ -165,7 +166,7 @@ class Script:
                 case "change":
                     yield f"run {' '.join(map(self.word, step['argv']))}"
                 case "file":
-                    yield from self._written(step["path"], step["content"].encode("latin-1"))
+                    yield from self._written(step["path"], step["content"])
                 case _:
                     yield from self._held(step, steps[index + 1 :])
 
@@ -190,11 +191,11 @@ class Script:
         elif kind in {"kill", "wait"}:
             yield f"{'end' if kind == 'kill' else 'finish'} {self._slots.pop(pid)}"
 
-    def _written(self, path: str, content: bytes) -> Iterator[str]:
-        if len(content) > SIZE_LIMIT:
-            yield f"# The case wrote more than {SIZE_LIMIT} bytes to {path}: not repeated."
+    def _written(self, path: str, content: str | None) -> Iterator[str]:
+        if content is None:
+            yield f"# The case wrote {shlex.quote(path)}, which is too large to be repeated."
         else:
-            yield from self._file(self.word(path), content)
+            yield from self._file(self.word(path), content.encode("latin-1"))
 
     @staticmethod
     def _file(target: str, content: bytes) -> Iterator[str]:

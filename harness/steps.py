@@ -72,7 +72,8 @@ class _Recorder:
                     content = file.read(SIZE_LIMIT + 1)
             except OSError:
                 continue
-            self.note("file", {"path": path, "content": content.decode("latin-1")})
+            known = content.decode("latin-1") if len(content) <= SIZE_LIMIT else None
+            self.note("file", {"path": path, "content": known})
 
 
 _recorder: _Recorder | None = None

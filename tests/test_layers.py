@@ -10,12 +10,12 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {"harness.case", "harness.machine", "harness.wrapped"}
+CASE_SIDE = {"harness.case", "harness.machine", "harness.wrapped", "harness.steps"}
 RUNNER_SIDE = {
     f"harness.{name}"
     for name in (
         *("suite", "execute", "compare", "golden", "judge", "runner"),
-        *("wrap", "review", "review_plugin", "orphans"),
+        *("wrap", "review", "review_plugin", "orphans", "replay"),
     )
 }
 OWNERS = {
