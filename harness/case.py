@@ -304,7 +304,9 @@ class Case:
 
     @cached_property
     def _terminal(self) -> IO[bytes]:
-        return open(self.environment.goldlock_print, "ab", buffering=0)  # noqa: PTH123 - as above
+        terminal = open(self.environment.goldlock_print, "ab", buffering=0)  # noqa: PTH123, SIM115 - as above
+        terminal.write(b"\n")  # the case's name stands there already
+        return terminal
 
     def _record(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered."""

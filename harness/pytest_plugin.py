@@ -46,14 +46,20 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = Settings.from_options(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(Runner(settings, os.environ))
-        if settings.review:
-            from harness import review, review_plugin  # only for those who want it
-
-            if not ahead:
-                review.require_terminal()
-            config.pluginmanager.register(review_plugin.ReviewAtEnd(force=settings.force))
+        if settings.review and not hasattr(config, "workerinput"):
+            _prepare_review(config, settings, plain=not ahead)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -> None:
+    from harness import review, review_plugin  # only for those who want it
+
+    if config.getoption("dist", "no") != "no":
+        raise UsageError("--review: not with pytest-xdist (-n); -j runs cases side by side, too")
+    if plain:  # the command has looked already, before pytest put a file in the terminal's place
+        review.require_terminal("; pytest itself needs -s for that")
+    config.pluginmanager.register(review_plugin.ReviewAtEnd(force=settings.force))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -50,7 +50,7 @@ def kept(directory: Path | str) -> str:
         return f"kept: {directory}"
     said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
     logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
-    return said + (f"; {explain.count(logs, 'log')} of --wrap in {wrap}" if logs else "")
+    return said + (f"; {explain.count(logs, 'wrapper log')} in {wrap}" if logs else "")
 
 
 def _properties(report: pytest.TestReport) -> dict[str, Any]:

@@ -46,12 +46,12 @@ class Quit(Exception):
     """The person has seen enough."""
 
 
-def require_terminal() -> None:
-    """Raise UsageError unless a person can be asked, and sees what is asked."""
+def require_terminal(hint: str = "") -> None:
+    """Raise UsageError, ending in *hint*, unless a person can be asked, and sees what is asked."""
     if not (os.isatty(0) and os.isatty(1)):
         raise UsageError(
             "--review: standard input and output must be a terminal; elsewhere, --update writes"
-            " all that differs"
+            f" all that differs{hint}"
         )
 
 

@@ -218,6 +218,39 @@ def test_without_a_terminal_or_with_update_it_is_refused(
     assert not (tmp_path / "started").exists()
 
 
+def test_not_with_xdist_whose_workers_have_no_terminal(start: Start, suite: MakeSuite) -> None:
+    suite.case("1", shows(OUTPUT), golden=GOLDEN)
+    runner = start("--", "-n", "2")
+    runner.expect_exact("--review: not with pytest-xdist (-n); -j runs cases side by side, too")
+    runner.expect(pexpect.EOF)
+    runner.close()
+    assert runner.exitstatus == 2
+
+
+def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", shows(OUTPUT), golden=GOLDEN)
+    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
+    environ = {**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")}
+    for options, status in ((["-s"], 0), ([], 4)):
+        runner: pexpect.spawn[str] = pexpect.spawn(
+            sys.executable,
+            ["-m", "pytest", "cases", "--review", *options],
+            cwd=str(suite.root),
+            env=environ,
+            encoding="utf-8",
+            timeout=60,
+        )
+        if options:
+            runner.expect_exact(PROMPT)
+            runner.send("A")
+        else:
+            runner.expect_exact("pytest itself needs -s for that")
+        runner.expect(pexpect.EOF)
+        runner.close()
+        assert runner.exitstatus == status
+    assert golden(suite) == OUTPUT.replace("top", "top  ")
+
+
 def test_not_in_ci(start: Start, suite: MakeSuite) -> None:
     suite.case("1", "echo a", golden="b\n")
     runner = start(CI="true")
