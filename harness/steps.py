@@ -7,6 +7,7 @@ case itself does to its files is seen by an audit hook of Python.
 import json
 import os
 import sys
+from contextlib import suppress
 from typing import IO, Any
 
 SIZE_LIMIT = 1024 * 1024
@@ -24,6 +25,7 @@ class _Recorder:
         self._file = file
         self._directory = f"{directory}/"
         self._written: dict[str, None] = {}
+        self._trees: set[str] = set()
 
     def note(self, step: str, fields: dict[str, Any]) -> None:
         if step in {"run", "hold", "send"}:
@@ -33,14 +35,23 @@ class _Recorder:
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of a change that the case makes to its files."""
+        if _recorder is self:  # a hook cannot be taken back
+            with suppress(OSError):  # there may be no current directory
+                self._hear(event, arguments)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if flags & (os.O_WRONLY | os.O_RDWR) and (path := self._mine(path)):
                 self._written[path] = None
         elif event == "shutil.rmtree" and (path := self._mine(arguments[0])):
             self._change(["rm", "-r", path])
+            self._trees.add(path)
         elif event in _REMOVALS and arguments[-1] == _NO_FOLDER:
-            if path := self._mine(arguments[0]):
+            path = self._mine(arguments[0])
+            if path in self._trees:
+                self._trees.remove(path)  # the end of an rmtree
+            elif path:
                 self._change([*_REMOVALS[event], path])
         elif event in _PAIRS and arguments[-1] == _NO_FOLDER:
             self._change_pair(event, *map(str, map(os.fsdecode, arguments[:2])))
@@ -84,6 +95,12 @@ def record(path: str, directory: str) -> None:
     global _recorder  # noqa: PLW0603 - a process is one case, and an audit hook is for ever
     _recorder = _Recorder(open(path, "ab", buffering=0), directory)  # noqa: PTH123, SIM115 - until the case ends
     sys.addaudithook(_recorder.hear)
+
+
+def forget() -> None:
+    """Record nothing more in this process: a fork that is no part of the case, but a program."""
+    global _recorder  # noqa: PLW0603 - as above
+    _recorder = None
 
 
 def note(step: str, **fields: Any) -> None:

@@ -118,6 +118,45 @@ def is_repeated(
     assert "Could not open 'TEST_DIR/gone'" in said
 
 
+HOLDS_MANY = """#!/usr/bin/env python3
+from contextlib import ExitStack
+from harness.case import Case, run
+
+def story(case: Case) -> None:
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(case.holder())
+
+run(story)
+"""
+
+
+def test_seven_programs_at_a_time_can_be_repeated_and_no_more(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    for number, count in ((1, 7), (2, 8)):
+        suite.case(f"{number}.py", HOLDS_MANY.replace("range(8)", f"range({count})"))
+    run_tests("--suite", str(suite.root), "--programs", "embedded", "--commands", str(tmp_path))
+    said = repeat(tmp_path / "1.sh")
+    assert [said.count(f'[{n}] {{"QMP"') for n in range(1, 8)] == [1] * 7
+    assert said.count("killed") == 7
+    assert "More programs at a time than sh has names for: the end." in repeat(tmp_path / "2.sh")
+
+
+def test_a_directory_that_monitors_could_not_read_is_not_used(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "pwd")
+    run_tests("--suite", str(suite.root), "--commands", str(tmp_path))
+    for name in ("a b", "a,b", "deep/" * 20):
+        place = tmp_path / name
+        place.mkdir(parents=True)
+        environ = {**quiet_environment(), "TMPDIR": str(place)}
+        said = subprocess.check_output(["sh", str(tmp_path / "1.sh")], env=environ, text=True)
+        assert re.search(r"\n/tmp/goldlock-\w+/test\n", said)
+        assert list(place.iterdir()) == []
+
+
 def test_a_case_in_another_language_is_started_as_it_is(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:
