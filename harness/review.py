@@ -154,10 +154,10 @@ class Review:
         verdict = case.verdict
         title = explain.printable(section.title)
         self._show(f"\n[{self._position} of {self._total}] {case.number} [{title}]")
+        self._show(explain.section(section, verdict.golden, verdict.lines))
         if self._all:
             self._show("accepted")
             return True
-        self._show(explain.section(section, verdict.golden, verdict.lines))
         while True:
             self._show(_PROMPT)
             key = self._key()
