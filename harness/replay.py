@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,8 +87,13 @@ def write(
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and _MARK not in path.read_text("utf-8", "replace")[:200]:
             return [f"{path}: not a script of --commands, and is as it was; name another directory"]
-        path.write_text(text, "utf-8", "surrogateescape")
-        path.chmod(0o755)
+        half = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            half.write_text(text, "utf-8", "surrogateescape")
+            half.chmod(0o755)
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         return [f"--commands: {path}: {error.strerror}"]
     return []

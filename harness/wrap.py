@@ -40,12 +40,11 @@ done
 log={log}.$n
 """
 
+# --once: it lets go of the port once gdb is there, for a program that is started beside it.
 _WAIT_FOR_GDB = """\
 echo {hint} 2>/dev/null >>{terminal}
 exec {gdbserver} --once --wrapper {own_stderr} -- {options} {program} "$@" 9>&2 2>>{terminal}
 """
-
-# --once: it lets go of the port once gdb is there, for a program that is started beside it.
 
 _OWN_STDERR = """\
 # What gdbserver says goes to the terminal, what the program says to the case.
@@ -83,8 +82,8 @@ class Wrappers:
         if options.gdb:
             if "qemu-system" in commands:
                 raise UsageError("--gdb and --wrap qemu-system=...: give one of them")
-            gdb = tuple(shlex.split(environ.get("GDB_OPTIONS") or _GDB_OPTIONS))
-            gdb = (_found("gdbserver", "--gdb", environ), *gdb)
+            words = _split("GDB_OPTIONS", environ.get("GDB_OPTIONS", "")) or [_GDB_OPTIONS]
+            gdb = (_found("gdbserver", "--gdb", environ), *words)
         if options.valgrind:
             if _ALL in commands:
                 raise UsageError("--valgrind and a --wrap for all programs: give one of them")
@@ -178,13 +177,17 @@ def _parse(given: str) -> tuple[str, list[str]]:
         program, command = _ALL, given
     elif program not in VARIABLES:
         raise UsageError(f"--wrap: unknown program {program!r}{suggest(program, VARIABLES)}")
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"--wrap {given!r}: {str(error).lower()}") from None
+    words = _split(f"--wrap {given!r}", command)
     if not words:
         raise UsageError(f"--wrap {given!r}: no command; as in --wrap 'strace -f -o LOG'")
     return program, words
+
+
+def _split(what: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{what}: {str(error).lower()}; write it as for a shell") from None
 
 
 def _found(command: str, option: str, environ: Mapping[str, str]) -> str:

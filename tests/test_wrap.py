@@ -121,7 +121,7 @@ def test_each_start_has_a_log_of_its_own_wherever_test_dir_is(
     [
         (["--wrap", "nosuch -o LOG"], "--wrap: no nosuch on PATH; install it first"),
         (["--wrap", ""], "--wrap '': no command; as in --wrap 'strace -f -o LOG'"),
-        (["--wrap", "env 'a"], '--wrap "env \'a": no closing quotation'),
+        (["--wrap", "env 'a"], '--wrap "env \'a": no closing quotation; write it as for a shell'),
         (["--wrap", "qemu-oi=env"], "--wrap: unknown program 'qemu-oi'; did you mean 'qemu-io'?"),
         (["--wrap", "env", "--wrap", "env"], "--wrap: two commands for all programs"),
         (["-gdb", "-j", "2"], "--gdb: one case at a time, so not with -j 2"),
