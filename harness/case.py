@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
+from harness import steps
 from harness.environment import NOTRUN_STATUS, Environment
 from harness.errors import CaseError, NotRun
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
@@ -69,6 +70,7 @@ class Program:
         Raises CaseError when it is not there.
         """
         argv = self.argv(*arguments)
+        steps.note("run", argv=argv, stdin=stdin)
         # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
@@ -140,6 +142,7 @@ class Case:
 
     def section(self, heading: str) -> None:
         """Start a section: an empty line, then ``== heading ==``."""
+        steps.note("section", heading=heading)
         self.log(f"\n== {heading} ==", self.paths)
 
     def show(self, program: Program, *arguments: str) -> Completed:
@@ -233,14 +236,14 @@ class Case:
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
         )
-        return Qmp(argv, self._show_command, self._show_answer, self._record)
+        return Qmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
-        return Hmp(argv, self._show_command, self._show_answer, self._record)
+        return Hmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
 
     # Lock calls
 
@@ -274,6 +277,10 @@ class Case:
             self._lock_calls_read = file.tell()
         return text
 
+    @property
+    def _wrapped(self) -> bool:
+        return "qemu-system" in self.environment.goldlock_wrapped.split()
+
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
         command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
@@ -295,12 +302,20 @@ class Case:
     def _command_log(self) -> IO[bytes]:
         return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123 - as above
 
+    @cached_property
+    def _terminal(self) -> IO[bytes]:
+        terminal = open(self.environment.goldlock_print, "ab", buffering=0)  # noqa: PTH123, SIM115 - as above
+        terminal.write(b"\n")  # the case's name stands there already
+        return terminal
+
     def _record(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered."""
         if argv:
             self._command_log.write(json.dumps(argv).encode() + b"\n")
             text = f"$ {shlex.join(argv)}\n{text}"
         self._log.write(text.encode("utf-8", "surrogateescape"))
+        if self.environment.goldlock_print:
+            self._terminal.write(text.encode("utf-8", "surrogateescape"))
 
 
 def run(story: Callable[[Case], None]) -> None:
@@ -315,6 +330,8 @@ def run(story: Callable[[Case], None]) -> None:
         return
     try:
         case = Case(Environment.from_environ(os.environ))
+        if case.environment.goldlock_steps:
+            steps.record(case.environment.goldlock_steps, case.test_dir)
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)

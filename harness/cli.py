@@ -111,11 +111,18 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     locate(os.environ)
     enter_environment(root, script, arguments, tests=False)
     whole = options.shard is None and len(cases) == len(suite.cases)
+    if options.remove_orphans and not whole:
+        raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
+    if options.review:
+        from harness.review import require_terminal  # only for those who want it
+
+        require_terminal()
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
     return _run(
         settings,
-        # Options for pytest may choose among the cases, or hand them to other processes.
-        [] if for_pytest else cases,
+        # Options for pytest may choose among the cases, or hand them to other processes; and
+        # who looks at the terminal is to know which case it is.
+        [] if for_pytest or options.print or options.gdb else cases,
         suite.root,
         [
             *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
@@ -265,6 +272,8 @@ def _given(options: argparse.Namespace) -> list[str]:
         value = getattr(options, option.flag.removeprefix("--").replace("-", "_"))
         if value is True:
             given.append(option.flag)
+        elif isinstance(value, list):
+            given += [f"{option.flag}={each}" for each in value]
         elif value not in (False, option.keywords.get("default")):
             given.append(f"{option.flag}={value}")
     return given

@@ -5,7 +5,7 @@ The comparison is exact but for white space at line ends.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher, unified_diff
 from functools import cached_property
@@ -214,6 +214,19 @@ def _line_changes(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
         return [(head, len(a) - tail, head, len(b) - tail)]
     codes = SequenceMatcher(None, middle_a, middle_b, autojunk=False).get_opcodes()
     return [(head + i, head + j, head + k, head + m) for tag, i, j, k, m in codes if tag != "equal"]
+
+
+def apply(text: str, changes: Iterable[Change]) -> str:
+    """Return a golden's *text* with *changes* of its sections made, and all else as it was."""
+    lines = text.split("\n")[: len(to_lines(text))]
+    result: list[str] = []
+    done = 0
+    # Of several insertions at one place, those of the output's earlier sections come first.
+    for change in sorted(changes, key=lambda change: (change.start, change.stop)):
+        result += [*lines[done : change.start], *change.got]
+        done = change.stop
+    result += lines[done:]
+    return "".join(f"{line}\n" for line in result)
 
 
 def _bare(line: bytes) -> str:

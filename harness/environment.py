@@ -19,7 +19,10 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each; both empty for none. ``errno_policy`` is for the embedded programs.
+    lines, a JSON list each, ``print`` one to show all of that in as it comes,
+    ``steps`` one for what `harness.steps` tells; each empty for none.
+    ``wrapped`` are the programs, as headers name them, before which a command stands.
+    ``errno_policy`` is for the embedded programs.
     """
 
     goldlock_case: str
@@ -38,6 +41,9 @@ class Environment(NamedTuple):
     goldlock_errno_policy: str = "errno"
     goldlock_log: str = ""
     goldlock_commands: str = ""
+    goldlock_print: str = ""
+    goldlock_wrapped: str = ""
+    goldlock_steps: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""

@@ -39,6 +39,43 @@ def read(path: Path) -> str:
     return text
 
 
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise GoldenError when work would be lost if the golden were written, unless by *force*.
+
+    That is an unresolved merge, or changes that git has, but are not committed.
+    """
+    if force:
+        return
+    try:
+        read(path)
+    except FileNotFoundError:
+        return
+    except GoldenError as error:
+        raise GoldenError(f"{error}, or --force; the golden is as it was") from None
+    except OSError as error:
+        raise GoldenError(f"{path}: {error.strerror}") from None
+    if uncommitted(path):
+        raise GoldenError(
+            f"{path} has changes that are not committed, and is as it was;"
+            " commit or stash them, or --force"
+        )
+
+
+def remove(path: Path, *, force: bool) -> None:
+    """Remove a golden; raise GoldenError when it cannot be had back from git, unless by *force*.
+
+    Where there is no git, to ask for it is enough.
+    """
+    if not force and _status(path):
+        raise GoldenError(
+            f"{path} is not committed as it is, and was not removed; commit it, or --force"
+        )
+    try:
+        path.unlink()
+    except OSError as error:
+        raise GoldenError(f"{path}: {error.strerror}") from None
+
+
 def write(path: Path, text: str) -> None:
     """Write a golden: at each moment the file is the old one or the new one, whole."""
     try:
@@ -61,6 +98,12 @@ def write(path: Path, text: str) -> None:
 
 def uncommitted(path: Path) -> bool:
     """Tell whether git has the golden, with changes that are not committed."""
+    status = _status(path)
+    return bool(status) and not status.startswith("??")
+
+
+def _status(path: Path) -> str:
+    """Return what git says of a golden that is not committed as it is; nothing without git."""
     try:
         done = subprocess.run(
             ["git", "status", "--porcelain", "--", path.name],
@@ -70,5 +113,5 @@ def uncommitted(path: Path) -> bool:
             check=False,
         )
     except OSError:
-        return False  # no git, or no folder yet
-    return bool(done.stdout) and not done.stdout.startswith("??")
+        return ""  # no git, or no folder yet
+    return done.stdout

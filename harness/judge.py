@@ -41,6 +41,8 @@ class Verdict:
     update: str = ""
     lines: Sequence[str] = ()
     """The golden's lines."""
+    sound: bool = False
+    """Whether the case came to its end, and did nothing wrong on its way there."""
 
     @property
     def failing(self) -> list[SectionResult]:
@@ -55,14 +57,20 @@ class Verdict:
         return State.NOTRUN if self.reason else State.PASS
 
 
-def judge(transcript: Transcript, reference: Path, settings: Settings) -> Verdict:
-    """Hold a transcript against the golden *reference*; with ``update`` set, write it anew."""
+def judge(
+    transcript: Transcript, reference: Path, settings: Settings, found: Sequence[str] = ()
+) -> Verdict:
+    """Hold a transcript against the golden *reference*; with ``update`` set, write it anew.
+
+    *found* are problems that the case had beside its output.
+    """
     verdict = Verdict(reference)
     if transcript.status == NOTRUN_STATUS and not transcript.timed_out:
         said = explain.tail(transcript.output, 1).strip()
         verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
         return verdict
-    verdict.problems = _ending(transcript)
+    verdict.problems = [*_ending(transcript), *found]
+    verdict.sound = not verdict.problems
     try:
         if settings.update:
             _update(verdict, transcript, settings.force)
@@ -149,11 +157,7 @@ def _update(verdict: Verdict, transcript: Transcript, force: bool) -> None:
     verdict.sections = compare.Comparison(verdict.lines, verdict.lines).results
     if old is not None and compare.to_lines(old) == verdict.lines:
         return
-    if not force and golden.uncommitted(path):
-        raise GoldenError(
-            f"{path} has changes that are not committed, and is as it was;"
-            " commit or stash them, or --force"
-        )
+    golden.check_free(path, force=force)
     golden.write(path, new)
     verdict.update = compare.difference(path, old or "", new)
 

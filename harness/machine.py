@@ -16,6 +16,7 @@ from typing import Any, Self
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
+from harness import steps
 from harness.errors import CaseError
 
 ANSWER_LIMIT = 30.0
@@ -26,7 +27,8 @@ class Machine:
     """A running program; `Qmp` and `Hmp` add the languages of its monitors.
 
     *show_command* and *show_answer* print what the case shows, *record* keeps what was
-    said before any filter.
+    said before any filter. A *wrapped* program has another before it, such as strace: it may
+    take any time to answer, and is killed below that other one.
     """
 
     def __init__(
@@ -35,20 +37,24 @@ class Machine:
         show_command: Callable[[str], None],
         show_answer: Callable[[str], None],
         record: Callable[[list[str], str], None],
+        wrapped: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
         self._show_command = show_command
         self._show_answer = show_answer
         self._record = record
+        self._wrapped = wrapped
         record(argv, "")
         try:
             self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
+        steps.note("hold", pid=self.process.pid, argv=argv, monitor=type(self).__name__.lower())
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
-        self._stream = fdspawn(self._stdout, timeout=ANSWER_LIMIT, use_poll=True)
+        limit = None if wrapped else ANSWER_LIMIT
+        self._stream = fdspawn(self._stdout, timeout=limit, use_poll=True)
         self._stream.delayafterread = None  # pexpect would sleep after each read
         self._said: list[str] = []
         try:
@@ -70,6 +76,11 @@ class Machine:
 
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
+        steps.note("kill", pid=self.process.pid)
+        if self._wrapped:
+            from harness.wrapped import kill_below  # only for those who look inside
+
+            kill_below(self.process.pid)
         self.process.kill()
         self.process.wait()
         self._stdin.close()
@@ -83,6 +94,7 @@ class Machine:
         for line in self._lines_until_end():
             self._show_answer(line)
         status = self.process.wait()
+        steps.note("wait", pid=self.process.pid)
         self._record([], f"[{self.name}: exit status {status}]\n")
         return status
 
@@ -96,6 +108,7 @@ class Machine:
         return lines
 
     def _send(self, text: str) -> None:
+        steps.note("send", pid=self.process.pid, text=text)
         self._record([], f"-> {text}\n")
         try:
             self._stdin.write(f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -159,6 +172,7 @@ class Qmp(Machine):
                 continue
             self._show_answer(line)
             if "return" in message or "error" in message:
+                steps.note("answer", pid=self.process.pid)
                 return message
         raise self._silence(f"to answer {' '.join(command.split())}")
 
@@ -176,6 +190,7 @@ class Qmp(Machine):
 
     def event(self, name: str) -> dict[str, Any]:
         """Wait for the next event called *name*, show it, and return it."""
+        steps.note("event", pid=self.process.pid, name=name)
         for known in self._events:
             if _message(known)["event"] == name:
                 self._events.remove(known)
@@ -216,6 +231,7 @@ class Hmp(Machine):
         self._send(command)
         # The line editor writes the command back, letter by letter, as the first line.
         answer = self._until_prompt(f"to answer {command!r}").partition("\n")[2]
+        steps.note("answer", pid=self.process.pid)
         if answer:
             self._show_answer(answer)
         return answer

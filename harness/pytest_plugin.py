@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 
-from harness import explain, shards
+from harness import explain, orphans, shards
 from harness.errors import UsageError
 from harness.explain import Difference
 from harness.judge import State, Verdict
@@ -23,11 +23,10 @@ from harness.reports.start import start, wants_records
 from harness.runner import Ran
 from harness.schedule import HISTORY, Ahead, Past, in_best_order, read_history
 from harness.settings import OPTIONS, Settings
-from harness.suite import Case, read_case, read_suite
+from harness.suite import Case, read_case
 from harness.tally import Tally
 
 _AHEAD = pytest.StashKey[Ahead]()
-_ORPHANS = "--goldlock-orphans"
 
 
 class SectionDiffers(Exception):
@@ -43,30 +42,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for option in OPTIONS:
         if not option.of_pytest:
             group.addoption(option.flag, **option.keywords)
-    group.addoption(_ORPHANS, action="store_true", help="fail for goldens that no case owns")
+    group.addoption(orphans.OPTION, action="store_true", help="fail for goldens that no case owns")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
     config.pluginmanager.register(console, "goldlock-report")
+    config.pluginmanager.register(orphans, "goldlock-orphans")
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
         settings = Settings.from_options(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(settings, os.environ)
+        if settings.review and not hasattr(config, "workerinput"):
+            _prepare_review(config, settings, plain=not ahead)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add an item for each golden that no case owns, where that is asked for."""
-    if not config.getoption(_ORPHANS):
-        return
-    files = [item.parent for item in items if isinstance(item.parent, CaseFile)]
-    for root, file in {file.path.parent.parent: file for file in files}.items():
-        for path in read_suite(root).orphans():
-            name = path.name.removesuffix(".out").replace(".", "-")
-            items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
+def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -> None:
+    from harness import review, review_plugin  # only for those who want it
+
+    if config.getoption("dist", "no") != "no":
+        raise UsageError("--review: not with pytest-xdist (-n); -j runs cases side by side, too")
+    if plain:  # the command has looked already, before pytest put a file in the terminal's place
+        review.require_terminal("; pytest itself needs -s for that")
+    config.pluginmanager.register(review_plugin.ReviewAtEnd(force=settings.force))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -129,7 +130,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
-        start(config, ahead.settings, programs, ahead.running, ground.scratch.cleared)
+        folder = ahead.settings.commands
+        scripts = [f"commands: a script for each case, in {folder}"] if folder else []
+        notes = [*scripts, *ground.scratch.cleared]
+        start(config, ahead.settings, programs, ahead.running, notes)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -181,28 +185,6 @@ class CaseFile(pytest.File):
         except UsageError as error:
             raise self.CollectError(str(error)) from None
         yield CaseItem.of(self, case)
-
-
-class OrphanItem(pytest.Item):
-    """A golden that no case owns: a failure."""
-
-    def __init__(self, *, golden: Path, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.golden = golden
-
-    def runtest(self) -> None:
-        self.user_properties.append((console.ORPHAN, str(self.golden)))
-        number = self.golden.name.split(".")[0]
-        raise CaseFailed(
-            f"{self.golden}: no case owns this golden;"
-            f" remove it, or add a case {number} to {self.path.parent}"
-        )
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> str:
-        return here(str(excinfo.value))
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.golden, None, self.golden.name
 
 
 class CaseItem(pytest.Function):

@@ -66,7 +66,9 @@ class Runner:
         started = time.time()
         try:
             verdict, seconds = self._execute(case, programs, directories, reference, interrupt)
-            keep |= verdict.state is State.FAIL
+            keep |= verdict.state is State.FAIL or bool(
+                self.settings.wrappers and self.settings.wrappers.logs(directories.top)
+            )
             log = self._shown(directories)
         finally:
             self._scratch.done(directories, keep=keep)
@@ -99,7 +101,10 @@ class Runner:
         reference: Path,
         interrupt: int,
     ) -> tuple[Verdict, float]:
-        environ = self._environment(case, programs, directories).to_environ()
+        environ = {
+            **self._surroundings(directories.home),
+            **self._environment(case, programs, directories).to_environ(),
+        }
         argv = command_line(case.path)
         if "faults" in case.needs or self.settings.trace_locks:
             from harness.faults.api import wrap  # as in _why_no_faults
@@ -108,18 +113,27 @@ class Runner:
         try:
             transcript = execute(
                 argv,
-                {**self._surroundings(directories.home), **environ},
+                environ,
                 directories.test,
                 directories.top / "output",
-                case.timeout or self.settings.time_limit,
+                self.settings.limit(case.timeout),
                 interrupt,
             )
         except OSError as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
-        return judge(transcript, reference, self.settings), transcript.seconds
+        wrappers = self.settings.wrappers
+        found = wrappers.problems(directories.top) if wrappers else []
+        if self.settings.commands:
+            from harness import replay  # only for those who want it
+
+            found += replay.write(self.settings, case, programs, directories, environ)
+        return judge(transcript, reference, self.settings, found), transcript.seconds
 
     def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
-        paths = programs.paths
+        paths, wrapped = programs.paths, ""
+        if wrappers := self.settings.wrappers:
+            wrapped = " ".join(wrappers.names(paths))
+            paths = wrappers.install(paths, directories.test.parent, case.number)
         given = self._environ.get
         return Environment(
             goldlock_case=case.number,
@@ -141,6 +155,9 @@ class Runner:
             goldlock_errno_policy=self.settings.errno_policy,
             goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
+            goldlock_print=self.settings.print_to,
+            goldlock_wrapped=wrapped,
+            goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:

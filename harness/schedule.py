@@ -129,8 +129,8 @@ class Ahead:
             if self._error:
                 raise self._error
             del self._tallies[case.path]
-        if tally.passed and not tally.failed:
-            self._drop(tally.passed)
+        if self.settings.hunts and tally.passed and not tally.failed:
+            self._drop(tally.passed)  # there is no failure to hold it beside
         return tally
 
     def strays(self) -> list[tuple[Path, list[str]]]:

@@ -94,8 +94,13 @@ class Scratch:
         try:
             if self._spare:
                 _rename(self._spare, top)
-            else:
-                top.mkdir()
+                return True
+        except FileExistsError:
+            return False
+        except OSError:  # not on this file system
+            self._spare = None
+        try:
+            top.mkdir()
         except FileExistsError:
             return False
         return True
@@ -138,6 +143,8 @@ def _as_new(directories: Directories) -> bool:
         for entry in os.scandir(directories.top):
             if entry.is_file(follow_symlinks=False):
                 os.unlink(entry)  # noqa: PTH108 - as above
+            elif entry.path not in map(str, directories[1:]):
+                return False
     except OSError:
         return False
     return True

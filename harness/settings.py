@@ -4,12 +4,16 @@ The options are spelled once, here: `run_tests.py` and pytest both take them fro
 table.
 """
 
+import os.path
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.errors import UsageError, suggest
+
+if TYPE_CHECKING:
+    from harness.wrap import Wrappers
 
 FORMATS = (
     *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
@@ -17,7 +21,7 @@ FORMATS = (
 )
 PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
 LONGEST = 1_000_000.0
-"""Seconds of a time limit at most: the kernel cannot wait for 25 days."""
+"""Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
 
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
@@ -113,7 +117,7 @@ OPTIONS = (
             "metavar": "SECONDS",
             "type": float,
             "default": 180.0,
-            "help": "for each case whose header has no timeout (default: 180)",
+            "help": "for each case whose header has no timeout (default: 180); 0: none for any",
         },
     ),
     Option(
@@ -128,10 +132,21 @@ OPTIONS = (
         "--update", {"action": "store_true", "help": "write the goldens anew, show each change"}
     ),
     Option(
+        "--review",
+        {
+            "action": "store_true",
+            "help": "ask for each section that differs, and write those that are accepted",
+        },
+    ),
+    Option(
+        "--remove-orphans",
+        {"action": "store_true", "help": "remove the goldens that no case owns, and name them"},
+    ),
+    Option(
         "--force",
         {
             "action": "store_true",
-            "help": "update also in CI, and goldens with uncommitted changes",
+            "help": "write goldens also in CI, over uncommitted changes and conflicts",
         },
     ),
     Option(
@@ -165,6 +180,49 @@ OPTIONS = (
     Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}),
     Option("--json-lines", {**_FILE, "help": "write a JSON object for each event, as it happens"}),
     Option("--gitlab-report", {**_FILE, "help": "write failures as GitLab annotates them"}),
+    Option(
+        "--print",
+        {
+            "action": "store_true",
+            "help": "write what programs are told, and what they say, to the terminal as it comes",
+        },
+        short="-p",
+    ),
+    Option(
+        "--wrap",
+        {
+            "metavar": "[PROGRAM=]COMMAND",
+            "action": "append",
+            "default": [],
+            "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
+            " LOG in it stands for a file of its own for each start, which is kept",
+        },
+    ),
+    Option(
+        "--commands",
+        {
+            "metavar": "DIR",
+            "default": "",
+            "help": "write a shell script for each case to DIR, which repeats its command lines",
+        },
+    ),
+    Option(
+        "--gdb",
+        {
+            "action": "store_true",
+            "help": "start qemu-system under gdbserver, with GDB_OPTIONS (default:"
+            " localhost:12345), and wait; no time limits",
+        },
+        short="-gdb",
+    ),
+    Option(
+        "--valgrind",
+        {
+            "action": "store_true",
+            "help": "start the programs under valgrind, whose errors fail the case; no time limits",
+        },
+        short="-valgrind",
+    ),
 )
 
 _REPORTS = {
@@ -195,6 +253,8 @@ class Settings:
     time_limit: float = 180.0
     variant: str = ""
     update: bool = False
+    review: bool = False
+    remove_orphans: bool = False
     force: bool = False
     keep: bool = False
     jobs: int = 0
@@ -206,6 +266,15 @@ class Settings:
     trace_locks: bool = False
     programs: str = "auto"
     errno_policy: str = "errno"
+    print_to: str = ""
+    """A file that is the terminal, where what programs say is to be seen as it comes."""
+    wrappers: "Wrappers | None" = None
+    commands: str = ""
+    """The folder for scripts that repeat the command lines of cases."""
+
+    def limit(self, timeout: float | None) -> float:
+        """Return the time limit of a case, in seconds, whose header has *timeout*."""
+        return LONGEST if self.time_limit == LONGEST else timeout or self.time_limit
 
     @property
     def hunts(self) -> bool:
@@ -222,34 +291,30 @@ class Settings:
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
-        if not 0 < options.time_limit < LONGEST:
+        if not 0 <= options.time_limit < LONGEST:
             raise UsageError(
                 f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
             )
-        jobs = 0 if options.jobs == "auto" else _number(options.jobs)
-        if jobs is None or (not jobs and options.jobs != "auto"):
-            raise UsageError(f"--jobs takes a number from 1 on, or auto, not {options.jobs}")
-        if options.repeat < 0:
-            raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
-        if options.update and (options.repeat or options.until_fail):
-            raise UsageError("--update takes one run, no --repeat or --until-fail")
-        if options.slowest is not None and options.slowest < 0:
-            raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
+        jobs = _jobs(options)
+        _check_numbers(options)
+        _check_writing(options, environ)
         if reports(options):
             from harness.reports.files import check  # for those who want reports only
 
             check(options)
-        if options.update and not options.force and environ.get("CI", "") not in ("", "false", "0"):
-            raise UsageError(
-                "--update: CI is set, and CI must not write goldens; --force overrides"
-            )
+        wrappers, print_to = _looking_inside(options, environ, jobs)
+        if options.gdb or options.print:
+            jobs = 1
+        patient = not options.time_limit or (wrappers and wrappers.patient)
         return cls(
             imgfmt=options.imgfmt,
             imgproto=options.imgproto,
             require=frozenset(need for name in required for need in REQUIREMENTS[name]),
-            time_limit=options.time_limit,
+            time_limit=LONGEST if patient else options.time_limit,
             variant=options.variant,
             update=options.update,
+            review=options.review,
+            remove_orphans=options.remove_orphans,
             force=options.force,
             keep=options.keep,
             jobs=jobs,
@@ -260,17 +325,67 @@ class Settings:
             trace_locks=options.trace_locks,
             programs=_kind(options.programs, required),
             errno_policy=options.errno_policy,
+            print_to=print_to,
+            wrappers=wrappers,
+            commands=os.path.abspath(options.commands) if options.commands else "",  # noqa: PTH100 - no need of pathlib here
         )
+
+
+def _jobs(options: Namespace) -> int:
+    """Return how many cases are to run at a time; 0 for as many as keep the processors busy."""
+    if options.jobs == "auto":
+        return 0
+    if not options.jobs.isdecimal() or not int(options.jobs):
+        raise UsageError(f"--jobs takes a number from 1 on, or auto, not {options.jobs}")
+    return int(options.jobs)
+
+
+def _check_numbers(options: Namespace) -> None:
+    if options.repeat < 0:
+        raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
+    if options.slowest is not None and options.slowest < 0:
+        raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
+
+
+def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
+    """Check that goldens may be written, where they are to be."""
+    if (options.update or options.review) and (options.repeat or options.until_fail):
+        raise UsageError("--update and --review take one run, no --repeat or --until-fail")
+    if options.update and options.review:
+        raise UsageError("--update writes all that differs, --review asks: give one of them")
+    for option in ("update", "review", "remove_orphans"):
+        if getattr(options, option) and not options.force and _is_ci(environ):
+            raise UsageError(
+                f"--{option.replace('_', '-')}: CI is set, and CI must not write goldens;"
+                " --force overrides"
+            )
+
+
+def _looking_inside(
+    options: Namespace, environ: Mapping[str, str], jobs: int
+) -> tuple["Wrappers | None", str]:
+    """Return what stands before the programs, and where what they say is to be seen."""
+    for option in ("gdb", "print"):
+        if getattr(options, option) and jobs > 1:
+            raise UsageError(f"--{option}: one case at a time, so not with -j {jobs}")
+    if not (options.wrap or options.gdb or options.valgrind or options.print):
+        return None, ""
+    from harness.wrap import Wrappers, terminal  # only for those who look inside
+
+    wrappers = Wrappers.from_options(options, environ)
+    return wrappers if wrappers.commands or wrappers.gdb else None, (
+        terminal() if options.print else ""
+    )
+
+
+def _is_ci(environ: Mapping[str, str]) -> bool:
+    return environ.get("CI", "") not in ("", "false", "0")
 
 
 def _kind(given: str, required: Sequence[str]) -> str:
     """Return the kind of programs: where a real QEMU is required, ours does not stand in."""
     real = any(name.startswith("qemu") for name in required)
     return "system" if given == "auto" and real else given
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
 
 
 def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:

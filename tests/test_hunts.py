@@ -101,8 +101,8 @@ def test_no_seed_no_disorder() -> None:
     ("options", "said"),
     [
         (("--repeat", "-1"), "--repeat takes a number"),
-        (("--repeat", "2", "--update"), "--update takes one run"),
-        (("--until-fail", "--update"), "--update takes one run"),
+        (("--repeat", "2", "--update"), "--update and --review take one run"),
+        (("--until-fail", "--update"), "--update and --review take one run"),
         (("--repeat", "x"), "invalid int value: 'x'"),
         (("-j", "0"), "--jobs takes a number from 1 on, or auto, not 0"),
         (("-j", "many"), "or auto, not many"),

@@ -10,10 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {"harness.case", "harness.machine"}
+CASE_SIDE = {"harness.case", "harness.machine", "harness.wrapped", "harness.steps"}
 RUNNER_SIDE = {
     f"harness.{name}"
-    for name in ("suite", "execute", "compare", "golden", "judge", "runner", "workers", "schedule")
+    for name in (
+        *("suite", "execute", "compare", "golden", "judge", "runner", "workers", "schedule"),
+        *("wrap", "review", "review_plugin", "orphans", "replay"),
+    )
 }
 FORMATS = {
     f"harness.reports.{name}"
@@ -23,7 +26,7 @@ OWNERS = {
     "pytest": {
         *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
         *("harness.reports.plugin", "harness.reports.junit", "harness.reports.progress"),
-        "harness.reports.start",
+        *("harness.reports.start", "harness.orphans", "harness.review_plugin"),
     },
     "pexpect": {"harness.machine"},
     "deepdiff": {"harness.explain"},

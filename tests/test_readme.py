@@ -49,7 +49,7 @@ def test_the_worked_examples_do_what_they_say(
 
 
 def test_each_option_is_told_of() -> None:
-    hidden = {"-h", "--help", "--jobs", "--show-commands"}
+    hidden = {"-h", "--help", "--jobs", "--show-commands", "--print"}
     formats = {flag for flag in _flags() if re.fullmatch(r"-\w{2,}", flag)}
     assert {flag for flag in _flags() - hidden - formats if flag not in README} == set()
 

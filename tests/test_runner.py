@@ -31,6 +31,9 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
         *("TEST_DIR", "SOCK_DIR", "IMGFMT", "IMGPROTO", "GOLDLOCK_CASE", "GOLDLOCK_LOG"),
         *(
             "GOLDLOCK_COMMANDS",
+            "GOLDLOCK_PRINT",
+            "GOLDLOCK_STEPS",
+            "GOLDLOCK_WRAPPED",
             "GOLDLOCK_ERRNO_POLICY",
             "QEMU_PROG",
             "QEMU_IMG_PROG",

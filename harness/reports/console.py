@@ -56,10 +56,12 @@ class Explanation(str):
 
 def kept(directory: Path | str) -> str:
     """Name what is left to look at in a directory that was kept."""
-    output, raw = Path(directory) / "output", Path(directory) / "log"
+    output, raw, wrap = (Path(directory) / name for name in ("output", "log", "wrap"))
     if not output.exists():
         return f"kept: {directory}"
-    return f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
+    return said + (f"; {explain.count(logs, 'wrapper log')} in {wrap}" if logs else "")
 
 
 def share_of_runs(failed: int, runs: int) -> str:

@@ -24,8 +24,10 @@ def story(case: Case) -> None:
     case.section("and the cases pass")
     tiny.run(case, suite)
 
-    case.section("a golden is made where there is none, and a conflict is overwritten")
-    tiny.run(case, tiny.copy(case, "goldens"), "--update", "001", "002")
+    case.section("a golden is made where there is none; over a conflict, if forced")
+    suite = tiny.copy(case, "goldens")
+    tiny.run(case, suite, "--update", "001", "002")
+    tiny.run(case, suite, "--update", "--force", "002", "--", "-q")
 
     case.section("not for a case that did not come to its end")
     suite = tiny.copy(case, "crash")

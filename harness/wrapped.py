@@ -1,0 +1,52 @@
+"""End a program below another one that was put before it, such as strace or gdbserver.
+
+Killed itself, strace leaves its program running, with all its locks.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from select import POLLIN, poll
+
+GRACE = 2.0
+"""Seconds that the command before a program has to notice its end, and to finish its log."""
+
+
+def kill_below(pid: int) -> None:
+    """Kill all processes below *pid*, and wait for their end; then for that of *pid*, a while.
+
+    The process itself stays to be reaped, and is still there if it did not end.
+    """
+    below = _below(pid)
+    for each in below:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    for each in below:
+        _wait(each, None)
+    if below:
+        _wait(pid, GRACE)
+
+
+def _below(pid: int) -> list[int]:
+    """Return the children of a process, theirs, and so on."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    children = [int(word) for word in text.split()]
+    return [each for child in children for each in (child, *_below(child))]
+
+
+def _wait(pid: int, seconds: float | None) -> None:
+    """Wait for the end of any process, for *seconds* at most."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        waiting = poll()
+        waiting.register(descriptor, POLLIN)
+        waiting.poll(None if seconds is None else seconds * 1000)
+    finally:
+        os.close(descriptor)
