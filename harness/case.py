@@ -26,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
+from harness import forked
 from harness.environment import NOTRUN_STATUS, Environment
 from harness.errors import CaseError, NotRun
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
@@ -57,10 +58,17 @@ class Program:
     not part of what `echo` shows.
     """
 
-    def __init__(self, name: str, command: list[str], record: Callable[[list[str], str], None]):
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        record: Callable[[list[str], str], None],
+        start: forked.Start,
+    ) -> None:
         self.name = name
         self.command = command
         self._record = record
+        self._start = start
 
     def __call__(self, *arguments: str, stdin: str = "") -> Completed:
         """Run the program on *arguments*, feed it *stdin*, and wait for its end.
@@ -73,7 +81,7 @@ class Program:
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
             source = subprocess.PIPE if stdin else subprocess.DEVNULL
-            process = subprocess.Popen(argv, stdin=source, stdout=out, stderr=err)
+            process = self._start(argv, stdin=source, stdout=out, stderr=err)
             if stdin:
                 _feed(process, stdin)
             done = Completed(process.wait(), _content(out), _content(err))
@@ -115,6 +123,7 @@ class Case:
         self.image = f"{self.test_dir}/t.{self.imgfmt}"
         """The path of the test image; it is the case's to create."""
 
+        self._start = forked.starter(environment.goldlock_embedded)
         self.qemu_img = self._program("qemu-img")
         self.qemu_io = self._program("qemu-io")
         self.qemu_nbd = self._program("qemu-nbd")
@@ -233,14 +242,14 @@ class Case:
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
         )
-        return Qmp(argv, self._show_command, self._show_answer, self._record)
+        return Qmp(argv, self._show_command, self._show_answer, self._record, self._start)
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
-        return Hmp(argv, self._show_command, self._show_answer, self._record)
+        return Hmp(argv, self._show_command, self._show_answer, self._record, self._start)
 
     # Lock calls
 
@@ -277,7 +286,7 @@ class Case:
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
         command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
-        return Program(name or variable, command, self._record)
+        return Program(name or variable, command, self._record, self._start)
 
     def _show_command(self, text: str) -> None:
         self.log(text, self.commands)

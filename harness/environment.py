@@ -19,7 +19,8 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each; both empty for none. ``errno_policy`` is for the embedded programs.
+    lines, a JSON list each; both empty for none. ``errno_policy`` is for the embedded programs,
+    ``embedded`` the folder that they are started from, empty where others are under test.
     """
 
     goldlock_case: str
@@ -36,6 +37,7 @@ class Environment(NamedTuple):
     qemu_io_options: str = ""
     qemu_nbd_options: str = ""
     goldlock_errno_policy: str = "errno"
+    goldlock_embedded: str = ""
     goldlock_log: str = ""
     goldlock_commands: str = ""
 

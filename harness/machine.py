@@ -17,6 +17,7 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from harness.errors import CaseError
+from harness.forked import Start
 
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
@@ -26,7 +27,7 @@ class Machine:
     """A running program; `Qmp` and `Hmp` add the languages of its monitors.
 
     *show_command* and *show_answer* print what the case shows, *record* keeps what was
-    said before any filter.
+    said before any filter; *start* starts it.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Machine:
         show_command: Callable[[str], None],
         show_answer: Callable[[str], None],
         record: Callable[[list[str], str], None],
+        start: Start = subprocess.Popen,
     ) -> None:
         self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
         self._show_command = show_command
@@ -42,7 +44,7 @@ class Machine:
         self._record = record
         record(argv, "")
         try:
-            self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+            self.process = start(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         assert self.process.stdin is not None
