@@ -13,14 +13,19 @@ before it would execute a program never comes back.
 
 import gc
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from typing import Any, NoReturn
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # `signal` makes an enum of each answer: 0.3 ms for each program
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts a program: takes a command line and the streams, as Popen does."""
@@ -33,6 +38,10 @@ _LIKELY = {
     "qemu-system": ("qcow2", "qmp", "hmp"),
 }
 """The embedded programs, and what nearly every run of each imports besides its own module."""
+
+_forking = Lock()
+"""Held while one thread of a case imports or forks: a child must not wait for an import that
+went on in another thread."""
 
 
 def starter(launchers: str) -> Start:
@@ -47,11 +56,10 @@ def _start(launchers: str, argv: list[str], **streams: Any) -> "subprocess.Popen
     folder, name = os.path.split(argv[0])
     if folder != launchers or name not in _LIKELY:
         return subprocess.Popen(argv, **streams)
-    _import(name, *argv[1:2])
-    sys.stdout.flush()  # what the child finds in a buffer it would write a second time
-    sys.stderr.flush()
     become = partial(_become, name, argv, _command_line_area())
-    return subprocess.Popen(argv, **streams, preexec_fn=become, restore_signals=False)
+    with _forking:
+        _import(name, *argv[1:2])
+        return subprocess.Popen(argv, **streams, preexec_fn=become, restore_signals=False)  # noqa: PLW1509 - see _forking
 
 
 def _module(name: str) -> str:
@@ -108,16 +116,16 @@ def _become(name: str, argv: list[str], area: tuple[int, int]) -> NoReturn:
 
 def _set_streams() -> None:
     """Make the standard streams those of a Python that has just started."""
-    text = {"encoding": "utf-8", "errors": "surrogateescape", "closefd": False}
-    sys.stdin = open(0, **text)  # noqa: PTH123, SIM115
-    sys.stdout = open(1, "w", **text)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", 1, **{**text, "errors": "backslashreplace"})  # noqa: PTH123, SIM115
+    text = partial(open, encoding="utf-8", closefd=False)
+    sys.stdin = text(0, errors="surrogateescape")
+    sys.stdout = text(1, "w", errors="surrogateescape")
+    sys.stderr = text(2, "w", buffering=1, errors="backslashreplace")
 
 
 def _set_signals() -> None:
     """Have the dispositions that are left after an exec, and the start of Python."""
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
+    for number in range(1, signal.NSIG):
         if callable(signal.getsignal(number)):
             signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
