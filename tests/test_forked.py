@@ -132,6 +132,29 @@ def test_a_program_has_no_open_file_of_the_case(case: Case, tmp_path: Path) -> N
     assert links[1] == links[2] != links[0]
 
 
+def test_what_the_case_threw_away_closes_no_file_of_a_program(tmp_path: Path, way: str) -> None:
+    """The image gets the number that a file of the case had, and that is garbage by then."""
+    script = """
+import gc
+from harness.case import Case, run
+
+def story(case):
+    garbage = [open("/dev/null", "rb") for _ in range(9)]
+    garbage.append(garbage)
+    gc.collect()  # it is old now: only a full collection finds it
+    del garbage
+    assert case.qemu_img("create", "-f", "qcow2", case.image, "1M").status == 0
+    with case.holder("-drive", f"if=none,file={case.image}") as holder:
+        many = ",".join(["[]"] * 200_000)  # a full collection comes while these are read
+        holder._show_command = holder._show_answer = lambda _: None
+        holder.qmp("{ 'execute': 'qmp_capabilities', 'id': [%s] }" % many)
+        case.log(case.qemu_img("check", case.image).text)
+
+run(story)
+"""
+    assert "Is another process using the image" in ran(tmp_path, way, script)
+
+
 def test_a_killed_holder_frees_its_locks(case: Case) -> None:
     with case.holder("-drive", f"if=none,file={case.image}") as holder:
         assert "Is another process using" in case.qemu_img("check", case.image).stderr
