@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.embedded import graph, images, names, report
+from harness.embedded import graph, names, opening, report
 from harness.embedded import options as opts
 from harness.embedded.graph import Edge, Node
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
+from harness.embedded.opening import Flags
 from harness.embedded.options import Options
 from harness.embedded.report import BlockError
 
@@ -91,7 +92,7 @@ class Machine:
         flags = Flags(read_only=read_only, auto_read_only=True)
         if "force-share" in options or "read-only" in options:
             options.setdefault("read-only", "on" if read_only else "off")
-        node = images.open_node(filename or None, options, flags)
+        node = opening.open_node(filename or None, options, flags)
         return Image(node, CONSISTENT_READ, ALL, f"block device '{name}'")
 
     def drive(self, name: str) -> Drive:
@@ -154,7 +155,7 @@ class Machine:
         name = options.get("node-name")
         if name is None:
             raise BlockError("'node-name' must be specified for the root node")
-        node = images.open_node(None, options, Flags(read_only=False))
+        node = opening.open_node(None, options, Flags(read_only=False))
         node.holds += 1
         self.named[name] = node
 
@@ -200,7 +201,7 @@ class Machine:
         if name is not None:
             below["node-name"] = name
         flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
-        overlay = images.open_node(filename, below, flags)
+        overlay = opening.open_node(filename, below, flags)
         try:
             graph.put_above(overlay, node)
         except BlockError:
