@@ -13,6 +13,9 @@ from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.embedded.migration import Migration
     from harness.embedded.nbd import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
@@ -46,8 +49,31 @@ class Machine:
         self.exports: dict[str, tuple[Edge, bool]] = {}
         self.nbd: Server | None = None
         self.running = True
+        self.state = "prelaunch"  # when it is not running
+        self.events: list[tuple[str, dict[str, object]]] = []  # what clients are to be told
+        self.job: Callable[[], None] | None = None  # what remains to be done after an answer
         self.quit_reason = ""
+        self._migration: Migration | None = None
         self._unnamed = 0
+
+    @property
+    def migration(self) -> Migration:
+        """What is known of migrations."""
+        if self._migration is None:
+            from harness.embedded.migration import Migration  # hardly ever wanted
+
+            self._migration = Migration()
+        return self._migration
+
+    def go_on(self) -> None:
+        """Run; after a migration with the images locked again, or BlockError and as before."""
+        if self.state == "postmigrate":
+            from harness.embedded.migration import take_back
+
+            take_back(self)
+        if not self.running:
+            self.events.append(("RESUME", {}))
+        self.running, self.state = True, "paused"
 
     # --- drives
 

@@ -115,6 +115,11 @@ class FileNode(Node):
         finally:
             self._renewing = False
 
+    @property
+    def _locks_now(self) -> bool:
+        # As QEMU has it: what is given up to another process keeps the locks it then had.
+        return self.use_locks and not self.inactive
+
     def prepare(self, perm: int, shared: int) -> None:
         writable = not self.read_only and (not self.auto_read_only or bool(perm & WRITERS))
         if writable != self._writable or self._renewing:
@@ -125,7 +130,7 @@ class FileNode(Node):
                 if writable or self.read_only:
                     raise
                 # Loosening must not fail: the file may be gone by now.
-        if not self.use_locks:
+        if not self._locks_now:
             return
         try:
             # On the old descriptor first: the new one would conflict with it.
@@ -153,12 +158,12 @@ class FileNode(Node):
             os.close(self.fd)
             self.fd, self._next_fd = self._next_fd, -1
             self._writable, self._renewed = self._next_writable, False
-        if self.use_locks:
+        if self._locks_now:
             self.locks.commit(self.fd, perm, shared)
 
     def abort(self) -> None:
         self._drop_next()
-        if self.use_locks:
+        if self._locks_now:
             self.locks.abort(self.fd)
 
     def close(self) -> None:

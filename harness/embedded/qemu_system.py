@@ -183,6 +183,13 @@ class Loop:
         except (BrokenPipeError, ConnectionResetError):
             self._drop(source)
 
+    def _announce(self) -> None:
+        """Tell the clients what has come to pass."""
+        events, self.machine.events = self.machine.events, []
+        for name, data in events:
+            for source, session in list(self.sessions.items()):
+                self._send(source, session.event(name, data))
+
     def _drop(self, source: int) -> None:
         self.sessions.pop(source, None)
         if source in self.listeners:
@@ -222,7 +229,12 @@ class Loop:
                 self._drop(fd)
                 return
             for answer in session.feed(data):
+                self._announce()
                 self._send(fd, answer)
+                job, self.machine.job = self.machine.job, None
+                if job is not None:
+                    job()
+                    self._announce()
         elif fd in self.listeners:
             self.listeners[fd].accept(self)
         elif self.machine.nbd is not None:
