@@ -26,7 +26,6 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
-from harness import forked
 from harness.environment import NOTRUN_STATUS, Environment
 from harness.errors import CaseError, NotRun
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from harness.faults.api import ActiveFaults
+    from harness.forked import Start
     from harness.machine import Hmp, Qmp
 
 
@@ -63,7 +63,7 @@ class Program:
         name: str,
         command: list[str],
         record: Callable[[list[str], str], None],
-        start: forked.Start,
+        start: "Start",
     ) -> None:
         self.name = name
         self.command = command
@@ -123,7 +123,11 @@ class Case:
         self.image = f"{self.test_dir}/t.{self.imgfmt}"
         """The path of the test image; it is the case's to create."""
 
-        self._start = forked.starter(environment.goldlock_embedded)
+        self._start: Start = subprocess.Popen
+        if environment.goldlock_embedded:
+            from harness.forked import starter  # only for the embedded programs
+
+            self._start = starter(environment.goldlock_embedded)
         self.qemu_img = self._program("qemu-img")
         self.qemu_io = self._program("qemu-io")
         self.qemu_nbd = self._program("qemu-nbd")

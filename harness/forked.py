@@ -47,9 +47,9 @@ went on in another thread."""
 def starter(launchers: str) -> Start:
     """Return what starts programs for a case: forks those in the folder *launchers*.
 
-    Others, such as a script around one of them, are executed; all are without a folder.
+    Others, such as a script around one of them, are executed.
     """
-    return partial(_start, launchers) if launchers else subprocess.Popen
+    return partial(_start, launchers)
 
 
 def _start(launchers: str, argv: list[str], **streams: Any) -> "subprocess.Popen[bytes]":

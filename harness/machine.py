@@ -11,13 +11,15 @@ import subprocess
 from collections.abc import Callable
 from subprocess import PIPE, STDOUT
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from harness.errors import CaseError
-from harness.forked import Start
+
+if TYPE_CHECKING:
+    from harness.forked import Start
 
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
@@ -36,7 +38,7 @@ class Machine:
         show_command: Callable[[str], None],
         show_answer: Callable[[str], None],
         record: Callable[[list[str], str], None],
-        start: Start = subprocess.Popen,
+        start: "Start" = subprocess.Popen,
     ) -> None:
         self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
         self._show_command = show_command
