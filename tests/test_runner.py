@@ -31,6 +31,7 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
         *("TEST_DIR", "SOCK_DIR", "IMGFMT", "IMGPROTO", "GOLDLOCK_CASE", "GOLDLOCK_LOG"),
         *(
             "GOLDLOCK_COMMANDS",
+            "GOLDLOCK_EMBEDDED",
             "GOLDLOCK_ERRNO_POLICY",
             "QEMU_PROG",
             "QEMU_IMG_PROG",
