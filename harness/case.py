@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from harness.faults.api import ActiveFaults
+    from harness.forked import Start
     from harness.machine import Hmp, Qmp
 
 
@@ -58,10 +59,17 @@ class Program:
     not part of what `echo` shows.
     """
 
-    def __init__(self, name: str, command: list[str], record: Callable[[list[str], str], None]):
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        record: Callable[[list[str], str], None],
+        start: "Start",
+    ) -> None:
         self.name = name
         self.command = command
         self._record = record
+        self._start = start
 
     def __call__(self, *arguments: str, stdin: str = "") -> Completed:
         """Run the program on *arguments*, feed it *stdin*, and wait for its end.
@@ -75,7 +83,7 @@ class Program:
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
             source = subprocess.PIPE if stdin else subprocess.DEVNULL
-            process = subprocess.Popen(argv, stdin=source, stdout=out, stderr=err)
+            process = self._start(argv, stdin=source, stdout=out, stderr=err)
             if stdin:
                 _feed(process, stdin)
             done = Completed(process.wait(), _content(out), _content(err))
@@ -117,6 +125,11 @@ class Case:
         self.image = f"{self.test_dir}/t.{self.imgfmt}"
         """The path of the test image; it is the case's to create."""
 
+        self._start: Start = subprocess.Popen
+        if environment.goldlock_embedded:
+            from harness.forked import starter  # only for the embedded programs
+
+            self._start = starter(environment.goldlock_embedded)
         self.qemu_img = self._program("qemu-img")
         self.qemu_io = self._program("qemu-io")
         self.qemu_nbd = self._program("qemu-nbd")
@@ -236,14 +249,18 @@ class Case:
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
         )
-        return Qmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
+        return Qmp(
+            argv, self._show_command, self._show_answer, self._record, self._start, self._wrapped
+        )
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
-        return Hmp(argv, self._show_command, self._show_answer, self._record, self._wrapped)
+        return Hmp(
+            argv, self._show_command, self._show_answer, self._record, self._start, self._wrapped
+        )
 
     # Lock calls
 
@@ -284,7 +301,7 @@ class Case:
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
         command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
-        return Program(name or variable, command, self._record)
+        return Program(name or variable, command, self._record, self._start)
 
     def _show_command(self, text: str) -> None:
         self.log(text, self.commands)

@@ -22,7 +22,8 @@ class Environment(NamedTuple):
     lines, a JSON list each, ``print`` one to show all of that in as it comes,
     ``steps`` one for what `harness.steps` tells; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
-    ``errno_policy`` is for the embedded programs.
+    ``errno_policy`` is for the embedded programs, ``embedded`` the folder that they are started
+    from, empty where others are under test.
     """
 
     goldlock_case: str
@@ -39,6 +40,7 @@ class Environment(NamedTuple):
     qemu_io_options: str = ""
     qemu_nbd_options: str = ""
     goldlock_errno_policy: str = "errno"
+    goldlock_embedded: str = ""
     goldlock_log: str = ""
     goldlock_commands: str = ""
     goldlock_print: str = ""

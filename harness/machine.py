@@ -11,13 +11,16 @@ import subprocess
 from collections.abc import Callable
 from subprocess import PIPE, STDOUT
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from harness import steps
 from harness.errors import CaseError
+
+if TYPE_CHECKING:
+    from harness.forked import Start
 
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
@@ -27,16 +30,17 @@ class Machine:
     """A running program; `Qmp` and `Hmp` add the languages of its monitors.
 
     *show_command* and *show_answer* print what the case shows, *record* keeps what was
-    said before any filter. A *wrapped* program has another before it, such as strace: it may
-    take any time to answer, and is killed below that other one.
+    said before any filter; *start* starts it. A *wrapped* program has another before it, such as
+    strace: it may take any time to answer, and is killed below that other one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that a case lends it
         self,
         argv: list[str],
         show_command: Callable[[str], None],
         show_answer: Callable[[str], None],
         record: Callable[[list[str], str], None],
+        start: "Start" = subprocess.Popen,
         wrapped: bool = False,
     ) -> None:
         self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
@@ -46,7 +50,7 @@ class Machine:
         self._wrapped = wrapped
         record(argv, "")
         try:
-            self.process = subprocess.Popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+            self.process = start(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         steps.note("hold", pid=self.process.pid, argv=argv, monitor=type(self).__name__.lower())

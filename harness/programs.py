@@ -25,6 +25,9 @@ VARIABLES = {
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
 """Tells the embedded programs their errno policy."""
 
+LAUNCHERS = "programs"
+"""The folder of the scratch directory that the embedded programs are started from."""
+
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that `harness` and `filters` are imported from."""
 
@@ -36,8 +39,8 @@ PROBE_LIMIT = 20.0
 class Programs:
     """The programs found and what was learnt of them.
 
-    *paths* has the programs that are there; *embedded* says that they are goldlock's own.
-    *missing* tells, for a program or an ability
+    *paths* has the programs that are there; *launchers* is the folder of the embedded ones,
+    empty where others are under test. *missing* tells, for a program or an ability
     that a header can need, why it is not. *accelerator* is empty without qemu-system.
     *errno_policy* is ``errno`` where lock messages end in the errno's text on contention,
     ``elided`` where they do not, empty where it could not be learnt.
@@ -48,7 +51,12 @@ class Programs:
     accelerator: str = ""
     errno_policy: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
-    embedded: bool = False
+    launchers: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Return whether the programs are goldlock's own."""
+        return bool(self.launchers)
 
     @property
     def traits(self) -> tuple[str, ...]:
@@ -100,9 +108,10 @@ class Probe:
         errno_policy: str = "errno",
     ) -> None:
         self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
-        self._embedded = kind == "embedded" or (kind == "auto" and not self._paths)
-        if self._embedded:
+        self._launchers = ""
+        if kind == "embedded" or (kind == "auto" and not self._paths):
             self._paths, self._missing = embed(scratch), {}
+            self._launchers = str(scratch / LAUNCHERS)
             environ = {**environ, ERRNO_POLICY_VARIABLE: errno_policy}
         self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
         any_program = next(iter(self._paths.values()), None)
@@ -127,7 +136,7 @@ class Probe:
         elif "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
         version, policy = _version(self._version.answer()), _errno_policy(said)
-        return Programs(self._paths, version, accelerator, policy, missing, self._embedded)
+        return Programs(self._paths, version, accelerator, policy, missing, self._launchers)
 
 
 def embed(scratch: Path) -> dict[str, str]:
@@ -135,7 +144,7 @@ def embed(scratch: Path) -> dict[str, str]:
 
     They start without site-packages, which takes half the time.
     """
-    folder = scratch / "programs"
+    folder = scratch / LAUNCHERS
     folder.mkdir()
     paths = {}
     for name in VARIABLES:

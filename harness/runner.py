@@ -153,6 +153,7 @@ class Runner:
             ),
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
             goldlock_errno_policy=self.settings.errno_policy,
+            goldlock_embedded=programs.launchers,
             goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
             goldlock_print=self.settings.print_to,

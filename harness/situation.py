@@ -81,7 +81,10 @@ def _joined(ranges: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int | 
 
 def name_of(process: psutil.Process) -> str:
     """Return ``qemu-img info t.qcow2 (pid 812)``; raises psutil.NoSuchProcess."""
-    return f"{shlex.join(process.cmdline()) or process.name()} (pid {process.pid})"
+    words = process.cmdline()
+    while words and not words[-1]:  # room that a program which changed its words left over
+        words.pop()
+    return f"{shlex.join(words) or process.name()} (pid {process.pid})"
 
 
 def describe(pid: int) -> str:

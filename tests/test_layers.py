@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {"harness.case", "harness.machine", "harness.wrapped", "harness.steps"}
+CASE_SIDE = {
+    *("harness.case", "harness.forked", "harness.machine", "harness.wrapped", "harness.steps")
+}
 RUNNER_SIDE = {
     f"harness.{name}"
     for name in (
@@ -22,6 +24,10 @@ FORMATS = {
     f"harness.reports.{name}"
     for name in ("annotations", "chart", "findings", "json_lines", "page", "page_case", "tap")
 } | {"harness.reports.side_by_side"}
+KNOW_THE_EMBEDDED = {
+    "harness.programs": "writes the scripts that start them",
+    "harness.forked": "imports for the processes that it forks, and calls nothing before",
+}
 OWNERS = {
     "pytest": {
         *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
@@ -62,6 +68,8 @@ def test_who_knows_whom(path: Path) -> None:
     if name.startswith("harness.embedded") and name != "harness.embedded":
         foreign = {m for m in known if m.startswith("harness.")} - {"harness.embedded"}
         assert all(m.startswith("harness.embedded") for m in foreign), "it is a program of its own"
+    elif "harness.embedded" in path.read_text():  # also where it is imported by name
+        assert name in KNOW_THE_EMBEDDED, "programs of their own, that nobody calls"
     if name in CASE_SIDE:
         assert not known & RUNNER_SIDE, "the two sides meet in the environment and on stdout"
     if name in RUNNER_SIDE:

@@ -34,6 +34,7 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
             "GOLDLOCK_PRINT",
             "GOLDLOCK_STEPS",
             "GOLDLOCK_WRAPPED",
+            "GOLDLOCK_EMBEDDED",
             "GOLDLOCK_ERRNO_POLICY",
             "QEMU_PROG",
             "QEMU_IMG_PROG",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from harness.embedded import graph, images, names, report
+from harness.embedded import graph, names, opening, report
 from harness.embedded import options as opts
 from harness.embedded.graph import Edge, Node
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
+from harness.embedded.opening import Flags
 from harness.embedded.options import Options
 from harness.embedded.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.embedded.migration import Migration
     from harness.embedded.nbd import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
@@ -45,8 +49,31 @@ class Machine:
         self.exports: dict[str, tuple[Edge, bool]] = {}
         self.nbd: Server | None = None
         self.running = True
+        self.state = "prelaunch"  # when it is not running
+        self.events: list[tuple[str, dict[str, object]]] = []  # what clients are to be told
+        self.job: Callable[[], None] | None = None  # what remains to be done after an answer
         self.quit_reason = ""
+        self._migration: Migration | None = None
         self._unnamed = 0
+
+    @property
+    def migration(self) -> Migration:
+        """What is known of migrations."""
+        if self._migration is None:
+            from harness.embedded.migration import Migration  # hardly ever wanted
+
+            self._migration = Migration()
+        return self._migration
+
+    def go_on(self) -> None:
+        """Run; after a migration with the images locked again, or BlockError and as before."""
+        if self.state == "postmigrate":
+            from harness.embedded.migration import take_back
+
+            take_back(self)
+        if not self.running:
+            self.events.append(("RESUME", {}))
+        self.running, self.state = True, "paused"
 
     # --- drives
 
@@ -91,7 +118,7 @@ class Machine:
         flags = Flags(read_only=read_only, auto_read_only=True)
         if "force-share" in options or "read-only" in options:
             options.setdefault("read-only", "on" if read_only else "off")
-        node = images.open_node(filename or None, options, flags)
+        node = opening.open_node(filename or None, options, flags)
         return Image(node, CONSISTENT_READ, ALL, f"block device '{name}'")
 
     def drive(self, name: str) -> Drive:
@@ -154,7 +181,7 @@ class Machine:
         name = options.get("node-name")
         if name is None:
             raise BlockError("'node-name' must be specified for the root node")
-        node = images.open_node(None, options, Flags(read_only=False))
+        node = opening.open_node(None, options, Flags(read_only=False))
         node.holds += 1
         self.named[name] = node
 
@@ -200,7 +227,7 @@ class Machine:
         if name is not None:
             below["node-name"] = name
         flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
-        overlay = images.open_node(filename, below, flags)
+        overlay = opening.open_node(filename, below, flags)
         try:
             graph.put_above(overlay, node)
         except BlockError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from harness.embedded import report
+from harness.embedded import graph, report
 from harness.embedded.graph import Node, next_node_name
 from harness.embedded.locks import (
     ALL,
@@ -44,6 +44,8 @@ class FileNode(Node):
         self.locks = ImageLocks()
         self.fd = -1
         self._next_fd = -1
+        self._next_writable = False
+        self._renewing = self._renewed = False
         self._writable = not read_only and not auto_read_only
         self.fd = self._open(self._writable)
 
@@ -98,16 +100,37 @@ class FileNode(Node):
     def truncate(self, length: int) -> None:
         os.ftruncate(self.fd, length)
 
+    def renew(self) -> None:
+        """Take a new descriptor with the same locks, if the present one is that of an open.
+
+        QEMU does so at a reopen of qcow2, and stays with the old one where it cannot be.
+        """
+        self._renewing = self._writable and not self._renewed
+        try:
+            graph.refresh(self)
+        except BlockError:
+            pass
+        else:
+            self._renewed = True
+        finally:
+            self._renewing = False
+
+    @property
+    def _locks_now(self) -> bool:
+        # As QEMU has it: what is given up to another process keeps the locks it then had.
+        return self.use_locks and not self.inactive
+
     def prepare(self, perm: int, shared: int) -> None:
         writable = not self.read_only and (not self.auto_read_only or bool(perm & WRITERS))
-        if writable != self._writable:
+        if writable != self._writable or self._renewing:
             try:
                 self._next_fd = self._open(writable)
+                self._next_writable = writable
             except BlockError:
                 if writable or self.read_only:
                     raise
                 # Loosening must not fail: the file may be gone by now.
-        if not self.use_locks:
+        if not self._locks_now:
             return
         try:
             # On the old descriptor first: the new one would conflict with it.
@@ -134,13 +157,13 @@ class FileNode(Node):
         if self._next_fd >= 0:
             os.close(self.fd)
             self.fd, self._next_fd = self._next_fd, -1
-            self._writable = not self._writable
-        if self.use_locks:
+            self._writable, self._renewed = self._next_writable, False
+        if self._locks_now:
             self.locks.commit(self.fd, perm, shared)
 
     def abort(self) -> None:
         self._drop_next()
-        if self.use_locks:
+        if self._locks_now:
             self.locks.abort(self.fd)
 
     def close(self) -> None:

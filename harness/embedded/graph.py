@@ -58,6 +58,7 @@ class Node:
         self.auto_read_only = False
         self.force_share = False
         self.no_io = False
+        self.inactive = False  # given up to another process, by a migration
         self.holds = 0  # references by name: blockdev-add keeps a node without users
 
     @property
@@ -106,6 +107,8 @@ class Node:
             needed, allowed = self._storage_permissions(perm, shared)
         else:
             needed, allowed = perm, shared
+        if self.inactive and self.is_format:
+            allowed |= WRITE | RESIZE
         return needed, ALL if edge.node.force_share else allowed
 
     def _backing_permissions(self, perm: int, shared: int) -> tuple[int, int]:
@@ -122,7 +125,7 @@ class Node:
 
     def _storage_permissions(self, perm: int, shared: int) -> tuple[int, int]:
         """Metadata of our own: nobody else may write it, and we may at any time."""
-        if not self.read_only:
+        if not (self.read_only or self.inactive):
             perm |= WRITE | RESIZE
         if not self.no_io:
             perm |= CONSISTENT_READ
@@ -171,7 +174,7 @@ def refresh(node: Node) -> None:
         for current in reversed(_below(node, [])):
             perm, shared = current.cumulative()
             _check_users(current)
-            if perm & (WRITE | WRITE_UNCHANGED) and current.read_only:
+            if perm & (WRITE | WRITE_UNCHANGED) and (current.read_only or current.inactive):
                 raise BlockError("Block node is read-only")
             current.prepare(perm, shared)
             done.append((current, perm, shared))

@@ -83,7 +83,7 @@ def _help(machine: Machine, rest: str) -> str:  # noqa: ARG001 - one signature
 
 def _info(machine: Machine, rest: str) -> str:
     what = rest.split(maxsplit=1)[0] if rest else ""
-    status = "running" if machine.running else "paused (prelaunch)"
+    status = "running" if machine.running else f"paused ({machine.state})"
     answers = {
         "": "".join(f"info {one}\n" for one in _INFO),
         "block-exports": "".join(f"Export '{name}'\n" for name in machine.exports),

@@ -7,8 +7,8 @@ import time
 
 from harness.embedded import getopt
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags
 from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.report import BlockError, os_error
 
 _MAX_INT = (1 << 31) - 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from harness.embedded import getopt
-from harness.embedded.images import Flags
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError, error
 

@@ -7,10 +7,11 @@ import sys
 from harness.embedded import getopt, graph
 from harness.embedded.chain import status
 from harness.embedded.graph import Edge, Node
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
 from harness.embedded.img_resize import truncate
 from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 

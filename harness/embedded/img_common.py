@@ -5,8 +5,9 @@ from __future__ import annotations
 from harness.embedded import images, report
 from harness.embedded import options as opts
 from harness.embedded.getopt import Arguments
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.locks import ALL
+from harness.embedded.opening import Flags
 from harness.embedded.options import Options
 from harness.embedded.report import BlockError
 

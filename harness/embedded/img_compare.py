@@ -8,8 +8,8 @@ from harness.embedded import getopt
 from harness.embedded.chain import reads_as_zero
 from harness.embedded.files import zeroes
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2_map import read_padded
 from harness.embedded.report import BlockError, error
 

@@ -7,10 +7,11 @@ from harness.embedded import options as opts
 from harness.embedded.chain import reads_as_zero
 from harness.embedded.getopt import Arguments
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.img_common import Reported, check_cache_mode, number, open_one, reject_objects
 from harness.embedded.img_create import _known_options, check_options, format_image
 from harness.embedded.locks import CONSISTENT_READ, WRITE_UNCHANGED
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 

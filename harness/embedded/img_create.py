@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from harness.embedded import getopt, graph, images, names
+from harness.embedded import getopt, graph, names, opening
 from harness.embedded import options as opts
-from harness.embedded.images import Flags
 from harness.embedded.img_common import Reported, number, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.options import Options
 from harness.embedded.report import BlockError
 
@@ -162,7 +162,7 @@ def _look_at_backing(path: str, fmt: str | None) -> int:
     """Open the backing chain without taking anything from it; return its size in bytes."""
     options = {"driver": fmt} if fmt else {}
     try:
-        node = images.open_node(path, options, Flags(force_share=True, no_io=True))
+        node = opening.open_node(path, options, Flags(force_share=True, no_io=True))
     except BlockError as failure:
         hint = f"{failure.hint}\n" if failure.hint else ""
         raise BlockError(failure.message, hint + "Could not open backing image.") from None

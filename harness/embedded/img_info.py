@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from harness.embedded import getopt, images, report
+from harness.embedded import getopt, opening, report
 from harness.embedded.files import FileNode
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags
 from harness.embedded.img_common import human_size, open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.qcow2_header import CORRUPT, DIRTY
 from harness.embedded.report import BlockError
@@ -55,7 +55,7 @@ def _collect(arguments: getopt.Arguments, chain: bool) -> list[dict[str, object]
         image = open_one(filename, arguments, flags, fmt=fmt)
         try:
             found.append(describe(image.node))
-            filename, fmt = images.backing_of(image.node)
+            filename, fmt = opening.backing_of(image.node)
         finally:
             image.close()
         if not chain or not filename:
@@ -89,7 +89,7 @@ def describe(node: Node) -> dict[str, object]:
     if isinstance(node, Qcow2Node):
         facts["format-specific"] = {"type": "qcow2", "data": _specific(node)}
         if node.header.backing_file:
-            facts["full-backing-filename"] = images.backing_of(node)[0]
+            facts["full-backing-filename"] = opening.backing_of(node)[0]
             facts["backing-filename"] = node.header.backing_file
     facts["dirty-flag"] = isinstance(node, Qcow2Node) and bool(node.header.incompatible & DIRTY)
     return facts

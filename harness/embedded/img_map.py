@@ -7,8 +7,8 @@ import sys
 from harness.embedded import getopt
 from harness.embedded import options as opts
 from harness.embedded.chain import Status, status
-from harness.embedded.images import Flags
 from harness.embedded.img_common import Reported, number, open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.report import BlockError
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from harness.embedded import getopt, graph, images, names
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
 from harness.embedded.locks import ALL, CONSISTENT_READ
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.qcow2_map import UNALLOCATED, read_padded
 from harness.embedded.report import BlockError

@@ -9,9 +9,9 @@ from harness.embedded import getopt, report
 from harness.embedded import options as opts
 from harness.embedded.files import FileNode
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags
 from harness.embedded.img_common import check_cache_mode, open_one, reject_objects
 from harness.embedded.img_create import _NO_SIZE, _SIZE_HINT, check_options
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.qcow2_header import LAZY_REFCOUNTS
 from harness.embedded.report import BlockError

@@ -8,8 +8,8 @@ import sys
 
 from harness.embedded import getopt
 from harness.embedded.graph import Node
-from harness.embedded.images import Flags
 from harness.embedded.img_common import open_one, reject_objects
+from harness.embedded.opening import Flags
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 

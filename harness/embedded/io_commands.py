@@ -173,12 +173,16 @@ def _reopen(edge: Edge, name: str, words: list[str]) -> None:
             raise BlockError(f"reopen {option} is not served by the embedded programs")
     if given.operands:
         raise usage(name)
+    writable = not edge.node.read_only
     if given.has("-r"):
         graph.change(edge, edge.perm & ~(WRITE | RESIZE), edge.shared)
         graph.set_read_only(edge.node, True)
     elif given.has("-w"):
         graph.set_read_only(edge.node, False)
         graph.change(edge, edge.perm | WRITE, edge.shared)
+    node = edge.node
+    if writable and not node.read_only and isinstance(node, Qcow2Node) and not node.storage.holds:
+        node.storage.renew()
 
 
 def _nothing(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature

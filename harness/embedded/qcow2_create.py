@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from harness.embedded import graph, images
+from harness.embedded import graph, images, opening
 from harness.embedded.files import create_file
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
 from harness.embedded.locks import ALL, RESIZE, WRITE
+from harness.embedded.opening import Flags
 from harness.embedded.options import Options, switch
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.qcow2_header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
@@ -32,7 +33,7 @@ def create_qcow2(filename: str, size: int, options: Options) -> None:
         )
     create_file(filename, 0)
     try:
-        storage = images.open_node(
+        storage = opening.open_node(
             None, {"driver": "file", "filename": filename}, Flags(read_only=False)
         )
     except BlockError as failure:

@@ -40,7 +40,7 @@ zstd, preallocation, other formats and protocols,
 --object, -T, -p is taken and shows nothing.
 Each is refused by name, with exit status 1.
 """
-_COMMANDS = {
+COMMANDS = {
     "amend": "img_resize",
     "bench": "img_bench",
     "check": "img_check",
@@ -98,9 +98,9 @@ def _run(words: list[str]) -> int:
     name, *rest = arguments.operands
     if name in _NOT_SERVED:
         raise BlockError(f"Command '{name}' is not served by the embedded programs")
-    if name not in _COMMANDS:
+    if name not in COMMANDS:
         raise getopt.UsageError(f"Command not found: {name}")
-    module = __import__(f"{__package__}.{_COMMANDS[name]}", fromlist=[name])
+    module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=[name])
     status: int = getattr(module, name)(rest)
     return status
 

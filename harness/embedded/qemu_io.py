@@ -6,7 +6,8 @@ import sys
 
 from harness.embedded import getopt, images, report
 from harness.embedded import options as opts
-from harness.embedded.images import Flags, Image
+from harness.embedded.images import Image
+from harness.embedded.opening import Flags
 from harness.embedded.report import BlockError
 
 _HELP = """\

@@ -87,11 +87,20 @@ def _node_options(text: str) -> dict[str, str]:
 def _wake_on_signals() -> int:
     """Return a descriptor from which the numbers of signals that end the program are read."""
     source, sink = os.pipe()
+    os.set_blocking(source, False)
     os.set_blocking(sink, False)
     signal.set_wakeup_fd(sink)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # the wake-up tells which it was
     return source
+
+
+def _signal_that_came(source: int) -> int:
+    """Return the number of a signal that `_wake_on_signals` tells of; 0 for none."""
+    try:
+        return os.read(source, 1)[0]
+    except BlockingIOError:
+        return 0
 
 
 class Loop:
@@ -183,6 +192,13 @@ class Loop:
         except (BrokenPipeError, ConnectionResetError):
             self._drop(source)
 
+    def _announce(self) -> None:
+        """Tell the clients what has come to pass."""
+        events, self.machine.events = self.machine.events, []
+        for name, data in events:
+            for source, session in list(self.sessions.items()):
+                self._send(source, session.event(name, data))
+
     def _drop(self, source: int) -> None:
         self.sessions.pop(source, None)
         if source in self.listeners:
@@ -200,8 +216,10 @@ class Loop:
             nbd = self.machine.nbd
             waiting += nbd.descriptors() if nbd is not None else []
             ready, _, _ = select.select([signals, *waiting], [], [])
-            if signals in ready:
-                report.error(f"terminating on signal {os.read(signals, 1)[0]}")
+            # What select found can be older than a signal that came on the way out of it, and a
+            # client that hangs up after the signal is to hear of it.
+            if number := _signal_that_came(signals):
+                report.error(f"terminating on signal {number}")
                 self.machine.quit_reason = "host-signal"
             for fd in ready:
                 if self.machine.quit_reason:
@@ -222,7 +240,12 @@ class Loop:
                 self._drop(fd)
                 return
             for answer in session.feed(data):
+                self._announce()
                 self._send(fd, answer)
+                job, self.machine.job = self.machine.job, None
+                if job is not None:
+                    job()
+                    self._announce()
         elif fd in self.listeners:
             self.listeners[fd].accept(self)
         elif self.machine.nbd is not None:

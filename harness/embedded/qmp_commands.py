@@ -31,7 +31,7 @@ def _strings(arguments: Arguments) -> opts.Options:
 
 def _query_status(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    status = "running" if machine.running else "prelaunch"
+    status = "running" if machine.running else machine.state
     return {"status": status, "singlestep": False, "running": machine.running}
 
 
@@ -48,14 +48,26 @@ def _query_commands(machine: Machine, arguments: Arguments) -> object:  # noqa: 
 
 def _stop(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    machine.running = False
+    if machine.running:
+        machine.events.append(("STOP", {}))
+        machine.running, machine.state = False, "paused"
     return {}
 
 
 def _cont(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    machine.running = True
+    machine.go_on()
     return {}
+
+
+def _migration(name: str) -> Command:
+    def run(machine: Machine, arguments: Arguments) -> object:
+        from harness.embedded import migration  # hardly ever wanted
+
+        result: object = getattr(migration, name)(machine, arguments)
+        return result
+
+    return run
 
 
 def _quit(machine: Machine, arguments: Arguments) -> object:
@@ -225,6 +237,8 @@ COMMANDS: dict[str, Command] = {
     "blockdev-reopen": _blockdev_reopen,
     "blockdev-snapshot-sync": _snapshot_sync,
     "cont": _cont,
+    "migrate": _migration("migrate"),
+    "migrate-set-capabilities": _migration("set_capabilities"),
     "nbd-server-add": _nbd_add,
     "nbd-server-remove": _nbd_remove,
     "nbd-server-start": _nbd_start,
@@ -232,6 +246,7 @@ COMMANDS: dict[str, Command] = {
     "query-block": _query_block,
     "query-block-exports": _query_exports,
     "query-commands": _query_commands,
+    "query-migrate": _migration("query"),
     "query-named-block-nodes": _query_named,
     "query-status": _query_status,
     "query-version": _query_version,

@@ -18,7 +18,8 @@ Options served:
   -pidfile FILE    -h, --help    --version
 Taken, without effect: -nodefaults -no-user-config -display -machine -accel -serial -parallel
   -m -smp -cpu -name -uuid -vga -qtest -qtest-log -nic -net -msg -no-shutdown -no-reboot -rtc
-Monitor commands: see `query-commands` and `help`.
+Monitor commands: see `query-commands` and `help`. `migrate` to exec:COMMAND hands over the
+  images, not a guest: the command's input is empty. Other ways to migrate are refused by name.
 Not served: guests, any other device on a drive, -daemonize, -snapshot, -object, -incoming,
   -netdev, -fsdev, -readconfig and all further options; each is refused by name, exit status 1.
 """

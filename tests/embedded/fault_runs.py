@@ -23,6 +23,7 @@ OPENERS: dict[str, tuple[str, ...]] = {
     "force-share": ("qemu-io", "-r", "-U", "-c", "quit", "t"),
     "reopen -r": ("qemu-io", "-c", "reopen -r", "t"),
     "reopen -w": ("qemu-io", "-r", "-c", "reopen -w", "t"),
+    "reopen": ("qemu-io", "-c", "reopen", "t"),
     "locking on": ("qemu-io", *_PLAIN, f"{_LOCKING}=on"),
     "locking auto": ("qemu-io", *_PLAIN, f"{_LOCKING}=auto"),
     "locking off": ("qemu-io", *_PLAIN, f"{_LOCKING}=off"),

@@ -14,7 +14,7 @@ _STANDARD = {
     "__future__", "_collections_abc", "_signal", "_stat", "_struct", "errno", "fcntl",
     "genericpath", "os", "os.path", "posixpath", "stat", "struct",
 }  # fmt: skip
-_OURS = {"files", "graph", "images", "locks", "names", "options", "report"}
+_OURS = {"files", "graph", "images", "locks", "names", "opening", "options", "report"}
 _QCOW2 = {"qcow2", "qcow2_header", "qcow2_map", "qcow2_refcounts"}
 _IO = {"getopt", "io_commands", "io_requests", "io_table", "qemu_io"}
 _SYSTEM = {"drives", "qemu_system", "system_options"}
