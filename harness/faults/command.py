@@ -37,6 +37,7 @@ class UsageError(Exception):
 
 def main(argv: list[str]) -> int:
     """Do what the arguments (without the command's name) say; return the exit status."""
+    launch.occupy_standard_descriptors()
     try:
         return _run(argv)
     except UsageError as error:
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     if argv in (["-h"], ["--help"]):
-        os.write(1, USAGE.encode())
+        _say(USAGE)
         return 0
     if argv == ["--check"]:
         return _check()
@@ -66,6 +67,13 @@ def _run(argv: list[str]) -> int:
     return launch.run(program, faults, _open(trace))
 
 
+def _say(text: str) -> None:
+    try:
+        os.write(1, text.encode())
+    except OSError as error:
+        raise UsageError(f"standard output: {error.strerror}") from error
+
+
 def _check() -> int:
     if os.environ.get(FAULTS_VARIABLE):
         control.Control().close()
@@ -80,7 +88,7 @@ def _options(words: list[str]) -> tuple[list[str], str]:
         option, equals, value = word.partition("=")
         if option in ("--plan", "--trace"):
             text = value if equals else next(rest, None)
-            if text is None:
+            if text is None or (not text and option == "--trace"):
                 raise UsageError(f"{option}: expected a value")
             if option == "--plan":
                 plans.append(text)
@@ -110,8 +118,10 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
 
 
 def _read(path: str) -> str:
+    if not path:
+        raise UsageError("@: expected the name of a file after it")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return file.read()
     except (OSError, UnicodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
@@ -149,5 +159,5 @@ def _request(verb: str, text: str) -> int:
         answers = [connection.clear(int(text))]
     else:
         raise UsageError(f"{text}: not a key that --add printed")
-    os.write(1, "".join(f"{answer}\n" for answer in answers).encode())
+    _say("".join(f"{answer}\n" for answer in answers))
     return 0

@@ -47,8 +47,19 @@ _DESCRIPTOR = struct.Struct("=i")
 
 
 def complain(text: str) -> None:
-    """Say one line on standard error."""
-    os.write(2, os.fsencode(f"harness.faults: {text}\n"))
+    """Say one line on standard error, if there is one."""
+    with suppress(OSError):
+        os.write(2, os.fsencode(f"harness.faults: {text}\n"))
+
+
+def occupy_standard_descriptors() -> None:
+    """Let no descriptor of ours become a standard one that the caller has closed.
+
+    What takes their place is closed on exec: the program has them as the caller had.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 class Origin:
@@ -67,6 +78,9 @@ class Origin:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         try:
             os.execvpe(argv[0], argv, {**os.environ, **variables})
+        except ValueError:  # os has no word for it but this
+            complain("cannot run a program without a name")
+            os._exit(NOT_FOUND)
         except OSError as error:
             complain(f"cannot run {argv[0]}: {error.strerror}")
             os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)

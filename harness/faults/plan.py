@@ -24,6 +24,8 @@ CALLS: Final = ("lock", "unlock", "test", "probe")
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
 
+_LARGEST = 2**63 - 1  # the last byte that a file can have
+
 _ENDLESS_EINTR = (
     "a program that retries would loop for ever: bound it (once, 2 times), "
     "or say always if that is meant"
@@ -159,7 +161,11 @@ class _Words:
 
     def number(self, what: str, least: int) -> int:
         """Return the current word as a number that is `least` or more."""
-        if not (self.current.isascii() and self.current.isdigit()) or int(self.current) < least:
+        digits = self.current.isascii() and self.current.isdigit()
+        # int() has a limit of its own, so the length is looked at first.
+        if digits and (len(self.current) > len(str(_LARGEST)) or int(self.current) > _LARGEST):
+            self.fail(f"expected {what}: a number up to {_LARGEST}")
+        if not digits or int(self.current) < least:
             self.fail(f"expected {what}: a number from {least}")
         return int(self.advance())
 

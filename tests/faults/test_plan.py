@@ -56,6 +56,8 @@ def test_several_lines() -> None:
         ("lock 1 fails with 37", "1:19: 37: not the name of an errno"),
         ("lock 1 fails with EIO from 3", '1:28: 3: expected "call" and a number'),
         ("lock 1 fails with EIO from call 0", "1:33: 0: expected the first call that fails: "),
+        ("lock 9223372036854775808", "1:6: 9223372036854775808: expected a byte: a number up to"),
+        (f"lock {'1' * 5000}", f"1:6: {'1' * 5000}: expected a byte: a number up to"),
         ("lock 1 fails with EIO 0 times", "1:23: 0: expected how often: a number from 1"),
         ("lock 1 fails with EIO 2", '1:24: end of line: expected "times"'),
         ("lock 1 fails with EIO twice", '1:23: twice: expected "from call N", "once", '),
