@@ -111,7 +111,7 @@ def test_closed_standard_streams_stay_closed(image: Path, closed: str, still_ope
 
 
 def test_help_that_cannot_be_written() -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [*COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
