@@ -96,16 +96,9 @@ def test_closed_standard_streams_stay_closed(image: Path, closed: str, still_ope
     seen, trace = image.with_name("seen"), image.with_name("trace")
     look = 'for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && has=$has$fd; done; echo "$has" > '
     lock = " ".join([";", *LOCKER, str(image), "lock:1; exit 5"])
-    words = [
-        "lock 1 fails with EIO",
-        "--trace",
-        str(trace),
-        "--",
-        "sh",
-        "-c",
-        f"{look}{seen} {lock}",
-    ]
-    subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, *words], check=False, timeout=30)
+    words = ["lock 1 fails with EIO", "--trace", trace, "--", "sh", "-c", f"{look}{seen} {lock}"]
+    line = ["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, *words]
+    assert subprocess.run(line, check=False, timeout=30).returncode == 5
     assert seen.read_text() == f"{still_open}\n"
     assert trace.read_text().endswith(": EIO (injected)\n")
 
