@@ -204,16 +204,28 @@ def _process_of(tid: int) -> int:
 def program_name(pid: int) -> str:
     """Return the name of the program that a process runs: for Python, of its script or module.
 
-    Empty when the process is gone.
+    One that has named itself (a fork that plays another program) has that name.  Empty when
+    the process is gone.
     """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as command_line:
             words = [os.fsdecode(word) for word in command_line.read().split(b"\0")]
+        with open(f"/proc/{pid}/comm", "rb") as comm:
+            itself = os.fsdecode(comm.read().removesuffix(b"\n"))
     except OSError:
         return ""
     name = words[0].rpartition("/")[2]
     if not name.startswith("python"):
         return name
+    name = _script(words) or name
+    # The kernel begins with the name of what was executed, cut to 15 bytes: Python or the script.
+    if not itself or itself.startswith("python") or os.fsencode(name)[:15] == os.fsencode(itself):
+        return name
+    return itself
+
+
+def _script(words: list[str]) -> str:
+    """Return the name of the script or module in a command line of Python, or nothing."""
     for option, word in itertools.pairwise(words):
         if option == "-m":
             return word.rpartition(".")[2]
@@ -221,7 +233,7 @@ def program_name(pid: int) -> str:
             break
         if word and not word.startswith("-") and option not in ("-W", "-X"):
             return word.rpartition("/")[2]
-    return name
+    return ""
 
 
 def _holds(fdinfo: str, place: str, byte: int) -> bool:
