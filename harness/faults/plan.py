@@ -64,10 +64,11 @@ class Fault:
             raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
-        if self.byte is not None and (self.byte < 0 or self.call == "probe"):
+        if self.byte is not None and (not 0 <= self.byte <= _LARGEST or self.call == "probe"):
             raise ValueError(f"a {self.call} has no byte {self.byte}")
-        if self.nth < 1 or (self.times is not None and self.times < 1):
-            raise ValueError("calls are counted from 1")
+        counts = (self.nth, 1 if self.times is None else self.times)
+        if not all(1 <= count <= _LARGEST for count in counts):
+            raise ValueError(f"calls are counted from 1 to {_LARGEST}")
         if self.errno == errnos.EINTR and self.times is None:
             raise ValueError(f"EINTR every time: {_ENDLESS_EINTR}")
 
