@@ -2,21 +2,27 @@ r"""Line ends, white space, and the words that the C library puts in."""
 
 import re
 
-# What glibc and musl say of the errnos that a lock call can fail with.
-_ERRNOS = {
-    "Bad file descriptor": "EBADF",
-    "I/O error": "EIO",
-    "Input/output error": "EIO",
-    "Interrupted system call": "EINTR",
-    "Invalid argument": "EINVAL",
-    "No locks available": "ENOLCK",
-    "Permission denied": "EACCES",
-    "Resource deadlock avoided": "EDEADLK",
-    "Resource deadlock would occur": "EDEADLK",
-    "Resource temporarily unavailable": "EAGAIN",
-    "Stale NFS file handle": "ESTALE",
-    "Stale file handle": "ESTALE",
+# What C libraries say of the errnos that a lock call can fail with: those of fcntl(2), and those
+# that network and user-space file systems add. glibc's words come first, then musl's where they
+# are others; older glibc names NFS.
+_WORDS = {
+    "EACCES": ("Permission denied",),
+    "EAGAIN": ("Resource temporarily unavailable",),
+    "EBADF": ("Bad file descriptor",),
+    "EDEADLK": ("Resource deadlock avoided", "Resource deadlock would occur"),
+    "EFAULT": ("Bad address",),
+    "EINTR": ("Interrupted system call",),
+    "EINVAL": ("Invalid argument",),
+    "EIO": ("Input/output error", "I/O error"),
+    "ENOLCK": ("No locks available",),
+    "ENOMEM": ("Cannot allocate memory", "Out of memory"),
+    "ENOSYS": ("Function not implemented",),
+    "ENOTSUP": ("Operation not supported", "Not supported"),
+    "EOVERFLOW": ("Value too large for defined data type", "Value too large for data type"),
+    "EPERM": ("Operation not permitted",),
+    "ESTALE": ("Stale file handle", "Stale NFS file handle"),
 }
+_ERRNOS = {text: name for name, texts in _WORDS.items() for text in texts}
 _STRERROR = re.compile(rf"(?<=: )(?:{'|'.join(_ERRNOS)})(?=$|[\r\\\"])", re.M)
 
 

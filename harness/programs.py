@@ -31,6 +31,8 @@ LAUNCHERS = "programs"
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that `harness` and `filters` are imported from."""
 
+_ARM = ("qemu-system-aarch64", "qemu-system-arm")
+
 PROBE_LIMIT = 20.0
 """Seconds that a program has to tell its version."""
 
@@ -67,7 +69,9 @@ class Programs:
     def options(self) -> str:
         """Return the options that each qemu-system is started with."""
         accelerator = {"qtest": " -accel qtest", "tcg": " -accel tcg -S"}.get(self.accelerator, "")
-        return f"-nodefaults -display none{accelerator}"
+        # The emulators of ARM have no default machine.
+        arm = Path(self.paths.get("qemu-system", "")).name in _ARM
+        return f"{'-machine virt ' if arm else ''}-nodefaults -display none{accelerator}"
 
     def why_not(self, need: str) -> str | None:
         """Return why *need* cannot be had; None when it can."""

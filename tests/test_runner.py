@@ -278,6 +278,15 @@ def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
     assert programs.why_not("qemu-img") == "no qemu-img on PATH; QEMU_IMG_PROG can name one"
 
 
+@pytest.mark.parametrize(
+    ("name", "machine"), [("qemu-system-aarch64", "-machine virt "), ("qemu-system-x86_64", "")]
+)
+def test_the_emulators_of_arm_are_told_a_machine(tmp_path: Path, name: str, machine: str) -> None:
+    program = fake_program(tmp_path, name, "echo qtest")
+    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
+    assert programs.options == f"{machine}-nodefaults -display none -accel qtest"
+
+
 def test_a_qemu_without_a_usable_accelerator_is_missing(tmp_path: Path) -> None:
     program = fake_program(tmp_path, "qemu-kvm", "echo kvm")
     programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()

@@ -4,6 +4,7 @@ What the cases reach is read off their goldens: the messages that they show, and
 their traces that were made to fail. The suite holds the programs to those.
 """
 
+import itertools
 import re
 from itertools import product
 from pathlib import Path
@@ -56,6 +57,52 @@ def test_a_place_without_a_case_would_be_missed(site: str) -> None:
         for case, text in GOLDENS.items()
     }
     assert [errno for errno in ERRNOS if cases_of(site, errno, without)] == []
+
+
+# What else must be shown, each with a case and what its golden has of it, in this order.
+SHOWN = {
+    "an unlock fails at drive_del": ("405", "drive_del d0", "warning: Failed to unlock byte 1"),
+    "an unlock fails at a reopen": ("405", "'blockdev-reopen'", "warning: Failed to unlock byte 1"),
+    "an unlock fails at a close": ("405", "'blockdev-del'", "warning: Failed to unlock", "nothing"),
+    "an unlock fails at a snapshot": ("405", "'blockdev-snapshot-sync'", "warning: Failed to un"),
+    "a lock fails at blockdev-add": ("406", "'blockdev-add'", "Failed to lock byte 1", "nothing"),
+    "a test fails at blockdev-add": ("406", "'blockdev-add'", r"Failed to get \"", "nothing"),
+    "a lock fails at a reopen": ("406", "'read-only': false", "Failed to lock byte 101: ENOLCK"),
+    "a lock fails at an export": ("406", "'nbd-server-add'", "Failed to lock byte 101: ENOLCK"),
+    "a lock fails after a migration": ("409", "Coming back", "'cont'", "Failed to lock byte 101"),
+    "no OFD locks, locking=on": ("407", "locking=on", "falling back to POSIX", "POSIX"),
+    "no OFD locks, locking=auto": ("407", "locking=auto", "failed: 1", "while it runs: nothing"),
+    "no OFD locks, locking=off": ("407", "locking=off", "failed: 0", "while it runs: nothing"),
+    "who holds which locks": ("408", "qemu-io", "uses consistent read, write", "unshares write"),
+    "a fault in the holder": ("410", "drive_add", "Failed to get shared", "held: nothing"),
+    "a fault in the contender": ("410", "Failed to lock byte 103: ENOLCK", "held: 100 101 103"),
+}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_some_section_shows(what: str) -> None:
+    case, *parts = SHOWN[what]
+    pattern = ".*".join(map(re.escape, parts))
+    sections = re.split(r"^(?=== )", GOLDENS[case], flags=re.M)
+    assert any(re.search(pattern, section, re.S) for section in sections)
+
+
+ROLL_BACK = (
+    r"(lock|test) any byte fails with ENOLCK from call (\d+)\n(?:.*\n)+?"
+    r"exit status 1; .*; held: (.*)\nlocked: (.*)\nunlocked: (.*)\nthe next one: exit status (\d)"
+)
+
+
+def test_each_call_of_an_opener_is_rolled_back() -> None:
+    found = re.findall(ROLL_BACK, GOLDENS["404"])
+    calls = [(call, int(number)) for call, number, *_ in found]
+    starts = [n for n, (_, number) in enumerate(calls) if number == 1]
+    assert len(starts) == 2 * len(OPENERS)  # locks and tests of each
+    for start, end in itertools.pairwise([*starts, len(calls)]):
+        assert [n for _, n in calls[start:end]] == list(range(1, end - start + 1))  # none left out
+    for _, _, held, locked, unlocked, status in found:
+        assert (held, status) == ("nothing", "0")
+        assert set(unlocked.split("; ")) == set(locked.split("; "))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -12,14 +12,13 @@ matters to a sandbox; this is a test tool, and a program that races with itself 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH115, PTH116, PTH123, PTH208
 
-import ctypes
 import errno
 import fcntl
 import itertools
 import os
-import struct
 
-from harness.faults import seccomp
+from harness.faults import native, seccomp
+from harness.faults.light import struct
 
 _NATIVE = struct.Struct("@hhqqi4x")  # struct flock where off_t has 64 bits: type, whence, ...
 _I386_SMALL = struct.Struct("=hhiii")
@@ -169,14 +168,12 @@ class LockCall:
 
 _PIDFD_GETFD = 438  # on every machine
 _KCMP = {"x86_64": 312, "aarch64": 272}
-_libc: ctypes.CDLL | None = None
 
 
 def _same_open_file(pid: int, fd: int, copy: int) -> bool:
     """Return whether a descriptor of a process and one of this process share an open file."""
-    assert _libc  # since the copy was made
     kcmp = _KCMP[os.uname().machine]
-    same: int = _libc.syscall(kcmp, pid, os.getpid(), 0, fd, copy)
+    same: int = native.syscall(kcmp, pid, os.getpid(), 0, fd, copy)
     return same == 0
 
 
@@ -187,12 +184,10 @@ def _duplicate(tid: int, fd: int) -> tuple[int, int]:
     except OSError:  # only the first thread of a process has a pidfd
         pid = _process_of(tid)
         process = os.pidfd_open(pid)
-    global _libc  # noqa: PLW0603 - loaded when first needed, once
-    _libc = _libc or seccomp.libc()
     try:
-        copy: int = _libc.syscall(_PIDFD_GETFD, process, fd, 0)
-        if copy < 0 and ctypes.get_errno() not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        copy: int = native.syscall(_PIDFD_GETFD, process, fd, 0)
+        if copy < 0 and native.errno() not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+            raise native.error()
     finally:
         os.close(process)
     return pid, copy
@@ -209,16 +204,28 @@ def _process_of(tid: int) -> int:
 def program_name(pid: int) -> str:
     """Return the name of the program that a process runs: for Python, of its script or module.
 
-    Empty when the process is gone.
+    One that has named itself (a fork that plays another program) has that name.  Empty when
+    the process is gone.
     """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as command_line:
             words = [os.fsdecode(word) for word in command_line.read().split(b"\0")]
+        with open(f"/proc/{pid}/comm", "rb") as comm:
+            itself = os.fsdecode(comm.read().removesuffix(b"\n"))
     except OSError:
         return ""
     name = words[0].rpartition("/")[2]
     if not name.startswith("python"):
         return name
+    name = _script(words) or name
+    # The kernel begins with the name of what was executed, cut to 15 bytes: Python or the script.
+    if not itself or itself.startswith("python") or os.fsencode(name)[:15] == os.fsencode(itself):
+        return name
+    return itself
+
+
+def _script(words: list[str]) -> str:
+    """Return the name of the script or module in a command line of Python, or nothing."""
     for option, word in itertools.pairwise(words):
         if option == "-m":
             return word.rpartition(".")[2]
@@ -226,7 +233,7 @@ def program_name(pid: int) -> str:
             break
         if word and not word.startswith("-") and option not in ("-W", "-X"):
             return word.rpartition("/")[2]
-    return name
+    return ""
 
 
 def _holds(fdinfo: str, place: str, byte: int) -> bool:

@@ -7,13 +7,10 @@ calls, so a fault is at work for every call that comes after the answer, and for
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS | error WHY
 """
 
-from __future__ import annotations  # so that what only types need is not loaded
-
 import os
-import struct
 
 from harness.faults import FAULTS_VARIABLE
-from harness.faults.light import socket
+from harness.faults.light import socket, struct
 
 _LONGEST = 65536
 
@@ -47,7 +44,7 @@ class Control:
             self._socket.close()
             raise NoSupervisorError(f"no fault supervisor answers: {error.strerror}") from error
 
-    def add(self, fault: Fault) -> int:
+    def add(self, fault: "Fault") -> int:
         """Set a fault; return its key.  It is at work when this returns."""
         return self._ask(f"add {fault}")
 
@@ -77,12 +74,12 @@ class Requests:
         self._door.listen(64)
         self._guests: dict[int, socket.socket] = {}
 
-    def descriptors(self) -> Iterator[int]:
+    def descriptors(self) -> "Iterator[int]":
         """Yield the descriptors to be waited for until they can be read."""
         yield self._door.fileno()
         yield from self._guests
 
-    def serve(self, fd: int, supervisor: Supervisor) -> None:
+    def serve(self, fd: int, supervisor: "Supervisor") -> None:
         """Answer what waits on one of the descriptors."""
         if fd == self._door.fileno():
             self._admit()
@@ -107,7 +104,7 @@ class Requests:
             guest.close()
 
 
-def _reply(request: str, supervisor: Supervisor) -> str:
+def _reply(request: str, supervisor: "Supervisor") -> str:
     from harness.faults import plan  # 15 ms that a run without faults saves
 
     verb, _, rest = request.partition(" ")

@@ -16,16 +16,12 @@ which starts the *program*.
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH208
 
-from __future__ import annotations  # so that what only types need is not loaded
-
-import ctypes
 import os
-import resource
-import struct
+import sys
 
-from harness.faults import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, seccomp
+from harness.faults import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, native, seccomp
 from harness.faults.control import Requests
-from harness.faults.light import signal, socket, suppress
+from harness.faults.light import signal, socket, struct, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,12 +43,23 @@ _FORWARDED = (
 )  # fmt: skip
 _SET_DEATH_SIGNAL, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
 _SAMPLE = b"can this be read"
-_ADDRESS, _DESCRIPTOR = struct.Struct("=Q"), struct.Struct("=i")
+_DESCRIPTOR = struct.Struct("=i")
 
 
 def complain(text: str) -> None:
-    """Say one line on standard error."""
-    os.write(2, os.fsencode(f"harness.faults: {text}\n"))
+    """Say one line on standard error, if there is one."""
+    with suppress(OSError):
+        os.write(2, os.fsencode(f"harness.faults: {text}\n"))
+
+
+def occupy_standard_descriptors() -> None:
+    """Let no descriptor of ours become a standard one that the caller has closed.
+
+    What takes their place is closed on exec: the program has them as the caller had.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 class Origin:
@@ -63,7 +70,7 @@ class Origin:
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
-    def execute(self, argv: list[str], variables: dict[str, str]) -> NoReturn:
+    def execute(self, argv: list[str], variables: dict[str, str]) -> "NoReturn":
         """Become the program, or end as a shell does when it cannot run one."""
         for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(ignored_by_python, signal.SIG_DFL)
@@ -71,12 +78,15 @@ class Origin:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         try:
             os.execvpe(argv[0], argv, {**os.environ, **variables})
+        except ValueError:  # os has no word for it but this
+            complain("cannot run a program without a name")
+            os._exit(NOT_FOUND)
         except OSError as error:
             complain(f"cannot run {argv[0]}: {error.strerror}")
             os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
 
 
-def run(argv: list[str], faults: tuple[Fault, ...], trace: Trace | None) -> int:
+def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> int:
     """Run a program under a supervisor; return its exit status, or die by the signal it died of.
 
     An empty argv only tries whether it can be done.
@@ -121,7 +131,7 @@ def run_here(argv: list[str]) -> int:
     return end_as(_wait(program, ended))
 
 
-def _wait(child: int, happened: Callable[[], T | None]) -> T:
+def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
     """Return what happened, asked at each SIGCHLD; meanwhile hand signals on to the child.
 
     A signal of the kernel itself (Control-C) goes to the whole group: the program has it.
@@ -140,6 +150,8 @@ def end_as(status: int) -> int:
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     fatal = os.WTERMSIG(status)
+    import resource  # for what a signal ended only
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the program dumped its own
     if fatal != signal.SIGKILL:
         signal.signal(fatal, signal.SIG_DFL)
@@ -164,14 +176,14 @@ def keep_only(descriptors: set[int]) -> None:
 def _supervise(
     origin: Origin,
     argv: list[str],
-    faults: tuple[Fault, ...],
-    trace: Trace | None,
+    faults: "tuple[Fault, ...]",
+    trace: "Trace | None",
     tell: int,
-) -> NoReturn:
+) -> "NoReturn":
     """Be the supervisor: start the program, serve it, and tell the front how it ended."""
     try:
-        seccomp.libc().prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        seccomp.libc().prctl(_SET_NAME, SUPERVISOR_NAME.encode(), 0, 0, 0)
+        native.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        native.prctl(_SET_NAME, SUPERVISOR_NAME.encode(), 0, 0, 0)
         requests = Requests()
         ours, theirs = socket.socketpair()
         variables = {FAULTS_VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}
@@ -207,21 +219,20 @@ class RefusedError(Exception):
 
 def _start(
     origin: Origin, argv: list[str], variables: dict[str, str], theirs: socket.socket
-) -> NoReturn:
+) -> "NoReturn":
     """Be the program: get under the filter, hand its listener over, and execute.
 
     Should the supervisor die, the program dies with it, or its lock calls would fail with
     ENOSYS.
     """
-    seccomp.libc().prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    native.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     try:
         listener = seccomp.install()
     except OSError as error:
         theirs.send(os.fsencode(str(error.strerror)))
         os._exit(UNAVAILABLE)
-    sample = ctypes.create_string_buffer(_SAMPLE)
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(listener))
-    theirs.sendmsg([b"\0" + _ADDRESS.pack(ctypes.addressof(sample))], [rights])
+    theirs.sendmsg([b"\0" + native.pointer(_SAMPLE)], [rights])
     os.close(listener)
     if theirs.recv(2) != b"go" or not argv:
         os._exit(0)
@@ -236,7 +247,7 @@ def _meet(program: int, ours: socket.socket) -> int:
         raise RefusedError(os.fsdecode(message) or "the program ended before its start")
     try:
         memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
-        found = os.pread(memory, len(_SAMPLE), _ADDRESS.unpack(message[1:])[0])
+        found = os.pread(memory, len(_SAMPLE), int.from_bytes(message[1:], sys.byteorder))
         os.close(memory)
     except OSError as error:
         raise RefusedError(f"reading a program's memory: {error.strerror}") from error

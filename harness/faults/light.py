@@ -8,11 +8,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     import socket
+    import struct
 else:
     import _signal as signal
     import _socket as socket
+    import _struct as struct
 
-__all__ = ["signal", "socket", "suppress"]
+__all__ = ["signal", "socket", "struct", "suppress"]
 
 
 class suppress:  # noqa: N801 - the name of contextlib's

@@ -1,7 +1,5 @@
 """The supervisor's loop: wait for calls, requests, signals and the end of the program."""
 
-from __future__ import annotations  # so that what only types need is not loaded
-
 import os
 import select
 
@@ -45,7 +43,7 @@ class Loop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
         self._poll = select.poll()
 
-    def descriptors(self) -> Iterator[int]:
+    def descriptors(self) -> "Iterator[int]":
         """Yield the descriptors that the loop waits for, besides listener and tell."""
         yield self._signals
         yield self._waker

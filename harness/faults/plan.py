@@ -24,6 +24,8 @@ CALLS: Final = ("lock", "unlock", "test", "probe")
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
 
+_LARGEST = 2**63 - 1  # the last byte that a file can have
+
 _ENDLESS_EINTR = (
     "a program that retries would loop for ever: bound it (once, 2 times), "
     "or say always if that is meant"
@@ -62,10 +64,11 @@ class Fault:
             raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
-        if self.byte is not None and (self.byte < 0 or self.call == "probe"):
+        if self.byte is not None and (not 0 <= self.byte <= _LARGEST or self.call == "probe"):
             raise ValueError(f"a {self.call} has no byte {self.byte}")
-        if self.nth < 1 or (self.times is not None and self.times < 1):
-            raise ValueError("calls are counted from 1")
+        counts = (self.nth, 1 if self.times is None else self.times)
+        if not all(1 <= count <= _LARGEST for count in counts):
+            raise ValueError(f"calls are counted from 1 to {_LARGEST}")
         if self.errno == errnos.EINTR and self.times is None:
             raise ValueError(f"EINTR every time: {_ENDLESS_EINTR}")
 
@@ -159,7 +162,11 @@ class _Words:
 
     def number(self, what: str, least: int) -> int:
         """Return the current word as a number that is `least` or more."""
-        if not (self.current.isascii() and self.current.isdigit()) or int(self.current) < least:
+        digits = self.current.isascii() and self.current.isdigit()
+        # int() has a limit of its own, so the length is looked at first.
+        if digits and (len(self.current) > len(str(_LARGEST)) or int(self.current) > _LARGEST):
+            self.fail(f"expected {what}: a number up to {_LARGEST}")
+        if not digits or int(self.current) < least:
             self.fail(f"expected {what}: a number from {least}")
         return int(self.advance())
 

@@ -5,13 +5,12 @@ whole tree of programs.  It is written by hand (no libseccomp): it is small, and
 program that must be right on a 32-bit caller too.  See seccomp(2) and seccomp_unotify(2).
 """
 
-import ctypes
 import errno
 import fcntl
 import os
-import struct
 
-from harness.faults.light import suppress
+from harness.faults import native
+from harness.faults.light import struct, suppress
 
 X86_64, I386 = 0xC000003E, 0x40000003  # AUDIT_ARCH_*: machine | 64 bit | little-endian
 AARCH64, ARM = 0xC00000B7, 0x40000028
@@ -64,11 +63,6 @@ def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def libc() -> ctypes.CDLL:
-    """Return the C library of this process, with errno kept for ctypes.get_errno()."""
-    return ctypes.CDLL(None, use_errno=True)
-
-
 _SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
@@ -83,21 +77,20 @@ def install() -> int:
     machine = os.uname().machine
     if machine not in FCNTL_NUMBERS:
         raise OSError(errno.ENOSYS, f"no system call numbers known for {machine}")
-    c = libc()
-    if c.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"no_new_privs: {os.strerror(ctypes.get_errno())}")
+    if native.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        refusal = native.error()
+        raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}")
     code = program(FCNTL_NUMBERS[machine])
-    buffer = ctypes.create_string_buffer(code, len(code))
-    prog = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+    prog = struct.pack("@H6x", len(code) // 8) + native.pointer(code)
     # WAIT_KILLABLE (Linux 5.19): a signal does not cut a call short that the supervisor works
     # on, so that no call is counted and traced twice.  An older kernel does without.
     for flags in (_NEW_LISTENER | _SPEC_ALLOW | _WAIT_KILLABLE, _NEW_LISTENER):
-        listener: int = c.syscall(SECCOMP_NUMBER[machine], _SET_MODE_FILTER, flags, prog)
+        listener: int = native.syscall(SECCOMP_NUMBER[machine], _SET_MODE_FILTER, flags, prog)
         if listener >= 0:
             return listener
-        if ctypes.get_errno() != errno.EINVAL:
+        if native.errno() != errno.EINVAL:
             break
-    code_of = ctypes.get_errno()
+    code_of = native.errno()
     reasons = {
         errno.EBUSY: "a supervisor is at work already",
         errno.EINVAL: "the kernel has no seccomp user notification",

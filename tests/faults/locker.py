@@ -3,7 +3,8 @@
 Steps: lock:B, write:B (a write lock), wait:B (a write lock, waiting), unlock:B, test:B, all,
 probe, each also with "posix-" before it; B may be FIRST-LAST, or end-N (N bytes before the end).
 thread, fork, daemon: the steps that follow happen there.  input: wait for a line or the end.
-exit:N.  What a call returned is printed; a test prints the struct flock that came back.
+exit:N.  name:X: be called X.
+What a call returned is printed; a test prints the struct flock that came back.
 """
 
 import errno
@@ -12,6 +13,7 @@ import os
 import struct
 import sys
 import threading
+from pathlib import Path
 
 FLOCK = "@hhqqi4x"
 TYPES = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "none"}
@@ -60,6 +62,8 @@ def perform(fd: int, steps: list[str]) -> None:
             os.setsid()
         elif step == "input":
             os.read(0, 1)
+        elif step.startswith("name:"):
+            Path("/proc/self/comm").write_text(step[5:])
         elif step.startswith("exit:"):
             os._exit(int(step[5:]))
         elif step != "fork":

@@ -78,6 +78,9 @@ def test_waiting_call_waits_in_the_program(image: Path) -> None:
 def test_names(supervised: Run, image: Path, traced: Traced) -> None:
     image.with_name("locker").symlink_to(LOCKER[-1])
     image.with_name("lock er").symlink_to(LOCKER[-1])
+    direct = image.with_name("a-program-with-a-long-name")
+    direct.write_text(f"#!{sys.executable} -IS\n{Path(LOCKER[-1]).read_text()}")
+    direct.chmod(0o755)
     arguments = f"{image} lock:1"
     python = f"{sys.executable} -I -S"
     script = f"""
@@ -85,10 +88,19 @@ def test_names(supervised: Run, image: Path, traced: Traced) -> None:
 {python} 'lock er' {arguments}
 PYTHONPATH={Path(LOCKER[-1]).parent} {sys.executable} -m locker {arguments}
 {sys.executable} -c "$(cat {LOCKER[-1]})" {arguments}
+{direct} {arguments}
+{python} locker {image} fork name:played lock:1
 """
     supervised(["sh", "-c", script], cwd=image.parent)
     names = [line.partition(": ")[0] for line in traced()]
-    assert names == ["locker", '"lock er"', "locker", Path(sys.executable).name]
+    assert names == [
+        "locker",
+        '"lock er"',
+        "locker",
+        Path(sys.executable).name,
+        direct.name,
+        "played",
+    ]
 
 
 def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import string
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import filters
 from filters import Filter
+from harness.faults.protocol import errno_name
 
 ODD = "/tmp/a b+c(1)[x].*$/d"  # a directory that is no regular expression
 
@@ -113,23 +115,32 @@ def test_filters_are_applied_from_left_to_right() -> None:
     assert filters.compose()("as it is") == "as it is"
 
 
-_LOCK_ERRNOS = [
-    "EACCES",
-    "EAGAIN",
-    "EBADF",
-    "EDEADLK",
-    "EINTR",
-    "EINVAL",
-    "EIO",
-    "ENOLCK",
-    "ESTALE",
-]
+# Those of fcntl(2), and those that network and user-space file systems add.
+LOCK_ERRNOS = (
+    *("EACCES", "EAGAIN", "EBADF", "EDEADLK", "EFAULT", "EINTR", "EINVAL", "EIO", "ENOLCK"),
+    *("ENOMEM", "ENOSYS", "ENOTSUP", "EOVERFLOW", "EPERM", "ESTALE"),
+)
+MUSL = Path(__file__).with_name("strerror_musl_1.2.3.txt")
 
 
-def test_this_platform_has_no_other_words_for_the_errnos_of_locks() -> None:
-    for name in _LOCK_ERRNOS:
-        text = os.strerror(getattr(errno, name))
-        assert filters.errno_names(f"lock byte 100: {text}") == f"lock byte 100: {name}"
+def musl() -> dict[str, str]:
+    """Return what musl says of each errno, by its name."""
+    lines = [line for line in MUSL.read_text().splitlines() if not line.startswith("#")]
+    return {name: text for name, _, text in (line.partition(" ") for line in lines)}
+
+
+def glibc() -> dict[str, str]:
+    """Return what this platform says of each errno, by its name in a trace."""
+    return {errno_name(code): os.strerror(code) for code in errno.errorcode}
+
+
+@pytest.mark.parametrize("library", [musl, glibc])
+def test_every_errno_of_locks_is_named_and_no_other(library: Callable[[], dict[str, str]]) -> None:
+    words = library()
+    assert set(LOCK_ERRNOS) <= words.keys()
+    for name, text in words.items():
+        named = f"lock byte 100: {name if name in LOCK_ERRNOS else text}"
+        assert filters.errno_names(f"lock byte 100: {text}") == named
 
 
 EACH: dict[str, Filter] = {

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Hold a case under the supervisor of lock calls, without a plan or a trace, against it bare.
+
+The case is started as the runner starts it, by its command line and in its environment. Both
+are run in turn, each the first in every other pair, and their times compared pair by pair,
+since machines are noisy.
+
+usage: tests/bench/supervised.py [ROUNDS [BUSY [CASE]]]
+       (default: 15 rounds, 0 busy loops beside, case 153; needs a real QEMU)
+"""
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from harness.faults.api import unavailable, wrap  # noqa: E402 - found by the line before
+
+Pairs = list[tuple[tuple[float, float], tuple[float, float]]]
+
+ASK = "#!/bin/sh\n# formats: qcow2\n# protocols: file\nexec env -0\n"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a case, as a case sees it that the runner starts."""
+    suite = folder / "suite"
+    for name in ("cases", "expected"):
+        (suite / name).mkdir(parents=True)
+    ask = suite / "cases" / "000"
+    ask.write_text(ASK)
+    ask.chmod(0o755)
+    subprocess.run(
+        [sys.executable, ROOT / "run_tests.py", "--suite", suite, "--keep", "000"],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TEST_DIR": str(folder)},
+        stdout=subprocess.DEVNULL,
+        check=False,  # it has no golden
+    )
+    (output,) = folder.glob("*/000/output")
+    pairs = output.read_text().rstrip("\0").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def seconds(argv: list[str], environ: dict[str, str]) -> tuple[float, float]:
+    """Run a case in a fresh directory; return its wall time and the processor time of all."""
+    test = Path(environ["TEST_DIR"])
+    shutil.rmtree(test)
+    test.mkdir()
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(argv, env=environ, cwd=test, stdout=subprocess.DEVNULL, check=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measured(argv: list[str], environ: dict[str, str], rounds: int) -> Pairs:
+    """Return for each pair what it took under the supervisor, and bare; the first warms up."""
+    pairs = []
+    supervised = wrap(argv)
+    for number in range(rounds + 1):
+        if number % 2:
+            ours, bare = seconds(supervised, environ), seconds(argv, environ)
+        else:
+            bare, ours = seconds(argv, environ), seconds(supervised, environ)
+        pairs.append((ours, bare))
+    return pairs[1:]
+
+
+def main() -> None:
+    rounds, busy, case = [*sys.argv[1:], *("15", "0", "153")[len(sys.argv) - 1 :]]
+    if reason := unavailable():
+        sys.exit(f"no supervisor here: {reason}")
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(int(busy))]
+    try:
+        with tempfile.TemporaryDirectory(prefix="goldlock-bench-") as name:
+            argv = [sys.executable, str(ROOT / "cases" / f"{case}.py")]
+            pairs = measured(argv, environment(Path(name)), int(rounds))
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+    print(f"case {case}, {rounds} pairs, {busy} busy loops; median (minimum to maximum)")
+    for index, what in enumerate(("wall", "processor")):
+        for title, values, unit in (
+            ("supervised", [ours[index] for ours, _ in pairs], " s"),
+            ("bare", [bare[index] for _, bare in pairs], " s"),
+            ("difference", [1000 * (ours[index] - bare[index]) for ours, bare in pairs], " ms"),
+            ("ratio", [ours[index] / bare[index] for ours, bare in pairs], ""),
+        ):
+            spread = f"({min(values):.3f} to {max(values):.3f})"
+            print(f"  {what + ', ' + title:<22} {median(values):.3f}{unit} {spread}")
+
+
+if __name__ == "__main__":
+    main()
