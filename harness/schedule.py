@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, takewhile
 from pathlib import Path
 from threading import Condition, Thread, current_thread
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.ground import Ground
 from harness.judge import Verdict
@@ -19,6 +19,9 @@ from harness.strays import Folders, Period, at_work
 from harness.suite import Case
 from harness.tally import Tally
 from harness.workers import Nursery, Worker, WorkerDied
+
+if TYPE_CHECKING:
+    from harness.stress import BusyProcessors
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
@@ -86,6 +89,7 @@ class Ahead:
         self._threads: set[Thread] = set()
         self._workers: set[Worker] = set()
         self._lost_workers = 0
+        self._busy: BusyProcessors | None = None
         self._stopped = False
         self._error: BaseException | None = None
         self._kept: set[Path] = set()
@@ -109,6 +113,7 @@ class Ahead:
         with self._change:
             new = [case for case in cases if case.path not in self._tallies]
             if new:
+                self._be_busy()
                 for root in {case.path.parent.parent for case in new}:
                     self._folders.setdefault(root, Folders(root))
                 wanted = runs_of_each(self.settings)
@@ -156,10 +161,19 @@ class Ahead:
         if self._nursery:
             self._nursery.close()
             self._nursery = None
+        if self._busy:  # after the nursery, which has copies of all that was open when it was made
+            self._busy.close()
+            self._busy = None
         if self._ground:
             if self._lost_workers:
                 self._ground.scratch.end_processes()
             self._ground.scratch.close(self._kept)
+
+    def _be_busy(self) -> None:
+        if self.settings.stress and not self._busy:
+            from harness.stress import BusyProcessors  # only for those who hunt
+
+            self._busy = BusyProcessors()
 
     # All below is done with the lock held, but for _work.
 

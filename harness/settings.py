@@ -81,6 +81,13 @@ OPTIONS = (
         {"action": "store_true", "help": "run the cases again and again, until one fails"},
     ),
     Option(
+        "--stress",
+        {
+            "action": "store_true",
+            "help": "keep all processors busy, and start each program some milliseconds late",
+        },
+    ),
+    Option(
         "--seed",
         {"metavar": "N", "type": int, "help": "run them in an order made of N, each time another"},
     ),
@@ -262,6 +269,7 @@ class Settings:
     repeat: int = 0
     until_fail: bool = False
     seed: int | None = None
+    stress: bool = False
     show_commands: bool = False
     trace_locks: bool = False
     programs: str = "auto"
@@ -321,6 +329,7 @@ class Settings:
             repeat=options.repeat,
             until_fail=options.until_fail,
             seed=options.seed,
+            stress=options.stress,
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
             programs=_kind(options.programs, required),
@@ -368,7 +377,8 @@ def _looking_inside(
     for option in ("gdb", "print"):
         if getattr(options, option) and jobs > 1:
             raise UsageError(f"--{option}: one case at a time, so not with -j {jobs}")
-    if not (options.wrap or options.gdb or options.valgrind or options.print):
+    wraps = options.wrap or options.gdb or options.valgrind or options.stress
+    if not (wraps or options.print):
         return None, ""
     from harness.wrap import Wrappers, terminal  # only for those who look inside
 

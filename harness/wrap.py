@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES
+from harness.stress import LATER
 
 LOGS = "wrap"
 """The folder of a case's directory with the logs of commands: ``PROGRAM.1``, ``PROGRAM.2``, ..."""
@@ -68,7 +69,7 @@ class Wrappers:
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Wrappers":
-        """Read ``--wrap``, ``--gdb`` and ``--valgrind``.
+        """Read ``--wrap``, ``--gdb``, ``--valgrind`` and ``--stress``.
 
         Raises UsageError when two want the same program, or a command is not there.
         """
@@ -88,6 +89,10 @@ class Wrappers:
             if _ALL in commands:
                 raise UsageError("--valgrind and a --wrap for all programs: give one of them")
             commands[_ALL] = (_found(_VALGRIND[0], "--valgrind", environ), *_VALGRIND[1:])
+        if options.stress:
+            if _ALL in commands:
+                raise UsageError("--stress stands before all programs: give no other that does")
+            commands[_ALL] = LATER
         return cls(commands, gdb, options.valgrind, terminal() if gdb else os.devnull)
 
     @property

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.schedule import rounds
@@ -92,6 +93,22 @@ def test_a_seed_makes_an_order(run_tests: RunTests, suite: MakeSuite, tmp_path: 
     assert len({tuple(order) for order in each}) > 1
 
 
+def test_stress_is_felt_and_gone_at_the_end(run_tests: RunTests, suite: MakeSuite) -> None:
+    """The case sees who keeps the processors busy, and its programs start as ever."""
+    suite.case(
+        "1",
+        "pgrep -f 'import os.*set_blocking' >$TEST_DIR/found && echo busy\n$QEMU_IMG_PROG 'a b'",
+        golden="busy\n[a b]\n",
+    )
+    image = suite.root / "img"
+    image.write_text('#!/bin/sh\necho "[$1]"\n')
+    image.chmod(0o755)
+    done = run_tests("--suite", str(suite.root), "--stress", QEMU_IMG_PROG=str(image))
+    assert done.returncode == 0, done.stdout
+    burning = [each for each in psutil.process_iter() if "os.set_blocking(0" in str(each.cmdline())]
+    assert burning == []
+
+
 def test_no_seed_no_disorder() -> None:
     cases = [Case(number, Path(number)) for number in "12"]
     assert [*rounds(cases, Settings(repeat=2))] == [cases, cases]
@@ -104,6 +121,7 @@ def test_no_seed_no_disorder() -> None:
         (("--repeat", "2", "--update"), "--update and --review take one run"),
         (("--until-fail", "--update"), "--update and --review take one run"),
         (("--repeat", "x"), "invalid int value: 'x'"),
+        (("--stress", "--wrap", "env"), "--stress stands before all programs"),
         (("-j", "0"), "--jobs takes a number from 1 on, or auto, not 0"),
         (("-j", "many"), "or auto, not many"),
     ],
