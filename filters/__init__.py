@@ -16,7 +16,7 @@ from functools import reduce
 from filters.echo import one_line
 from filters.hmp import hmp
 from filters.image_creation import image_creation
-from filters.names import directory, image_format, node_names, program
+from filters.names import directory, holders, image_format, node_names, program
 from filters.qemu_io import qemu_io
 from filters.qmp import escaped_line_ends, qmp
 from filters.text import carriage_returns, errno_names, trailing_blanks
@@ -31,6 +31,7 @@ __all__ = [
     "errno_names",
     "escaped_line_ends",
     "hmp",
+    "holders",
     "image_creation",
     "image_format",
     "node_names",

@@ -60,3 +60,14 @@ def node_names(text: str) -> str:
     after:  ``d0 (NODE_NAME): TEST_DIR/t.qcow2 (qcow2)``
     """
     return re.sub(r"#block\d{3,}(?!\w)", "NODE_NAME", text)
+
+
+def holders(path: str, name: str = "QEMU_PROG") -> Callable[[str], str]:
+    r"""Make a filter for tables of locks: *name* for the program at *path*, ``PID`` for numbers.
+
+    before: ``t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)``
+    after:  ``t.qcow2: byte 101, it may write: QEMU_PROG (pid PID, holder)``
+    """
+    known = re.escape(basename(path))
+    who = re.compile(rf": (?:{known}(?= \()|([^:\n]+)) \(pid \d+, (holder|contender)\)$", re.M)
+    return lambda text: who.sub(lambda found: f": {found[1] or name} (pid PID, {found[2]})", text)

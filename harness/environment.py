@@ -19,7 +19,8 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each; both empty for none. ``errno_policy`` is for the embedded programs.
+    lines, a JSON list each, ``situation`` the one for what a case sees around it when it
+    fails; empty for none. ``errno_policy`` is for the embedded programs.
     """
 
     goldlock_case: str
@@ -38,6 +39,7 @@ class Environment(NamedTuple):
     goldlock_errno_policy: str = "errno"
     goldlock_log: str = ""
     goldlock_commands: str = ""
+    goldlock_situation: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""

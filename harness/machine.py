@@ -16,7 +16,7 @@ from typing import Any, Self
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from harness.errors import CaseError
+from harness.errors import CaseError, look_around
 
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
@@ -66,6 +66,8 @@ class Machine:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        if error:
+            look_around(error)  # while it still holds what it holds
         self.kill()
 
     def kill(self) -> None:

@@ -12,7 +12,7 @@ from harness.environment import Environment
 from harness.errors import UsageError
 from harness.execute import Interrupt, command_line, execute
 from harness.ground import Ground
-from harness.judge import State, Verdict, judge
+from harness.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
 from harness.scratch import Directories, Scratch
 from harness.settings import Settings
@@ -182,6 +182,7 @@ class Runner:
             goldlock_errno_policy=self.settings.errno_policy,
             goldlock_log=str(directories.top / LOG),
             goldlock_commands=str(directories.top / "commands"),
+            goldlock_situation=str(directories.top / SITUATION),
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:
