@@ -7,12 +7,14 @@ directory, a format) are made by a function that takes the value:
     clean = compose(directory("/tmp/x", "TEST_DIR"), image_format("qcow2"), qemu_io)
     clean("read /tmp/x/t.qcow2")        ->  "read TEST_DIR/t.IMGFMT"
 
-Filters run in the order in which they are written.
+Filters run in the order in which they are written. `python -m filters` applies them to its
+standard input, by name, for cases in other languages.
 """
 
 from collections.abc import Callable
 from functools import reduce
 
+from filters.declared import unordered, volatile
 from filters.echo import one_line
 from filters.hmp import hmp
 from filters.image_creation import image_creation
@@ -40,6 +42,8 @@ __all__ = [
     "qemu_io",
     "qmp",
     "trailing_blanks",
+    "unordered",
+    "volatile",
 ]
 
 

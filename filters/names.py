@@ -63,11 +63,15 @@ def node_names(text: str) -> str:
 
 
 def holders(path: str, name: str = "QEMU_PROG") -> Callable[[str], str]:
-    r"""Make a filter for tables of locks: *name* for the program at *path*, ``PID`` for numbers.
+    r"""Make a filter that writes *name* for the program at *path* in tables of locks, and ``PID``.
 
     before: ``t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)``
     after:  ``t.qcow2: byte 101, it may write: QEMU_PROG (pid PID, holder)``
     """
-    known = re.escape(basename(path))
-    who = re.compile(rf": (?:{known}(?= \()|([^:\n]+)) \(pid \d+, (holder|contender)\)$", re.M)
-    return lambda text: who.sub(lambda found: f": {found[1] or name} (pid PID, {found[2]})", text)
+    known = basename(path)
+    who = re.compile(r": ([^:\n]+) \(pid \d+, (holder|contender)\)$", re.M)
+
+    def filtered(found: re.Match[str]) -> str:
+        return f": {name if found[1] == known else found[1]} (pid PID, {found[2]})"
+
+    return lambda text: who.sub(filtered, text)

@@ -90,14 +90,15 @@ def held_by(pid: int) -> list[Held]:
     return [Held(path, _joined(ranges), system) for (path, system), ranges in sorted(found.items())]
 
 
-def table(directory: str) -> str:
+def table(directory: str, without: int = 0) -> str:
     """Return who holds or waits for which lock on files below *directory*, a line each.
 
     The empty string where nothing is locked. Locks of processes that this one may not look
-    into are not in it.
+    into are not in it, nor are those of the process *without*.
     """
     top = os.path.realpath(directory)
-    held = [(pid, lock) for pid in processes.everyone() for _, lock in _locks_of(pid, f"{top}/")]
+    pids = [pid for pid in processes.everyone() if pid != without]
+    held = [(pid, lock) for pid in pids for _, lock in _locks_of(pid, f"{top}/")]
     return _text(top, held)
 
 
@@ -243,7 +244,8 @@ def main(arguments: list[str]) -> int:
     elif not os.path.isdir(directory):
         problem = f"{directory}: not a directory"
     else:
-        sys.stdout.write(table(directory))
+        # What a shell has open, its programs have open, too: this one holds nothing of its own.
+        sys.stdout.write(table(directory, without=os.getpid()))
         return 0
     print(f"harness.locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
     return 2

@@ -149,7 +149,7 @@ class Parts:
         """
         words = [repr(each) for each in arguments]
         words += [f"{name}={value!r}" for name, value in named.items()]
-        title = f"{getattr(story, '__name__', story)}({', '.join(words)})"
+        title = self._case.paths(f"{getattr(story, '__name__', story)}({', '.join(words)})")
         number = 1
         while os.path.exists(folder := f"{self._case.test_dir}/part{number}"):
             number += 1
@@ -178,7 +178,9 @@ class Parts:
             self._case.record.situation(read(failed.folder, "situation").decode())
             if failed.status > 0:
                 raise SystemExit(failed.status)
-            raise CaseError(f"{failed.title} was ended by signal {-failed.status}")
+            names = {each.value: each.name for each in signal.Signals}
+            number = -failed.status
+            raise CaseError(f"{failed.title} was ended by {names.get(number, f'signal {number}')}")
 
     def _counting(self) -> list[Part]:
         """Return the parts up to the first that failed: one by one, there were no others."""
@@ -219,8 +221,9 @@ class Parts:
             status = ending.tell(part.story, case.script, case.log, case.record.situation)
         except SystemExit as end:
             status = _status(end)
-        except BaseException:
-            traceback.print_exc()
+        except BaseException as error:
+            error.with_traceback(_from(self._case.script, error.__traceback__))
+            traceback.print_exception(error)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -296,6 +299,14 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _from(script: str, trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first line of the script on; all of it when that has no part."""
+    own = trace
+    while own and own.tb_frame.f_code.co_filename != script:
+        own = own.tb_next
+    return own or trace
 
 
 def _status(end: SystemExit) -> int:
