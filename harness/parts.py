@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-SPARE = 2
-"""Parts that run at a time beyond one for each processor: while one waits, another can run."""
+SPARE = 1
+"""Parts that run at a time beyond one for each processor: while one waits, another can run.
+
+Measured with 153 on two processors: two at a time are a tenth slower, four no quicker.
+"""
 
 _CHUNK = 65536
 _HEADING = re.compile(rb"^(=+ .+ =+)\s*$", re.M)

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {"harness.case", "harness.machine"}
+CASE_SIDE = {f"harness.{name}" for name in ("case", "machine", "parts", "record", "ending")}
+BOTH_SIDES = {"harness.locks", "harness.processes"}
 RUNNER_SIDE = {
     f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")
 }
@@ -52,6 +53,9 @@ def test_who_knows_whom(path: Path) -> None:
         assert all(m.startswith("harness.embedded") for m in foreign), "it is a program of its own"
     if name in CASE_SIDE:
         assert not known & RUNNER_SIDE, "the two sides meet in the environment and on stdout"
+    if name in BOTH_SIDES:
+        assert packages <= {"harness", *sys.stdlib_module_names}, "a case loads nothing more"
+        assert not known & (CASE_SIDE | RUNNER_SIDE), "what both sides use knows neither"
     if name in RUNNER_SIDE:
         assert not known & CASE_SIDE, "the two sides meet in the environment and on stdout"
     if name.startswith("harness.faults"):
