@@ -276,9 +276,6 @@ class Case:
             raise CaseError("this part runs side by side with others already; it has no parts")
         from harness.parts import Parts  # only for the cases that have them
 
-        if self.environment.qemu_prog:
-            import harness.machine  # noqa: F401 - once, and not in each part that talks
-
         self.parts = Parts(self)
         return self.parts
 

@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -124,6 +123,7 @@ class Parts:
         self._at_once = len(os.sched_getaffinity(0)) + SPARE
 
     def __enter__(self) -> Self:
+        _load(self._case)
         self._before = signal.signal(signal.SIGTERM, self._terminated)
         return self
 
@@ -225,8 +225,8 @@ class Parts:
         except SystemExit as end:
             status = _status(end)
         except BaseException as error:
-            error.with_traceback(_from(self._case.script, error.__traceback__))
-            traceback.print_exception(error)
+            trace = _from(self._case.script, error.__traceback__)
+            sys.excepthook(type(error), error.with_traceback(trace), trace)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -246,6 +246,14 @@ class Parts:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
+
+
+def _load(case: "Case") -> None:
+    """Import what most parts want, once for all of them."""
+    import harness.locks  # for the log
+
+    if case.environment.qemu_prog:
+        import harness.machine  # noqa: F401
 
 
 def settle(case: "Case", folder: str) -> None:

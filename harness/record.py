@@ -32,14 +32,14 @@ class Record:
     def add(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered.
 
-        Where a lock was refused, the table of locks follows if it is not as it was before.
+        Where a lock was refused, the table of locks follows.
         """
         refused = "Failed to " in text and _REFUSED.search(text)
         if argv:
             self._commands.write(json.dumps(argv).encode() + b"\n")
             text = f"$ {shlex.join(argv)}\n{text}"
-        if refused and (table := self._watch.changed(self.programs)) is not None:
-            text += f"# locks now:\n{table}" if table else "# nobody holds a lock now\n"
+        if refused:
+            text += _told(self._watch.changed(self.programs))
         self._log.write(text.encode("utf-8", "surrogateescape"))
 
     def take_over(self, heading: str, folder: str) -> None:
@@ -67,6 +67,12 @@ class Record:
     @cached_property
     def _commands(self) -> IO[bytes]:
         return open(self._environment.goldlock_commands or os.devnull, "ab", buffering=0)
+
+
+def _told(table: str | None) -> str:
+    if table is None:
+        return "# locks: as before\n"
+    return f"# locks:\n{table}" if table else "# locks: none any more\n"
 
 
 def read(folder: str, name: str) -> bytes:
