@@ -119,7 +119,7 @@ class Watch:
 
     def __init__(self, directory: str) -> None:
         self._top = os.path.realpath(directory)
-        self._last: list[str] = []
+        self._last: list[str] | None = None
 
     def changed(self, likely: Iterable[int]) -> str | None:
         """Return the table; None when all locks are as they were the last time.

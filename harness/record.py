@@ -72,7 +72,7 @@ class Record:
 def _told(table: str | None) -> str:
     if table is None:
         return "# locks: as before\n"
-    return f"# locks:\n{table}" if table else "# locks: none any more\n"
+    return f"# locks:\n{table}" if table else "# locks: none\n"
 
 
 def read(folder: str, name: str) -> bytes:

@@ -174,6 +174,7 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
 
 def test_a_watch_tells_what_has_changed(image: Path, sleeper: Sleeper) -> None:
     watch, me = Watch(str(image.parent)), [os.getpid()]
+    assert watch.changed(me) == ""
     assert watch.changed(me) is None
     with image.open("r+b") as file:
         ofd_lock(file.fileno(), 101)
