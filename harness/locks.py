@@ -85,21 +85,19 @@ class Held(NamedTuple):
 def held_by(pid: int) -> list[Held]:
     """Return the locks that a process holds; none for one that is gone, or somebody else's."""
     found: dict[tuple[str, str], set[tuple[int, int | None]]] = defaultdict(set)
-    for _, lock in _locks_of(pid, "/"):
+    for _, _, _, lock in _locks_of(pid, "/"):
         found[lock.path, lock.system].add((lock.first, lock.last))
     return [Held(path, _joined(ranges), system) for (path, system), ranges in sorted(found.items())]
 
 
-def table(directory: str, without: int = 0) -> str:
+def table(directory: str) -> str:
     """Return who holds or waits for which lock on files below *directory*, a line each.
 
     The empty string where nothing is locked. Locks of processes that this one may not look
-    into are not in it, nor are those of the process *without*.
+    into are not in it. What a process has open for the programs that it starts, it holds alone.
     """
     top = os.path.realpath(directory)
-    pids = [pid for pid in processes.everyone() if pid != without]
-    held = [(pid, lock) for pid in pids for _, lock in _locks_of(pid, f"{top}/")]
-    return _text(top, held)
+    return _text(top, [each for pid in processes.everyone() for each in _locks_of(pid, f"{top}/")])
 
 
 def situation(root: int, directory: str) -> str:
@@ -131,16 +129,36 @@ class Watch:
         if now == self._last:
             return None
         self._last = now
-        held = [(pid, *found) for pid in likely for found in _locks_of(pid, f"{self._top}/")]
-        if Counter(line for _, line, _ in held) != Counter(now):
+        held = [each for pid in likely for each in _locks_of(pid, f"{self._top}/")]
+        if Counter(each.line for each in held) != Counter(now):
             return table(self._top)
-        return _text(self._top, [(pid, lock) for pid, _, lock in held])
+        return _text(self._top, held)
 
 
-def _text(top: str, held: Iterable[tuple[int, Lock]]) -> str:
-    rows = {_row(one, top, pid, "holder") for pid, lock in held for one in lock.each()}
+class _Found(NamedTuple):
+    """A lock where it was found: process, descriptor, the kernel's words for it."""
+
+    pid: int
+    fd: str
+    line: str
+    lock: Lock
+
+
+def _text(top: str, held: list[_Found]) -> str:
+    rows = {
+        _row(lock, top, each.pid, "holder")
+        for each in held
+        if not _inherited(each, held)
+        for lock in each.lock.each()
+    }
     rows |= {_row(lock, top, pid, "contender") for pid, lock in _waiting(top)}
     return "".join(f"{row[-1]}\n" for row in sorted(rows))
+
+
+def _inherited(one: _Found, held: list[_Found]) -> bool:
+    """Tell whether a process has a lock only as it was started with the file open."""
+    same = {each.pid for each in held if (each.fd, each.lock) == (one.fd, one.lock)} - {one.pid}
+    return bool(same) and not same.isdisjoint(processes.ancestors(one.pid))
 
 
 def _meaning(byte: int) -> str:
@@ -159,11 +177,8 @@ def _row(lock: Lock, top: str, pid: int, role: str) -> tuple[str, int, int, bool
     return path, lock.first, last, role != "holder", name, pid, text
 
 
-def _locks_of(pid: int, prefix: str) -> Iterator[tuple[str, Lock]]:
-    """Yield the locks of a process on files whose paths begin with *prefix*.
-
-    Each with its line as the kernel's own table has it.
-    """
+def _locks_of(pid: int, prefix: str) -> Iterator[_Found]:
+    """Yield the locks of a process on files whose paths begin with *prefix*."""
     try:
         descriptors = os.listdir(f"/proc/{pid}/fd")
     except OSError:  # gone, or somebody else's
@@ -179,7 +194,7 @@ def _locks_of(pid: int, prefix: str) -> Iterator[tuple[str, Lock]]:
             continue
         for line in lines:
             text = line.split(":", 2)[2]
-            yield text, _lock(path, text)
+            yield _Found(pid, fd, text, _lock(path, text))
 
 
 def _lock(path: str, line: str) -> Lock:
@@ -244,8 +259,7 @@ def main(arguments: list[str]) -> int:
     elif not os.path.isdir(directory):
         problem = f"{directory}: not a directory"
     else:
-        # What a shell has open, its programs have open, too: this one holds nothing of its own.
-        sys.stdout.write(table(directory, without=os.getpid()))
+        sys.stdout.write(table(directory))
         return 0
     print(f"harness.locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
     return 2

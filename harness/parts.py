@@ -79,8 +79,13 @@ class Part:
 
     def end(self) -> None:
         """Kill its process, and all below that; return when they are gone."""
-        os.kill(self.pid, signal.SIGSTOP)  # so that it starts nothing any more
-        for pid in [self.pid, *processes.below(self.pid)]:
+        found: list[int] = []
+        while new := {self.pid, *processes.below(self.pid)}.difference(found):
+            found += new
+            for pid in new:  # so that none starts another while they are looked for
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+        for pid in found:
             _kill(pid)
         self.reap()
 
@@ -136,6 +141,9 @@ class Parts:
         try:
             self.wait()
         finally:
+            for part in self._parts:
+                if part.running:  # standard output is closed, or the like
+                    part.end()
             signal.signal(signal.SIGTERM, self._before)
             self._case.parts = None
 

@@ -67,6 +67,13 @@ def variable(pid: int, name: str) -> str:
     return ""
 
 
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the process ids of a process's parent, of the parent of that, and so on."""
+    while (process := _process(pid)) and process.parent:
+        pid = process.parent
+        yield pid
+
+
 def below(root: int) -> list[int]:
     """Return the process ids of all processes below *root*, parents before their children."""
     return [process.pid for process, _ in _descend(root)][1:]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.locks import Held, Watch, held_by, table
-from tests.conftest import ROOT
+from tests.conftest import ROOT, MakeSuite, RunTests
 
 
 def ofd_lock(file: int, first: int, length: int = 1, kind: int = fcntl.F_RDLCK) -> None:
@@ -216,3 +216,13 @@ def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("harness.locks: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:
+    script = (
+        'exec 9>"$TEST_DIR/file"; flock 9\n'
+        '"$PYTHON" -m harness.locks | "$PYTHON" -m filters holders ""\n'
+    )
+    suite.case("1.sh", script, "file: all bytes, exclusive (flock): 1.sh (pid PID, holder)\n")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout

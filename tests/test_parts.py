@@ -278,3 +278,19 @@ def test_more_blocks_one_after_the_other_and_a_part_that_is_no_function(tmp_path
         "            parts.start(lambda case: case.log('...'))\n",
     )
     assert (status, said) == (0, "one\n...\ntwo\n...\n")
+
+
+def test_nothing_is_left_running_when_the_output_cannot_be_written(tmp_path: Path) -> None:
+    """Else this would wait for the second part, which never ends by itself."""
+    status, said = side_by_side(
+        tmp_path,
+        "def never(case):\n"
+        "    os.mkfifo('never'); open('never')\n"
+        "def story(case):\n"
+        "    os.dup2(os.open('/dev/full', os.O_WRONLY), 1)\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Case.log, 'one')\n"
+        "        parts.start(never)\n",
+    )
+    assert status == 1
+    assert "No space left on device" in said
