@@ -280,17 +280,25 @@ def test_more_blocks_one_after_the_other_and_a_part_that_is_no_function(tmp_path
     assert (status, said) == (0, "one\n...\ntwo\n...\n")
 
 
-def test_nothing_is_left_running_when_the_output_cannot_be_written(tmp_path: Path) -> None:
-    """Else this would wait for the second part, which never ends by itself."""
-    status, said = side_by_side(
-        tmp_path,
-        "def never(case):\n"
-        "    os.mkfifo('never'); open('never')\n"
-        "def story(case):\n"
-        "    os.dup2(os.open('/dev/full', os.O_WRONLY), 1)\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
-        "        parts.start(never)\n",
-    )
-    assert status == 1
+def test_nothing_is_left_running_when_the_output_cannot_be_written(
+    run_tests: RunTests, suite: MakeSuite
+) -> None:
+    text = """
+import subprocess
+def first(case, ready):
+    open(ready).read()
+    case.log("one")
+def second(case, ready):
+    subprocess.run(["sh", "-c", f"echo now >{ready}; exec sleep 1000"])
+def story(case):
+    os.mkfifo("ready")
+    ready = os.path.abspath("ready")
+    os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
+    with case.side_by_side() as parts:
+        parts.start(first, ready)
+        parts.start(second, ready)
+"""
+    suite.case("1.py", "#!/usr/bin/env python3\n" + SCRIPT.format(text), "")
+    said = run_tests("--suite", str(suite.root)).stdout
     assert "No space left on device" in said
+    assert "left behind" not in said
