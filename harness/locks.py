@@ -27,6 +27,7 @@ from harness.faults.protocol import PERMISSIONS, UNSHARES, USES
 
 _SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
 _VERBS = ("read consistently", "write", "write what is there already", "resize")
+_PAGES = 1024 * 1024
 _LAST = 2**63
 """Sorts after each byte of a file."""
 
@@ -112,6 +113,18 @@ def indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
+def locks_below(directory: str) -> set[Lock]:
+    """Return all locks on files below *directory*, whoever holds them; quicker than `table`."""
+    top = os.path.realpath(directory)
+    lines, all_of_them = _kernel_table()
+    if not all_of_them:
+        pids = processes.everyone()
+        return {each.lock for pid in pids for each in _locks_of(pid, f"{top}/")}
+    paths = {str(file.inode()): file.path for file in _files(top)}
+    held = [line for line in lines if "->" not in line and _inode(line) in paths]
+    return {_lock(paths[_inode(line)], line) for line in held}
+
+
 class Watch:
     """Tells the table of a directory only where it has changed, as it is asked for often."""
 
@@ -125,7 +138,7 @@ class Watch:
         To ask the processes that are *likely* to hold them is much quicker than to ask all.
         """
         files = {str(file.inode()) for file in _files(self._top)}
-        now = [line for line in _kernel_table() if _inode(line) in files]
+        now = [line for line in _kernel_table()[0] if _inode(line) in files]
         if now == self._last:
             return None
         self._last = now
@@ -206,7 +219,7 @@ def _lock(path: str, line: str) -> Lock:
 
 def _waiting(top: str) -> Iterator[tuple[int, Lock]]:
     """Yield the locks that somebody waits for, with process ids; 0 where it is not known."""
-    waiting = [line for line in _kernel_table() if "->" in line]
+    waiting = [line for line in _kernel_table()[0] if "->" in line]
     if not waiting:
         return
     paths = {str(file.inode()): file.path for file in _files(top)}
@@ -216,10 +229,21 @@ def _waiting(top: str) -> Iterator[tuple[int, Lock]]:
             yield max(pid, 0), _lock(path, line)
 
 
-def _kernel_table() -> list[str]:
-    """Return a line for each lock of the system, and for each that is waited for."""
-    with open("/proc/locks", encoding="ascii") as file:
-        return [line.partition(":")[2] for line in file]
+def _kernel_table() -> tuple[list[str], bool]:
+    """Return a line for each lock of the system and for each that is waited for; and if it is all.
+
+    The kernel tells as much as fits in a page at a time. When locks come and go between one
+    page and the next, others may be missing.
+    """
+    pages = []
+    fd = os.open("/proc/locks", os.O_RDONLY)
+    try:
+        while page := os.read(fd, _PAGES):
+            pages.append(page)
+    finally:
+        os.close(fd)
+    lines = b"".join(pages).decode("ascii").splitlines()
+    return [line.partition(":")[2] for line in lines], len(pages) <= 1
 
 
 def _inode(line: str) -> str:

@@ -6,11 +6,12 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from harness.locks import Held, Watch, held_by, table
+from harness.locks import Held, Lock, Watch, held_by, locks_below, table
 from tests.conftest import ROOT, MakeSuite, RunTests
 
 
@@ -187,6 +188,24 @@ def test_a_watch_tells_what_has_changed(image: Path, sleeper: Sleeper) -> None:
         assert len(said.splitlines()) == 2
     sleeper.end()
     assert watch.changed(me) == ""
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_the_locks_below_a_directory(image: Path, tmp_path: Path, others: int) -> None:
+    """So many others that the kernel tells of them in pieces, and may leave some out."""
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    with image.open("r+b") as file, (folder / "a").open("w") as inner, ExitStack() as opened:
+        for number in range(others):
+            fcntl.flock(opened.enter_context((tmp_path / f"{number}").open("w")), fcntl.LOCK_EX)
+        ofd_lock(file.fileno(), 100, 2)
+        fcntl.flock(inner, fcntl.LOCK_EX)
+        found = [lock for lock in locks_below(str(tmp_path)) if not Path(lock.path).name.isdigit()]
+        assert sorted(found) == [
+            Lock(f"{folder}/a", 0, None, "flock", True),
+            Lock(str(image), 100, 101, "OFD", False),
+        ]
+    assert locks_below(str(tmp_path)) == set()
 
 
 def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
