@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
 
 # harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = {f"harness.{name}" for name in ("case", "machine", "parts", "record", "ending")}
+CASE_SIDE = {f"harness.{name}" for name in ("case", "machine", "part", "parts", "record", "ending")}
 BOTH_SIDES = {"harness.locks", "harness.processes"}
 RUNNER_SIDE = {
     f"harness.{name}" for name in ("suite", "execute", "compare", "golden", "judge", "runner")

@@ -11,8 +11,8 @@ from tests.conftest import MakeSuite, RunTests
 
 HOLDER = """
 import fcntl, sys
-file = open("t.qcow2", "w")
-if "quit" not in sys.argv:
+if "stay" in sys.argv:
+    file = open("t.qcow2", "w")
     fcntl.flock(file, fcntl.LOCK_EX)
 print('{"QMP": {}}', flush=True)
 sys.stdin.readline()
