@@ -22,14 +22,14 @@ def story(case: Case) -> None:
     case.log("== readonly=off,force-share=on should be rejected ==")
     case.contender(*drives("null-co://,readonly=off,force-share=on"))
 
-    for options in OPTIONS:
-        one_round(case, options)
+    with case.side_by_side() as parts:
+        for options in OPTIONS:
+            parts.start(one_round, options)
+        parts.start(two_devices)
+        parts.start(backing_chains)
+        parts.start(drives_come_and_go)
+        parts.start(force_share_conflicts)
 
-    two_devices(case)
-    backing_chains(case)
-    active_commit(case)
-    drives_come_and_go(case)
-    force_share_conflicts(case)
     case.log("*** done")
 
 
@@ -96,8 +96,16 @@ def utility_commands(case: Case, flag: str) -> None:
                 case.log(line, case.format)
 
 
+def images(case: Case) -> str:
+    """Create the images of a round, and show nothing; return the path of the upper one."""
+    base = f"{case.image}.base"
+    case.qemu_img("create", "-f", case.imgfmt, base, SIZE)
+    case.qemu_img("create", "-f", case.imgfmt, "-b", base, "-F", case.imgfmt, case.image)
+    return case.image
+
+
 def two_devices(case: Case) -> None:
-    image = case.image
+    image = images(case)
     options = ("read-only=off", "read-only=on", "read-only=on,force-share=on")
     for first, second in product(options, options):
         case.section(f"Two devices with the same image ({first} - {second})")
@@ -105,7 +113,7 @@ def two_devices(case: Case) -> None:
 
 
 def backing_chains(case: Case) -> None:
-    image = case.image
+    image = images(case)
     case.section(f"Creating {image}.[abc]")
     case.make_image(f"{image}.a", backing=image)
     case.make_image(f"{image}.b", backing=image)
@@ -125,6 +133,8 @@ def backing_chains(case: Case) -> None:
     Path(f"{image}.lnk").symlink_to(image)
     case.contender(*drives(f"{image}.lnk", image))
 
+    active_commit(case)
+
 
 def active_commit(case: Case) -> None:
     image = case.image
@@ -142,7 +152,7 @@ def active_commit(case: Case) -> None:
 
 def drives_come_and_go(case: Case) -> None:
     """A running QEMU locks what it opens, and unlocks what it closes."""
-    image = case.image
+    image = images(case)
     write = (image, "-c", "write 0 512")
     with case.holder() as holder:
         holder.qmp("{ 'execute': 'qmp_capabilities' }")

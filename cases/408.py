@@ -49,6 +49,13 @@ def story(case: Case) -> None:
     row(case, case.qemu_img, "rebase", image, "-b", base, "-F", case.imgfmt)
     row(case, case.qemu_img, "commit", image)
 
+    case.section("A qemu-system that stays")
+    for options in OPTIONS:
+        drive = ("-drive", f"if=none,file={image}{options}")
+        with case.holder(*drive):
+            case.log(f"\nqemu-system {' '.join(drive)}", case.paths)
+            case.log(case.locks(), case.holders)
+
 
 def row(case: Case, program: Program, *command: str) -> None:
     """Run a program to its end; show its command, and what it has held of which image."""

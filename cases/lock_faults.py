@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import filters
 from harness.case import Case, Completed, Program
 from harness.faults.api import PERMISSIONS
+from harness.locks import locks_below
 
 if TYPE_CHECKING:
     from harness.machine import Qmp
@@ -139,16 +140,13 @@ def _words(locked: set[int]) -> str:
 
 def held(case: Case) -> str:
     """Return the bytes of images that somebody has locked now, whoever it is."""
-    locked: dict[str, list[int]] = {}
-    inodes = {str(file.stat().st_ino): file.name for file in Path(case.test_dir).iterdir()}
-    for line in Path("/proc/locks").read_text().splitlines():
-        # "1: OFDLCK ADVISORY  READ -1 fe:00:1234 100 101"; a waiter has "->" as second word.
-        kind, _, _, _, file, first, last = line.replace("-> ", "").split()[1:8]
-        image = inodes.get(file.split(":")[2])
-        if image and kind in ("OFDLCK", "POSIX"):
-            image += "" if kind == "OFDLCK" else f" ({kind})"
-            locked.setdefault(image, []).extend(range(int(first), int(last) + 1))
-    return _list({image: sorted(set(numbers)) for image, numbers in sorted(locked.items())})
+    locked: dict[str, set[int]] = {}
+    for lock in locks_below(case.test_dir):
+        image = Path(lock.path).name
+        if lock.last is not None and lock.system in ("OFD", "POSIX"):
+            image += "" if lock.system == "OFD" else f" ({lock.system})"
+            locked.setdefault(image, set()).update(range(lock.first, lock.last + 1))
+    return _list({image: sorted(numbers) for image, numbers in sorted(locked.items())})
 
 
 def _list(images: dict[str, list[int]]) -> str:

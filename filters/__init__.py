@@ -7,16 +7,18 @@ directory, a format) are made by a function that takes the value:
     clean = compose(directory("/tmp/x", "TEST_DIR"), image_format("qcow2"), qemu_io)
     clean("read /tmp/x/t.qcow2")        ->  "read TEST_DIR/t.IMGFMT"
 
-Filters run in the order in which they are written.
+Filters run in the order in which they are written. `python -m filters` applies them to its
+standard input, by name, for cases in other languages.
 """
 
 from collections.abc import Callable
 from functools import reduce
 
+from filters.declared import unordered, volatile
 from filters.echo import one_line
 from filters.hmp import hmp
 from filters.image_creation import image_creation
-from filters.names import directory, image_format, node_names, program
+from filters.names import directory, holders, image_format, node_names, program
 from filters.qemu_io import qemu_io
 from filters.qmp import escaped_line_ends, qmp
 from filters.text import carriage_returns, errno_names, trailing_blanks
@@ -31,6 +33,7 @@ __all__ = [
     "errno_names",
     "escaped_line_ends",
     "hmp",
+    "holders",
     "image_creation",
     "image_format",
     "node_names",
@@ -39,6 +42,8 @@ __all__ = [
     "qemu_io",
     "qmp",
     "trailing_blanks",
+    "unordered",
+    "volatile",
 ]
 
 

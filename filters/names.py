@@ -60,3 +60,18 @@ def node_names(text: str) -> str:
     after:  ``d0 (NODE_NAME): TEST_DIR/t.qcow2 (qcow2)``
     """
     return re.sub(r"#block\d{3,}(?!\w)", "NODE_NAME", text)
+
+
+def holders(path: str, name: str = "QEMU_PROG") -> Callable[[str], str]:
+    r"""Make a filter that writes *name* for the program at *path* in tables of locks, and ``PID``.
+
+    before: ``t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)``
+    after:  ``t.qcow2: byte 101, it may write: QEMU_PROG (pid PID, holder)``
+    """
+    known = basename(path)
+    who = re.compile(r": ([^:\n]+) \(pid \d+, (holder|contender)\)$", re.M)
+
+    def filtered(found: re.Match[str]) -> str:
+        return f": {name if found[1] == known else found[1]} (pid PID, {found[2]})"
+
+    return lambda text: who.sub(filtered, text)

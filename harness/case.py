@@ -14,29 +14,31 @@ All that a case prints goes to standard output; the runner holds it against the 
 What the programs said before any filter is kept in a log of its own.
 """
 
-import json
 import os
-import shlex
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
-from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
-from harness import steps
-from harness.environment import NOTRUN_STATUS, Environment
-from harness.errors import CaseError, NotRun
+from harness import ending, steps
+from harness.environment import Environment
+from harness.errors import CaseError, NotRun, call_at_failures
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
+from harness.record import Record
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from typing import TypeVar
 
     from harness.faults.api import ActiveFaults
     from harness.forked import Start
-    from harness.machine import Hmp, Qmp
+    from harness.machine import Hmp, Machine, Qmp
+    from harness.parts import Parts
+
+    M = TypeVar("M", bound=Machine)
 
 
 class Completed(NamedTuple):
@@ -115,8 +117,10 @@ class Program:
 class Case:
     """One run of a case: its directories, its programs, and its output."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, script: str = "") -> None:
         self.environment = environment
+        self.script = script
+        self.record = Record(environment)
         self.number = environment.goldlock_case
         self.test_dir = environment.test_dir
         self.sock_dir = environment.sock_dir
@@ -135,14 +139,22 @@ class Case:
         self.qemu_nbd = self._program("qemu-nbd")
         self.qemu = self._program("qemu", "qemu-system")
         self._lock_calls_read = 0
+        self.parts: Parts | None = None
+        """The parts that were started and not waited for; None outside of `side_by_side`."""
+        self.as_the_whole: Filter | None = None
+        """In a part that runs side by side: names the directories of the whole case."""
 
     # What the case shows
 
     def log(self, text: str = "", *with_filters: Filter) -> None:
         """Print *text*, filtered, with a line end if it has none; nothing for ``""`` filtered.
 
-        ``log()`` prints an empty line.
+        ``log()`` prints an empty line. Beside parts, it waits for those before it.
         """
+        if self.parts:
+            self.parts.wait()
+        if self.as_the_whole:
+            text = self.as_the_whole(text)
         if with_filters:
             text = filters.compose(*with_filters)(text)
             if not text:
@@ -208,6 +220,11 @@ class Case:
         )
 
     @cached_property
+    def holders(self) -> Filter:
+        """What the lock table says: ``PID``, and ``QEMU_PROG`` for qemu-system's name."""
+        return filters.holders(self.environment.qemu_prog)
+
+    @cached_property
     def commands(self) -> Filter:
         """A monitor command as the case wrote it: on one line, paths and format by name."""
         return filters.compose(filters.one_line, self.paths, self.format)
@@ -249,8 +266,15 @@ class Case:
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
         )
-        return Qmp(
-            argv, self._show_command, self._show_answer, self._record, self._start, self._wrapped
+        return self._staying(
+            Qmp(
+                argv,
+                self._show_command,
+                self._show_answer,
+                self._record,
+                self._start,
+                self._wrapped,
+            )
         )
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
@@ -258,11 +282,49 @@ class Case:
         from harness.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
-        return Hmp(
-            argv, self._show_command, self._show_answer, self._record, self._start, self._wrapped
+        return self._staying(
+            Hmp(
+                argv,
+                self._show_command,
+                self._show_answer,
+                self._record,
+                self._start,
+                self._wrapped,
+            )
         )
 
-    # Lock calls
+    def side_by_side(self) -> "Parts":
+        """Run independent parts of the case at the same time, for the length of a ``with`` block.
+
+            with case.side_by_side() as parts:
+                for options in OPTIONS:
+                    parts.start(one_round, options)
+
+        runs ``one_round(case, options)`` for each, in a process of its own, where *case* has
+        empty directories of its own. The output is that of one after the other.
+
+        Raises CaseError inside a part.
+        """
+        if self.as_the_whole:
+            raise CaseError("this part runs side by side with others already; it has no parts")
+        from harness.parts import Parts  # only for the cases that have them
+
+        self.parts = Parts(self)
+        return self.parts
+
+    # Locks
+
+    def locks(self) -> str:
+        """Return who holds which locks on files of this case, in words, a line each.
+
+            t.qcow2: byte 201, nobody else may write: qemu-system-x86_64 (pid 7, holder)
+
+        In the order of files and bytes; ``""`` when nothing is locked. The filter `holders`
+        makes it fit for a golden.
+        """
+        from harness.locks import table  # only for the cases that ask
+
+        return table(self.test_dir)
 
     def faults(self, *plan: str, **fields: Any) -> "AbstractContextManager[ActiveFaults]":
         """Make lock calls of the programs fail, for the length of a ``with`` block.
@@ -274,6 +336,7 @@ class Case:
         """
         from harness.faults.api import faults  # only for the cases that want it
 
+        self._not_in_a_part("faults hit")
         if not os.environ.get(FAULTS_VARIABLE):
             raise CaseError("faults need a supervisor; '# needs: faults' in the header asks for it")
         return faults(*plan, **fields)
@@ -283,6 +346,7 @@ class Case:
 
         The format is that of `harness.faults.trace`. Raises CaseError as `faults` does.
         """
+        self._not_in_a_part("the trace of lock calls is of")
         path = os.environ.get(TRACE_VARIABLE)
         if not path:
             raise CaseError(
@@ -298,6 +362,14 @@ class Case:
     def _wrapped(self) -> bool:
         return "qemu-system" in self.environment.goldlock_wrapped.split()
 
+    def _not_in_a_part(self, what: str) -> None:
+        if self.as_the_whole:
+            raise CaseError(f"{what} all programs of a case; not for parts that run side by side")
+
+    def _staying(self, machine: "M") -> "M":
+        self.record.programs.add(machine.process.pid)
+        return machine
+
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
         command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
@@ -309,30 +381,8 @@ class Case:
     def _show_answer(self, text: str) -> None:
         self.log(text, self.answers)
 
-    # The logs
-
-    @cached_property
-    def _log(self) -> IO[bytes]:
-        return open(self.environment.goldlock_log or os.devnull, "ab", buffering=0)  # noqa: PTH123 - pathlib costs a quick case too much; open until the case ends
-
-    @cached_property
-    def _command_log(self) -> IO[bytes]:
-        return open(self.environment.goldlock_commands or os.devnull, "ab", buffering=0)  # noqa: PTH123 - as above
-
-    @cached_property
-    def _terminal(self) -> IO[bytes]:
-        terminal = open(self.environment.goldlock_print, "ab", buffering=0)  # noqa: PTH123, SIM115 - as above
-        terminal.write(b"\n")  # the case's name stands there already
-        return terminal
-
     def _record(self, argv: list[str], text: str) -> None:
-        """Keep a command line (empty for none) and what came of it, unfiltered."""
-        if argv:
-            self._command_log.write(json.dumps(argv).encode() + b"\n")
-            text = f"$ {shlex.join(argv)}\n{text}"
-        self._log.write(text.encode("utf-8", "surrogateescape"))
-        if self.environment.goldlock_print:
-            self._terminal.write(text.encode("utf-8", "surrogateescape"))
+        self.record.add(argv, text)
 
 
 def run(story: Callable[[Case], None]) -> None:
@@ -346,22 +396,23 @@ def run(story: Callable[[Case], None]) -> None:
     if story.__module__ != "__main__":
         return
     try:
-        case = Case(Environment.from_environ(os.environ))
+        case = Case(Environment.from_environ(os.environ), script)
         if case.environment.goldlock_steps:
             steps.record(case.environment.goldlock_steps, case.test_dir)
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)
-    try:
-        story(case)
-    except NotRun as reason:
-        case.log(str(reason))
-        sys.exit(NOTRUN_STATUS)
-    except CaseError as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        line = next(frame.lineno for frame in reversed(frames) if frame.filename == script)
-        case.log(f"{script}:{line}: {error}")
-        sys.exit(1)
+    call_at_failures(partial(_look_around, os.getpid(), case.test_dir))
+    if status := ending.tell(partial(story, case), script, case.log, case.record.situation):
+        sys.exit(status)
+
+
+def _look_around(root: int, directory: str) -> str:
+    """Tell of the case's processes and locks, if there is more than the case itself."""
+    from harness.locks import situation  # only at a failure
+
+    text = situation(root, directory)
+    return f"its processes were, when it failed:\n{text}" if "\n" in text else ""
 
 
 def _machine_options(machine: str) -> list[str]:

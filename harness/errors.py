@@ -1,6 +1,6 @@
 """What can go wrong, and is a person's to mend."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class UsageError(Exception):
@@ -10,9 +10,36 @@ class UsageError(Exception):
 class CaseError(Exception):
     """A case cannot go on; the message says which program did what."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        look_around(self)
+
 
 class NotRun(Exception):
     """A case cannot run here; the message says why."""
+
+
+_witnesses: list[Callable[[], str]] = []
+
+
+def call_at_failures(witness: Callable[[], str]) -> None:
+    """Let *witness* tell what there is to see whenever something has failed."""
+    _witnesses[:] = [witness]
+
+
+def look_around(error: BaseException) -> None:
+    """Note with a failure what there is to see at this moment, before it is cleaned up.
+
+    The first look counts, and is at what is worth it: an error, not a case that cannot run.
+    """
+    failed = isinstance(error, Exception) and not isinstance(error, NotRun)
+    if failed and _witnesses and not hasattr(error, "situation"):
+        error.situation = _witnesses[0]()  # type: ignore[attr-defined] # it is found there again
+
+
+def seen(error: BaseException) -> str:
+    """Return what was noted with a failure."""
+    return str(getattr(error, "situation", ""))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -13,6 +13,9 @@ from harness.execute import Transcript
 from harness.golden import GoldenError
 from harness.settings import Settings
 
+SITUATION = "situation"
+"""A file beside the output: what the case saw around it when it failed."""
+
 TOO_LARGE = 8 * 1024 * 1024
 """Size in bytes past which a text is not taken apart into sections."""
 
@@ -105,7 +108,18 @@ def _ending(transcript: Transcript) -> list[str]:
         problems.append(f"{how}: the case did not come to its end")
     if transcript.left_behind:
         problems.append("left behind: " + ", ".join(transcript.left_behind) + "; cleared")
+    if problems and (seen := _seen(transcript.output.with_name(SITUATION))):
+        problems.append(seen)
     return problems
+
+
+def _seen(situation: Path) -> str:
+    try:
+        with situation.open("rb") as file:
+            lines = file.read(TOO_LARGE).decode("utf-8", "replace").splitlines()
+    except OSError:  # mostly there is none
+        return ""
+    return "\n".join(explain.printable(line) for line in lines)
 
 
 def _signal_name(number: int) -> str:

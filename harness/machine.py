@@ -17,7 +17,7 @@ import pexpect
 from pexpect.fdpexpect import fdspawn
 
 from harness import steps
-from harness.errors import CaseError
+from harness.errors import CaseError, look_around
 
 if TYPE_CHECKING:
     from harness.forked import Start
@@ -76,6 +76,8 @@ class Machine:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        if error:
+            look_around(error)  # while it still holds what it holds
         self.kill()
 
     def kill(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import golden
 from harness.environment import Environment
 from harness.execute import command_line, execute
-from harness.judge import State, Verdict, judge
+from harness.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
 from harness.scratch import Directories, Scratch
 from harness.settings import Settings
@@ -159,6 +159,7 @@ class Runner:
             goldlock_print=self.settings.print_to,
             goldlock_wrapped=wrapped,
             goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
+            goldlock_situation=str(directories.top / SITUATION),
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:

@@ -33,6 +33,10 @@ class _Recorder:
         line = json.dumps({"step": step, **fields})
         self._file.write(line.encode() + b"\n")
 
+    def take_over(self, lines: bytes) -> None:
+        self._note_files()
+        self._file.write(lines)
+
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of a change that the case makes to its files."""
         if _recorder is self:  # a hook cannot be taken back
@@ -101,6 +105,12 @@ def forget() -> None:
     """Record nothing more in this process: a fork that is no part of the case, but a program."""
     global _recorder  # noqa: PLW0603 - as above
     _recorder = None
+
+
+def take_over(lines: bytes) -> None:
+    """Add the steps of a part of the case, which has recorded them for itself."""
+    if _recorder:
+        _recorder.take_over(lines)
 
 
 def note(step: str, **fields: Any) -> None:

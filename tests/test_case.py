@@ -1,6 +1,8 @@
 """What a case script can do, and what its runner sees of it."""
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +121,32 @@ def test_command_lines_are_kept_as_lists(tmp_path: Path) -> None:
     case = make_case(tmp_path, qemu_img_prog="/bin/true", goldlock_commands=str(commands))
     case.qemu_img("a b", "ü")
     assert json.loads(commands.read_text()) == ["/bin/true", "a b", "ü"]
+
+
+def test_the_log_notes_who_holds_what_where_a_lock_is_refused(tmp_path: Path) -> None:
+    """The whole table once, then only that it has not changed, or that nothing is locked."""
+    program = tmp_path / "program"
+    program.write_text("echo 'Failed to get shared \"write\" lock' >&2\n")
+    case = make_case(tmp_path, qemu_img_prog="/bin/sh", qemu_img_options=str(program))
+    with Path(case.image).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        case.qemu_img()
+        case.qemu_img()
+    case.qemu_img()
+    log = (tmp_path / "log").read_text()
+    notes = [line for line in log.splitlines() if line.startswith(("#", "t.qcow2"))]
+    assert notes[0] == "# locks:"
+    assert notes[1].startswith("t.qcow2: all bytes, exclusive (flock): ")
+    assert notes[1].endswith(f" (pid {os.getpid()}, holder)")
+    assert notes[2:] == ["# locks: as before", "# locks: none"]
+
+
+def test_the_table_of_locks_is_of_the_files_of_the_case(tmp_path: Path) -> None:
+    case = make_case(tmp_path, qemu_prog="/usr/bin/none")
+    assert case.locks() == ""
+    with Path(case.image).open("w") as file, (tmp_path / "elsewhere").open("w") as other:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        (line,) = case.holders(case.locks()).splitlines()
+    assert line.startswith("t.qcow2: all bytes, shared (flock): ")
+    assert line.endswith(" (pid PID, holder)")

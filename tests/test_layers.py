@@ -11,8 +11,12 @@ MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("
 
 # harness.faults is a tool of both sides, and knows neither.
 CASE_SIDE = {
-    *("harness.case", "harness.forked", "harness.machine", "harness.wrapped", "harness.steps")
+    f"harness.{name}"
+    for name in (
+        *("case", "ending", "forked", "machine", "part", "parts", "record", "steps", "wrapped"),
+    )
 }
+BOTH_SIDES = {"harness.locks", "harness.processes"}
 RUNNER_SIDE = {
     f"harness.{name}"
     for name in (
@@ -72,6 +76,9 @@ def test_who_knows_whom(path: Path) -> None:
         assert name in KNOW_THE_EMBEDDED, "programs of their own, that nobody calls"
     if name in CASE_SIDE:
         assert not known & RUNNER_SIDE, "the two sides meet in the environment and on stdout"
+    if name in BOTH_SIDES:
+        assert packages <= {"harness", *sys.stdlib_module_names}, "a case loads nothing more"
+        assert not known & (CASE_SIDE | RUNNER_SIDE), "what both sides use knows neither"
     if name in RUNNER_SIDE:
         assert not known & CASE_SIDE, "the two sides meet in the environment and on stdout"
     if name.startswith("harness.faults"):

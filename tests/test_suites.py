@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT, RunTests
 
 SUITE = str(ROOT / "tests" / "suites")
-NUMBERS = ["101", "102", "103", "104"]
+NUMBERS = ["101", "102", "103", "104", "105"]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

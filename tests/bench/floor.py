@@ -2,7 +2,8 @@
 """Hold a run of 153 and 182 against the bare floor: their own command lines, replayed.
 
 The floor is a shell script that starts each program that the cases started, one after the
-other, with its output thrown away: no harness, no filters, no goldens. Programs that stay
+other, with its output thrown away: no harness, no filters, no goldens, also nothing at the same
+time where the parts of a case run side by side. Programs that stay
 are told to quit as soon as they greet. Both are run in turn, and their times compared
 pair by pair, since machines are noisy.
 
@@ -47,7 +48,8 @@ def replay_script(folder: Path) -> tuple[Path, int]:
     lines = ["#!/bin/sh"]
     for case in sorted(scratch.iterdir()):
         test = case / "test"
-        lines += [f"rm -rf {test}; mkdir {test}; cd {test}"]
+        folders = sorted(str(each) for each in test.rglob("*") if each.is_dir())  # of its parts
+        lines += [f"rm -rf {test}; mkdir -p {shlex.join([str(test), *folders])}; cd {test}"]
         for line in (case / "commands").read_text().splitlines():
             argv = json.loads(line)
             told = folder / ("qmp" if "-qmp" in argv else "hmp")

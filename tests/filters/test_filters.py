@@ -94,6 +94,24 @@ TABLE: list[tuple[str, Filter, str, str]] = [
         "Invalid argument: I/O errors",
         "Invalid argument: I/O errors",
     ),
+    (
+        "who",
+        filters.holders("/q/qemu-kvm"),
+        "t: byte 101, it may write: qemu-kvm (pid 7, holder)\nt: all: sh (pid 8, contender)",
+        "t: byte 101, it may write: QEMU_PROG (pid PID, holder)\nt: all: sh (pid PID, contender)",
+    ),
+    (
+        "nobody",
+        filters.holders("/q/qemu-kvm"),
+        "qemu-kvm (pid 7), a holder",
+        "qemu-kvm (pid 7), a holder",
+    ),
+    ("order", filters.unordered, "b\na\n\n~ c\n", "~\n~ a\n~ b\n~ c\n"),
+    ("one line", filters.unordered, "b\na", "~ a\n~ b"),
+    ("span", filters.volatile(r"[\d.]+(?= s$)", "SECONDS"), "1.5 s\n2 s 3", "SECONDS s\n2 s 3"),
+    ("groups", filters.volatile(r"took (\d+) of (\d+)", "N"), "1 took 12 of 3", "1 took N of N"),
+    ("either", filters.volatile(r"a(\d)|b(\d)", "N"), "a1 b2 c3", "aN bN c3"),
+    ("inside", filters.volatile(r"(a(\d)b)", "N"), "xa1bx", "xNx"),
     ("blanks", filters.trailing_blanks, "a \t\n b  \n", "a\n b\n"),
 ]
 
@@ -107,6 +125,27 @@ def test_table(given_: str, change: Filter, text: str, expected: str) -> None:
 def test_a_directory_is_absolute_and_below_the_root(path: str) -> None:
     with pytest.raises(ValueError, match="absolute"):
         filters.directory(path, "TEST_DIR")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "problem"),
+    [
+        ("(", "N", "not a regular expression"),
+        ("x*", "N", "nothing at all"),
+        ("x", "n", "not a name in capitals"),
+        ("x", r"\1", "not a name in capitals"),
+        ("x", "", "not a name in capitals"),
+    ],
+)
+def test_what_cannot_be_volatile(pattern: str, name: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        filters.volatile(pattern, name)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n"))))
+def test_lines_in_another_order_are_the_same(lines: list[str]) -> None:
+    text, backwards = ("".join(f"{line}\n" for line in each) for each in (lines, lines[::-1]))
+    assert filters.unordered(backwards) == filters.unordered(text)
 
 
 def test_filters_are_applied_from_left_to_right() -> None:
@@ -158,6 +197,8 @@ EACH: dict[str, Filter] = {
     "one_line": filters.one_line,
     "carriage_returns": filters.carriage_returns,
     "trailing_blanks": filters.trailing_blanks,
+    "holders": filters.holders("/usr/bin/qemu"),
+    "volatile": filters.volatile(r"seconds\": (\d+)", "SECONDS"),
 }
 
 PIECES = [text for _, _, text, _ in TABLE]
@@ -166,13 +207,14 @@ PIECES += ["qemu-io> ", '"seconds": 1', "(qemu) ", "Formatting 'a', fmt=raw size
 TEXTS = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=5))).map("".join)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", [*EACH, "unordered"])
 @given(text=TEXTS)
 @example(text="\x1b\x1b[K[K")
 @example(text="")
 def test_a_second_time_changes_nothing(name: str, text: str) -> None:
-    once = EACH[name](text)
-    assert EACH[name](once) == once
+    change = EACH.get(name, filters.unordered)
+    once = change(text)
+    assert change(once) == once
 
 
 @pytest.mark.parametrize("name", EACH)

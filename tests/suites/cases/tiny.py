@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from filters import Filter
 from harness.case import Case
 
 SUITES = Path(__file__).resolve().parent.parent / "tiny"
@@ -20,7 +21,9 @@ def copy(case: Case, name: str) -> Path:
     return Path(shutil.copytree(SUITES / name, Path(case.test_dir) / name))
 
 
-def run(case: Case, suite: Path, *options: str, **variables: str) -> None:
+def run(
+    case: Case, suite: Path, *options: str, also: Filter | None = None, **variables: str
+) -> None:
     """Run a suite with no QEMU on PATH, and none embedded; show what that prints."""
     done = subprocess.run(
         [sys.executable, str(RUN_TESTS), "--suite", str(suite), "--programs", "system", *options],
@@ -32,7 +35,7 @@ def run(case: Case, suite: Path, *options: str, **variables: str) -> None:
         errors="surrogateescape",
         check=False,
     )
-    case.log(done.stdout, case.paths, report)
+    case.log(done.stdout, case.paths, report, *([also] if also else []))
     case.log(f"[exit status {done.returncode}]")
 
 

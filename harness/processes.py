@@ -1,0 +1,123 @@
+"""Processes as the kernel tells of them: names, command lines, and who is below whom.
+
+Both sides use this, at a failure and at a time limit; it is all standard library, as a case
+loads nothing that it can do without.
+"""
+
+# A case asks in the midst of what it measures, and pathlib costs ten times as much:
+# ruff: noqa: PTH119, PTH123, PTH208
+
+import os
+import shlex
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "disk-sleep",
+    "T": "stopped",
+    "t": "tracing-stop",
+    "Z": "zombie",
+    "X": "dead",
+    "I": "idle",
+}
+_NAME_LENGTH = 15
+"""Characters of a process's name that the kernel keeps."""
+
+
+class Process(NamedTuple):
+    """A process at one moment; *started* is in ticks since the machine's start."""
+
+    pid: int
+    parent: int
+    state: str
+    started: int
+
+
+def everyone() -> list[int]:
+    """Return the process ids of all processes that can be seen."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def name(pid: int) -> str:
+    """Return the name of a process's program, ``?`` for one that is gone.
+
+    It is the name that the process has, which scripts and forked programs have of their own,
+    in the length that it has in the command line.
+    """
+    short = _read(pid, "comm").rstrip("\n")
+    if len(short) == _NAME_LENGTH:
+        for word in arguments(pid):
+            if (whole := os.path.basename(word)).startswith(short):
+                return whole
+    return short or "?"
+
+
+def arguments(pid: int) -> list[str]:
+    """Return the command line of a process; an empty one when it is gone, or a zombie."""
+    return _read(pid, "cmdline").split("\0")[:-1]
+
+
+def variable(pid: int, name: str) -> str:
+    """Return an environment variable that a process was started with, or the empty string."""
+    for line in _read(pid, "environ").split("\0"):
+        if line.startswith(f"{name}="):
+            return line.partition("=")[2]
+    return ""
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Yield the process ids of a process's parent, of the parent of that, and so on."""
+    while (process := _process(pid)) and process.parent:
+        pid = process.parent
+        yield pid
+
+
+def below(root: int) -> list[int]:
+    """Return the process ids of all processes below *root*, parents before their children."""
+    return [process.pid for process, _ in _descend(root)][1:]
+
+
+def tree(root: int, indent: str = "  ") -> str:
+    """Return *root* and all processes below it, with states, a line each.
+
+    The empty string when it is gone.
+    """
+    lines = []
+    for process, depth in _descend(root):
+        command = arguments(process.pid)
+        own = name(process.pid)
+        text = shlex.join(command) or own
+        if command and not any(os.path.basename(word).startswith(own) for word in command):
+            text = f"{own}: {text}"  # it goes by another name than that of its program
+        state = _STATES.get(process.state, process.state)
+        lines.append(f"{indent}{'  ' * depth}{text} (pid {process.pid}), {state}")
+    return "\n".join(lines)
+
+
+def _descend(root: int) -> Iterator[tuple[Process, int]]:
+    """Yield a process and all below it, each with its depth."""
+    children: dict[int, list[Process]] = {}
+    found = [process for pid in everyone() if (process := _process(pid))]
+    for process in sorted(found, key=lambda each: (each.started, each.pid)):
+        children.setdefault(process.parent, []).append(process)
+    waiting = [(process, 0) for process in found if process.pid == root]
+    while waiting:
+        process, depth = waiting.pop()
+        yield process, depth
+        waiting += [(child, depth + 1) for child in reversed(children.get(process.pid, []))]
+
+
+def _process(pid: int) -> Process | None:
+    # PID (NAME) STATE PARENT ...: a name may have anything in it. The start is the 22nd word.
+    words = _read(pid, "stat").rpartition(")")[2].split()
+    return Process(pid, int(words[1]), words[0], int(words[19])) if words else None
+
+
+def _read(pid: int, file: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{file}", encoding="utf-8", errors="surrogateescape") as opened:
+            return opened.read()
+    except OSError:
+        return ""

@@ -1,0 +1,20 @@
+"""What a run says of cases with parts that run side by side: that pass, fail, hang, cannot run."""
+
+import re
+
+import tiny
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    tiny.run(case, tiny.copy(case, "parts"), also=processes)
+
+
+def processes(text: str) -> str:
+    """Blank out which Python runs, and what a process was doing at that moment."""
+    text = re.sub(r"^( +(?:part \d: )?)\S*/python\S* ", r"\1PYTHON ", text, flags=re.M)
+    return re.sub(r"(\(pid PID\)), (?:running|sleeping)$", r"\1, STATE", text, flags=re.M)
+
+
+run(story)

@@ -1,0 +1,44 @@
+"""The second part fails while all others run: the first goes on to its end, the third does not."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    os.mkfifo("second-is-there")
+    os.mkfifo("third-is-there")
+    here = Path.cwd()
+    with case.side_by_side() as parts:
+        parts.start(first, here / "second-is-there")
+        parts.start(second, here / "second-is-there", here / "third-is-there")
+        parts.start(third, here / "third-is-there")
+    case.log("not reached")
+
+
+def first(case: Case, other: Path) -> None:
+    case.section("First")
+    other.read_text()  # to its end, which comes with that of the second part
+    case.log("the first, all of it")
+
+
+def second(case: Case, end: Path, other: Path) -> None:
+    _file = end.open("w")
+    case.section("Second")
+    other.read_text()
+    case.qemu_img("info")
+    case.log("not reached")
+
+
+def third(case: Case, start: Path) -> None:
+    case.section("Third")
+    with open("state", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        start.write_text("")
+        os.mkfifo("never")
+        Path("never").read_text()
+
+
+run(story)

@@ -1,0 +1,27 @@
+# timeout: 3
+"""The second part hangs: the output of all of them is there, and where each of them is."""
+
+import os
+from pathlib import Path
+
+from harness.case import Case, run
+
+
+def story(case: Case) -> None:
+    os.mkfifo("never")
+    never = Path.cwd() / "never"
+    with case.side_by_side() as parts:
+        for number in (1, 2, 3):
+            parts.start(part, number, never)
+    case.log("not reached")
+
+
+def part(case: Case, number: int, never: Path) -> None:
+    case.section(f"Part {number}")
+    if number == 2:
+        case.log("=== Waiting ===")
+        never.read_text()
+    case.log("done")
+
+
+run(story)
