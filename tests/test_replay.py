@@ -45,7 +45,7 @@ def test_the_real_cases_repeat(run_tests: RunTests, qemu: Programs, tmp_path: Pa
         golden = ROOT / "expected" / f"{number}.{qemu.errno_policy}.out"
         if not golden.exists():
             golden = ROOT / "expected" / f"{number}.out"
-        said = repeat(folder / f"{number}.sh")
+        said = re.sub(r"TEST_DIR/part\d/test", "TEST_DIR", repeat(folder / f"{number}.sh"))
         assert refusals(said) == refusals(golden.read_text())
         assert len(refusals(said)) == count
 
