@@ -32,6 +32,9 @@ a bug in here.
 """
 
 
+_SWITCH = 0.0002
+"""Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
+
 _NOT_FOR_CASES = (
     "logging",
     "unraisableexception",
@@ -140,6 +143,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
 def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Sequence[str]) -> int:
     """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
     signals = _Signals()
+    sys.setswitchinterval(_SWITCH)
     from harness.ground import Ground  # before the others, which take their time to load
 
     ground = Ground(settings, os.environ)

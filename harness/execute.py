@@ -80,6 +80,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     is readable.
     """
     _adopt_orphans()
+    _mounts()  # from now on, it knows of changes
     start = time.monotonic()
     with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
         pid = _start(argv, environ, directory, transcriber.far_end)
@@ -94,7 +95,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
                 if not ended:
                     _stop(pid, watch)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                left_behind = (*_kill_orphans(), *mounts.clear(output.parent))
+                left_behind = (*_kill_orphans(), *_unmount(output.parent))
         transcriber.copy()
         _put_back(file, output)
     return Transcript(
@@ -119,7 +120,6 @@ class _Watch:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
         self._transcriber = transcriber
-        self._tasks = _tasks()
         self.trouble = ""
 
     def close(self) -> None:
@@ -158,7 +158,7 @@ class _Watch:
 
         How many there are on the machine is soon read; whose they are is not.
         """
-        if _tasks() - self._tasks < PROCESS_LIMIT:
+        if _tasks() < PROCESS_LIMIT:
             return
         from harness.situation import session_size  # psutil: only where something is wrong
 
@@ -251,6 +251,16 @@ def _kill_orphans() -> tuple[str, ...]:
             with suppress(ChildProcessError):
                 os.waitpid(orphan, 0)
     return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
+
+
+@cache
+def _mounts() -> mounts.Table:
+    return mounts.Table()
+
+
+def _unmount(folder: Path) -> list[str]:
+    """Unmount what a case has mounted; describe it."""
+    return mounts.clear(folder) if _mounts().changed() else []
 
 
 def _has_children() -> bool:

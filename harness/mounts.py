@@ -5,8 +5,22 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from select import POLLPRI, poll
 
 _MNT_DETACH = 2
+
+
+class Table:
+    """Tells whether anything was mounted or unmounted, without reading all that is."""
+
+    def __init__(self) -> None:
+        self._file = os.open("/proc/self/mountinfo", os.O_RDONLY)
+        self._change = poll()
+        self._change.register(self._file, POLLPRI)
+
+    def changed(self) -> bool:
+        """Tell whether it has changed since this was last asked, or made."""
+        return bool(self._change.poll(0))
 
 
 def below(folder: Path) -> list[tuple[Path, str]]:

@@ -27,6 +27,8 @@ from harness.suite import Case, read_case
 from harness.tally import Tally
 
 _AHEAD = pytest.StashKey[Ahead]()
+_FIXTURES = pytest.StashKey[Any]()
+"""What all cases want of pytest's fixtures: ``subtests``."""
 
 
 class SectionDiffers(Exception):
@@ -200,7 +202,10 @@ class CaseItem(pytest.Function):
         def judge(subtests: Any) -> None:
             item.run_and_report(subtests)
 
-        item: CaseItem = cls.from_parent(parent, name=case.number, callobj=judge)
+        stash = parent.config.stash  # to find out what fixtures one wants takes pytest a while
+        wants = stash.get(_FIXTURES, None)
+        item: CaseItem = cls.from_parent(parent, name=case.number, callobj=judge, fixtureinfo=wants)
+        stash[_FIXTURES] = item._fixtureinfo
         item.case = case
         for group in case.groups:
             item.extra_keyword_matches.add(group)

@@ -43,16 +43,18 @@ class Runner:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], scratch: Scratch) -> None:
         self.settings = settings
-        self._environ = environ
+        self._environ = dict(environ)
         self._scratch = scratch
+        self._programs = Programs()
 
-    def run(self, request: tuple[Case, Programs, bool], interrupt: int) -> Ran:
-        """Run a case with the programs, and judge it.
+    def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
+        """Run a case with the programs, or those of the last request, and judge it.
 
         Its directory stays when it failed, or when the last of the request is true. Raises
         KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
-        case, programs, keep = request
+        case, named, keep = request
+        programs = self._programs = named or self._programs
         reference = golden.choose(
             case.path.parent.parent / "expected",
             case.number,

@@ -253,6 +253,7 @@ class Ahead:
             ran.kept = None
 
     def _work(self, worker: Worker) -> None:
+        knows_programs = False
         while True:
             with self._change:
                 case = self._next()
@@ -260,8 +261,11 @@ class Ahead:
                 break
             began = time.time()
             try:
-                ran = worker.ask((case, self.ground.programs(), self.settings.hunts))
+                programs = None if knows_programs else self.ground.programs()
+                ran = worker.ask((case, programs, self.settings.hunts))
+                knows_programs = True
             except WorkerDied:
+                knows_programs = False
                 with self._change:
                     self._lost_workers += not self._error  # else it did as it was told
                     self._workers.discard(worker)

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,10 +127,14 @@ def _plain_link(target: Path) -> Path:
     return link
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _rename(folder: Path, to: Path) -> None:
     """Rename a directory; raise FileExistsError where there is one, be it empty."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, bytes(folder), _AT_FDCWD, bytes(to), _RENAME_NOREPLACE):
+    if _libc().renameat2(_AT_FDCWD, bytes(folder), _AT_FDCWD, bytes(to), _RENAME_NOREPLACE):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
