@@ -16,7 +16,7 @@ from harness.faults.api import PERMISSIONS
 from harness.locks import locks_below
 
 if TYPE_CHECKING:
-    from harness.machine import Qmp
+    from harness.casework.machine import Qmp
 
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
 # PROGRAM: CALL BYTE (MEANING) of IMAGE ...; with blanks, names are in quotes.

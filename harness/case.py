@@ -23,20 +23,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
-from harness import ending, steps
+from harness.casework import ending, steps
+from harness.casework.record import Record
 from harness.environment import Environment
 from harness.errors import CaseError, NotRun, call_at_failures
 from harness.faults import FAULTS_VARIABLE, TRACE_VARIABLE
-from harness.record import Record
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import TypeVar
 
+    from harness.casework.forked import Start
+    from harness.casework.machine import Hmp, Machine, Qmp
+    from harness.casework.parts import Parts
     from harness.faults.api import ActiveFaults
-    from harness.forked import Start
-    from harness.machine import Hmp, Machine, Qmp
-    from harness.parts import Parts
 
     M = TypeVar("M", bound=Machine)
 
@@ -131,7 +131,7 @@ class Case:
 
         self._start: Start = subprocess.Popen
         if environment.goldlock_embedded:
-            from harness.forked import starter  # only for the embedded programs
+            from harness.casework.forked import starter  # only for the embedded programs
 
             self._start = starter(environment.goldlock_embedded)
         self.qemu_img = self._program("qemu-img")
@@ -261,7 +261,7 @@ class Case:
 
         Raises CaseError when it ends, or does not greet; the message holds what it printed.
         """
-        from harness.machine import Qmp  # pexpect: only for the cases that talk
+        from harness.casework.machine import Qmp  # pexpect: only for the cases that talk
 
         argv = self.qemu.argv(
             *_machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments
@@ -279,7 +279,7 @@ class Case:
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
-        from harness.machine import Hmp  # as above
+        from harness.casework.machine import Hmp  # as above
 
         argv = self.qemu.argv(*_machine_options(machine), "-monitor", "stdio", *arguments)
         return self._staying(
@@ -307,7 +307,7 @@ class Case:
         """
         if self.as_the_whole:
             raise CaseError("this part runs side by side with others already; it has no parts")
-        from harness.parts import Parts  # only for the cases that have them
+        from harness.casework.parts import Parts  # only for the cases that have them
 
         self.parts = Parts(self)
         return self.parts

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from harness import shards
 from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
+from harness.running import shards
 from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings
 from harness.suite import Case, read_suite, select
 
@@ -117,7 +117,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
     if options.review:
-        from harness.review import require_terminal  # only for those who want it
+        from harness.goldens.review import require_terminal  # only for those who want it
 
         require_terminal()
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
@@ -148,7 +148,7 @@ def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Seque
 
     ground = Ground(settings, os.environ)
     # These need packages, which may just have been set up, and time, while the programs answer.
-    from harness.schedule import Ahead, in_best_order, read_history
+    from harness.running.schedule import Ahead, in_best_order, read_history
 
     ahead = Ahead(settings, os.environ, ground)
     try:

@@ -19,9 +19,9 @@ class Environment(NamedTuple):
     short enough for a Unix socket. A program's path is empty where there is none.
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each, ``print`` one to show all of that in as it comes,
-    ``steps`` one for what `harness.steps` tells, ``situation`` the one for what a case sees around
-    it when it fails; each empty for none.
+    lines, a JSON list each, ``print`` one to show all of that in as it comes, ``steps`` one for
+    what `harness.casework.steps` tells, ``situation`` the one for what a case sees around it
+    when it fails; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``errno_policy`` is for the embedded programs, ``embedded`` the folder that they are started
     from, empty where others are under test.

@@ -6,7 +6,7 @@ from threading import Lock
 
 from harness.errors import UsageError
 from harness.programs import Probe, Programs
-from harness.scratch import Scratch
+from harness.running.scratch import Scratch
 from harness.settings import Settings
 
 

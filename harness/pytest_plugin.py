@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 
-from harness import explain, orphans, shards
 from harness.errors import UsageError
-from harness.explain import Difference
-from harness.judge import State, Verdict
+from harness.goldens import explain, orphans
+from harness.goldens.explain import Difference
+from harness.goldens.judge import State, Verdict
 from harness.reports import console
 from harness.reports.places import here
 from harness.reports.start import start, wants_records
-from harness.runner import Ran
-from harness.schedule import HISTORY, Ahead, Past, in_best_order, read_history
+from harness.running import shards
+from harness.running.runner import Ran
+from harness.running.schedule import HISTORY, Ahead, Past, in_best_order, read_history
+from harness.running.tally import Tally
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, read_case
-from harness.tally import Tally
 
 _AHEAD = pytest.StashKey[Ahead]()
 _FIXTURES = pytest.StashKey[Any]()
@@ -63,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -> None:
-    from harness import review, review_plugin  # only for those who want it
+    from harness.goldens import review, review_plugin  # only for those who want it
 
     if config.getoption("dist", "no") != "no":
         raise UsageError("--review: not with pytest-xdist (-n); -j runs cases side by side, too")

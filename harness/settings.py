@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import UsageError, suggest
 
 if TYPE_CHECKING:
-    from harness.wrap import Wrappers
+    from harness.running.wrap import Wrappers
 
 FORMATS = (
     *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
@@ -380,7 +380,7 @@ def _looking_inside(
     wraps = options.wrap or options.gdb or options.valgrind or options.stress
     if not (wraps or options.print):
         return None, ""
-    from harness.wrap import Wrappers, terminal  # only for those who look inside
+    from harness.running.wrap import Wrappers, terminal  # only for those who look inside
 
     wrappers = Wrappers.from_options(options, environ)
     return wrappers if wrappers.commands or wrappers.gdb else None, (

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.environment import Environment
+from tests.casework.test_machine import make_case
 from tests.conftest import ROOT
-from tests.test_machine import make_case
 
 Capture = pytest.CaptureFixture[bytes]
 

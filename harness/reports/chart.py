@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import floor, log10
 
-from harness.explain import count
+from harness.goldens.explain import count
 from harness.reports.record import CaseRecord
 
 BARS = 20

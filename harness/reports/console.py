@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness import explain
+from harness.goldens import explain
 from harness.programs import Programs
 from harness.reports.places import here
-from harness.schedule import Past, read_history
+from harness.running.schedule import Past, read_history
 from harness.settings import Settings
 
 CASE = "goldlock"

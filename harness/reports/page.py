@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from harness.explain import count
+from harness.goldens.explain import count
 from harness.reports import chart, page_case
 from harness.reports.places import here
 from harness.reports.record import Report, command

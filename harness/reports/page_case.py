@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from harness.explain import count
+from harness.goldens.explain import count
 from harness.reports import side_by_side
 from harness.reports.chart import span
 from harness.reports.places import here

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from harness import explain
-from harness.explain import Difference, Line
-from harness.judge import State
+from harness.goldens import explain
+from harness.goldens.explain import Difference, Line
+from harness.goldens.judge import State
 from harness.programs import Programs
-from harness.runner import LOG, Ran
+from harness.running.runner import LOG, Ran
 from harness.settings import Settings
 from harness.suite import Case
 

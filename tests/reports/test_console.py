@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 from harness.reports.console import slowest
-from harness.schedule import HISTORY, Past
+from harness.running.schedule import HISTORY, Past
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 

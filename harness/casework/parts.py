@@ -1,0 +1,258 @@
+"""Parts of a case that run side by side, each in a process and in directories of its own.
+
+A part is a fork of the case, so nothing that it changes is seen elsewhere. What it writes is
+kept in a file, and comes out in the order in which the parts are written in the script,
+as does what it logs: nobody can tell that they did not run one after the other.
+"""
+
+# In the way of a quick case, where pathlib costs too much:
+# ruff: noqa: PTH102, PTH110, PTH119, PTH123
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, Self
+
+import filters
+from harness.casework import ending, steps
+from harness.casework.part import Part, wait_for
+from harness.casework.record import Record, read
+from harness.errors import CaseError
+
+if TYPE_CHECKING:
+    from harness.case import Case
+
+P = ParamSpec("P")
+
+SPARE = 1
+"""Parts that run at a time beyond one for each processor: while one waits, another can run.
+
+Measured with 153 on two processors: two at a time are a tenth slower, four no quicker.
+"""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Parts:
+    """The parts of one `Case.side_by_side` block, which ends when all of them have ended.
+
+    When one fails, the case ends as if all had run one after the other: with the output of
+    those before it, its own, and its exit status. Those after it are ended.
+    """
+
+    def __init__(self, case: "Case") -> None:
+        self._case = case
+        self._parts: list[Part] = []
+        self._told = 0  # parts whose output is out, and whose logs are in the case's
+        self._at_once = len(os.sched_getaffinity(0)) + SPARE
+
+    def __enter__(self) -> Self:
+        _load(self._case)
+        self._before = signal.signal(signal.SIGTERM, self._terminated)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        try:
+            self.wait()
+        finally:
+            for part in self._parts:
+                if part.running:  # standard output is closed, or the like
+                    part.end()
+            signal.signal(signal.SIGTERM, self._before)
+            self._case.parts = None
+
+    def start(
+        self,
+        story: "Callable[Concatenate[Case, P], object]",
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> None:
+        """Run ``story(case, ...)`` beside the other parts, as soon as there is room for it.
+
+        In it, *case* has directories of its own: ``test_dir``, ``sock_dir``, ``image``, and the
+        current directory. What it changes in Python's objects is gone at its end.
+        """
+        words = [repr(each) for each in arguments]
+        words += [f"{name}={value!r}" for name, value in named.items()]
+        title = self._case.paths(f"{getattr(story, '__name__', story)}({', '.join(words)})")
+        number = 1
+        while os.path.exists(folder := f"{self._case.test_dir}/part{number}"):
+            number += 1
+        os.mkdir(folder)
+        told = partial(story, self._case, *arguments, **named)
+        self._parts.append(Part(f"part {number}", title, folder, told))
+        self._fill()
+
+    def wait(self) -> None:
+        """Wait until all parts that were started have ended, and show what they wrote.
+
+        Raises SystemExit with the exit status of the first that failed, CaseError when a
+        signal ended it.
+        """
+        while running := [part for part in self._parts if part.running]:
+            ended = wait_for(running)
+            with _undisturbed():
+                for part in ended:
+                    part.reap()
+                for part in self._parts[len(self._counting()) :]:
+                    if part.running:
+                        part.end()
+                self._show()
+            self._fill()
+        if self._parts and (failed := self._counting()[-1]).status:
+            self._case.record.situation(read(failed.folder, "situation").decode())
+            if failed.status > 0:
+                raise SystemExit(failed.status)
+            names = {each.value: each.name for each in signal.Signals}
+            number = -failed.status
+            raise CaseError(f"{failed.title} was ended by {names.get(number, f'signal {number}')}")
+
+    def _counting(self) -> list[Part]:
+        """Return the parts up to the first that failed: one by one, there were no others."""
+        failed = next((i for i, part in enumerate(self._parts) if part.status), len(self._parts))
+        return self._parts[: failed + 1]
+
+    def _fill(self) -> None:
+        """Start the parts that wait, as many as may run at a time."""
+        for part in self._counting():
+            if not part.pid and sum(each.running for each in self._parts) < self._at_once:
+                sys.stdout.flush()  # or the part would write it, too
+                sys.stderr.flush()
+                with _undisturbed():
+                    part.start(partial(self._be, part, os.getpid()))
+
+    def _show(self) -> None:
+        """Write the output of the parts whose turn it is, and keep the logs of those that ended."""
+        for part in self._counting()[self._told :]:
+            part.show()
+            if part.status is None:
+                return
+            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+            self._told += 1
+
+    def _be(self, part: Part, parent: int, output: int) -> NoReturn:
+        """Be the part, in its process, and end with its exit status."""
+        status = 1
+        try:
+            for fd in (1, 2):
+                os.dup2(output, fd)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            with open("/proc/self/comm", "w", encoding="ascii") as name:
+                name.write(part.name)  # for who looks at the processes
+            _die_with(parent)
+            case = self._case
+            settle(case, part.folder)
+            status = ending.tell(part.story, case.script, case.log, case.record.situation)
+        except SystemExit as end:
+            status = _status(end)
+        except BaseException as error:
+            trace = _from(self._case.script, error.__traceback__)
+            sys.excepthook(type(error), error.with_traceback(trace), trace)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _terminated(self, _signal: int, _frame: FrameType | None) -> NoReturn:
+        """At the time limit: show what all parts have written, and tell where each of them is."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        states = [f"  {part.name}, {part.title}: {part.state()}" for part in self._parts]
+        self._case.record.situation("\n".join(("side by side were:", *states)))
+        for part in self._counting()[self._told :]:
+            if part.running:
+                os.kill(part.pid, signal.SIGKILL)
+                part.reap()
+            part.show()
+            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(1)
+
+
+def _load(case: "Case") -> None:
+    """Import what most parts want, once for all of them."""
+    import harness.locks  # for the log
+
+    if case.environment.qemu_prog:
+        import harness.casework.machine  # noqa: F401
+
+
+def settle(case: "Case", folder: str) -> None:
+    """Give a case, in the process of a part, the directories and files of the part.
+
+    What it shows is told as if they were those of the case, before any other filter.
+    """
+    _ = case.paths  # from now on it names the directories of the whole case
+    sockets = f"{case.sock_dir}/{os.path.basename(folder)}"
+    os.mkdir(sockets)
+    moved = {"TEST_DIR": f"{folder}/test", "SOCK_DIR": sockets}
+    os.environ.update(moved, HOME=f"{folder}/home", TMPDIR=f"{folder}/home")
+    case.as_the_whole = filters.compose(
+        filters.directory(moved["TEST_DIR"], case.test_dir),
+        filters.directory(moved["SOCK_DIR"], case.sock_dir),
+    )
+    if case.image.startswith(f"{case.test_dir}/"):
+        case.image = moved["TEST_DIR"] + case.image[len(case.test_dir) :]
+    case.test_dir, case.sock_dir = moved["TEST_DIR"], moved["SOCK_DIR"]
+    case.environment = case.environment._replace(
+        test_dir=case.test_dir,
+        sock_dir=case.sock_dir,
+        goldlock_log=f"{folder}/log",
+        goldlock_commands=f"{folder}/commands",
+        goldlock_situation=f"{folder}/situation",
+    )
+    if case.environment.goldlock_steps:
+        steps.record(f"{folder}/steps", case.test_dir)
+        steps.note("change", argv=["mkdir", "-p", case.test_dir, case.sock_dir])
+        steps.note("change", argv=["cd", case.test_dir])
+    case.record = Record(case.environment)
+    case.parts = None
+    os.chdir(case.test_dir)
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the case is: nobody would wait for this process any more."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _from(script: str, trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first line of the script on; all of it when that has no part."""
+    own = trace
+    while own and own.tb_frame.f_code.co_filename != script:
+        own = own.tb_next
+    return own or trace
+
+
+def _status(end: SystemExit) -> int:
+    """Return the exit status of a part that called sys.exit; it is never that of success.
+
+    One after the other, the case would have ended there.
+    """
+    if isinstance(end.code, int) and end.code & 0xFF:
+        return end.code & 0xFF
+    text = end.code or "a part that runs side by side cannot end the case: it has to return"
+    print(text, file=sys.stderr)  # noqa: T201 - where sys.exit prints it
+    return 1
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold SIGTERM back, so that nothing is half done when it comes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,1 @@
+"""Goldens: chosen, compared, explained, judged by, reviewed, and written."""

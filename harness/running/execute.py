@@ -1,0 +1,271 @@
+"""Run one case in a process tree of its own, and leave nothing of it behind."""
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from select import POLLIN, poll
+from typing import IO
+
+from harness.running import mounts
+from harness.running.transcribe import Transcriber
+
+GRACE = 2.0
+"""Seconds that a case has to end by itself after SIGTERM, before it is killed."""
+
+PROCESS_LIMIT = 2000
+"""Processes that a case may have at a time."""
+
+_LOOK = 0.5
+"""Seconds between looks at how many processes there are."""
+
+_DESCRIBED = 10
+"""Processes that were left behind, past which only a count is told."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that a case finds as they are by default, whatever Python or a caller made of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What came of a case: its output, and how it ended.
+
+    *output* is a file with all that it wrote to standard output and error. *status* is its
+    exit status, -N if signal N ended it. *stopped* tells why the runner ended it, if not for its
+    time. *situation* tells what its processes were doing, and
+    what they had locked, when its time was over. *left_behind* describes the processes that were
+    still there when the case had ended, and what it had mounted; they are not, any more.
+    """
+
+    output: Path
+    status: int
+    seconds: float
+    limit: float
+    timed_out: bool = False
+    stopped: str = ""
+    situation: str = ""
+    left_behind: tuple[str, ...] = ()
+
+
+def command_line(path: Path) -> list[str]:
+    """Return how a case is started: Python scripts with this Python, others as they are."""
+    return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
+
+
+def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    output: Path,
+    time_limit: float,
+    interrupt: int,
+) -> Transcript:
+    """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
+
+    The case is the leader of a session of its own and has no input. What it prints is taken
+    down until it ends, and no longer, so that no process in the background can keep the runner
+    waiting. This process must have no other children, and nothing be mounted below the directory
+    of *output*: what there is when the case has ended, it left behind.
+
+    Raises OSError when it cannot be started, KeyboardInterrupt once the descriptor *interrupt*
+    is readable.
+    """
+    _adopt_orphans()
+    _mounts()  # from now on, it knows of changes
+    start = time.monotonic()
+    with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
+        pid = _start(argv, environ, directory, transcriber.far_end)
+        transcriber.drop_far_end()
+        ended, late, doing = False, False, ""
+        with closing(_Watch(pid, transcriber)) as watch:
+            try:
+                ended = watch.ends_within(time_limit, interrupt)
+                late = not (ended or watch.trouble)
+                doing = _situation(pid) if late else ""
+            finally:  # also when the runner itself is interrupted
+                if not ended:
+                    _stop(pid, watch)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                left_behind = (*_kill_orphans(), *_unmount(output.parent))
+        transcriber.copy()
+        _put_back(file, output)
+    return Transcript(
+        output,
+        status,
+        time.monotonic() - start,
+        time_limit,
+        timed_out=late,
+        stopped=watch.trouble,
+        situation=doing,
+        left_behind=left_behind if ended else (),
+    )
+
+
+class _Watch:
+    """Waits for the end of a case, while its output is taken down.
+
+    *trouble* tells why it must be ended before its time.
+    """
+
+    def __init__(self, pid: int, transcriber: Transcriber) -> None:
+        self._pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._transcriber = transcriber
+        self.trouble = ""
+
+    def close(self) -> None:
+        """Watch no longer."""
+        os.close(self._pidfd)
+
+    def ends_within(self, seconds: float, interrupt: int | None = None) -> bool:
+        """Wait for the end, without reaping; False for one that takes longer, or makes trouble.
+
+        Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        waiting, pipe = poll(), self._transcriber.pipe
+        for descriptor in (self._pidfd, pipe, *([] if interrupt is None else [interrupt])):
+            waiting.register(descriptor, POLLIN)
+        now = time.monotonic()
+        deadline, look = now + seconds, now + _LOOK
+        while now < deadline:
+            ready = [each for each, _ in waiting.poll((min(look, deadline) - now) * 1000)]
+            if self._pidfd in ready:
+                return True
+            if interrupt in ready:
+                raise KeyboardInterrupt
+            if pipe in ready and not self._transcriber.copy():
+                waiting.unregister(pipe)
+                self.trouble = self.trouble or self._transcriber.trouble
+            now = time.monotonic()
+            if now >= look:
+                look = now + _LOOK
+                self._count_processes()
+            if self.trouble and interrupt is not None:
+                return False
+        return False
+
+    def _count_processes(self) -> None:
+        """Make trouble of more processes than a case may have.
+
+        How many there are on the machine is soon read; whose they are is not.
+        """
+        if _tasks() < PROCESS_LIMIT:
+            return
+        from harness.running.situation import session_size  # psutil: only where something is wrong
+
+        if session_size(self._pid) >= PROCESS_LIMIT:
+            self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
+
+
+def _start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
+    """Start a case; return its pid. Raises OSError.
+
+    Not by subprocess, which takes as long again as a trivial case does.
+    """
+    os.chdir(directory)
+    try:
+        return os.posix_spawn(
+            argv[0],
+            list(argv),
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT,
+        )
+    finally:
+        os.chdir("/")  # the directory is to be removed
+
+
+def _situation(pid: int) -> str:
+    from harness.running.situation import describe  # psutil: only where something is wrong
+
+    return describe(pid)
+
+
+def _put_back(file: IO[bytes], output: Path) -> None:
+    """Make *output* what the case wrote, should the case have removed or replaced it."""
+    with suppress(OSError):
+        if output.lstat().st_ino == os.fstat(file.fileno()).st_ino:
+            return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output)
+    output.unlink(missing_ok=True)
+    file.seek(0)
+    with output.open("wb") as again:
+        shutil.copyfileobj(file, again)
+
+
+def _stop(pid: int, watch: _Watch) -> None:
+    """End a case: politely, then firmly."""
+    os.killpg(pid, signal.SIGTERM)
+    if not watch.ends_within(GRACE):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _tasks() -> int:
+    """Return how many processes and threads the machine has; 0 where it does not tell."""
+    try:
+        with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 - for each case
+            return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@cache
+def _adopt_orphans() -> None:
+    """Make processes that lose their parent children of this one, also daemons."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill_orphans() -> tuple[str, ...]:
+    """Kill and reap what a case left to be adopted; describe what was still running.
+
+    The children of what is killed are adopted in turn, so the end is where nothing is left.
+    """
+    described: list[str] = []
+    killed: set[int] = set()
+    while _has_children():
+        from harness.running.situation import children, left_behind  # as in _situation
+
+        for orphan in children():
+            if orphan not in killed and len(described) <= _DESCRIBED:
+                described += filter(None, [left_behind(orphan)])
+            killed.add(orphan)
+            with suppress(ProcessLookupError):
+                os.kill(orphan, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(orphan, 0)
+    return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
+
+
+@cache
+def _mounts() -> mounts.Table:
+    return mounts.Table()
+
+
+def _unmount(folder: Path) -> list[str]:
+    """Unmount what a case has mounted; describe it."""
+    return mounts.clear(folder) if _mounts().changed() else []
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

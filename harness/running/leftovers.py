@@ -1,0 +1,82 @@
+"""What a run that was killed left behind, found and cleared by the next one.
+
+A scratch directory has a file that its run, and the run's workers, hold locked for as long as
+any of them lives. One that can be locked is nobody's any more.
+"""
+
+import fcntl
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from select import select
+from typing import IO
+
+from harness.running import mounts
+
+MARK = "running"
+
+
+def mark(folder: Path, *others: Path) -> IO[str] | None:
+    """Mark a run's scratch directory, and others that are to go with it, as in use.
+
+    They are until the file that is returned, and all copies that forked processes have of it,
+    are closed. None where the file system has no locks.
+    """
+    ahead = folder / f".{MARK}"
+    file = ahead.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        ahead.unlink()
+        return None
+    file.write("\n".join(map(str, others)))
+    file.flush()
+    ahead.rename(folder / MARK)  # not seen by others before it is locked
+    return file
+
+
+def clear(base: Path, prefix: str) -> list[str]:
+    """Clear what killed runs left in *base*, in folders of that prefix; return a line for each."""
+    said = []
+    for folder in sorted(base.glob(f"{prefix}*")):
+        with suppress(OSError), (folder / MARK).open() as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folders = [folder, *map(Path, file.read().split())]
+            ended = end_processes(folders)
+            for each in reversed(folders):
+                ended += [f"unmounted {mount}" for mount in mounts.clear(each)]
+                mounts.remove_tree(each)
+            said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
+    return said
+
+
+def end_processes(folders: Sequence[Path]) -> list[str]:
+    """Kill the processes of cases whose TEST_DIR is below one of *folders*; describe them."""
+    import psutil  # only where something is left
+
+    from harness.running.situation import left_behind
+
+    described = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+            test_dir = Path(process.environ().get("TEST_DIR", ""))
+            if process.pid != os.getpid() and not set(folders).isdisjoint(test_dir.parents):
+                if said := left_behind(process.pid):
+                    described.append(f"ended {said}")
+                _kill(process.pid)
+    return described
+
+
+def _kill(pid: int) -> None:
+    """Kill a process that is no child, and wait for its end, which frees its locks."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        select([pidfd], [], [])
+    finally:
+        os.close(pidfd)

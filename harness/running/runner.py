@@ -1,0 +1,201 @@
+"""From a case to its verdict: directories and variables before, cleaning up after."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.environment import Environment
+from harness.goldens import golden
+from harness.goldens.judge import SITUATION, State, Verdict, judge
+from harness.programs import ROOT, Programs
+from harness.running.execute import command_line, execute
+from harness.running.scratch import Directories, Scratch
+from harness.settings import Settings
+from harness.suite import Case
+
+LOG, LOCKS = "log", "locks"
+"""Files of a case's directory: what programs were told and said, and their lock calls."""
+
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
+"""What a case sees of the caller's environment; no locale, HOME or git configuration."""
+
+
+@dataclass(slots=True)
+class Ran:
+    """A case that was run, or could not be: its verdict, and the directory that was kept.
+
+    *log* is what was asked for: what its programs were told and said, before any filter, and
+    their lock calls. *started* is in seconds since the epoch, 0 for what did not start.
+    """
+
+    verdict: Verdict
+    seconds: float = 0.0
+    kept: Path | None = None
+    log: str = ""
+    started: float = 0.0
+
+
+class Runner:
+    """Runs cases with one set of settings, in one scratch directory. A worker has one."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], scratch: Scratch) -> None:
+        self.settings = settings
+        self._environ = dict(environ)
+        self._scratch = scratch
+        self._programs = Programs()
+
+    def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
+        """Run a case with the programs, or those of the last request, and judge it.
+
+        Its directory stays when it failed, or when the last of the request is true. Raises
+        KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        case, named, keep = request
+        programs = self._programs = named or self._programs
+        reference = golden.choose(
+            case.path.parent.parent / "expected",
+            case.number,
+            programs.traits,
+            self.settings.variant,
+        )
+        if verdict := self._not_here(case, programs, reference):
+            return Ran(verdict)
+        directories = self._scratch.directories(case.number)
+        keep |= self.settings.keep
+        started = time.time()
+        try:
+            verdict, seconds = self._execute(case, programs, directories, reference, interrupt)
+            keep |= verdict.state is State.FAIL or bool(
+                self.settings.wrappers and self.settings.wrappers.logs(directories.top)
+            )
+            log = self._shown(directories)
+        finally:
+            self._scratch.done(directories, keep=keep)
+        return Ran(verdict, seconds, directories.top if keep else None, log, started)
+
+    def _shown(self, directories: Directories) -> str:
+        asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
+        files = [directories.top / name for name, wanted in asked if wanted]
+        return "".join(file.read_text("utf-8", "replace") for file in files if file.exists())
+
+    def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
+        """Return the verdict on a case that cannot be run here; None when it can."""
+        if case.formats and self.settings.imgfmt not in case.formats:
+            return Verdict(reference, reason=f"not for image format {self.settings.imgfmt}")
+        if case.protocols and self.settings.imgproto not in case.protocols:
+            return Verdict(reference, reason=f"not for protocol {self.settings.imgproto}")
+        for need in case.needs:
+            reason = _why_no_faults() if need == "faults" else programs.why_not(need)
+            if reason:
+                required = need in self.settings.require
+                problem = f"case {case.number} must run (--require): {reason}"
+                return Verdict(reference, reason=reason, problems=[problem] if required else [])
+        return None
+
+    def _execute(
+        self,
+        case: Case,
+        programs: Programs,
+        directories: Directories,
+        reference: Path,
+        interrupt: int,
+    ) -> tuple[Verdict, float]:
+        environ = {
+            **self._surroundings(directories.home),
+            **self._environment(case, programs, directories).to_environ(),
+        }
+        argv = command_line(case.path)
+        if "faults" in case.needs or self.settings.trace_locks:
+            from harness.faults.api import wrap  # as in _why_no_faults
+
+            argv = wrap(argv, trace=directories.top / LOCKS)
+        try:
+            transcript = execute(
+                argv,
+                environ,
+                directories.test,
+                directories.top / "output",
+                self.settings.limit(case.timeout),
+                interrupt,
+            )
+        except OSError as error:
+            return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
+        wrappers = self.settings.wrappers
+        found = wrappers.problems(directories.top) if wrappers else []
+        if self.settings.commands:
+            from harness.running import replay  # only for those who want it
+
+            found += replay.write(self.settings, case, programs, directories, environ)
+        return judge(transcript, reference, self.settings, found), transcript.seconds
+
+    def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
+        paths, wrapped = programs.paths, ""
+        if wrappers := self.settings.wrappers:
+            wrapped = " ".join(wrappers.names(paths))
+            paths = wrappers.install(paths, directories.test.parent, case.number)
+        given = self._environ.get
+        return Environment(
+            goldlock_case=case.number,
+            test_dir=str(directories.test),
+            sock_dir=str(directories.sockets),
+            imgfmt=self.settings.imgfmt,
+            imgproto=self.settings.imgproto,
+            qemu_prog=paths.get("qemu-system", ""),
+            qemu_img_prog=paths.get("qemu-img", ""),
+            qemu_io_prog=paths.get("qemu-io", ""),
+            qemu_nbd_prog=paths.get("qemu-nbd", ""),
+            qemu_options=given("QEMU_OPTIONS", programs.options),
+            qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
+            qemu_io_options=given(
+                "QEMU_IO_OPTIONS",
+                f"--cache writeback --aio threads -f {self.settings.imgfmt}",
+            ),
+            qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
+            goldlock_errno_policy=self.settings.errno_policy,
+            goldlock_embedded=programs.launchers,
+            goldlock_log=str(directories.top / LOG),
+            goldlock_commands=str(directories.top / "commands"),
+            goldlock_print=self.settings.print_to,
+            goldlock_wrapped=wrapped,
+            goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
+            goldlock_situation=str(directories.top / SITUATION),
+        )
+
+    def _surroundings(self, home: Path) -> dict[str, str]:
+        """Return the variables of any process in a case, the same for every caller."""
+        passed_on = {name: self._environ[name] for name in _PASSED_ON if name in self._environ}
+        return {
+            "PATH": os.defpath,
+            **passed_on,
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUTF8": "1",
+        }
+
+
+def _why_no_faults() -> str | None:
+    from harness.faults.api import unavailable  # for those who want it only
+
+    return unavailable()
+
+
+def _cannot_start(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: not executable; chmod +x it"
+    with path.open("rb") as file:
+        first = file.readline(200)
+    why = (
+        "its first line ends in a carriage return"
+        if first.endswith(b"\r\n")
+        else ("has its first line a #! that is there?")
+    )
+    return f"{path}: cannot be started: {error.strerror}; {why}"

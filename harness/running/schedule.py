@@ -1,0 +1,309 @@
+"""Run cases ahead of those who judge them, in the order that is done soonest."""
+
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, takewhile
+from pathlib import Path
+from threading import Condition, Thread, current_thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.goldens.judge import Verdict
+from harness.ground import Ground
+from harness.running.mounts import remove_tree
+from harness.running.pressure import BUSY, IDLE, Gauge, processors
+from harness.running.runner import Ran, Runner
+from harness.running.strays import Folders, Period, at_work
+from harness.running.tally import Tally
+from harness.running.workers import Nursery, Worker, WorkerDied
+from harness.settings import Settings
+from harness.suite import Case
+
+if TYPE_CHECKING:
+    from harness.running.stress import BusyProcessors
+
+MOST = 4
+"""Jobs for each processor, at most, where the number is to be found out."""
+
+
+class Past(NamedTuple):
+    """How a case went when it was last run."""
+
+    seconds: float
+    failed: bool
+
+
+HISTORY = "goldlock/history"
+"""The key of pytest's cache under which the past of a suite's cases is kept."""
+
+
+def read_history(root: Path) -> dict[str, Past]:
+    """Return the past of a suite's cases by number; of none, where the cache is not sound."""
+    try:
+        known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
+        return {
+            str(n): Past(float(seconds), bool(failed)) for n, (seconds, failed) in known.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]:
+    """Return what failed last time first, what is new next, then the longest first.
+
+    A long case that is started last is what a run with several jobs would wait for.
+    """
+    new = Past(float("inf"), failed=False)
+
+    def rank(case: Case) -> tuple[bool, float]:
+        known = past.get(case.number, new)
+        return not known.failed, -known.seconds
+
+    return sorted(cases, key=rank)
+
+
+class Ahead:
+    """Runs cases ahead of those who ask for them, in as many workers as there are jobs.
+
+    Each worker has a thread here that waits for it. A case that is ``exclusive`` waits for
+    others of that name, and holds up no other. Any thread may ask; what is not there yet, the
+    scratch directory and the workers, is made when it is first needed.
+    """
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], ground: Ground | None = None
+    ) -> None:
+        self.settings = settings
+        self._environ = environ
+        self._change = Condition()
+        self._ground = ground
+        self._nursery: Nursery | None = None
+        self._queue: deque[Case] = deque()
+        self._rounds: Iterator[list[Case]] = iter(())
+        self._tallies: dict[Path, Tally] = {}
+        self._running: Counter[Path] = Counter()
+        self._names: set[str] = set()
+        self._folders: dict[Path, Folders] = {}
+        self._periods: list[Period] = []
+        self._threads: set[Thread] = set()
+        self._workers: set[Worker] = set()
+        self._lost_workers = 0
+        self._busy: BusyProcessors | None = None
+        self._stopped = False
+        self._error: BaseException | None = None
+        self._kept: set[Path] = set()
+        self._limit = settings.jobs or processors()
+        self._gauge = Gauge()
+
+    @property
+    def ground(self) -> Ground:
+        """The scratch directory, and the programs; raises UsageError when it cannot be made."""
+        with self._change:
+            self._ground = self._ground or Ground(self.settings, self._environ)
+            return self._ground
+
+    def running(self) -> list[str]:
+        """Return the numbers of the cases that run right now."""
+        with self._change:
+            return [path.name.partition(".")[0] for path, times in self._running.items() if times]
+
+    def start(self, cases: Iterable[Case]) -> None:
+        """Run *cases*, in this order; those that were started already go on as they are."""
+        with self._change:
+            new = [case for case in cases if case.path not in self._tallies]
+            if new:
+                self._be_busy()
+                for root in {case.path.parent.parent for case in new}:
+                    self._folders.setdefault(root, Folders(root))
+                wanted = runs_of_each(self.settings)
+                self._tallies.update((case.path, Tally(wanted)) for case in new)
+                self._rounds = chain(self._rounds, rounds(new, self.settings))
+                self._hire()
+
+    def result(self, case: Case) -> Tally:
+        """Return what came of a case; run it now if it was not started ahead.
+
+        Raises UsageError when there are no programs to run it with, and KeyboardInterrupt
+        after `interrupt`.
+        """
+        self.start([case])
+        with self._change:
+            tally = self._tallies[case.path]
+            self._change.wait_for(lambda: self._error or self._is_done(case.path, tally))
+            if self._error:
+                raise self._error
+            del self._tallies[case.path]
+        if self.settings.hunts and tally.passed and not tally.failed:
+            self._drop(tally.passed)  # there is no failure to hold it beside
+        return tally
+
+    def strays(self) -> list[tuple[Path, list[str]]]:
+        """Return the files that appeared in the suites' folders, and which cases ran then."""
+        new = [found for folders in self._folders.values() for found in folders.new()]
+        told = [(path, at_work(changed, self._periods)) for path, changed in new]
+        ours = ".out" if self.settings.update else None
+        return [(path, numbers) for path, numbers in told if numbers and path.suffix != ours]
+
+    def interrupt(self) -> None:
+        """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
+        self._error = self._error or KeyboardInterrupt()
+        for worker in [*self._workers]:
+            worker.stop()
+
+    def close(self) -> None:
+        """Cancel what has not started, end what runs, and clean up. Once is enough."""
+        self.interrupt()
+        with self._change:
+            self._change.notify_all()
+        for thread in [*self._threads]:
+            thread.join()
+        if self._nursery:
+            self._nursery.close()
+            self._nursery = None
+        if self._busy:  # after the nursery, which has copies of all that was open when it was made
+            self._busy.close()
+            self._busy = None
+        if self._ground:
+            if self._lost_workers:
+                self._ground.scratch.end_processes()
+            self._ground.scratch.close(self._kept)
+
+    def _be_busy(self) -> None:
+        if self.settings.stress and not self._busy:
+            from harness.running.stress import BusyProcessors  # only for those who hunt
+
+            self._busy = BusyProcessors()
+
+    # All below is done with the lock held, but for _work.
+
+    def _is_done(self, path: Path, tally: Tally) -> bool:
+        return tally.runs >= tally.wanted or (self._stopped and not self._running[path])
+
+    def _hire(self) -> None:
+        """Have a thread and a worker for each run that is to come, up to the limit."""
+        to_come = sum(each.wanted - each.runs for each in self._tallies.values())
+        for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
+            thread = Thread(target=self._work, args=(self._worker(),), daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def _worker(self) -> Worker:
+        if not self._nursery:
+            runner = Runner(self.settings, self._environ, self.ground.scratch)
+            self._nursery = Nursery(runner.run)
+        worker = self._nursery.worker()
+        self._workers.add(worker)
+        if self._error:
+            worker.stop()
+        return worker
+
+    def _next(self) -> Case | None:
+        """Take the first case that may start; wait for one; None when this thread is to end."""
+        while not self._error and len(self._threads) <= self._limit and self._refill():
+            for case in self._queue:
+                if case.exclusive not in self._names:
+                    self._queue.remove(case)
+                    if case.exclusive:
+                        self._names.add(case.exclusive)
+                    self._running[case.path] += 1
+                    return case
+            self._change.wait()
+        self._threads.discard(current_thread())
+        return None
+
+    def _refill(self) -> bool:
+        """Have something in the queue, if there is more to run."""
+        while not self._queue and (cases := next(self._rounds, None)):
+            self._queue.extend(cases)
+        return bool(self._queue)
+
+    def _done(self, case: Case, ran: Ran) -> None:
+        tally = self._tallies[case.path]
+        if ran.kept:
+            self._kept.add(ran.kept)
+        if not tally.add(ran):
+            self._drop(ran)
+        self._running[case.path] -= 1
+        self._names.discard(case.exclusive)
+        if tally.failed and self.settings.until_fail:
+            self._stopped = True
+            self._queue.clear()
+            self._rounds = iter(())
+        if not self.settings.jobs:
+            self._adapt()
+        self._change.notify_all()
+
+    def _adapt(self) -> None:
+        """Take as many jobs as leave no processor idle, and none waited for."""
+        waiting = self._gauge.waiting()
+        if waiting is None:
+            return
+        if waiting < IDLE and self._limit < MOST * processors():
+            self._limit += 1
+            self._hire()
+        elif waiting > BUSY and self._limit > processors():
+            self._limit -= 1
+
+    def _drop(self, ran: Ran) -> None:
+        """Remove what a run kept, when there is enough of its kind."""
+        if ran.kept and not self.settings.keep:
+            remove_tree(ran.kept)
+            self._kept.discard(ran.kept)
+            ran.kept = None
+
+    def _work(self, worker: Worker) -> None:
+        knows_programs = False
+        while True:
+            with self._change:
+                case = self._next()
+            if not case:
+                break
+            began = time.time()
+            try:
+                programs = None if knows_programs else self.ground.programs()
+                ran = worker.ask((case, programs, self.settings.hunts))
+                knows_programs = True
+            except WorkerDied:
+                knows_programs = False
+                with self._change:
+                    self._lost_workers += not self._error  # else it did as it was told
+                    self._workers.discard(worker)
+                    worker = self._worker()
+                ran = _lost(case)
+            except BaseException as error:  # for whoever asks for the result
+                self._error = self._error or error
+                ran = _lost(case)
+            with self._change:
+                self._periods.append(Period(case.number, began, time.time()))
+                self._done(case, ran)
+        worker.stop()
+
+
+def _lost(case: Case) -> Ran:
+    golden = case.path.parent.parent / "expected" / f"{case.number}.out"
+    problem = f"{case.path}: the process that ran it was killed; was there too little memory?"
+    return Ran(Verdict(golden, problems=[problem]))
+
+
+def runs_of_each(settings: Settings) -> float:
+    """Return how often each case is run; infinity, unless something fails first."""
+    if settings.repeat:
+        return settings.repeat
+    return float("inf") if settings.until_fail else 1
+
+
+def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
+    """Yield the cases as often as they are to be run, each time all of them.
+
+    With a seed, each time in another order, and the same orders for the same seed.
+    """
+    wanted = runs_of_each(settings)
+    if settings.seed is None:
+        yield from (list(cases) for _ in takewhile(lambda number: number < wanted, count()))
+        return
+    from random import Random  # takes longer to load than a quick case to run
+
+    source = Random(settings.seed)
+    for _ in takewhile(lambda number: number < wanted, count()):
+        yield source.sample(cases, len(cases))

@@ -1,0 +1,165 @@
+"""Where cases work: a directory of its own for each, removed unless there is something to see."""
+
+import ctypes
+import os
+import re
+import tempfile
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import UsageError
+from harness.running import leftovers
+from harness.running.mounts import remove_tree
+
+SOCKET_ROOM = 60
+"""Characters of a run's scratch directory, past which sockets get one elsewhere.
+
+The kernel allows 107 for the whole path of a socket.
+"""
+
+
+PREFIX = "goldlock-"
+
+_NEW = 0o40755
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+
+_PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
+
+
+class Directories(NamedTuple):
+    """The directories of one run of a case; *top* holds its transcripts, *test* and *home*."""
+
+    top: Path
+    test: Path
+    home: Path
+    sockets: Path
+
+
+class Scratch:
+    """The directory of all that a run writes; under TEST_DIR, or the system's for such things.
+
+    Cases see it by a plain path: a blank, a comma or a quote in it would have to be quoted
+    in another way for each program, option and monitor, so a symbolic link stands in.
+
+    Sockets are in it, too, unless its path is too long for them, or SOCK_DIR names a place.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        base = Path(environ.get("TEST_DIR") or tempfile.gettempdir()).absolute()
+        self.cleared = leftovers.clear(base, PREFIX)
+        """What was left here by runs that were killed, a line each; it is gone."""
+        self.root = _make("TEST_DIR", base)
+        self._link = None if _PLAIN.fullmatch(str(self.root)) else _plain_link(self.root)
+        self._sockets = self.root
+        elsewhere = environ.get("SOCK_DIR")
+        if elsewhere or self._link or len(str(self.root)) > SOCKET_ROOM:
+            self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
+        self._also = [self._link.parent] if self._link else []
+        self._also += [self._sockets] if self._sockets != self.root else []
+        self._spare: Path | None = None
+        self._mark = leftovers.mark(self.root, *self._also)
+
+    def directories(self, number: str) -> Directories:
+        """Make the directories for a run of case *number*; for one thread of each process."""
+        top, count = self.root / number, 1
+        while not self._made(top):  # cases of two suites, or a case that is run again
+            count += 1
+            top = self.root / f"{number}.{count}"
+        test = (self._link or self.root) / top.name / "test"
+        made = Directories(top, test, top / "home", self._sockets / top.name / "s")
+        if not self._spare:
+            for path in made[1:]:
+                path.mkdir(parents=True)
+        self._spare = None
+        return made
+
+    def done(self, directories: Directories, *, keep: bool) -> None:
+        """Remove the directories of a case, or all but its sockets when they are to be kept.
+
+        Those that it has not touched the next case gets: to make and remove them would take
+        longer than a trivial case.
+        """
+        if not keep and self._sockets == self.root and _as_new(directories):
+            self._spare = directories.top
+            return
+        remove_tree(directories.sockets)
+        if self._sockets != self.root:
+            remove_tree(directories.sockets.parent)
+        if not keep:
+            remove_tree(directories.top)
+
+    def _made(self, top: Path) -> bool:
+        """Make a directory, or a spare one into it, unless there is one of that name."""
+        try:
+            if self._spare:
+                _rename(self._spare, top)
+                return True
+        except FileExistsError:
+            return False
+        except OSError:  # not on this file system
+            self._spare = None
+        try:
+            top.mkdir()
+        except FileExistsError:
+            return False
+        return True
+
+    def end_processes(self) -> None:
+        """Kill what cases started and no worker is there to end."""
+        leftovers.end_processes([self.root, *self._also])
+
+    def close(self, keep: Collection[Path] = ()) -> None:
+        """Remove what is left, but for the directories of cases that are to be kept."""
+        cases = {*self.root.glob("[0-9]*")}
+        for folder in (*self._also, *(cases - {*keep} if keep else [self.root])):
+            remove_tree(folder)
+        if self._mark and keep:
+            (self.root / leftovers.MARK).unlink(missing_ok=True)
+        if self._mark:
+            self._mark.close()
+
+
+def _plain_link(target: Path) -> Path:
+    link = _make("TMPDIR", Path("/tmp")) / "run"
+    link.symlink_to(target)
+    return link
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _rename(folder: Path, to: Path) -> None:
+    """Rename a directory; raise FileExistsError where there is one, be it empty."""
+    if _libc().renameat2(_AT_FDCWD, bytes(folder), _AT_FDCWD, bytes(to), _RENAME_NOREPLACE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _as_new(directories: Directories) -> bool:
+    """Tell whether a case has left its directories as it found them; make the upper one so."""
+    try:
+        for path in directories[1:]:
+            if os.listdir(path) or path.stat().st_mode != _NEW:  # noqa: PTH208 - each microsecond
+                return False
+        for entry in os.scandir(directories.top):
+            if entry.is_file(follow_symlinks=False):
+                os.unlink(entry)  # noqa: PTH108 - as above
+            elif entry.path not in map(str, directories[1:]):
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _make(variable: str, folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror}; {variable} names a directory to write in"
+        ) from None

@@ -1,0 +1,206 @@
+"""What a golden's reader is told: one wrong line is one failing section, whatever line."""
+
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.goldens import explain
+from harness.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
+from harness.goldens.golden import GoldenError, choose, read, write
+from tests.conftest import ROOT
+
+EXPECTED = ROOT / "expected"
+GOOD = {path.name: to_lines(path.read_text()) for path in sorted(EXPECTED.glob("*.out"))}
+
+
+def failing(golden: list[str], got: list[str]) -> list[SectionResult]:
+    return [section for section in Comparison(golden, got).results if section.changes]
+
+
+def slips(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each text that is one slip away: a character, a line more, less, or swapped."""
+    for i, line in enumerate(lines):
+        yield f"{i + 1} changed", [*lines[:i], f"{line}x", *lines[i + 1 :]]
+        yield f"{i + 1} removed", [*lines[:i], *lines[i + 1 :]]
+        yield f"{i + 1} added", [*lines[:i], "a new line", *lines[i:]]
+        if lines[i : i + 2] != lines[i : i + 2][::-1]:
+            yield f"{i + 1} swapped", [*lines[:i], lines[i + 1], line, *lines[i + 2 :]]
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("side", ["golden", "output"])
+def test_one_slip_fails_one_section(name: str, side: str) -> None:
+    good = GOOD[name]
+    for slip, bad in slips(good):
+        found = failing(bad, good) if side == "golden" else failing(good, bad)
+        assert len(found) == 1, slip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_shown_of_a_slip_names_its_line(name: str) -> None:
+    good = GOOD[name]
+    for line in range(0, len(good), 7):
+        bad = [*good]
+        bad[line] += "x"
+        (result,) = failing(bad, good)
+        shown = str(explain.difference(result, Path("expected/N.out"), bad)).split("\n")
+        assert shown[0].startswith(f"expected/N.out:{line + 1}: ")
+        assert f"-{line + 1:>6}  {bad[line]}" in shown
+        assert f"+        {good[line]}".rstrip() in shown
+
+
+LINES = st.lists(st.sampled_from(["a", "b", "", "== 1 ==", "== 2 ==", "=== 3 ==="]), max_size=12)
+
+
+@given(golden=LINES, got=LINES)
+def test_sections_differ_if_and_only_if_texts_do(golden: list[str], got: list[str]) -> None:
+    assert bool(failing(golden, got)) == (golden != got)
+
+
+@given(golden=LINES, got=LINES)
+def test_the_changes_turn_the_golden_into_the_output(golden: list[str], got: list[str]) -> None:
+    changes = [c for section in Comparison(golden, got).results for c in section.changes]
+    lines = [*golden]
+    for change in sorted(changes, key=lambda c: (c.start, c.stop), reverse=True):
+        lines[change.start : change.stop] = change.got
+    assert sorted(lines) == sorted(got)
+
+
+@given(golden=LINES, got=LINES)
+def test_any_difference_can_be_shown(golden: list[str], got: list[str]) -> None:
+    for section in failing(golden, got):
+        assert "expected/N.out:" in str(explain.difference(section, Path("expected/N.out"), golden))
+
+
+def test_sections_have_titles_of_their_own() -> None:
+    lines = ["top", "== A ==", "x", "=== B ===", "== A ==", "==A==", "= A =", "== A ==="]
+    assert [(s.title, s.start, s.stop) for s in sections(lines)] == [
+        ("before the first heading", 0, 1),
+        ("A", 1, 3),
+        ("B", 3, 4),
+        ("A (2)", 4, 8),
+    ]
+
+
+def test_white_space_at_line_ends_does_not_count_and_nothing_else_is_left_out() -> None:
+    assert to_lines("a \t\r\nb\f\n") == ["a", "b"]
+    assert to_lines("a\n\n") == ["a", ""]
+    assert to_lines(" a\n") == [" a"]
+    assert to_lines("a\x0bb\u2028c\n") == ["a\x0bb\u2028c"]
+    assert to_lines("a\n") == to_lines("a")
+
+
+def test_a_variant_goes_before_the_golden_for_all(tmp_path: Path) -> None:
+    for name in ("153.out", "153.elided.out", "182.out"):
+        (tmp_path / name).touch()
+    assert choose(tmp_path, "153", ["elided", "raw"]).name == "153.elided.out"
+    assert choose(tmp_path, "153", ["errno"]).name == "153.out"
+    assert choose(tmp_path, "182", ["elided"]).name == "182.out"
+    assert choose(tmp_path, "182", ["elided"], variant="elided").name == "182.elided.out"
+    assert choose(tmp_path, "999", ["elided"]).name == "999.out"
+
+
+def test_large_files_are_compared_line_by_line(tmp_path: Path) -> None:
+    golden, output = tmp_path / "golden", tmp_path / "output"
+    golden.write_bytes(b"a\nb \nc\n")
+    output.write_bytes(b"a\t\nb\nc")
+    assert first_difference(golden, output) is None
+    output.write_bytes(b"a\nb\n\xff\n")
+    assert first_difference(golden, output) == (3, "c", "\udcff")
+    output.write_bytes(b"a\nb\nc\n\n")
+    assert first_difference(golden, output) == (4, "", "")
+
+
+def test_a_conflict_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "1.out"
+    path.write_text("a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> other\n")
+    with pytest.raises(GoldenError, match=r"1\.out:2: conflict marker <<<<<<<"):
+        read(path)
+    path.write_text("=======\n<<<<<<<<<<\n")  # a rule, and an arrow
+    assert read(path) == "=======\n<<<<<<<<<<\n"
+
+
+def test_a_golden_keeps_its_mode_and_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "expected" / "1.out"
+    write(path, "new\n")
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o600)
+    write(path, "\udcff\x00\n")
+    assert path.read_bytes() == b"\xff\x00\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["1.out"]
+
+
+def test_a_full_disk_leaves_the_old_golden(tmp_path: Path) -> None:
+    path = tmp_path / "1.out"
+    path.write_text("old\n")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from harness.goldens.golden import write, GoldenError\n"
+        "try: write(Path(sys.argv[1]), 'new\\n' * 1000)\n"
+        "except GoldenError as error: print(error)"
+    )
+
+    def little_room() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = subprocess.run(  # the limit is for a process of its own
+        [sys.executable, "-B", "-c", script, str(path)],
+        preexec_fn=little_room,
+        cwd=EXPECTED.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "the golden is as it was" in done.stdout
+    assert path.read_text() == "old\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["1.out"]
+
+
+def test_a_kill_at_any_write_leaves_the_old_golden_or_the_new(tmp_path: Path) -> None:
+    """Kill the writer at each of its system calls that touch the file system."""
+    path = tmp_path / "1.out"
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from harness.goldens.golden import write\n"
+        "left = int(sys.argv[2])\n"
+        "def hook(event, args):\n"
+        "    global left\n"
+        "    if event not in ('open', 'os.rename', 'os.chmod'): return\n"
+        "    if os.path.dirname(sys.argv[1]) in str(args[0]):\n"
+        "        left -= 1\n"
+        "        if left < 0: os.kill(os.getpid(), 9)\n"
+        "sys.addaudithook(hook)\n"
+        "write(Path(sys.argv[1]), 'new\\n')\n"
+    )
+    for step in range(10):
+        path.write_text("old\n")
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path), str(step)],
+            cwd=EXPECTED.parent,
+            check=False,
+        )
+        assert path.read_text() == ("old\n" if done.returncode else "new\n")
+        if not done.returncode:
+            break
+    assert step >= 2  # it was killed at least before the file, its mode and its name were there
+
+
+def test_the_goldens_of_both_policies_differ_in_the_errno_text_only() -> None:
+    text = ": Resource temporarily unavailable"
+    for number in ("153", "182"):
+        assert [line.removesuffix(text) for line in GOOD[f"{number}.out"]] == GOOD[
+            f"{number}.elided.out"
+        ]
+    assert sum(line.endswith(text) for line in GOOD["153.out"]) == 38
+    assert len(GOOD["153.out"]) == 476
+    assert len(GOOD["182.out"]) == 32

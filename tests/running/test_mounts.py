@@ -1,0 +1,65 @@
+"""What a case mounts, and forgets to unmount."""
+
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.running import mounts
+from tests.conftest import MakeSuite, RunTests
+
+
+def mounting_is_allowed(folder: Path) -> bool:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "goldlock", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return False
+    return not ctypes.CDLL(None).umount2(os.fsencode(folder), 0)
+
+
+@pytest.fixture
+def can_mount(tmp_path: Path) -> None:
+    if not mounting_is_allowed(tmp_path / "try"):
+        pytest.skip("needs the right to mount")
+
+
+@pytest.mark.usefixtures("can_mount")
+@pytest.mark.parametrize("base", ["plain", "with blank\tand \\ more"])
+def test_a_forgotten_mount_is_named_and_unmounted(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, base: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("not the case's")
+    suite.case(
+        "1",
+        f"mkdir a 'b c'\nmount -t tmpfs goldlock a\nmount --bind {outside} 'b c'",
+        golden="",
+    )
+    suite.case("2", "echo two", golden="two\n")
+    done = run_tests("--suite", str(suite.root), TEST_DIR=str(tmp_path / base))
+    assert done.returncode == 1
+    assert "tmpfs mounted on " in done.stdout
+    assert done.stdout.count(" mounted on ") == 2
+    assert "/1/test/b c" in done.stdout
+    assert "1 passed, 1 failed" in done.stdout
+    assert mounts.below(tmp_path) == []
+    assert (outside / "precious").read_text() == "not the case's"
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    (tree / "a").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "precious").write_text("precious")
+    subprocess.run(["mount", "--bind", outside, tree / "a"], check=True)
+    try:
+        mounts.remove_tree(tree)
+        assert (tree / "a" / "precious").read_text() == "precious"
+    finally:
+        mounts.clear(tree)
+    mounts.remove_tree(tree)
+    assert not tree.exists()
