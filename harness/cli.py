@@ -88,7 +88,9 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     options = _parse(ours)
     if options.self_test:
         enter_environment(root, script, arguments, tests=True)
-        return _pytest(["-c", str(root / "pyproject.toml"), str(root / "tests"), *for_pytest])
+        some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)
+        tests = [] if some else [str(root / "tests")]
+        return _pytest(["-c", str(root / "pyproject.toml"), *tests, *for_pytest])
     suite = read_suite(Path(options.suite or root).resolve())
     if not suite.cases:
         raise UsageError(

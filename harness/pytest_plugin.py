@@ -172,6 +172,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             duration=item.tally.ran.seconds,
         )
         item.ihook.pytest_runtest_logreport(report=report)
+        told = [each for each in report.user_properties if each[1] and each[0] != console.RECORD]
+        report.user_properties = told
+        item.forget()
         item.session._setupstate.teardown_exact(nextitem)
     else:
         runtestprotocol(item, nextitem=nextitem)
@@ -260,6 +263,12 @@ class CaseItem(pytest.Function):
             return False
         self._add_record([None for _ in verdict.sections])
         return True
+
+    def forget(self) -> None:
+        """Drop what was reported: there may be many cases, and pytest keeps them all."""
+        self.user_properties.clear()
+        self.tally.ran.verdict.sections.clear()
+        self.tally.ran.verdict.lines = ()
 
     def run_and_report(self, subtests: Any) -> None:
         """Report each section of the case as a subtest, then fail if anything did."""

@@ -92,7 +92,8 @@ def test_a_run_that_stops_early_says_so(
     run_tests: RunTests, mixed: MakeSuite, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.tap"
-    run_tests("--suite", str(mixed.root), "--tap", str(report), "--", "-x")
+    done = run_tests("--suite", str(mixed.root), "--tap", str(report), "--", "-x")
+    assert report.exists(), done.stdout
     lines = report.read_text().splitlines()
     assert "1..4" in lines
     assert lines[-1].startswith("Bail out! ")
