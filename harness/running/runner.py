@@ -3,8 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.environment import Environment
@@ -46,6 +47,7 @@ class Runner:
         self._environ = dict(environ)
         self._scratch = scratch
         self._programs = Programs()
+        self._tidy_up: Callable[[], None] = _nothing
 
     def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
         """Run a case with the programs, or those of the last request, and judge it.
@@ -53,6 +55,8 @@ class Runner:
         Its directory stays when it failed, or when the last of the request is true. Raises
         KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
+        self._tidy_up()
+        self._tidy_up = _nothing
         case, named, keep = request
         programs = self._programs = named or self._programs
         reference = golden.choose(
@@ -72,8 +76,14 @@ class Runner:
                 self.settings.wrappers and self.settings.wrappers.logs(directories.top)
             )
             log = self._shown(directories)
-        finally:
+        except BaseException:
             self._scratch.done(directories, keep=keep)
+            raise
+        # Not now, while somebody waits for the answer; at the end of a run, all goes at once.
+        self._tidy_up = partial(self._scratch.done, directories, keep=keep)
+        if keep:  # it is another's now
+            self._tidy_up()
+            self._tidy_up = _nothing
         return Ran(verdict, seconds, directories.top if keep else None, log, started)
 
     def _shown(self, directories: Directories) -> str:
@@ -180,6 +190,10 @@ class Runner:
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",
         }
+
+
+def _nothing() -> None:
+    """Tidy up where nothing was done."""
 
 
 def _why_no_faults() -> str | None:
