@@ -114,7 +114,10 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    console.write_strays(terminalreporter, config.stash[_AHEAD].strays())
+    ahead = config.stash[_AHEAD]
+    console.write_strays(terminalreporter, ahead.strays())
+    if unfinished := ahead.unfinished():
+        terminalreporter.write_line(f"not judged: {'; '.join(unfinished)}", yellow=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -91,6 +91,7 @@ class Ahead:
         self._lost_workers = 0
         self._busy: BusyProcessors | None = None
         self._stopped = False
+        self._cut_off: list[Path] = []
         self._error: BaseException | None = None
         self._kept: set[Path] = set()
         self._limit = settings.jobs or processors()
@@ -106,7 +107,7 @@ class Ahead:
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now."""
         with self._change:
-            return [path.name.partition(".")[0] for path, times in self._running.items() if times]
+            return [_number(path) for path, times in self._running.items() if times]
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -145,9 +146,23 @@ class Ahead:
         ours = ".out" if self.settings.update else None
         return [(path, numbers) for path, numbers in told if numbers and path.suffix != ours]
 
+    def unfinished(self) -> list[str]:
+        """Return in words what nobody has asked for: cases that were cut off, or did not start."""
+        said, left = [], self._tallies
+        if cut := sorted(_number(path) for path in self._cut_off if path in left):
+            said.append(f"{' '.join(cut)} cut off")
+        for path, tally in left.items():
+            if tally.runs and tally.wanted > 1:
+                said.append(f"{_number(path)} failed in {tally.failed} of {tally.runs} runs")
+        if rest := sum(not tally.runs for path, tally in left.items() if path not in self._cut_off):
+            said.append(f"{rest} not started")
+        return said
+
     def interrupt(self) -> None:
         """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
-        self._error = self._error or KeyboardInterrupt()
+        if not self._error:
+            self._error = KeyboardInterrupt()
+            self._cut_off = [path for path, times in [*self._running.items()] if times]
         for worker in [*self._workers]:
             worker.stop()
 
@@ -275,9 +290,17 @@ class Ahead:
                 self._error = self._error or error
                 ran = _lost(case)
             with self._change:
+                if self._error:  # it was cut off, and is no run
+                    self._running[case.path] -= 1
+                    self._change.notify_all()
+                    continue
                 self._periods.append(Period(case.number, began, time.time()))
                 self._done(case, ran)
         worker.stop()
+
+
+def _number(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 def _lost(case: Case) -> Ran:

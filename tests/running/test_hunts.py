@@ -1,6 +1,10 @@
 """Hunting a race: cases that are run again and again."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -9,7 +13,7 @@ import pytest
 from harness.running.schedule import rounds
 from harness.settings import Settings
 from harness.suite import Case
-from tests.conftest import MakeSuite, RunTests
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 
 def test_a_case_that_passes_and_fails_is_flaky(
@@ -134,3 +138,22 @@ def test_what_makes_no_sense(
     assert done.returncode == 2
     assert said in done.stdout
     assert done.stdout.count("\n") == 1
+
+
+def test_an_interrupted_hunt_tells_what_it_found(suite: MakeSuite, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    hang = f"echo now >{tmp_path}/fifo; exec sleep 99"
+    suite.case("1", f"echo x >>{tmp_path}/log; [ $(wc -l <{tmp_path}/log) -lt 9 ] || {{ {hang}; }}")
+    (suite.root / "expected" / "1.out").write_text("")
+    options = ["--suite", str(suite.root), "--until-fail", "-j1"]
+    run = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_tests.py"), *options],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    (tmp_path / "fifo").read_text()
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate()
+    assert run.returncode == 130
+    assert "not judged: 1 cut off; 1 failed in 0 of 8 runs\n" in said, said
