@@ -178,6 +178,7 @@ class _Signals:
         self._end_cases: Callable[[], None] | None = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may ignore it
 
     def end_cases_with(self, end_cases: Callable[[], None]) -> None:
         """Say how the cases are ended, also for a signal that came before."""

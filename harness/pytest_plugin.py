@@ -25,11 +25,15 @@ from harness.running.runner import Ran
 from harness.running.schedule import HISTORY, Ahead, Past, in_best_order, read_history
 from harness.running.tally import Tally
 from harness.settings import OPTIONS, Settings
-from harness.suite import Case, read_case
+from harness.suite import Case, may_be_case, read_case
 
 _AHEAD = pytest.StashKey[Ahead]()
 _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
+
+
+_uncollected: list[str] = []
+"""What could not be collected, such as a case with a bad header."""
 
 
 class SectionDiffers(Exception):
@@ -83,8 +87,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ahead.start(cases)
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.failed:
+        _uncollected.append(report.nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remember how the cases went, for the order of the next run."""
+    if _uncollected and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR  # pytest calls it an interruption, too
     cache = session.config.cache
     if cache is None or hasattr(session.config, "workerinput"):
         return
@@ -148,7 +159,7 @@ def pytest_collect_file(
 ) -> Generator[None, object, object]:
     """Collect a file in the ``cases/`` of a suite as a case, and as nothing else."""
     others = yield
-    if file_path.parent.name != "cases" or not file_path.name[0].isdigit():
+    if file_path.parent.name != "cases" or not may_be_case(file_path):
         return others
     return [CaseFile.from_parent(parent, path=file_path)]
 

@@ -70,13 +70,18 @@ def read_suite(root: Path) -> Suite:
         raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
     cases: dict[int, Case] = {}
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not path.name[0].isdigit() or path.name.endswith(_LEFTOVERS) or path.is_dir():
+        if not may_be_case(path) or path.is_dir():
             continue
         case = read_case(path)
         if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
         cases[int(case.number)] = case
     return Suite(root, tuple(case for _, case in sorted(cases.items())))
+
+
+def may_be_case(path: Path) -> bool:
+    """Tell whether a file is taken for a case: not one that editors and git leave beside it."""
+    return path.name[0].isdigit() and not path.name.endswith(_LEFTOVERS)
 
 
 @cache  # a run reads its suite, collects it, and looks for goldens that no case owns

@@ -4,6 +4,7 @@ The comparison is exact but for white space at line ends.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -198,8 +199,7 @@ def _split(all_sections: Sequence[Section], start: int, stop: int) -> list[tuple
 
 
 def _section_at(all_sections: Sequence[Section], line: int) -> int:
-    found = [index for index, section in enumerate(all_sections) if section.start <= line]
-    return found[-1] if found else 0
+    return max(bisect_right(all_sections, line, key=lambda section: section.start) - 1, 0)
 
 
 def _line_changes(a: Sequence[str], b: Sequence[str]) -> list[_Span]:

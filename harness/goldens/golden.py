@@ -108,10 +108,16 @@ def _status(path: Path) -> str:
         done = subprocess.run(
             ["git", "status", "--porcelain", "--", path.name],
             cwd=path.parent,
+            # A hook of git has variables that name another folder than this.
+            env={name: value for name, value in os.environ.items() if name[:4] != "GIT_"},
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
     except OSError:
         return ""  # no git, or no folder yet
+    if done.returncode and any((parent / ".git").exists() for parent in path.absolute().parents):
+        said = (done.stderr.strip().splitlines() or ["it does not say why"])[0]
+        raise GoldenError(f"{path}: git does not tell its state: {said}; mend that, or --force")
     return done.stdout

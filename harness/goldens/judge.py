@@ -68,9 +68,10 @@ def judge(
     *found* are problems that the case had beside its output.
     """
     verdict = Verdict(reference)
-    if transcript.status == NOTRUN_STATUS and not transcript.timed_out:
+    if transcript.status == NOTRUN_STATUS and not (transcript.timed_out or transcript.stopped):
         said = explain.tail(transcript.output, 1).strip()
         verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
+        verdict.problems = [*_left_behind(transcript), *found]
         return verdict
     verdict.problems = [*_ending(transcript), *found]
     verdict.sound = not verdict.problems
@@ -106,8 +107,7 @@ def _ending(transcript: Transcript) -> list[str]:
             else f"signal {_signal_name(-transcript.status)}"
         )
         problems.append(f"{how}: the case did not come to its end")
-    if transcript.left_behind:
-        problems.append("left behind: " + ", ".join(transcript.left_behind) + "; cleared")
+    problems += _left_behind(transcript)
     if problems and (seen := _seen(transcript.output.with_name(SITUATION))):
         problems.append(seen)
     return problems
@@ -120,6 +120,13 @@ def _seen(situation: Path) -> str:
     except OSError:  # mostly there is none
         return ""
     return "\n".join(explain.printable(line) for line in lines)
+
+
+def _left_behind(transcript: Transcript) -> list[str]:
+    if not transcript.left_behind:
+        return []
+    said = ", ".join(map(explain.printable, transcript.left_behind))
+    return [f"left behind: {said}; cleared"]
 
 
 def _signal_name(number: int) -> str:

@@ -31,8 +31,16 @@ _DESCRIBED = 10
 
 _PR_SET_CHILD_SUBREAPER = 36
 
-_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DEFAULT = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 """Signals that a case finds as they are by default, whatever Python or a caller made of them."""
+
+
+class CannotStart(Exception):
+    """A case cannot be started; *reason* is why."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +84,17 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     waiting. This process must have no other children, and nothing be mounted below the directory
     of *output*: what there is when the case has ended, it left behind.
 
-    Raises OSError when it cannot be started, KeyboardInterrupt once the descriptor *interrupt*
+    Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt*
     is readable.
     """
     _adopt_orphans()
     _mounts()  # from now on, it knows of changes
     start = time.monotonic()
     with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
-        pid = _start(argv, environ, directory, transcriber.far_end)
+        try:
+            pid = _start(argv, environ, directory, transcriber.far_end)
+        except OSError as error:
+            raise CannotStart(error) from None
         transcriber.drop_far_end()
         ended, late, doing = False, False, ""
         with closing(_Watch(pid, transcriber)) as watch:
@@ -104,7 +115,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         time.monotonic() - start,
         time_limit,
         timed_out=late,
-        stopped=watch.trouble,
+        stopped=watch.trouble or transcriber.trouble,
         situation=doing,
         left_behind=left_behind if ended else (),
     )
@@ -212,9 +223,16 @@ def _put_back(file: IO[bytes], output: Path) -> None:
 
 def _stop(pid: int, watch: _Watch) -> None:
     """End a case: politely, then firmly."""
-    os.killpg(pid, signal.SIGTERM)
+    _kill(-pid, signal.SIGTERM)
     if not watch.ends_within(GRACE):
-        os.killpg(pid, signal.SIGKILL)
+        _kill(-pid, signal.SIGKILL)
+        _kill(pid, signal.SIGKILL)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, or, with -N, a group, that may be gone, or another user's."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number) if pid > 0 else os.killpg(-pid, number)
 
 
 def _tasks() -> int:
@@ -238,19 +256,44 @@ def _kill_orphans() -> tuple[str, ...]:
     The children of what is killed are adopted in turn, so the end is where nothing is left.
     """
     described: list[str] = []
-    killed: set[int] = set()
+    seen: set[int] = set()
     while _has_children():
         from harness.running.situation import children, left_behind  # as in _situation
 
-        for orphan in children():
-            if orphan not in killed and len(described) <= _DESCRIBED:
+        orphans = [orphan for orphan in children() if orphan not in _others]
+        if not orphans:
+            break
+        for orphan in orphans:
+            if orphan not in seen and len(described) <= _DESCRIBED:
                 described += filter(None, [left_behind(orphan)])
-            killed.add(orphan)
+            seen.add(orphan)
             with suppress(ProcessLookupError):
-                os.kill(orphan, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(orphan, 0)
+                if (group := os.getpgid(orphan)) != os.getpgrp():
+                    _kill(-group, signal.SIGKILL)  # all at once, or they would be chased
+            _kill(orphan, signal.SIGKILL)
+        described += _reap(orphans)
     return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
+
+
+_others: set[int] = set()
+"""Children that a case has left to this process, and that are not this user's to end."""
+
+
+def _reap(orphans: Sequence[int]) -> list[str]:
+    """Wait for processes that were killed; describe those that could not be."""
+    said = []
+    for orphan in orphans:
+        try:
+            os.kill(orphan, signal.SIGKILL)
+        except PermissionError:
+            _others.add(orphan)
+            said.append(f"pid {orphan}, which is another user's and goes on")
+            continue
+        except ProcessLookupError:
+            pass
+        with suppress(ChildProcessError):
+            os.waitpid(orphan, 0)
+    return said
 
 
 @cache

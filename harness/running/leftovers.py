@@ -7,6 +7,7 @@ any of them lives. One that can be locked is nobody's any more.
 import fcntl
 import os
 import signal
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import IO
 from harness.running import mounts
 
 MARK = "running"
+
+_CAREFUL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def mark(folder: Path, *others: Path) -> IO[str] | None:
@@ -42,17 +45,34 @@ def clear(base: Path, prefix: str) -> list[str]:
     """Clear what killed runs left in *base*, in folders of that prefix; return a line for each."""
     said = []
     for folder in sorted(base.glob(f"{prefix}*")):
-        with suppress(OSError), (folder / MARK).open() as file:
-            if os.fstat(file.fileno()).st_uid != os.getuid():
+        if not _is_ours(folder):
+            continue
+        with suppress(OSError), os.fdopen(os.open(folder / MARK, _CAREFUL)) as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            folders = [folder, *map(Path, file.read().split())]
+            named = [Path(line) for line in file.read().splitlines()]
+            others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
+            folders = [folder, *others]
             ended = end_processes(folders)
             for each in reversed(folders):
                 ended += [f"unmounted {mount}" for mount in mounts.clear(each)]
                 mounts.remove_tree(each)
             said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
     return said
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a path is that of a directory of ours, and of no link to one.
+
+    Anybody may write to /tmp, and what is named there is to be removed.
+    """
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_absolute() and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def end_processes(folders: Sequence[Path]) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from harness.environment import Environment
 from harness.goldens import golden
 from harness.goldens.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
-from harness.running.execute import command_line, execute
+from harness.running.execute import CannotStart, command_line, execute
 from harness.running.scratch import Directories, Scratch
 from harness.settings import Settings
 from harness.suite import Case
@@ -131,8 +132,8 @@ class Runner:
                 self.settings.limit(case.timeout),
                 interrupt,
             )
-        except OSError as error:
-            return Verdict(reference, problems=[_cannot_start(case.path, error)]), 0.0
+        except CannotStart as error:
+            return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         if self.settings.commands:
@@ -205,7 +206,8 @@ def _why_no_faults() -> str | None:
 def _cannot_start(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{path}: not executable; chmod +x it"
-    with path.open("rb") as file:
+    first = b""
+    with suppress(OSError), path.open("rb") as file:  # it may be gone
         first = file.readline(200)
     why = (
         "its first line ends in a carriage return"

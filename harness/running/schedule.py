@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.errors import UsageError
 from harness.goldens.judge import Verdict
 from harness.ground import Ground
 from harness.running.mounts import remove_tree
@@ -135,6 +136,8 @@ class Ahead:
             if self._error:
                 raise self._error
             del self._tallies[case.path]
+        if not tally.shown:
+            tally.shown = _not_started(case)
         if self.settings.hunts and tally.passed and not tally.failed:
             self._drop(tally.passed)  # there is no failure to hold it beside
         return tally
@@ -200,8 +203,8 @@ class Ahead:
         to_come = sum(each.wanted - each.runs for each in self._tallies.values())
         for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
             thread = Thread(target=self._work, args=(self._worker(),), daemon=True)
-            self._threads.add(thread)
             thread.start()
+            self._threads.add(thread)
 
     def _worker(self) -> Worker:
         if not self._nursery:
@@ -281,14 +284,13 @@ class Ahead:
                 knows_programs = True
             except WorkerDied:
                 knows_programs = False
-                with self._change:
-                    self._lost_workers += not self._error  # else it did as it was told
-                    self._workers.discard(worker)
-                    worker = self._worker()
                 ran = _lost(case)
-            except BaseException as error:  # for whoever asks for the result
+                worker = self._instead_of(worker)
+            except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
                 ran = _lost(case)
+            except Exception as error:
+                ran = _broken(case, error)
             with self._change:
                 if self._error:  # it was cut off, and is no run
                     self._running[case.path] -= 1
@@ -296,7 +298,23 @@ class Ahead:
                     continue
                 self._periods.append(Period(case.number, began, time.time()))
                 self._done(case, ran)
-        worker.stop()
+        with self._change:
+            self._workers.discard(worker)
+        worker.close()
+
+    def _instead_of(self, worker: Worker) -> Worker:
+        """Return another worker for one that died; let all end where there can be none."""
+        with self._change:
+            self._lost_workers += not self._error  # else it did as it was told
+            self._workers.discard(worker)
+            worker.close()
+            try:
+                return self._worker()
+            except OSError as error:
+                self._error = self._error or UsageError(
+                    f"no process to run cases in: {error.strerror}"
+                )
+                return worker
 
 
 def _number(path: Path) -> str:
@@ -304,9 +322,22 @@ def _number(path: Path) -> str:
 
 
 def _lost(case: Case) -> Ran:
-    golden = case.path.parent.parent / "expected" / f"{case.number}.out"
     problem = f"{case.path}: the process that ran it was killed; was there too little memory?"
-    return Ran(Verdict(golden, problems=[problem]))
+    return Ran(Verdict(_golden(case), problems=[problem]))
+
+
+def _broken(case: Case, error: Exception) -> Ran:
+    """Return the failure of a case that could not be run, through no fault of its own."""
+    told = "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())])
+    return Ran(Verdict(_golden(case), problems=[told]))
+
+
+def _not_started(case: Case) -> Ran:
+    return Ran(Verdict(_golden(case), reason="another case failed first"))
+
+
+def _golden(case: Case) -> Path:
+    return case.path.parent.parent / "expected" / f"{case.number}.out"
 
 
 def runs_of_each(settings: Settings) -> float:
@@ -328,5 +359,6 @@ def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
     from random import Random  # takes longer to load than a quick case to run
 
     source = Random(settings.seed)
+    cases = sorted(cases, key=lambda case: case.number)  # whatever the order was until now
     for _ in takewhile(lambda number: number < wanted, count()):
         yield source.sample(cases, len(cases))

@@ -113,10 +113,13 @@ class Scratch:
     def close(self, keep: Collection[Path] = ()) -> None:
         """Remove what is left, but for the directories of cases that are to be kept."""
         cases = {*self.root.glob("[0-9]*")}
-        for folder in (*self._also, *(cases - {*keep} if keep else [self.root])):
+        rest = cases - {*keep} if keep else {*self.root.glob("*")} - {self.root / leftovers.MARK}
+        for folder in (*self._also, *rest):
             remove_tree(folder)
-        if self._mark and keep:
-            (self.root / leftovers.MARK).unlink(missing_ok=True)
+        # Last: as long as it is there, the next run would clear what a kill leaves.
+        (self.root / leftovers.MARK).unlink(missing_ok=True)
+        if not keep:
+            remove_tree(self.root)
         if self._mark:
             self._mark.close()
 
@@ -139,12 +142,21 @@ def _rename(folder: Path, to: Path) -> None:
         raise OSError(code, os.strerror(code))
 
 
+def _is_new(path: Path) -> bool:
+    """Tell whether a directory has the mode and owner that it was made with, and no more."""
+    found = path.stat()
+    ours = (_NEW, os.geteuid(), os.getegid())
+    return (found.st_mode, found.st_uid, found.st_gid) == ours and not os.listxattr(path)
+
+
 def _as_new(directories: Directories) -> bool:
     """Tell whether a case has left its directories as it found them; make the upper one so."""
     try:
         for path in directories[1:]:
-            if os.listdir(path) or path.stat().st_mode != _NEW:  # noqa: PTH208 - each microsecond
+            if os.listdir(path) or not _is_new(path):  # noqa: PTH208 - each microsecond
                 return False
+        if not _is_new(directories.top):
+            return False
         for entry in os.scandir(directories.top):
             if entry.is_file(follow_symlinks=False):
                 os.unlink(entry)  # noqa: PTH108 - as above

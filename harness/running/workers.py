@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -49,6 +50,13 @@ class Worker:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def close(self) -> None:
+        """Let the worker end, and forget it."""
+        self.stop()
+        with suppress(OSError):
+            self._stream.close()
+        self._connection.close()
 
     def stop(self) -> None:
         """Let the worker end what it does, and itself; from any thread, also a signal handler."""
@@ -86,11 +94,18 @@ class Nursery:
         self._ours.close()
         for number in _SIGNALS:  # a terminal sends them to all; the runner says what to do
             signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for link in Path("/proc/self/fd").iterdir():  # what the caller left open is not for cases
+            with suppress(OSError):
+                os.set_inheritable(int(link.name), int(link.name) <= 2)
         gc.freeze()
         gc.enable()
         while descriptors := socket.recv_fds(commands, 1, 1)[1]:
             os.set_inheritable(descriptors[0], False)  # not for cases
             connection = socket.socket(fileno=descriptors[0])
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
             if os.fork() == 0:
                 commands.close()
                 _run(partial(_serve, connection, serve))
