@@ -70,7 +70,8 @@ class Server:
             listener.listen(16)
         except (OSError, ValueError) as failure:
             where = path or f"{data.get('host')}:{data.get('port')}"
-            raise BlockError(f"Failed to bind socket to {where}: {failure}") from None
+            why = getattr(failure, "strerror", None) or failure
+            raise BlockError(f"Failed to bind socket to {where}: {why}") from None
         return cls(machine, listener, path)
 
     def descriptors(self) -> list[int]:
