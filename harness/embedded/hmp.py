@@ -23,7 +23,7 @@ _HELP = {
     "info": ("[subcommand]", "show various information about the system state"),
     "quit|q": ("", "quit the emulator"),
 }  # fmt: skip
-_MOST_LINE = 4096
+_MOST_LINE = 4095  # bytes that can be typed
 _MOST_ARGUMENT = 1023
 _SPACE = " \t\n\v\f\r"
 
@@ -122,7 +122,7 @@ class _Line:
 
 def run(machine: Machine, text: str) -> str:
     """Run one command line and return its output, lines ended as the monitor ends them."""
-    line = _Line(text[:_MOST_LINE])
+    line = _Line(text)
     if not line.rest():
         return ""
     line.at = 0
@@ -271,22 +271,30 @@ class HmpSession:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take typed bytes and yield what the monitor answers, line by line."""
         out: list[str] = []
-        for character in data.decode("utf-8", "replace"):
+        for character in data.decode("latin-1"):  # line editing knows bytes only
             if character in "\r\n":
                 line, self._line = self._line, ""
                 out.append("\r\n")
-                out.append(run(self.machine, line))
+                yield "".join(out).encode("latin-1")  # what the command prints comes after it
+                text = line.encode("latin-1").decode("utf-8", "surrogateescape")
+                answer = run(self.machine, text)
+                if not self.machine.quit_reason:
+                    answer += "(qemu) "
+                yield answer.encode("utf-8", "surrogateescape")
                 if self.machine.quit_reason:
-                    break
-                out.append("(qemu) ")
-                yield "".join(out).encode("utf-8", "replace")
+                    return
                 out = []
+            elif character in "\b\x7f":
+                if self._line:
+                    out.append("\x1b[D" * len(self._line))
+                    self._line = self._line[:-1]
+                    out.append(self._line + "\x1b[K")
             elif character >= " " and len(self._line) < _MOST_LINE:
                 # Line editing moves back to the start and writes the line anew.
                 out.append("\x1b[D" * len(self._line))
                 self._line += character
                 out.append(self._line + "\x1b[K")
-        yield "".join(out).encode("utf-8", "replace")
+        yield "".join(out).encode("latin-1")
 
     def event(self, name: str, data: dict[str, object]) -> bytes:  # noqa: ARG002 - as QmpSession
         """Return how an event is shown: not at all."""

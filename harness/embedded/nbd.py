@@ -8,6 +8,7 @@ import socket
 import struct
 
 from harness.embedded.graph import Edge, Node
+from harness.embedded.monitors import bind_path
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 
@@ -27,7 +28,6 @@ _HAS_FLAGS, _READ_ONLY, _SEND_FLUSH, _SEND_TRIM, _SEND_ZEROES = 1, 2, 4, 32, 64
 _READ, _WRITE, _FLUSH, _TRIM, _ZEROES = 0, 1, 3, 4, 6
 _MAX_OPTION = 4096
 _MAX_REQUEST = 32 << 20
-_MOST_PATH = 108
 
 
 class Client:
@@ -57,12 +57,8 @@ class Server:
     def listen(cls, machine: Machine, kind: str, data: dict[str, object]) -> Server:
         """Listen on a UNIX socket (`path`) or a TCP port (`host`, `port`)."""
         path = str(data.get("path", "")) if kind == "unix" else ""
-        try:
-            listener = _bind_path(path) if kind == "unix" else _bind_port(data)
-            listener.listen(16)
-        except OSError as failure:
-            where = f" to {path}" if path else ""
-            raise BlockError(f"Failed to bind socket{where}: {failure.strerror}") from None
+        listener = bind_path(path) if kind == "unix" else _bind_port(data)
+        listener.listen(16)
         return cls(machine, listener, path)
 
     def descriptors(self) -> list[int]:
@@ -241,21 +237,6 @@ def _change(node: Node, kind: int, offset: int, length: int, data: bytes) -> Non
             node.write(offset + at, bytes(min(1 << 20, length - at)))
 
 
-def _bind_path(path: str) -> socket.socket:
-    encoded = os.fsencode(path).replace(b"\0", b"\xc0\x80")  # how QEMU's strings hold U+0000
-    if len(encoded) >= _MOST_PATH:
-        hint = f"Path must be less than {_MOST_PATH} bytes"
-        raise BlockError(f"UNIX socket path '{path}' is too long", hint)
-    try:
-        os.unlink(encoded)  # noqa: PTH108 - as QEMU does; pathlib costs start-up
-    except OSError as failure:
-        if failure.errno != errno.ENOENT:
-            raise BlockError(f"Failed to unlink socket {path}: {failure.strerror}") from None
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(encoded)
-    return listener
-
-
 def _bind_port(data: dict[str, object]) -> socket.socket:
     host, port = str(data.get("host", "")), str(data.get("port", "10809"))
     try:
@@ -268,5 +249,8 @@ def _bind_port(data: dict[str, object]) -> socket.socket:
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
+    try:
+        listener.bind(address)
+    except OSError as failure:
+        raise BlockError(f"Failed to bind socket: {failure.strerror}") from None
     return listener

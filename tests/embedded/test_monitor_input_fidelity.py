@@ -11,7 +11,7 @@ import pytest
 from harness.embedded.drives import Machine
 from harness.embedded.json_parse import MAX_NESTING, JsonError, parse
 from harness.embedded.qmp import QmpSession
-from tests.embedded.programs import QUIET, TIME_LIMIT, command, environment
+from tests.embedded.programs import QUIET, TIME_LIMIT, command, environment, run
 
 _CAPABILITIES = b'{"execute":"qmp_capabilities"}\n'
 _QUIT = b'{"execute":"quit"}\n'
@@ -192,7 +192,7 @@ _TYPED = [
     "drive_add 0 if=none a", "drive_add 0 if=none,id=q b c", 'drive_add "0',
     'drive_add 0 "if=none,id=q" x', 'drive_add 0 "if=none,id=q"', "info nope", "info block nope",
     "info block -z", "info block d0 x y", "info status", "info  status x", "info version x",
-    "info name", "info name x", "help nope", "help quit", "help q x", "? quit", "? nope", "nope x",
+    "info name", "info name x", "help nope", "help quit", "help q x", "x" * 5000, "? quit", "? nope", "nope x",
     "", "   ", "/x 1", "quit/", "#x", "quit now", "q 1", 'quit "', "drive_del d0",
 ]  # fmt: skip
 
@@ -209,3 +209,41 @@ def test_a_typed_line_is_answered_as_by_the_real_monitor(images: Path) -> None:
     assert ours == real
     assert sum("extraneous" in line for line in real) == 12
     assert sum("block device name expected" in line for line in real) == 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "typed",
+    [
+        b"quit now\n",
+        b"\xff\xfe\xe2\x82\n",
+        "é\n".encode(),
+        b"a\0b\n",
+        b"ab\x08\x7f\x08\x08zz\r\n",
+        b'drive_del "x\n',
+    ],
+)
+def test_the_human_monitor_shows_what_is_typed_as_the_real_one(
+    typed: bytes, tmp_path: Path
+) -> None:
+    real, ours = (
+        subprocess.run(
+            [*command("qemu-system-x86_64", kind), *QUIET, "-monitor", "stdio"], cwd=tmp_path,
+            input=typed + b"quit\n", env=environment(), capture_output=True, timeout=TIME_LIMIT,
+            check=True,
+        ).stdout
+        for kind in ("real", "ours")
+    )  # fmt: skip
+    assert ours.partition(b"(qemu)")[1:] == real.partition(b"(qemu)")[1:]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "where", ["/nonexist/x,server=on", "folder,server=on", "long,server=on", "/nonexist/x", "long"]
+)
+def test_a_socket_that_cannot_be_had_is_refused_alike(where: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    words = (*QUIET, "-qmp", "unix:" + where.replace("long", "x" * 200))
+    outcome = run("qemu-system-x86_64", "ours", *words, cwd=tmp_path)
+    assert outcome == run("qemu-system-x86_64", "real", *words, cwd=tmp_path)
+    assert outcome.status == 1
