@@ -192,7 +192,8 @@ _TYPED = [
     "drive_add 0 if=none a", "drive_add 0 if=none,id=q b c", 'drive_add "0',
     'drive_add 0 "if=none,id=q" x', 'drive_add 0 "if=none,id=q"', "info nope", "info block nope",
     "info block -z", "info block d0 x y", "info status", "info  status x", "info version x",
-    "info name", "info name x", "help nope", "help quit", "help q x", "x" * 5000, "? quit", "? nope", "nope x",
+    "info name", "info name x", "help nope", "help quit", "help q x", "x" * 5000, "? quit",
+    "? nope", "nope x",
     "", "   ", "/x 1", "quit/", "#x", "quit now", "q 1", 'quit "', "drive_del d0",
 ]  # fmt: skip
 
