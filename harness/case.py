@@ -140,7 +140,7 @@ class Case:
         self.qemu = self._program("qemu", "qemu-system")
         self._lock_calls_read = 0
         self.parts: Parts | None = None
-        """The parts that were started and not waited for; None outside of `side_by_side`."""
+        """The parts of the block of `side_by_side` that the case is in; None outside of one."""
         self.as_the_whole: Filter | None = None
         """In a part that runs side by side: names the directories of the whole case."""
 
@@ -309,8 +309,7 @@ class Case:
             raise CaseError("this part runs side by side with others already; it has no parts")
         from harness.casework.parts import Parts  # only for the cases that have them
 
-        self.parts = Parts(self)
-        return self.parts
+        return Parts(self)
 
     # Locks
 

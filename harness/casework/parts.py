@@ -50,9 +50,11 @@ class Parts:
         self._parts: list[Part] = []
         self._told = 0  # parts whose output is out, and whose logs are in the case's
         self._at_once = len(os.sched_getaffinity(0)) + SPARE
+        self._open = False
 
     def __enter__(self) -> Self:
         _load(self._case)
+        self._open, self._case.parts = True, self
         self._before = signal.signal(signal.SIGTERM, self._terminated)
         return self
 
@@ -62,6 +64,7 @@ class Parts:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        self._open = False
         try:
             self.wait()
         finally:
@@ -81,7 +84,11 @@ class Parts:
 
         In it, *case* has directories of its own: ``test_dir``, ``sock_dir``, ``image``, and the
         current directory. What it changes in Python's objects is gone at its end.
+
+        Raises CaseError outside of the block: nobody would wait for the part.
         """
+        if not self._open:
+            raise CaseError("a part starts inside the with block of case.side_by_side()")
         words = [repr(each) for each in arguments]
         words += [f"{name}={value!r}" for name, value in named.items()]
         title = self._case.paths(f"{getattr(story, '__name__', story)}({', '.join(words)})")

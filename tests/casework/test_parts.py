@@ -302,3 +302,18 @@ def story(case):
     said = run_tests("--suite", str(suite.root)).stdout
     assert "No space left on device" in said
     assert "left behind" not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    case.side_by_side().start(Case.log, 'lost')\n",
+        "    with case.side_by_side() as parts:\n        pass\n    parts.start(Case.log, 'lost')\n",
+    ],
+    ids=["no block", "after the block"],
+)
+def test_a_part_starts_in_the_block_only(tmp_path: Path, text: str) -> None:
+    status, said = side_by_side(tmp_path, f"def story(case):\n{text}")
+    line = 7 + text.count("\n")
+    told = f"{tmp_path}/1.py:{line}: a part starts inside the with block of case.side_by_side()\n"
+    assert (status, said) == (1, told)
