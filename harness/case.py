@@ -331,11 +331,12 @@ class Case:
         The plan is a line such as ``lock uses write of t.qcow2 fails with ENOLCK once``; the
         fields are those of `harness.faults.api.faults`. After the block, ``hits`` of what it
         gives is the number of calls that failed. The case's header must have ``needs: faults``;
-        raises CaseError without that, ValueError for what is no fault.
+        raises CaseError without that and in a block of `side_by_side`, ValueError for what is
+        no fault.
         """
         from harness.faults.api import faults  # only for the cases that want it
 
-        self._not_in_a_part("faults hit")
+        self._not_beside_parts("faults hit")
         if not os.environ.get(FAULTS_VARIABLE):
             raise CaseError("faults need a supervisor; '# needs: faults' in the header asks for it")
         return faults(*plan, **fields)
@@ -345,7 +346,7 @@ class Case:
 
         The format is that of `harness.faults.trace`. Raises CaseError as `faults` does.
         """
-        self._not_in_a_part("the trace of lock calls is of")
+        self._not_beside_parts("the trace of lock calls is of")
         path = os.environ.get(TRACE_VARIABLE)
         if not path:
             raise CaseError(
@@ -361,8 +362,12 @@ class Case:
     def _wrapped(self) -> bool:
         return "qemu-system" in self.environment.goldlock_wrapped.split()
 
-    def _not_in_a_part(self, what: str) -> None:
-        if self.as_the_whole:
+    def _not_beside_parts(self, what: str) -> None:
+        """Raise CaseError in a part, and in a block with parts: which of them would be hit?
+
+        To wait for the parts would not do: more can start while faults are active.
+        """
+        if self.as_the_whole or self.parts:
             raise CaseError(f"{what} all programs of a case; not for parts that run side by side")
 
     def _staying(self, machine: "M") -> "M":

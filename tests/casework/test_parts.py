@@ -317,3 +317,37 @@ def test_a_part_starts_in_the_block_only(tmp_path: Path, text: str) -> None:
     line = 7 + text.count("\n")
     told = f"{tmp_path}/1.py:{line}: a part starts inside the with block of case.side_by_side()\n"
     assert (status, said) == (1, told)
+
+
+@pytest.mark.parametrize("call", ["faults('any call fails')", "lock_calls()"])
+def test_what_concerns_all_programs_is_not_for_a_block_with_parts(
+    tmp_path: Path, call: str
+) -> None:
+    """It would hit the parts that run at that moment, and those that start later."""
+    status, said = side_by_side(
+        tmp_path,
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Case.log, 'one')\n"
+        "        case.log()\n"
+        f"        case.{call}\n",
+    )
+    assert status == 1
+    assert said.startswith(f"one\n\n{tmp_path}/1.py:11: ")
+    assert said.endswith(" all programs of a case; not for parts that run side by side\n")
+
+
+def test_what_concerns_all_programs_is_for_a_case_after_its_parts(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Case.log, 'one')\n"
+        "    case.lock_calls()\n",
+    )
+    assert (status, said.splitlines()[1:]) == (
+        1,
+        [
+            f"{tmp_path}/1.py:10: no lock calls are known; '# needs: faults' in the header asks for them"
+        ],
+    )
