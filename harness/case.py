@@ -363,7 +363,7 @@ class Case:
         return "qemu-system" in self.environment.goldlock_wrapped.split()
 
     def _not_beside_parts(self, what: str) -> None:
-        """Raise CaseError in a part, and in a block with parts: which of them would be hit?
+        """Raise CaseError in a part, and in a block with parts, which chance would choose from.
 
         To wait for the parts would not do: more can start while faults are active.
         """

@@ -49,7 +49,8 @@ class Parts:
         self._case = case
         self._parts: list[Part] = []
         self._told = 0  # parts whose output is out, and whose logs are in the case's
-        self._at_once = len(os.sched_getaffinity(0)) + SPARE
+        followed = case.environment.goldlock_one_at_a_time
+        self._at_once = 1 if followed else len(os.sched_getaffinity(0)) + SPARE
         self._open = False
 
     def __enter__(self) -> Self:
