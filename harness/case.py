@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
@@ -406,6 +407,9 @@ def run(story: Callable[[Case], None]) -> None:
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What it prints is out before what a program writes to the same pipe, and at a time limit.
+        sys.stdout.reconfigure(line_buffering=True)
     call_at_failures(partial(_look_around, os.getpid(), case.test_dir))
     if status := ending.tell(partial(story, case), script, case.log, case.record.situation):
         sys.exit(status)

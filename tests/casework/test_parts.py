@@ -226,7 +226,7 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
         tmp_path,
         "def part(case, name):\n"
         "    case.section(name)\n"
-        "    print('not flushed', flush=name == 'Two')\n"
+        "    print('not flushed')\n"
         f"    open(f'{tmp_path}/{{name}}', 'w').close()\n"
         "    os.mkfifo('never'); open('never')\n"
         "def story(case):\n"
@@ -237,7 +237,7 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
     for name in ("One", "Two"):
         (tmp_path / name).read_text()  # both have said all that they do
     os.kill(started.process.pid, signal.SIGTERM)
-    said = "\n== One ==\n\n== Two ==\nnot flushed\n"
+    said = "\n== One ==\nnot flushed\n\n== Two ==\nnot flushed\n"
     assert started.ended() == (-signal.SIGTERM, said)
     assert (tmp_path / "situation").read_text() == (
         "side by side were:\n"
