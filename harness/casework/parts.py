@@ -96,7 +96,8 @@ class Parts:
         number = 1
         while os.path.exists(folder := f"{self._case.test_dir}/part{number}"):
             number += 1
-        os.mkdir(folder)
+        with steps.unheard():
+            os.mkdir(folder)
         told = partial(story, self._case, *arguments, **named)
         self._parts.append(Part(f"part {number}", title, folder, told))
         self._fill()
@@ -162,6 +163,7 @@ class Parts:
             case = self._case
             settle(case, part.folder)
             status = ending.tell(part.story, case.script, case.log, case.record.situation)
+            steps.finish()
         except SystemExit as end:
             status = _status(end)
         except BaseException as error:
