@@ -12,11 +12,11 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, Self
+from types import FrameType, FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self
 
 import filters
 from harness.casework import ending, steps
@@ -43,6 +43,8 @@ class Parts:
 
     When one fails, the case ends as if all had run one after the other: with the output of
     those before it, its own, and its exit status. Those after it are ended.
+
+    When the block itself raises, all parts are ended at once. What they had written is shown.
     """
 
     def __init__(self, case: "Case") -> None:
@@ -67,7 +69,11 @@ class Parts:
     ) -> None:
         self._open = False
         try:
-            self.wait()
+            if kind:
+                with _undisturbed():
+                    self._cut(Part.end)
+            else:
+                self.wait()
         finally:
             for part in self._parts:
                 if part.running:  # standard output is closed, or the like
@@ -90,6 +96,7 @@ class Parts:
         """
         if not self._open:
             raise CaseError("a part starts inside the with block of case.side_by_side()")
+        _check_call(story, self._case, arguments, named)
         words = [repr(each) for each in arguments]
         words += [f"{name}={value!r}" for name, value in named.items()]
         title = self._case.paths(f"{getattr(story, '__name__', story)}({', '.join(words)})")
@@ -149,6 +156,16 @@ class Parts:
             self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
             self._told += 1
 
+    def _cut(self, end: Callable[[Part], None]) -> None:
+        """End all parts that count and still run, and show what they have written."""
+        for part in self._counting()[self._told :]:
+            if part.running:
+                end(part)
+            part.show()
+            if part.pid:
+                self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+            self._told += 1
+
     def _be(self, part: Part, parent: int, output: int) -> NoReturn:
         """Be the part, in its process, and end with its exit status."""
         status = 1
@@ -170,24 +187,44 @@ class Parts:
             trace = _from(self._case.script, error.__traceback__)
             sys.excepthook(type(error), error.with_traceback(trace), trace)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                _end_threads()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
 
     def _terminated(self, _signal: int, _frame: FrameType | None) -> NoReturn:
         """At the time limit: show what all parts have written, and tell where each of them is."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         states = [f"  {part.name}, {part.title}: {part.state()}" for part in self._parts]
         self._case.record.situation("\n".join(("side by side were:", *states)))
-        for part in self._counting()[self._told :]:
-            if part.running:
-                os.kill(part.pid, signal.SIGKILL)
-                part.reap()
-            part.show()
-            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+        self._cut(Part.kill)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
+
+
+def _check_call(
+    story: Callable[..., object], case: "Case", arguments: Sequence[Any], named: Mapping[str, Any]
+) -> None:
+    """Raise CaseError when *story* cannot be called so."""
+    if isinstance(story, FunctionType) and not named:
+        code = story.__code__
+        least = code.co_argcount - len(story.__defaults__ or ())
+        if not code.co_kwonlyargcount and least <= 1 + len(arguments) <= code.co_argcount:
+            return
+    import inspect  # takes a tenth of what a case takes to start
+
+    name = getattr(story, "__name__", repr(story))
+    if not callable(story):
+        raise CaseError(f"parts.start() takes a function and its arguments, not {name}")
+    try:
+        inspect.signature(story, follow_wrapped=False).bind(case, *arguments, **named)
+    except TypeError as error:
+        raise CaseError(f"{name}() cannot be started with the case and that: {error}") from None
+    except ValueError:  # one of C, which does not tell what it takes
+        return
 
 
 def _load(case: "Case") -> None:
@@ -229,6 +266,14 @@ def settle(case: "Case", folder: str) -> None:
     case.record = Record(case.environment)
     case.parts = None
     os.chdir(case.test_dir)
+
+
+def _end_threads() -> None:
+    """Wait for the threads that a part has left, as Python does at its end."""
+    if threading := sys.modules.get("threading"):
+        this = threading.current_thread()
+        while others := [t for t in threading.enumerate() if t is not this and not t.daemon]:
+            others[0].join()
 
 
 def _die_with(parent: int) -> None:

@@ -187,16 +187,28 @@ def test_a_part_ends_the_case_as_it_would_without_others(tmp_path: Path, name: s
     assert ("two" in said) == (status == 0)
 
 
-def test_an_error_between_parts_comes_after_those_before_it(tmp_path: Path) -> None:
+def test_an_error_between_parts_ends_them_and_comes_after_what_they_wrote(tmp_path: Path) -> None:
+    """They would wait for ever; one of them has not even started."""
     status, said = side_by_side(
         tmp_path,
+        "def part(case, number):\n"
+        "    case.log(f'part {number}')\n"
+        "    open(f'../../ready{number}').close()\n"
+        "    os.mkfifo('never'); open('never')\n"
         "def story(case):\n"
+        "    at_once = len(os.sched_getaffinity(0)) + 1\n"
+        "    for number in range(at_once):\n"
+        "        os.mkfifo(f'ready{number}')\n"
         "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
+        "        for number in range(at_once + 1):\n"
+        "            parts.start(part, number)\n"
+        "        for number in range(at_once):\n"
+        "            open(f'ready{number}', 'w').close()\n"
         "        case.qemu_img()\n",
     )
+    told = "".join(f"part {number}\n" for number in range(len(os.sched_getaffinity(0)) + 1))
     assert status == 1
-    assert said.startswith(f"one\n{tmp_path}/1.py:10: qemu-img is not installed")
+    assert said.startswith(f"{told}{tmp_path}/1.py:20: qemu-img is not installed")
 
 
 def test_parts_are_killed_with_the_case(tmp_path: Path) -> None:
@@ -381,3 +393,60 @@ def test_parts_that_somebody_follows_run_one_after_the_other(
     suite.case("1.py", text, f"two\nat the same time: {not option}\n")
     done = run_tests("--suite", str(suite.root), *option.split())
     assert done.returncode == 0, done.stdout
+
+
+def test_what_a_thread_of_a_part_writes_is_not_lost(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "from threading import Thread\n"
+        "def count(case):\n"
+        "    for number in range(5000):\n"
+        "        case.log(str(number))\n"
+        "def part(case):\n"
+        "    Thread(target=count, args=[case]).start()\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(part)\n",
+    )
+    assert (status, said.split()) == (0, [str(number) for number in range(5000)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("part", "part() cannot be started with the case and that: missing a required argument: "),
+        ("part, 1, 2, 3", "part() cannot be started with the case and that: too many positional "),
+        ("part, 1, other=2", "part() cannot be started with the case and that: got an unexpected "),
+        ("Other().part, 1", "part() cannot be started with the case and that: too many positional"),
+        ("part(case, 1)", "parts.start() takes a function and its arguments, not None\n"),
+    ],
+)
+def test_a_part_that_cannot_be_called_so(tmp_path: Path, arguments: str, told: str) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def part(case, number, more=0): pass\n"
+        "class Other:\n"
+        "    def part(self, case): pass\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        case.log('first')\n"
+        f"        parts.start({arguments})\n",
+    )
+    assert status == 1
+    assert said.startswith(f"first\n{tmp_path}/1.py:13: {told}")
+    assert "Traceback" not in said
+
+
+def test_any_call_that_python_takes_can_be_a_part(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "class Story:\n"
+        "    def method(self, case, *words, end): case.log(' '.join([*words, end]))\n"
+        "def many(case, *words): case.log(' '.join(words))\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Story().method, 'a', 'b', end='c')\n"
+        "        parts.start(many, 'd', 'e')\n"
+        "        parts.start(setattr, 'x', 1)\n",
+    )
+    assert (status, said) == (0, "a b c\nd e\n")
