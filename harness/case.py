@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
-from harness.casework import ending, steps
+from harness.casework import ending, hang, steps
 from harness.casework.record import Record
 from harness.environment import Environment
 from harness.errors import CaseError, NotRun, call_at_failures
@@ -89,7 +89,9 @@ class Program:
             process = self._start(argv, stdin=source, stdout=out, stderr=err)
             if stdin:
                 _feed(process, stdin)
-            done = Completed(process.wait(), _content(out), _content(err))
+            with hang.waiting(f"{self.name} (pid {process.pid}) to end"):
+                status = process.wait()
+            done = Completed(status, _content(out), _content(err))
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         finally:
@@ -410,6 +412,7 @@ def run(story: Callable[[Case], None]) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # What it prints is out before what a program writes to the same pipe, and at a time limit.
         sys.stdout.reconfigure(line_buffering=True)
+    hang.watch(case)
     call_at_failures(partial(_look_around, os.getpid(), case.test_dir))
     if status := ending.tell(partial(story, case), script, case.log, case.record.situation):
         sys.exit(status)

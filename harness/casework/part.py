@@ -15,6 +15,9 @@ from harness import processes
 from harness.casework import steps
 
 _CHUNK = 65536
+_GRACE = 1.0
+"""Seconds that a process has to end; the case has more when it is ended itself."""
+
 _HEADING = re.compile(rb"^(=+ .+ =+)\s*$", re.M)
 
 
@@ -67,9 +70,13 @@ class Part:
             _kill(pid)
         self.reap()
 
-    def kill(self) -> None:
-        """Kill its process alone, which is quick."""
-        os.kill(self.pid, signal.SIGKILL)
+    def terminate(self) -> None:
+        """End its process alone, which may tell first what it waits for."""
+        os.kill(self.pid, signal.SIGTERM)
+        waiting = poll()
+        waiting.register(self._pidfd, POLLIN)
+        if not waiting.poll(_GRACE * 1000):
+            os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
     def reap(self) -> None:

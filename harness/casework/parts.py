@@ -19,7 +19,7 @@ from types import FrameType, FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self
 
 import filters
-from harness.casework import ending, steps
+from harness.casework import ending, hang, steps
 from harness.casework.part import Part, wait_for
 from harness.casework.record import Record, read
 from harness.errors import CaseError
@@ -70,8 +70,7 @@ class Parts:
         self._open = False
         try:
             if kind:
-                with _undisturbed():
-                    self._cut(Part.end)
+                self._cut()
             else:
                 self.wait()
         finally:
@@ -150,21 +149,25 @@ class Parts:
     def _show(self) -> None:
         """Write the output of the parts whose turn it is, and keep the logs of those that ended."""
         for part in self._counting()[self._told :]:
-            part.show()
             if part.status is None:
+                part.show()
                 return
-            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
-            self._told += 1
+            self._take_over(part)
 
-    def _cut(self, end: Callable[[Part], None]) -> None:
-        """End all parts that count and still run, and show what they have written."""
-        for part in self._counting()[self._told :]:
-            if part.running:
-                end(part)
-            part.show()
-            if part.pid:
-                self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
-            self._told += 1
+    def _cut(self) -> None:
+        """End all parts that run, and show what those that count have written."""
+        with _undisturbed():
+            for part in self._counting()[self._told :]:
+                if part.running:
+                    part.end()
+                self._take_over(part)
+
+    def _take_over(self, part: Part) -> None:
+        """Write the output of a part that has ended, and keep its logs."""
+        part.show()
+        if part.pid:
+            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+        self._told += 1
 
     def _be(self, part: Part, parent: int, output: int) -> NoReturn:
         """Be the part, in its process, and end with its exit status."""
@@ -194,12 +197,20 @@ class Parts:
             finally:
                 os._exit(status)
 
-    def _terminated(self, _signal: int, _frame: FrameType | None) -> NoReturn:
+    def _terminated(self, _signal: int, frame: FrameType | None) -> NoReturn:
         """At the time limit: show what all parts have written, and tell where each of them is."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        states = [f"  {part.name}, {part.title}: {part.state()}" for part in self._parts]
-        self._case.record.situation("\n".join(("side by side were:", *states)))
-        self._cut(Part.kill)
+        counting, states = self._counting()[self._told :], []
+        for part in self._parts:
+            states.append(f"  {part.name}, {part.title}: {part.state()}")
+            if part.running:
+                part.terminate()
+                seen = read(part.folder, "situation").decode("utf-8", "replace")
+                states += [f"    {line}" for line in seen.splitlines()]
+        own = filter(None, [hang.where(frame)])
+        self._case.record.situation("\n".join((*own, "side by side were:", *states)))
+        for part in counting:
+            self._take_over(part)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
