@@ -419,11 +419,15 @@ def run(story: Callable[[Case], None]) -> None:
 
 
 def _look_around(root: int, directory: str) -> str:
-    """Tell of the case's processes and locks, if there is more than the case itself."""
+    """Tell of the case's processes and locks, if there is more than the case and its parts."""
     from harness.locks import situation  # only at a failure
 
     text = situation(root, directory)
-    return f"its processes were, when it failed:\n{text}" if "\n" in text else ""
+    case, *others = text.splitlines() or [""]
+    own = case.strip().rpartition(" (pid ")[0]  # a part has it, after its name
+    if all(other.rpartition(" (pid ")[0].endswith(own) for other in others):
+        return ""
+    return f"its processes were, when it failed:\n{text}"
 
 
 def _machine_options(machine: str) -> list[str]:

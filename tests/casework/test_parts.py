@@ -450,3 +450,26 @@ def test_any_call_that_python_takes_can_be_a_part(tmp_path: Path) -> None:
         "        parts.start(setattr, 'x', 1)\n",
     )
     assert (status, said) == (0, "a b c\nd e\n")
+
+
+@pytest.mark.parametrize(
+    "beside", ["", "import fcntl; file = open('file', 'w'); fcntl.flock(file, fcntl.LOCK_EX); "]
+)
+def test_parts_alone_are_nothing_to_tell_of_at_a_failure(tmp_path: Path, beside: str) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def first(case):\n"
+        "    open('../../go').close()\n"
+        "    raise CaseError('enough')\n"
+        "def second(case):\n"
+        f"    {beside}pass\n"
+        "    open('../../go', 'w').close()\n"
+        "    os.mkfifo('never'); open('never')\n"
+        "def story(case):\n"
+        "    os.mkfifo('go')\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(first)\n"
+        "        parts.start(second)\n",
+    )
+    assert (status, said) == (1, f"{tmp_path}/1.py:9: enough\n")
+    assert (tmp_path / "situation").exists() == bool(beside)
