@@ -72,7 +72,7 @@ def test_at_the_time_limit_a_case_tells_what_it_waits_for(
     program.chmod(0o755)
     suite.case("1.py", SCRIPT.format(story), "")
     said = run_tests(
-        *("--suite", str(suite.root), "--time-limit", "2"),
+        *("--suite", str(suite.root), "--time-limit", "5"),
         QEMU_PROG=str(program),
         QEMU_IMG_PROG=str(program),
     ).stdout
