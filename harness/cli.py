@@ -17,7 +17,7 @@ from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
 from harness.running import shards
-from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings
+from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings, check_names
 from harness.suite import Case, read_suite, select
 
 _EPILOG = """\
@@ -86,6 +86,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     root = script.parent
     ours, for_pytest = _split(arguments)
     options = _parse(ours)
+    check_names(options)
     if options.self_test:
         enter_environment(root, script, arguments, tests=True)
         some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)

@@ -52,7 +52,7 @@ class Option(NamedTuple):
     of_pytest: bool = False
 
 
-_FILE = {"metavar": "FILE", "default": ""}
+_FILE = {"metavar": "FILE", "default": None}
 
 OPTIONS = (
     Option(
@@ -209,7 +209,6 @@ OPTIONS = (
         "--commands",
         {
             "metavar": "DIR",
-            "default": "",
             "help": "write a shell script for each case to DIR, which repeats its command lines",
         },
     ),
@@ -239,6 +238,17 @@ _REPORTS = {
     "--json-lines": "json_lines",
     "--gitlab-report": "gitlab_report",
 }
+
+
+_NAMES = {**_REPORTS, "--commands": "commands", "--suite": "suite", "--build": "build"}
+"""The options that take the name of a file or directory."""
+
+
+def check_names(options: Namespace) -> None:
+    """Raise UsageError for an option that was given an empty name: a variable that is not set."""
+    for flag, names in _NAMES.items():
+        if any(getattr(options, name, None) == "" for name in names.split()):
+            raise UsageError(f"{flag} '': no file name")
 
 
 def reports(options: Namespace) -> dict[str, str]:
@@ -292,6 +302,7 @@ class Settings:
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
         """Check the values of `OPTIONS`; raise UsageError for one that cannot be."""
+        check_names(options)
         _known("image format", options.imgfmt, FORMATS)
         _known("protocol", options.imgproto, PROTOCOLS)
         _known("kind of programs", options.programs, KINDS)

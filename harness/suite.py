@@ -153,7 +153,7 @@ def select(
     """
     by_number = {case.number: case for case in suite.cases}
     known_groups = {group for case in suite.cases for group in case.groups}
-    for number in (*numbers, *([start_from] if start_from else [])):
+    for number in (*numbers, *([start_from] if start_from is not None else [])):
         if number not in by_number:
             raise UsageError(f"unknown case {number!r}{suggest(number, by_number)}")
     groups, exclude = frozenset(groups), frozenset(exclude)
