@@ -201,7 +201,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         tw.write_line(slow)
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
-            tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))
+            failed, runs = each.get("failed runs", 0), each.get("runs", 0)
+            outcome = share_of_runs(failed, runs) if 0 < failed < runs else report.outcome
+            tw.write_line(here(f"{each[CASE]} {outcome}; {kept(each['kept'])}"))
 
 
 def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:

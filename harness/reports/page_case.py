@@ -8,7 +8,7 @@ from harness.goldens.explain import count
 from harness.reports import side_by_side
 from harness.reports.chart import span
 from harness.reports.places import here
-from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command
+from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command, flaky
 
 _STRIP = 120
 """Sections of a case that are shown as a strip of little squares."""
@@ -20,7 +20,8 @@ def case(record: CaseRecord, run: RunRecord, *, unfolded: bool) -> Iterator[str]
     kind = state.replace(" ", "-")
     yield f'<details class="case {kind}" id="case-{record["number"]}"{" open" * unfolded}>'
     yield "<summary>"
-    yield f'<span class="state">{state}</span>'
+    badge = "flaky" if flaky(record) else state
+    yield f'<span class="state">{badge}</span>'
     yield f'<span class="number">{escape(record["number"])}</span>'
     yield f'<span class="groups">{escape(" ".join(record["groups"]))}</span>'
     yield _reason_or_strip(record)
@@ -60,9 +61,9 @@ def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     yield '<div class="body">'
     if record["runs"] > 1:
         failed, runs = record["failed_runs"], record["runs"]
-        flaky = "Flaky: " if 0 < failed < runs else ""
-        yield f"<p><b>{flaky}{failed} of {runs} runs failed</b> ({100 * failed / runs:.3g} %);"
-        yield " what follows is of one of them.</p>"
+        ended = "Failed" if failed else "Passed"
+        said = flaky(record) or f"{ended} in each of {count(runs, 'run')}"
+        yield f"<p><b>{said}</b>; what follows is of one of them.</p>"
     if record["reason"]:
         yield f'<p class="reason">{escape(record["reason"])}</p>'
     for problem in record["problems"]:
@@ -114,8 +115,14 @@ def _passing(sections: list[SectionRecord]) -> Iterator[str]:
 def _foot(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     number, differs = record["number"], any(not each["passed"] for each in record["sections"])
     yield '<dl class="foot">'
-    yield f"<div><dt>Once more</dt><dd><code>{escape(command(run, number))}</code></dd></div>"
-    if differs and all("no golden" in problem for problem in record["problems"]):
+    often = ["--repeat", str(record["runs"])] if record["runs"] > 1 else []
+    again = escape(command(run, number, *often))
+    yield f"<div><dt>Once more</dt><dd><code>{again}</code></dd></div>"
+    if (
+        differs
+        and not flaky(record)
+        and all("no golden" in problem for problem in record["problems"])
+    ):
         again = escape(command(run, number, "--update"))
         yield f"<div><dt>If it is right so</dt><dd><code>{again}</code></dd></div>"
     yield f"<div><dt>Case</dt><dd>{escape(here(record['path']))}</dd></div>"

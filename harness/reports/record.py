@@ -12,6 +12,7 @@ from harness.goldens import explain
 from harness.goldens.explain import Difference, Line
 from harness.goldens.judge import State
 from harness.programs import Programs
+from harness.reports.console import share_of_runs
 from harness.running.runner import LOG, Ran
 from harness.settings import Settings
 from harness.suite import Case
@@ -193,6 +194,12 @@ def command(run: RunRecord, *words: str) -> str:
     from shlex import join  # only reports want it
 
     return join(["./run_tests.py", *run["options"], *words])
+
+
+def flaky(case: CaseRecord) -> str:
+    """Return ``FLAKY: failed in 3 of 8 runs (37.5 %)``; nothing for a case that is not."""
+    failed, runs = case["failed_runs"], case["runs"]
+    return share_of_runs(failed, runs) if 0 < failed < runs else ""
 
 
 def clean(text: str) -> str:

@@ -170,7 +170,7 @@ def test_a_case_that_was_run_often_tells_how_often_it_failed() -> None:
     case = case_record("1")
     case["runs"], case["failed_runs"], case["state"] = 1000, 3, "failed"
     text = Page(page.document(report_of(case))).text
-    assert "Flaky: 3 of 1000 runs failed (0.3 %)" in " ".join(text.split())
+    assert "FLAKY: failed in 3 of 1000 runs (0.3 %); what follows" in " ".join(text.split())
 
 
 def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:
