@@ -116,6 +116,7 @@ def _foot(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     number, differs = record["number"], any(not each["passed"] for each in record["sections"])
     yield '<dl class="foot">'
     often = ["--repeat", str(record["runs"])] if record["runs"] > 1 else []
+    often += ["--stress"] if "--stress" in run["how"] else []
     again = escape(command(run, number, *often))
     yield f"<div><dt>Once more</dt><dd><code>{again}</code></dd></div>"
     if (

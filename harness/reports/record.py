@@ -4,7 +4,7 @@ All of it goes into JSON as it is, and all text is printable: what a program wro
 stands as ``\x1b``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +12,7 @@ from harness.goldens import explain
 from harness.goldens.explain import Difference, Line
 from harness.goldens.judge import State
 from harness.programs import Programs
+from harness.reports import origin
 from harness.reports.console import share_of_runs
 from harness.running.runner import LOG, Ran
 from harness.settings import Settings
@@ -78,7 +79,11 @@ class OtherRecord(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """What a run was made of. *started* is in seconds since the epoch, *cases* how many."""
+    """What a run was made of. *started* is in seconds since the epoch, *cases* how many.
+
+    *options* choose what is under test, *how* tells how it was run. *commit* is the suite's, *job*
+    an address; both are empty where they are not known.
+    """
 
     suite: str
     root: str
@@ -91,6 +96,10 @@ class RunRecord(TypedDict):
     accelerator: str
     errno_policy: str
     options: list[str]
+    how: list[str]
+    host: str
+    commit: str
+    job: str
     cases: int
 
 
@@ -157,8 +166,10 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
     }
 
 
-def of_run(root: Path, settings: Settings, programs: Programs, cases: int, now: float) -> RunRecord:
-    """Make the record of a run that begins *now*."""
+def of_run(
+    root: Path, settings: Settings, programs: Programs, now: float, environ: Mapping[str, str]
+) -> RunRecord:
+    """Make the record of a run that begins *now*; how many cases it has is not known yet."""
     return {
         "suite": root.name,
         "root": str(root),
@@ -171,7 +182,11 @@ def of_run(root: Path, settings: Settings, programs: Programs, cases: int, now: 
         "accelerator": programs.accelerator or "",
         "errno_policy": programs.errno_policy,
         "options": _options(root, settings),
-        "cases": cases,
+        "how": origin.how(settings),
+        "host": origin.host(),
+        "commit": origin.commit(root),
+        "job": origin.job(environ),
+        "cases": 0,
     }
 
 
