@@ -7,6 +7,7 @@ import argparse
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ _NOT_FOR_CASES = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        if found := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: (.*)", message):
+            message = f"{found[1]} takes a number, not {found[2]}"
         raise UsageError(message)
 
 
@@ -281,7 +284,7 @@ def _given(options: argparse.Namespace) -> list[str]:
             given.append(option.flag)
         elif isinstance(value, list):
             given += [f"{option.flag}={each}" for each in value]
-        elif value not in (False, option.keywords.get("default")):
+        elif value is not False and value != option.keywords.get("default"):
             given.append(f"{option.flag}={value}")
     return given
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.errors import UsageError, suggest
+from harness.errors import UsageError, choice
 
 if TYPE_CHECKING:
     from harness.running.wrap import Wrappers
@@ -25,6 +25,9 @@ LONGEST = 1_000_000.0
 
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
+TRAITS = POLICIES
+"""What goldens can be variants for: each of `programs.Programs.traits` is one of these."""
+
 REQUIREMENTS = {
     "qemu": ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd", "ofd-locks"),
     "qemu-system": ("qemu-system",),
@@ -74,7 +77,7 @@ OPTIONS = (
     ),
     Option(
         "--repeat",
-        {"metavar": "N", "type": int, "default": 0, "help": "run each case N times"},
+        {"metavar": "N", "type": int, "help": "run each case N times"},
     ),
     Option(
         "--until-fail",
@@ -307,6 +310,8 @@ class Settings:
         _known("protocol", options.imgproto, PROTOCOLS)
         _known("kind of programs", options.programs, KINDS)
         _known("errno policy", options.errno_policy, POLICIES)
+        if options.variant:
+            _known("trait", options.variant, TRAITS)
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
@@ -337,7 +342,7 @@ class Settings:
             force=options.force,
             keep=options.keep,
             jobs=jobs,
-            repeat=options.repeat,
+            repeat=options.repeat or 0,
             until_fail=options.until_fail,
             seed=options.seed,
             stress=options.stress,
@@ -361,7 +366,7 @@ def _jobs(options: Namespace) -> int:
 
 
 def _check_numbers(options: Namespace) -> None:
-    if options.repeat < 0:
+    if options.repeat is not None and options.repeat < 1:
         raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
     if options.slowest is not None and options.slowest < 0:
         raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
@@ -411,4 +416,4 @@ def _kind(given: str, required: Sequence[str]) -> str:
 
 def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:
     if word not in words:
-        raise UsageError(f"unknown {kind} {word!r}{suggest(word, words)}")
+        raise UsageError(f"unknown {kind} {word!r}{choice(word, words)}")

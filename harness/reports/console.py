@@ -194,7 +194,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     tw.write_line(f"{explain.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
     failed = terminalreporter.stats.get("failed", [])
     if orphans := [report for report in failed if ORPHAN in properties_of(report)]:
-        tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
+        tw.write_line(f"{explain.count(len(orphans), 'golden')} that no case uses")
     _write_reasons(tw, [each for r, each in zip(reports, found, strict=True) if r.skipped])
     past = tw.config.stash.get(_PAST, {})
     if slow := slowest(found, tw.config.getoption("--slowest"), past):
