@@ -91,6 +91,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     options = _parse(ours)
     check_names(options)
     if options.self_test:
+        _check_alone(options)
         enter_environment(root, script, arguments, tests=True)
         some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)
         tests = [] if some else [str(root / "tests")]
@@ -111,6 +112,8 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
         print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
         cases = part
+    if options.store_durations:
+        shards.read_durations(suite.root)  # what is damaged is not found out after the run
     if options.list:
         _list(cases)
     if options.list or not cases:
@@ -212,6 +215,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
     return options
+
+
+def _check_alone(options: argparse.Namespace) -> None:
+    """Raise UsageError for what is given beside ``--self-test``, which would not heed it."""
+    given, alone = vars(options), vars(_parse(["--self-test"]))
+    others = [name for name in given if given[name] != alone[name] and name != "no_setup"]
+    if others:
+        what = "cases" if others[0] == "cases" else f"--{others[0].replace('_', '-')}"
+        raise UsageError(
+            f"--self-test runs goldlock's own tests, and takes no {what};"
+            " '--self-test -- -k WORD' chooses among them"
+        )
 
 
 def _parser() -> _Parser:

@@ -326,6 +326,10 @@ class Settings:
             from harness.reports.files import check  # for those who want reports only
 
             check(options)
+        if options.commands:
+            from harness.running.replay import check_folder  # as above
+
+            check_folder(options.commands)
         wrappers, print_to = _looking_inside(options, environ, jobs)
         if options.gdb or options.print:
             jobs = 1
