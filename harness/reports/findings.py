@@ -40,7 +40,7 @@ def _of_case(case: CaseRecord) -> Iterator[Finding]:
             title = f"{case['number']} [{section['title']}]"
             summary = f"{section['message']}{_first_change(section)}"
             text = f"{before}{section['text']}"
-            yield Finding(case["golden"], section["line"], title, summary, text, often)
+            yield Finding(section["file"], section["line"], title, summary, text, often)
     if case["problems"]:
         first, _, _ = case["problems"][0].partition("\n")
         text = before + "\n".join(case["problems"])

@@ -70,7 +70,7 @@ def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
         yield from _problem(here(problem))
     for section in record["sections"]:
         if not section["passed"]:
-            yield from _failing(section, here(record["golden"]))
+            yield from _failing(section)
     if record["update"]:
         yield "<h4>The golden was written anew</h4>"
         yield f'<pre class="update">{_coloured(record["update"])}</pre>'
@@ -95,10 +95,10 @@ def _problem(text: str) -> Iterator[str]:
     yield "</div>"
 
 
-def _failing(section: SectionRecord, golden: str) -> Iterator[str]:
+def _failing(section: SectionRecord) -> Iterator[str]:
     yield '<details class="section" open>'
     yield f"<summary><b>{escape(section['title'])}</b> {escape(section['message'])}"
-    yield f" <code>{escape(golden)}:{section['line']}</code></summary>"
+    yield f" <code>{escape(here(section['file']))}:{section['line']}</code></summary>"
     yield side_by_side.table(section["rows"])
     yield "</details>"
 

@@ -31,12 +31,14 @@ Row = tuple[str, int | None, str]
 class SectionRecord(TypedDict):
     """A section: its title, and how it differs from the golden, if it does.
 
-    *line* is that of the golden, from 1; 0 where nothing differs. *text* is what the console
+    *line* is that of *file*, from 1; 0 and nothing where nothing differs. The file is the golden,
+    or the case's script where there is no golden. *text* is what the console
     shows, *rows* the same line by line.
     """
 
     title: str
     passed: bool
+    file: str
     line: int
     message: str
     text: str
@@ -159,6 +161,7 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
     return {
         "title": explain.printable(title),
         "passed": difference is None,
+        "file": str(difference.file) if difference else "",
         "line": difference.line if difference else 0,
         "message": difference.message if difference else "",
         "text": str(difference) if difference else "",
