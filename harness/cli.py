@@ -18,11 +18,11 @@ from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
 from harness.running import shards
-from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings, check_names
+from harness.settings import FORMATS, GROUPS, HOW, OPTIONS, PROTOCOLS, WHICH, Settings, check_names
 from harness.suite import Case, read_suite, select
 
 _EPILOG = """\
-After "--", options go to pytest as they are: ./run_tests.py 153 -- --junit-xml=report.xml
+After "--", options go to pytest as they are: ./run_tests.py -- -k 153
 
 Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
 named is looked up on PATH. TEST_DIR is where directories for the cases are made.
@@ -238,7 +238,8 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",
     )
-    choose = parser.add_argument_group("which cases (default: all)")
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    choose = groups[WHICH]
     choose.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, such as 153")
     choose.add_argument("-g", dest="groups", metavar="GROUP,...", help="the cases of these groups")
     choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
@@ -246,15 +247,21 @@ def _parser() -> _Parser:
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="a suite elsewhere: cases/, expected/")
-    how = parser.add_argument_group("how they are run")
-    how.add_argument("--build", metavar="DIR", help="QEMU's build directory: test its programs")
     for option in OPTIONS:
         flags = [option.short, option.flag] if option.short else [option.flag]
-        how.add_argument(*flags, **option.keywords)
-    short = parser.add_argument_group("image formats and protocols, for short")
+        groups[option.group].add_argument(*flags, **option.keywords)
+    groups[HOW].add_argument(
+        "--build", metavar="DIR", help="QEMU's build directory: test its programs"
+    )
+    short = parser.add_argument_group(
+        "image formats and protocols, for short",
+        "\n".join(" ".join(f"-{name}" for name in names) for names in (FORMATS, PROTOCOLS)),
+    )
     for dest, names in (("imgfmt", FORMATS), ("imgproto", PROTOCOLS)):
         for name in names:
-            short.add_argument(f"-{name}", dest=dest, action="store_const", const=name)
+            short.add_argument(
+                f"-{name}", dest=dest, action="store_const", const=name, help=argparse.SUPPRESS
+            )
     rest = parser.add_argument_group("this program")
     rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
     rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")

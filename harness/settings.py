@@ -43,16 +43,27 @@ NEEDS = tuple(dict.fromkeys(need for needs in REQUIREMENTS.values() for need in 
 """What the header of a case can need."""
 
 
+WHICH = "which cases (default: all)"
+HOW = "how they are run"
+_GOLDENS = "goldens"
+_INSIDE = "looking inside"
+_HUNTING = "hunting a race"
+_TELLING = "reports"
+GROUPS = (WHICH, HOW, _GOLDENS, _INSIDE, _HUNTING, _TELLING)
+"""The headings of the help, in the order of the README's table."""
+
+
 class Option(NamedTuple):
     """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
 
-    *of_pytest* says that pytest has the option already.
+    *of_pytest* says that pytest has the option already. *group* is its heading in the help.
     """
 
     flag: str
     keywords: Mapping[str, Any]
     short: str = ""
     of_pytest: bool = False
+    group: str = HOW
 
 
 _FILE = {"metavar": "FILE", "default": None}
@@ -76,12 +87,12 @@ OPTIONS = (
         short="-j",
     ),
     Option(
-        "--repeat",
-        {"metavar": "N", "type": int, "help": "run each case N times"},
+        "--repeat", {"metavar": "N", "type": int, "help": "run each case N times"}, group=_HUNTING
     ),
     Option(
         "--until-fail",
         {"action": "store_true", "help": "run the cases again and again, until one fails"},
+        group=_HUNTING,
     ),
     Option(
         "--stress",
@@ -89,10 +100,12 @@ OPTIONS = (
             "action": "store_true",
             "help": "keep all processors busy, and start each program some milliseconds late",
         },
+        group=_HUNTING,
     ),
     Option(
         "--seed",
         {"metavar": "N", "type": int, "help": "run them in an order made of N, each time another"},
+        group=_HUNTING,
     ),
     Option(
         "--programs",
@@ -137,9 +150,12 @@ OPTIONS = (
             "default": "",
             "help": "use the goldens NNN.TRAIT.out and no others; --update makes them",
         },
+        group=_GOLDENS,
     ),
     Option(
-        "--update", {"action": "store_true", "help": "write the goldens anew, show each change"}
+        "--update",
+        {"action": "store_true", "help": "write the goldens anew, show each change"},
+        group=_GOLDENS,
     ),
     Option(
         "--review",
@@ -147,10 +163,12 @@ OPTIONS = (
             "action": "store_true",
             "help": "ask for each section that differs, and write those that are accepted",
         },
+        group=_GOLDENS,
     ),
     Option(
         "--remove-orphans",
         {"action": "store_true", "help": "remove the goldens that no case owns, and name them"},
+        group=_GOLDENS,
     ),
     Option(
         "--force",
@@ -158,20 +176,24 @@ OPTIONS = (
             "action": "store_true",
             "help": "write goldens also in CI, over uncommitted changes and conflicts",
         },
+        group=_GOLDENS,
     ),
     Option(
         "--store-durations",
         {"action": "store_true", "help": "write down how long each case took, for --shard"},
+        group=WHICH,
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
         "--trace-locks",
         {"action": "store_true", "help": "show each lock call of each program, with its result"},
+        group=_INSIDE,
     ),
     Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
+        group=_INSIDE,
     ),
     Option(
         "--slowest",
@@ -180,16 +202,26 @@ OPTIONS = (
             "type": int,
             "help": "name the N slowest cases, with their last time (default: 3 of more than 5)",
         },
+        group=_TELLING,
     ),
-    Option("--html", {**_FILE, "help": "write a page to look at"}),
+    Option("--html", {**_FILE, "help": "write a page to look at"}, group=_TELLING),
     Option(
         "--junit-xml",
         {**_FILE, "help": "write JUnit XML, with sections as test cases"},
         of_pytest=True,
+        group=_TELLING,
     ),
-    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}),
-    Option("--json-lines", {**_FILE, "help": "write a JSON object for each event, as it happens"}),
-    Option("--gitlab-report", {**_FILE, "help": "write failures as GitLab annotates them"}),
+    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_TELLING),
+    Option(
+        "--json-lines",
+        {**_FILE, "help": "write a JSON object for each event, as it happens"},
+        group=_TELLING,
+    ),
+    Option(
+        "--gitlab-report",
+        {**_FILE, "help": "write failures as GitLab annotates them"},
+        group=_TELLING,
+    ),
     Option(
         "--print",
         {
@@ -197,6 +229,7 @@ OPTIONS = (
             "help": "write what programs are told, and what they say, to the terminal as it comes",
         },
         short="-p",
+        group=_INSIDE,
     ),
     Option(
         "--wrap",
@@ -207,6 +240,7 @@ OPTIONS = (
             "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
             " LOG in it stands for a file of its own for each start, which is kept",
         },
+        group=_INSIDE,
     ),
     Option(
         "--commands",
@@ -214,6 +248,7 @@ OPTIONS = (
             "metavar": "DIR",
             "help": "write a shell script for each case to DIR, which repeats its command lines",
         },
+        group=_INSIDE,
     ),
     Option(
         "--gdb",
@@ -223,6 +258,7 @@ OPTIONS = (
             " localhost:12345), and wait; no time limits",
         },
         short="-gdb",
+        group=_INSIDE,
     ),
     Option(
         "--valgrind",
@@ -231,6 +267,7 @@ OPTIONS = (
             "help": "start the programs under valgrind, whose errors fail the case; no time limits",
         },
         short="-valgrind",
+        group=_INSIDE,
     ),
 )
 
