@@ -167,7 +167,7 @@ OPTIONS = (
     ),
     Option(
         "--remove-orphans",
-        {"action": "store_true", "help": "remove the goldens that no case owns, and name them"},
+        {"action": "store_true", "help": "remove the goldens that no case uses, and name them"},
         group=_GOLDENS,
     ),
     Option(
