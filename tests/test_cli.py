@@ -15,7 +15,7 @@ from tests.conftest import RunTests
 def test_self_tests_are_not_chosen_by_the_options_for_cases(
     run_tests: RunTests, words: list[str], what: str
 ) -> None:
-    done = run_tests("--self-test", *words)
+    done = run_tests("--self-test", *words, "--", "--co")  # lest they run these, too
     assert done.returncode == 2
     assert done.stdout == (
         f"run_tests.py: --self-test runs goldlock's own tests, and takes no {what};"
