@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.goldens.explain import count
 from harness.reports import chart, page_case
 from harness.reports.places import here
-from harness.reports.record import CaseRecord, Report, command
+from harness.reports.record import CaseRecord, Report, once_more
 
 _FOLDER = Path(__file__).parent
 _STATES = ("failed", "passed", "not run")
@@ -137,9 +137,9 @@ def _under_test(report: Report) -> Iterator[tuple[str, str]]:
     yield "Host", run["host"]
     yield "Commit", run["commit"]
     yield _JOB, run["job"]
-    failed = [case["number"] for case in report["cases"] if case["state"] == "failed"]
+    failed = [case for case in report["cases"] if case["state"] == "failed"]
     if 0 < len(failed) <= _NAMED:
-        yield _COMMAND, command(run, *failed)
+        yield _COMMAND, once_more(run, *failed)
     yield from run["programs"].items()
 
 

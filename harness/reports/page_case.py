@@ -8,7 +8,7 @@ from harness.goldens.explain import count
 from harness.reports import side_by_side
 from harness.reports.chart import span
 from harness.reports.places import here
-from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command, flaky
+from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command, flaky, once_more
 
 _STRIP = 120
 """Sections of a case that are shown as a strip of little squares."""
@@ -115,9 +115,7 @@ def _passing(sections: list[SectionRecord]) -> Iterator[str]:
 def _foot(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     number, differs = record["number"], any(not each["passed"] for each in record["sections"])
     yield '<dl class="foot">'
-    often = ["--repeat", str(record["runs"])] if record["runs"] > 1 else []
-    often += ["--stress"] if "--stress" in run["how"] else []
-    again = escape(command(run, number, *often))
+    again = escape(once_more(run, record))
     yield f"<div><dt>Once more</dt><dd><code>{again}</code></dd></div>"
     if (
         differs

@@ -214,6 +214,14 @@ def command(run: RunRecord, *words: str) -> str:
     return join(["./run_tests.py", *run["options"], *words])
 
 
+def once_more(run: RunRecord, *cases: CaseRecord) -> str:
+    """Return the command that runs *cases* again, as often and under the same stress."""
+    runs = max(case["runs"] for case in cases)
+    often = ["--repeat", str(runs)] if runs > 1 else []
+    stress = ["--stress"] if "--stress" in run["how"] else []
+    return command(run, *(case["number"] for case in cases), *often, *stress)
+
+
 def flaky(case: CaseRecord) -> str:
     """Return ``FLAKY: failed in 3 of 8 runs (37.5 %)``; nothing for a case that is not."""
     failed, runs = case["failed_runs"], case["runs"]
