@@ -19,11 +19,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cached_property, partial
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import filters
 from filters import Filter
-from harness.casework import ending, steps
+from harness.casework import ending, hang, steps
 from harness.casework.record import Record
 from harness.environment import Environment
 from harness.errors import CaseError, NotRun, call_at_failures
@@ -88,7 +89,9 @@ class Program:
             process = self._start(argv, stdin=source, stdout=out, stderr=err)
             if stdin:
                 _feed(process, stdin)
-            done = Completed(process.wait(), _content(out), _content(err))
+            with hang.waiting(f"{self.name} (pid {process.pid}) to end"):
+                status = process.wait()
+            done = Completed(status, _content(out), _content(err))
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         finally:
@@ -140,7 +143,7 @@ class Case:
         self.qemu = self._program("qemu", "qemu-system")
         self._lock_calls_read = 0
         self.parts: Parts | None = None
-        """The parts that were started and not waited for; None outside of `side_by_side`."""
+        """The parts of the block of `side_by_side` that the case is in; None outside of one."""
         self.as_the_whole: Filter | None = None
         """In a part that runs side by side: names the directories of the whole case."""
 
@@ -309,8 +312,7 @@ class Case:
             raise CaseError("this part runs side by side with others already; it has no parts")
         from harness.casework.parts import Parts  # only for the cases that have them
 
-        self.parts = Parts(self)
-        return self.parts
+        return Parts(self)
 
     # Locks
 
@@ -332,11 +334,12 @@ class Case:
         The plan is a line such as ``lock uses write of t.qcow2 fails with ENOLCK once``; the
         fields are those of `harness.faults.api.faults`. After the block, ``hits`` of what it
         gives is the number of calls that failed. The case's header must have ``needs: faults``;
-        raises CaseError without that, ValueError for what is no fault.
+        raises CaseError without that and in a block of `side_by_side`, ValueError for what is
+        no fault.
         """
         from harness.faults.api import faults  # only for the cases that want it
 
-        self._not_in_a_part("faults hit")
+        self._not_beside_parts("faults hit")
         if not os.environ.get(FAULTS_VARIABLE):
             raise CaseError("faults need a supervisor; '# needs: faults' in the header asks for it")
         return faults(*plan, **fields)
@@ -346,7 +349,7 @@ class Case:
 
         The format is that of `harness.faults.trace`. Raises CaseError as `faults` does.
         """
-        self._not_in_a_part("the trace of lock calls is of")
+        self._not_beside_parts("the trace of lock calls is of")
         path = os.environ.get(TRACE_VARIABLE)
         if not path:
             raise CaseError(
@@ -362,8 +365,12 @@ class Case:
     def _wrapped(self) -> bool:
         return "qemu-system" in self.environment.goldlock_wrapped.split()
 
-    def _not_in_a_part(self, what: str) -> None:
-        if self.as_the_whole:
+    def _not_beside_parts(self, what: str) -> None:
+        """Raise CaseError in a part, and in a block with parts, which chance would choose from.
+
+        To wait for the parts would not do: more can start while faults are active.
+        """
+        if self.as_the_whole or self.parts:
             raise CaseError(f"{what} all programs of a case; not for parts that run side by side")
 
     def _staying(self, machine: "M") -> "M":
@@ -402,17 +409,25 @@ def run(story: Callable[[Case], None]) -> None:
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What it prints is out before what a program writes to the same pipe, and at a time limit.
+        sys.stdout.reconfigure(line_buffering=True)
+    hang.watch(case)
     call_at_failures(partial(_look_around, os.getpid(), case.test_dir))
     if status := ending.tell(partial(story, case), script, case.log, case.record.situation):
         sys.exit(status)
 
 
 def _look_around(root: int, directory: str) -> str:
-    """Tell of the case's processes and locks, if there is more than the case itself."""
+    """Tell of the case's processes and locks, if there is more than the case and its parts."""
     from harness.locks import situation  # only at a failure
 
     text = situation(root, directory)
-    return f"its processes were, when it failed:\n{text}" if "\n" in text else ""
+    case, *others = text.splitlines() or [""]
+    own = case.strip().rpartition(" (pid ")[0]  # a part has it, after its name
+    if all(other.rpartition(" (pid ")[0].endswith(own) for other in others):
+        return ""
+    return f"its processes were, when it failed:\n{text}"
 
 
 def _machine_options(machine: str) -> list[str]:

@@ -7,6 +7,7 @@ import argparse
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,11 +18,11 @@ from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES, locate
 from harness.running import shards
-from harness.settings import FORMATS, OPTIONS, PROTOCOLS, Settings
+from harness.settings import FORMATS, GROUPS, HOW, OPTIONS, PROTOCOLS, WHICH, Settings, check_names
 from harness.suite import Case, read_suite, select
 
 _EPILOG = """\
-After "--", options go to pytest as they are: ./run_tests.py 153 -- --junit-xml=report.xml
+After "--", options go to pytest as they are: ./run_tests.py -- -k 153
 
 Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
 named is looked up on PATH. TEST_DIR is where directories for the cases are made.
@@ -49,6 +50,8 @@ _NOT_FOR_CASES = (
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        if found := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: (.*)", message):
+            message = f"{found[1]} takes a number, not {found[2]}"
         raise UsageError(message)
 
 
@@ -86,7 +89,9 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     root = script.parent
     ours, for_pytest = _split(arguments)
     options = _parse(ours)
+    check_names(options)
     if options.self_test:
+        _check_alone(options)
         enter_environment(root, script, arguments, tests=True)
         some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)
         tests = [] if some else [str(root / "tests")]
@@ -107,6 +112,8 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
         print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
         cases = part
+    if options.store_durations:
+        shards.read_durations(suite.root)  # what is damaged is not found out after the run
     if options.list:
         _list(cases)
     if options.list or not cases:
@@ -211,6 +218,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def _check_alone(options: argparse.Namespace) -> None:
+    """Raise UsageError for what is given beside ``--self-test``, which would not heed it."""
+    given, alone = vars(options), vars(_parse(["--self-test"]))
+    others = [name for name in given if given[name] != alone[name] and name != "no_setup"]
+    if others:
+        what = "cases" if others[0] == "cases" else f"--{others[0].replace('_', '-')}"
+        raise UsageError(
+            f"--self-test runs goldlock's own tests, and takes no {what};"
+            " '--self-test -- -k WORD' chooses among them"
+        )
+
+
 def _parser() -> _Parser:
     parser = _Parser(
         prog="run_tests.py",
@@ -220,7 +239,8 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",
     )
-    choose = parser.add_argument_group("which cases (default: all)")
+    groups = {name: parser.add_argument_group(name) for name in GROUPS}
+    choose = groups[WHICH]
     choose.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, such as 153")
     choose.add_argument("-g", dest="groups", metavar="GROUP,...", help="the cases of these groups")
     choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
@@ -228,15 +248,21 @@ def _parser() -> _Parser:
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="a suite elsewhere: cases/, expected/")
-    how = parser.add_argument_group("how they are run")
-    how.add_argument("--build", metavar="DIR", help="QEMU's build directory: test its programs")
     for option in OPTIONS:
         flags = [option.short, option.flag] if option.short else [option.flag]
-        how.add_argument(*flags, **option.keywords)
-    short = parser.add_argument_group("image formats and protocols, for short")
+        groups[option.group].add_argument(*flags, **option.keywords)
+    groups[HOW].add_argument(
+        "--build", metavar="DIR", help="QEMU's build directory: test its programs"
+    )
+    short = parser.add_argument_group(
+        "image formats and protocols, for short",
+        "\n".join(" ".join(f"-{name}" for name in names) for names in (FORMATS, PROTOCOLS)),
+    )
     for dest, names in (("imgfmt", FORMATS), ("imgproto", PROTOCOLS)):
         for name in names:
-            short.add_argument(f"-{name}", dest=dest, action="store_const", const=name)
+            short.add_argument(
+                f"-{name}", dest=dest, action="store_const", const=name, help=argparse.SUPPRESS
+            )
     rest = parser.add_argument_group("this program")
     rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
     rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
@@ -281,7 +307,7 @@ def _given(options: argparse.Namespace) -> list[str]:
             given.append(option.flag)
         elif isinstance(value, list):
             given += [f"{option.flag}={each}" for each in value]
-        elif value not in (False, option.keywords.get("default")):
+        elif value is not False and value != option.keywords.get("default"):
             given.append(f"{option.flag}={value}")
     return given
 

@@ -23,6 +23,8 @@ class Environment(NamedTuple):
     what `harness.casework.steps` tells, ``situation`` the one for what a case sees around it
     when it fails; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
+    ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
+    a case run one after the other then.
     ``errno_policy`` is for the embedded programs, ``embedded`` the folder that they are started
     from, empty where others are under test.
     """
@@ -48,6 +50,7 @@ class Environment(NamedTuple):
     goldlock_wrapped: str = ""
     goldlock_steps: str = ""
     goldlock_situation: str = ""
+    goldlock_one_at_a_time: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""

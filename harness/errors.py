@@ -42,6 +42,13 @@ def seen(error: BaseException) -> str:
     return str(getattr(error, "situation", ""))
 
 
+def choice(word: str, known: Iterable[str]) -> str:
+    """Return what `suggest` does, and all that is known: ``; there are: ro, rw``."""
+    known = list(known)
+    near = suggest(word, known)
+    return f"{near}{' There are' if near else '; there are'}: {', '.join(known) or 'none'}"
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'rw'?`` for the known word nearest to *word*, or nothing."""
     from difflib import get_close_matches  # only for those who slipped

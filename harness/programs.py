@@ -62,7 +62,7 @@ class Programs:
 
     @property
     def traits(self) -> tuple[str, ...]:
-        """Return the traits that a golden's variant can be chosen by."""
+        """Return the traits that a golden's variant can be chosen by; of `settings.TRAITS`."""
         return (self.errno_policy,) if self.errno_policy else ()
 
     @property

@@ -15,6 +15,7 @@ from _pytest.runner import runtestprotocol  # as other plugins with a protocol o
 
 from harness.errors import UsageError
 from harness.goldens import explain, orphans
+from harness.goldens.compare import SectionResult
 from harness.goldens.explain import Difference
 from harness.goldens.judge import State, Verdict
 from harness.reports import console
@@ -288,7 +289,7 @@ class CaseItem(pytest.Function):
         """Report each section of the case as a subtest, then fail if anything did."""
         verdict = self.tally.ran.verdict
         differences = [
-            explain.difference(section, verdict.golden, verdict.lines) if section.changes else None
+            _difference(section, verdict, self.path) if section.changes else None
             for section in verdict.sections
         ]
         with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
@@ -312,9 +313,15 @@ class CaseItem(pytest.Function):
         return self.path, None, self.case.number
 
 
+def _difference(section: SectionResult, verdict: Verdict, script: Path) -> Difference:
+    if verdict.new:
+        return explain.addition(section, script)
+    return explain.difference(section, verdict.golden, verdict.lines)
+
+
 def _about_case(verdict: Verdict, kept: Path | None) -> list[str]:
     said = list(verdict.problems)
-    if failing := len(verdict.failing):
+    if (failing := len(verdict.failing)) and not verdict.new:
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
     if kept:

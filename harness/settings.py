@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from harness.errors import UsageError, suggest
+from harness.errors import UsageError, choice
 
 if TYPE_CHECKING:
     from harness.running.wrap import Wrappers
@@ -25,6 +25,9 @@ LONGEST = 1_000_000.0
 
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
+TRAITS = POLICIES
+"""What goldens can be variants for: each of `programs.Programs.traits` is one of these."""
+
 REQUIREMENTS = {
     "qemu": ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd", "ofd-locks"),
     "qemu-system": ("qemu-system",),
@@ -40,19 +43,30 @@ NEEDS = tuple(dict.fromkeys(need for needs in REQUIREMENTS.values() for need in 
 """What the header of a case can need."""
 
 
+WHICH = "which cases (default: all)"
+HOW = "how they are run"
+_GOLDENS = "goldens"
+_INSIDE = "looking inside"
+_HUNTING = "hunting a race"
+_TELLING = "reports"
+GROUPS = (WHICH, HOW, _GOLDENS, _INSIDE, _HUNTING, _TELLING)
+"""The headings of the help, in the order of the README's table."""
+
+
 class Option(NamedTuple):
     """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
 
-    *of_pytest* says that pytest has the option already.
+    *of_pytest* says that pytest has the option already. *group* is its heading in the help.
     """
 
     flag: str
     keywords: Mapping[str, Any]
     short: str = ""
     of_pytest: bool = False
+    group: str = HOW
 
 
-_FILE = {"metavar": "FILE", "default": ""}
+_FILE = {"metavar": "FILE", "default": None}
 
 OPTIONS = (
     Option(
@@ -73,12 +87,12 @@ OPTIONS = (
         short="-j",
     ),
     Option(
-        "--repeat",
-        {"metavar": "N", "type": int, "default": 0, "help": "run each case N times"},
+        "--repeat", {"metavar": "N", "type": int, "help": "run each case N times"}, group=_HUNTING
     ),
     Option(
         "--until-fail",
         {"action": "store_true", "help": "run the cases again and again, until one fails"},
+        group=_HUNTING,
     ),
     Option(
         "--stress",
@@ -86,10 +100,12 @@ OPTIONS = (
             "action": "store_true",
             "help": "keep all processors busy, and start each program some milliseconds late",
         },
+        group=_HUNTING,
     ),
     Option(
         "--seed",
         {"metavar": "N", "type": int, "help": "run them in an order made of N, each time another"},
+        group=_HUNTING,
     ),
     Option(
         "--programs",
@@ -134,9 +150,12 @@ OPTIONS = (
             "default": "",
             "help": "use the goldens NNN.TRAIT.out and no others; --update makes them",
         },
+        group=_GOLDENS,
     ),
     Option(
-        "--update", {"action": "store_true", "help": "write the goldens anew, show each change"}
+        "--update",
+        {"action": "store_true", "help": "write the goldens anew, show each change"},
+        group=_GOLDENS,
     ),
     Option(
         "--review",
@@ -144,10 +163,12 @@ OPTIONS = (
             "action": "store_true",
             "help": "ask for each section that differs, and write those that are accepted",
         },
+        group=_GOLDENS,
     ),
     Option(
         "--remove-orphans",
-        {"action": "store_true", "help": "remove the goldens that no case owns, and name them"},
+        {"action": "store_true", "help": "remove the goldens that no case uses, and name them"},
+        group=_GOLDENS,
     ),
     Option(
         "--force",
@@ -155,20 +176,24 @@ OPTIONS = (
             "action": "store_true",
             "help": "write goldens also in CI, over uncommitted changes and conflicts",
         },
+        group=_GOLDENS,
     ),
     Option(
         "--store-durations",
         {"action": "store_true", "help": "write down how long each case took, for --shard"},
+        group=WHICH,
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
         "--trace-locks",
         {"action": "store_true", "help": "show each lock call of each program, with its result"},
+        group=_INSIDE,
     ),
     Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
+        group=_INSIDE,
     ),
     Option(
         "--slowest",
@@ -177,16 +202,26 @@ OPTIONS = (
             "type": int,
             "help": "name the N slowest cases, with their last time (default: 3 of more than 5)",
         },
+        group=_TELLING,
     ),
-    Option("--html", {**_FILE, "help": "write a page to look at"}),
+    Option("--html", {**_FILE, "help": "write a page to look at"}, group=_TELLING),
     Option(
         "--junit-xml",
         {**_FILE, "help": "write JUnit XML, with sections as test cases"},
         of_pytest=True,
+        group=_TELLING,
     ),
-    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}),
-    Option("--json-lines", {**_FILE, "help": "write a JSON object for each event, as it happens"}),
-    Option("--gitlab-report", {**_FILE, "help": "write failures as GitLab annotates them"}),
+    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_TELLING),
+    Option(
+        "--json-lines",
+        {**_FILE, "help": "write a JSON object for each event, as it happens"},
+        group=_TELLING,
+    ),
+    Option(
+        "--gitlab-report",
+        {**_FILE, "help": "write failures as GitLab annotates them"},
+        group=_TELLING,
+    ),
     Option(
         "--print",
         {
@@ -194,6 +229,7 @@ OPTIONS = (
             "help": "write what programs are told, and what they say, to the terminal as it comes",
         },
         short="-p",
+        group=_INSIDE,
     ),
     Option(
         "--wrap",
@@ -204,14 +240,15 @@ OPTIONS = (
             "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
             " LOG in it stands for a file of its own for each start, which is kept",
         },
+        group=_INSIDE,
     ),
     Option(
         "--commands",
         {
             "metavar": "DIR",
-            "default": "",
             "help": "write a shell script for each case to DIR, which repeats its command lines",
         },
+        group=_INSIDE,
     ),
     Option(
         "--gdb",
@@ -221,6 +258,7 @@ OPTIONS = (
             " localhost:12345), and wait; no time limits",
         },
         short="-gdb",
+        group=_INSIDE,
     ),
     Option(
         "--valgrind",
@@ -229,6 +267,7 @@ OPTIONS = (
             "help": "start the programs under valgrind, whose errors fail the case; no time limits",
         },
         short="-valgrind",
+        group=_INSIDE,
     ),
 )
 
@@ -239,6 +278,17 @@ _REPORTS = {
     "--json-lines": "json_lines",
     "--gitlab-report": "gitlab_report",
 }
+
+
+_NAMES = {**_REPORTS, "--commands": "commands", "--suite": "suite", "--build": "build"}
+"""The options that take the name of a file or directory."""
+
+
+def check_names(options: Namespace) -> None:
+    """Raise UsageError for an option that was given an empty name: a variable that is not set."""
+    for flag, names in _NAMES.items():
+        if any(getattr(options, name, None) == "" for name in names.split()):
+            raise UsageError(f"{flag} '': no file name")
 
 
 def reports(options: Namespace) -> dict[str, str]:
@@ -292,10 +342,13 @@ class Settings:
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
         """Check the values of `OPTIONS`; raise UsageError for one that cannot be."""
+        check_names(options)
         _known("image format", options.imgfmt, FORMATS)
         _known("protocol", options.imgproto, PROTOCOLS)
         _known("kind of programs", options.programs, KINDS)
         _known("errno policy", options.errno_policy, POLICIES)
+        if options.variant:
+            _known("trait", options.variant, TRAITS)
         required = [name for name in options.require.split(",") if name]
         for name in required:
             _known("requirement", name, REQUIREMENTS)
@@ -310,6 +363,10 @@ class Settings:
             from harness.reports.files import check  # for those who want reports only
 
             check(options)
+        if options.commands:
+            from harness.running.replay import check_folder  # as above
+
+            check_folder(options.commands)
         wrappers, print_to = _looking_inside(options, environ, jobs)
         if options.gdb or options.print:
             jobs = 1
@@ -326,7 +383,7 @@ class Settings:
             force=options.force,
             keep=options.keep,
             jobs=jobs,
-            repeat=options.repeat,
+            repeat=options.repeat or 0,
             until_fail=options.until_fail,
             seed=options.seed,
             stress=options.stress,
@@ -350,7 +407,7 @@ def _jobs(options: Namespace) -> int:
 
 
 def _check_numbers(options: Namespace) -> None:
-    if options.repeat < 0:
+    if options.repeat is not None and options.repeat < 1:
         raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
     if options.slowest is not None and options.slowest < 0:
         raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
@@ -400,4 +457,4 @@ def _kind(given: str, required: Sequence[str]) -> str:
 
 def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:
     if word not in words:
-        raise UsageError(f"unknown {kind} {word!r}{suggest(word, words)}")
+        raise UsageError(f"unknown {kind} {word!r}{choice(word, words)}")

@@ -18,8 +18,8 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from harness.errors import UsageError, suggest
-from harness.settings import FORMATS, NEEDS, PROTOCOLS
+from harness.errors import UsageError, choice, suggest
+from harness.settings import FORMATS, NEEDS, PROTOCOLS, TRAITS
 
 _CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
@@ -57,10 +57,20 @@ class Suite:
         return self.root / "expected"
 
     def orphans(self) -> list[Path]:
-        """Return the goldens that no case owns."""
+        """Return the goldens that no case owns, and those for a trait that no program has."""
         numbers = {case.number for case in self.cases}
         found = sorted(self.expected.glob("*.out")) if self.expected.is_dir() else []
-        return [golden for golden in found if golden.name.split(".")[0] not in numbers]
+        return [
+            golden
+            for golden in found
+            if golden.name.split(".")[0] not in numbers or unknown_trait(golden)
+        ]
+
+
+def unknown_trait(golden: Path) -> str:
+    """Return the trait in the name of a golden, if no program can have it; else nothing."""
+    _, _, trait = golden.name.removesuffix(".out").partition(".")
+    return "" if trait in TRAITS else trait
 
 
 def read_suite(root: Path) -> Suite:
@@ -158,13 +168,14 @@ def select(
     """
     by_number = {case.number: case for case in suite.cases}
     known_groups = {group for case in suite.cases for group in case.groups}
-    for number in (*numbers, *([start_from] if start_from else [])):
+    for number in (*numbers, *([start_from] if start_from is not None else [])):
         if number not in by_number:
-            raise UsageError(f"unknown case {number!r}{suggest(number, by_number)}")
+            near = suggest(number, by_number)
+            raise UsageError(f"unknown case {number!r}{near or ';'} -n lists them")
     groups, exclude = frozenset(groups), frozenset(exclude)
     for group in sorted(groups | exclude):
         if group not in known_groups:
-            raise UsageError(f"unknown group {group!r}{suggest(group, known_groups)}")
+            raise UsageError(f"unknown group {group!r}{choice(group, sorted(known_groups))}")
     return [
         case
         for case in suite.cases

@@ -150,3 +150,16 @@ def test_the_table_of_locks_is_of_the_files_of_the_case(tmp_path: Path) -> None:
         (line,) = case.holders(case.locks()).splitlines()
     assert line.startswith("t.qcow2: all bytes, shared (flock): ")
     assert line.endswith(" (pid PID, holder)")
+
+
+def test_what_a_case_prints_is_out_before_what_it_starts_says(tmp_path: Path) -> None:
+    done = run_script(
+        tmp_path,
+        "import os, subprocess\n"
+        "def story(case):\n"
+        "    print('== one ==')\n"
+        "    subprocess.run(['echo', 'from echo'])\n"
+        "    print('two')\n"
+        "    os.kill(os.getpid(), 15)\n",
+    )
+    assert (done.returncode, done.stdout) == (-15, "== one ==\nfrom echo\ntwo\n")

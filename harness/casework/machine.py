@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, Self
 import pexpect
 from pexpect.fdpexpect import fdspawn
 
-from harness.casework import steps
+from harness.casework import hang, steps
 from harness.errors import CaseError, look_around
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from harness.casework.forked import Start
 
 ANSWER_LIMIT = 30.0
@@ -99,7 +101,8 @@ class Machine:
         """
         for line in self._lines_until_end():
             self._show_answer(line)
-        status = self.process.wait()
+        with self._waiting("to end"):
+            status = self.process.wait()
         steps.note("wait", pid=self.process.pid)
         self._record([], f"[{self.name}: exit status {status}]\n")
         return status
@@ -124,7 +127,8 @@ class Machine:
     def _line(self, purpose: str) -> str | None:
         """Read a line; None at the end. What was left without a line end is a line, too."""
         try:
-            found = self._stream.expect_exact([b"\n", pexpect.EOF])
+            with self._waiting(purpose):
+                found = self._stream.expect_exact([b"\n", pexpect.EOF])
         except pexpect.TIMEOUT:
             raise self._silence(purpose) from None
         line = self._before()
@@ -133,6 +137,9 @@ class Machine:
         self._said.append(line)
         self._record([], f"<- {line}\n")
         return line
+
+    def _waiting(self, purpose: str) -> "AbstractContextManager[None]":
+        return hang.waiting(f"{self.name} (pid {self.process.pid}) {purpose}")
 
     def _before(self) -> str:
         """Return what pexpect read before it found what it was to find."""
@@ -244,7 +251,8 @@ class Hmp(Machine):
 
     def _until_prompt(self, purpose: str) -> str:
         try:
-            self._stream.expect_exact(self.PROMPT)
+            with self._waiting(purpose):
+                self._stream.expect_exact(self.PROMPT)
         except (pexpect.TIMEOUT, pexpect.EOF):
             self._said.extend(self._before().splitlines())
             raise self._silence(purpose) from None

@@ -12,8 +12,12 @@ from select import POLLIN, poll
 from typing import NoReturn
 
 from harness import processes
+from harness.casework import steps
 
 _CHUNK = 65536
+_GRACE = 1.0
+"""Seconds that a process has to end; the case has more when it is ended itself."""
+
 _HEADING = re.compile(rb"^(=+ .+ =+)\s*$", re.M)
 
 
@@ -44,10 +48,11 @@ class Part:
 
     def start(self, be: Callable[[int], NoReturn]) -> None:
         """Fork a process that calls *be*, with the file for its output."""
-        for name in ("test", "home"):
-            os.mkdir(f"{self.folder}/{name}")
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        self._output = os.open(f"{self.folder}/output", flags, 0o666)
+        with steps.unheard():  # the part itself tells of its test directory
+            for name in ("test", "home"):
+                os.mkdir(f"{self.folder}/{name}")
+            self._output = os.open(f"{self.folder}/output", flags, 0o666)
         self.pid = os.fork()
         if self.pid == 0:
             be(self._output)
@@ -63,6 +68,15 @@ class Part:
                     os.kill(pid, signal.SIGSTOP)
         for pid in found:
             _kill(pid)
+        self.reap()
+
+    def terminate(self) -> None:
+        """End its process alone, which may tell first what it waits for."""
+        os.kill(self.pid, signal.SIGTERM)
+        waiting = poll()
+        waiting.register(self._pidfd, POLLIN)
+        if not waiting.poll(_GRACE * 1000):
+            os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
     def reap(self) -> None:

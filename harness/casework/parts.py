@@ -12,14 +12,14 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Concatenate, NoReturn, ParamSpec, Self
+from types import FrameType, FunctionType, TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self
 
 import filters
-from harness.casework import ending, steps
+from harness.casework import ending, hang, steps
 from harness.casework.part import Part, wait_for
 from harness.casework.record import Record, read
 from harness.errors import CaseError
@@ -43,16 +43,21 @@ class Parts:
 
     When one fails, the case ends as if all had run one after the other: with the output of
     those before it, its own, and its exit status. Those after it are ended.
+
+    When the block itself raises, all parts are ended at once. What they had written is shown.
     """
 
     def __init__(self, case: "Case") -> None:
         self._case = case
         self._parts: list[Part] = []
         self._told = 0  # parts whose output is out, and whose logs are in the case's
-        self._at_once = len(os.sched_getaffinity(0)) + SPARE
+        followed = case.environment.goldlock_one_at_a_time
+        self._at_once = 1 if followed else len(os.sched_getaffinity(0)) + SPARE
+        self._open = False
 
     def __enter__(self) -> Self:
         _load(self._case)
+        self._open, self._case.parts = True, self
         self._before = signal.signal(signal.SIGTERM, self._terminated)
         return self
 
@@ -62,8 +67,12 @@ class Parts:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
+        self._open = False
         try:
-            self.wait()
+            if kind:
+                self._cut()
+            else:
+                self.wait()
         finally:
             for part in self._parts:
                 if part.running:  # standard output is closed, or the like
@@ -81,14 +90,20 @@ class Parts:
 
         In it, *case* has directories of its own: ``test_dir``, ``sock_dir``, ``image``, and the
         current directory. What it changes in Python's objects is gone at its end.
+
+        Raises CaseError outside of the block: nobody would wait for the part.
         """
+        if not self._open:
+            raise CaseError("a part starts inside the with block of case.side_by_side()")
+        _check_call(story, self._case, arguments, named)
         words = [repr(each) for each in arguments]
         words += [f"{name}={value!r}" for name, value in named.items()]
         title = self._case.paths(f"{getattr(story, '__name__', story)}({', '.join(words)})")
         number = 1
         while os.path.exists(folder := f"{self._case.test_dir}/part{number}"):
             number += 1
-        os.mkdir(folder)
+        with steps.unheard():
+            os.mkdir(folder)
         told = partial(story, self._case, *arguments, **named)
         self._parts.append(Part(f"part {number}", title, folder, told))
         self._fill()
@@ -134,11 +149,25 @@ class Parts:
     def _show(self) -> None:
         """Write the output of the parts whose turn it is, and keep the logs of those that ended."""
         for part in self._counting()[self._told :]:
-            part.show()
             if part.status is None:
+                part.show()
                 return
+            self._take_over(part)
+
+    def _cut(self) -> None:
+        """End all parts that run, and show what those that count have written."""
+        with _undisturbed():
+            for part in self._counting()[self._told :]:
+                if part.running:
+                    part.end()
+                self._take_over(part)
+
+    def _take_over(self, part: Part) -> None:
+        """Write the output of a part that has ended, and keep its logs."""
+        part.show()
+        if part.pid:
             self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
-            self._told += 1
+        self._told += 1
 
     def _be(self, part: Part, parent: int, output: int) -> NoReturn:
         """Be the part, in its process, and end with its exit status."""
@@ -154,30 +183,59 @@ class Parts:
             case = self._case
             settle(case, part.folder)
             status = ending.tell(part.story, case.script, case.log, case.record.situation)
+            steps.finish()
         except SystemExit as end:
             status = _status(end)
         except BaseException as error:
             trace = _from(self._case.script, error.__traceback__)
             sys.excepthook(type(error), error.with_traceback(trace), trace)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                _end_threads()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
 
-    def _terminated(self, _signal: int, _frame: FrameType | None) -> NoReturn:
+    def _terminated(self, _signal: int, frame: FrameType | None) -> NoReturn:
         """At the time limit: show what all parts have written, and tell where each of them is."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        states = [f"  {part.name}, {part.title}: {part.state()}" for part in self._parts]
-        self._case.record.situation("\n".join(("side by side were:", *states)))
-        for part in self._counting()[self._told :]:
+        counting, states = self._counting()[self._told :], []
+        for part in self._parts:
+            states.append(f"  {part.name}, {part.title}: {part.state()}")
             if part.running:
-                os.kill(part.pid, signal.SIGKILL)
-                part.reap()
-            part.show()
-            self._case.record.take_over(f"{part.name}, {part.title}", part.folder)
+                part.terminate()
+                seen = read(part.folder, "situation").decode("utf-8", "replace")
+                states += [f"    {line}" for line in seen.splitlines()]
+        own = filter(None, [hang.where(frame)])
+        self._case.record.situation("\n".join((*own, "side by side were:", *states)))
+        for part in counting:
+            self._take_over(part)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
+
+
+def _check_call(
+    story: Callable[..., object], case: "Case", arguments: Sequence[Any], named: Mapping[str, Any]
+) -> None:
+    """Raise CaseError when *story* cannot be called so."""
+    if isinstance(story, FunctionType) and not named:
+        code = story.__code__
+        least = code.co_argcount - len(story.__defaults__ or ())
+        if not code.co_kwonlyargcount and least <= 1 + len(arguments) <= code.co_argcount:
+            return
+    import inspect  # takes a tenth of what a case takes to start
+
+    name = getattr(story, "__name__", repr(story))
+    if not callable(story):
+        raise CaseError(f"parts.start() takes a function and its arguments, not {name}")
+    try:
+        inspect.signature(story, follow_wrapped=False).bind(case, *arguments, **named)
+    except TypeError as error:
+        raise CaseError(f"{name}() cannot be started with the case and that: {error}") from None
+    except ValueError:  # one of C, which does not tell what it takes
+        return
 
 
 def _load(case: "Case") -> None:
@@ -219,6 +277,14 @@ def settle(case: "Case", folder: str) -> None:
     case.record = Record(case.environment)
     case.parts = None
     os.chdir(case.test_dir)
+
+
+def _end_threads() -> None:
+    """Wait for the threads that a part has left, as Python does at its end."""
+    if threading := sys.modules.get("threading"):
+        this = threading.current_thread()
+        while others := [t for t in threading.enumerate() if t is not this and not t.daemon]:
+            others[0].join()
 
 
 def _die_with(parent: int) -> None:

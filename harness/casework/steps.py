@@ -7,7 +7,8 @@ case itself does to its files is seen by an audit hook of Python.
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 SIZE_LIMIT = 1024 * 1024
@@ -33,9 +34,14 @@ class _Recorder:
         line = json.dumps({"step": step, **fields})
         self._file.write(line.encode() + b"\n")
 
+    def finish(self) -> None:
+        self._note_files()
+
     def take_over(self, lines: bytes) -> None:
         self._note_files()
         self._file.write(lines)
+        with suppress(FileNotFoundError):
+            self.note("change", {"argv": ["cd", os.getcwd()]})  # noqa: PTH109 - it went elsewhere
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of a change that the case makes to its files."""
@@ -105,6 +111,23 @@ def forget() -> None:
     """Record nothing more in this process: a fork that is no part of the case, but a program."""
     global _recorder  # noqa: PLW0603 - as above
     _recorder = None
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Record nothing of what is done meanwhile: it is the harness's doing, and not the case's."""
+    global _recorder  # noqa: PLW0603 - as above
+    before, _recorder = _recorder, None
+    try:
+        yield
+    finally:
+        _recorder = before
+
+
+def finish() -> None:
+    """Write what is still to be written at the end of a part: others may use its files."""
+    if _recorder:
+        _recorder.finish()
 
 
 def take_over(lines: bytes) -> None:

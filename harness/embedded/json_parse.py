@@ -1,217 +1,333 @@
-"""JSON as QEMU's monitors read it: single quotes too, split anyhow, several values in one write."""
+"""JSON as QEMU's monitors read it: single quotes too, split anyhow, several values in one write.
+
+Text is held with one character for each byte (Latin-1) until the strings in it are decoded.
+"""
 
 from __future__ import annotations
 
-MAX_TEXT = 16 << 20
+import sys
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Tokens = list[str]
+
+MAX_TEXT = 16 << 20  # bytes that are held of one value; QEMU's own limit is 64 MiB
+MAX_TOKENS = 2 << 20
 MAX_NESTING = 1024
-_SPACE = " \t\r\n"
+_MOST_MESSAGE = 1023
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED.update({'"': '"', "'": "'", "\\": "\\", "/": "/"})
+_HEXADECIMAL = "0123456789abcdefABCDEF"
+
+# The states of the lexer beside those in a string, which are the quote, and the quote after a
+# backslash. A row tells where a character leads; any other one ends the token or is an error.
+_DIGITS = "0123456789"
+_ROWS: dict[str, dict[str, str]] = {
+    "start": {
+        **dict.fromkeys(" \t\r\n", "start"),
+        **dict.fromkeys("{}[],:", "token"),
+        **dict.fromkeys("123456789", "integer"),
+        **dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "keyword"),
+        '"': '"',
+        "'": "'",
+        "0": "zero",
+        "-": "minus",
+    },
+    "minus": {**dict.fromkeys(_DIGITS, "integer"), "0": "zero"},
+    "zero": {**dict.fromkeys(_DIGITS, "error"), ".": "point"},
+    "integer": {**dict.fromkeys(_DIGITS, "integer"), ".": "point", "e": "e", "E": "e"},
+    "point": dict.fromkeys(_DIGITS, "fraction"),
+    "fraction": {**dict.fromkeys(_DIGITS, "fraction"), "e": "e", "E": "e"},
+    "e": {**dict.fromkeys(_DIGITS, "exponent"), "+": "e sign", "-": "e sign"},
+    "e sign": dict.fromkeys(_DIGITS, "exponent"),
+    "exponent": dict.fromkeys(_DIGITS, "exponent"),
+    "keyword": dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "keyword"),
+}
+_WHOLE = ("zero", "integer", "fraction", "exponent", "keyword")
 
 
 class JsonError(Exception):
     """Text that is no JSON; the message is the one that goes to the client."""
 
 
-class Splitter:
-    """Cuts a stream of text into the texts of its top-level values.
+def _wrong(what: str) -> JsonError:
+    return JsonError(f"JSON parse error, {what[:_MOST_MESSAGE]}")
 
-    Each character is looked at once, however the stream is split, and what is
-    held back is bounded: past 16 MiB the value is given up with JsonError.
+
+class Splitter:
+    """Cuts a stream of bytes into the tokens of its top-level values.
+
+    Each byte is looked at once, however the stream is split, and what is held
+    back is bounded. After an error it goes on where QEMU does: at the next
+    bracket, brace, colon, comma or control character.
     """
 
     def __init__(self) -> None:
+        self._state = "start"
         self._parts: list[str] = []
         self._held = 0
-        self._depth = 0
-        self._quote = ""
-        self._escaped = False
+        self._forget()
 
-    def feed(self, text: str) -> list[str]:
-        """Return the values that are complete now, as text."""
-        found = []
-        begin = 0
-        for at, character in enumerate(text):
-            if self._ends_value(character):
-                self._parts.append(text[begin : at + 1])
-                found.append("".join(self._parts))
-                self._reset()
-                begin = at + 1
-        rest = text[begin:]
-        if self._parts or rest.strip(_SPACE):
-            self._parts.append(rest)
-            self._held += len(rest)
-        if self._held > MAX_TEXT or self._depth > MAX_NESTING:
-            self._reset()
-            self._depth = 0
-            raise JsonError("JSON token size limit exceeded")
-        return found
+    def _forget(self) -> None:
+        self._tokens: Tokens = []
+        self._size = 0
+        self._braces = 0
+        self._brackets = 0
 
-    def _reset(self) -> None:
-        self._parts = []
-        self._held = 0
-        self._quote = ""
-        self._escaped = False
+    def feed(self, data: bytes) -> Iterator[Tokens | JsonError]:
+        """Yield the values that are complete now, or what is wrong where there is none."""
+        text = data.decode("latin-1")
+        begin = at = 0
+        while at < len(text):
+            state = _next_state(self._state, text[at])
+            if state != "ended":  # else the character is not part of the token
+                at += 1
+            if state in ("ended", "token", "error"):
+                token = self._token(text[begin:at])
+                if state == "error":
+                    yield self._stray(token)
+                elif token and (message := self._add(token)) is not None:
+                    yield message
+                state = "recovery" if state == "error" else "start"
+            if state in ("start", "recovery"):
+                begin = at
+            self._state = state
+        if begin < at:
+            self._parts.append(text[begin:])
+            self._held += at - begin
+        if self._held > MAX_TEXT:
+            self._token("")
+            self._state = "start"
+            self._forget()
+            yield JsonError("JSON token size limit exceeded")
 
-    def _ends_value(self, character: str) -> bool:
-        if self._quote:
-            if self._escaped:
-                self._escaped = False
-            elif character == "\\":
-                self._escaped = True
-            elif character == self._quote:
-                self._quote = ""
-            return False
-        if character in "'\"":
-            self._quote = character
-        elif character in "{[":
-            self._depth += 1
-        elif character in "}]":
-            self._depth = max(self._depth - 1, 0)
-            return self._depth == 0
-        elif character == "\n" and self._depth == 0:
-            return bool("".join(self._parts).strip(_SPACE))
-        return False
+    def finish(self) -> Iterator[Tokens | JsonError]:
+        """Yield what the end of the text completes, or leaves incomplete."""
+        token = self._token("")
+        if self._state in _WHOLE:
+            if (message := self._add(token)) is not None:
+                yield message
+        elif token:
+            yield self._stray(token)
+        self._state = "start"
+        if self._tokens:
+            yield self._tokens
+            self._forget()
+
+    def _token(self, rest: str) -> str:
+        """Return the token whose last part is `rest`."""
+        if self._parts:
+            rest = "".join(self._parts) + rest
+            self._parts = []
+            self._held = 0
+        return rest
+
+    def _stray(self, token: str) -> JsonError:
+        self._forget()
+        shown = _shown(token.partition("\0")[0])
+        return JsonError(f"JSON parse error, stray '{shown}'")
+
+    def _add(self, token: str) -> Tokens | JsonError | None:
+        """Take a token; return the whole value if it is the last one of it."""
+        if token in "{}":
+            self._braces += 1 if token == "{" else -1
+        elif token in "[]":
+            self._brackets += 1 if token == "[" else -1
+        self._size += len(token)
+        limit = ""
+        if self._size + 1 > MAX_TEXT:
+            limit = "JSON token size limit exceeded"
+        elif len(self._tokens) + 1 > MAX_TOKENS:
+            limit = "JSON token count limit exceeded"
+        elif self._braces + self._brackets > MAX_NESTING:
+            limit = "JSON nesting depth limit exceeded"
+        self._tokens.append(token)
+        few, many = sorted((self._braces, self._brackets))
+        if not limit and few >= 0 and many > 0:
+            return None
+        tokens = self._tokens
+        self._forget()
+        return JsonError(limit) if limit else tokens
+
+
+def _next_state(state: str, character: str) -> str:
+    """Return a state, or `token` (it is whole), `ended` (it was, before this one), `error`."""
+    if state[0] in "\"'\\":
+        if character < " " or character > "\xfd":
+            return "error"
+        if state[0] == "\\":
+            return state[1]
+        if character == "\\":
+            return "\\" + state
+        return "token" if character == state else state
+    if state == "recovery":
+        going_on = " " <= character <= "\xfd" and character not in "{}[]:,"
+        return "recovery" if going_on or character == "\t" else "ended"
+    return _ROWS[state].get(character) or ("ended" if state in _WHOLE else "error")
 
 
 def parse(text: str) -> object:
     """Return the one value in `text`; JsonError says what is wrong with it."""
-    parser = _Parser(text)
-    value = parser.value(0)
-    if parser.peek():
-        raise JsonError(f"JSON parse error, unexpected '{parser.peek()}'")
+    splitter = Splitter()
+    messages = [*splitter.feed(text.encode("utf-8", "surrogateescape")), *splitter.finish()]
+    if not messages:
+        raise JsonError("Expecting a JSON value")
+    value = value_of(messages[0])
+    if len(messages) > 1:
+        raise JsonError("Expecting at most one JSON value")
     return value
 
 
+def value_of(message: Tokens | JsonError) -> object:
+    """Return the value that a splitter has found; raise the JsonError that it has found."""
+    if isinstance(message, JsonError):
+        raise message
+    if len(message) > MAX_NESTING // 8:
+        # What is allowed to nest is allowed to be read and written again: two or three frames each.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 8 * MAX_NESTING))
+    return _Parser(message).value()
+
+
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
         self.at = 0
 
     def peek(self) -> str:
-        while self.at < len(self.text) and self.text[self.at] in _SPACE:
-            self.at += 1
-        return self.text[self.at : self.at + 1]
+        if self.at >= len(self.tokens):
+            raise _wrong("premature EOI")
+        return self.tokens[self.at]
 
-    def expect(self, character: str, what: str) -> None:
-        if self.peek() != character:
-            self.at_end()
-            raise JsonError(f"JSON parse error, {what}")
+    def pop(self) -> str:
+        token = self.peek()
         self.at += 1
+        return token
 
-    def at_end(self) -> None:
-        """Say so if the text has ended too early."""
-        if not self.peek():
-            raise JsonError("JSON parse error, premature EOI")
-
-    def value(self, depth: int) -> object:
-        if depth > MAX_NESTING:
-            raise JsonError("JSON nesting depth limit exceeded")
+    def value(self) -> object:
         first = self.peek()
-        if first == "{":
-            return self.members(depth)
-        if first == "[":
-            return self.array(depth)
-        if first and first in "'\"":
-            return self.string()
-        return self.word()
-
-    def members(self, depth: int) -> dict[str, object]:
+        if first in "]},:":
+            raise _wrong("expecting value")
         self.at += 1
+        if first == "{":
+            return self.members()
+        if first == "[":
+            return self.array()
+        if first[0] in "'\"":
+            return _string(first)
+        return _word(first)
+
+    def members(self) -> dict[str, object]:
         found: dict[str, object] = {}
         if self.peek() == "}":
             self.at += 1
             return found
         while True:
-            if self.peek() not in ("'", '"'):
-                raise JsonError("JSON parse error, key is not a string in object")
-            key = self.string()
-            self.expect(":", "missing : in object pair")
+            key = self.value()
+            if not isinstance(key, str):
+                raise _wrong("key is not a string in object")
+            if self.pop() != ":":
+                raise _wrong("missing : in object pair")
+            value = self.value()
             if key in found:
-                raise JsonError("JSON parse error, duplicate key")
-            found[key] = self.value(depth + 1)
-            if self.peek() == "}":
-                self.at += 1
+                raise _wrong("duplicate key")
+            found[key] = value
+            if (token := self.pop()) == "}":
                 return found
-            self.expect(",", "expected separator in dict")
+            if token != ",":
+                raise _wrong("expected separator in dict")
 
-    def array(self, depth: int) -> list[object]:
-        self.at += 1
+    def array(self) -> list[object]:
         found: list[object] = []
         if self.peek() == "]":
             self.at += 1
             return found
         while True:
-            found.append(self.value(depth + 1))
-            if self.peek() == "]":
-                self.at += 1
+            found.append(self.value())
+            if (token := self.pop()) == "]":
                 return found
-            self.expect(",", "expected separator in list")
-
-    def string(self) -> str:
-        quote = self.text[self.at]
-        self.at += 1
-        parts: list[str] = []
-        while True:
-            if self.at >= len(self.text):
-                raise JsonError("JSON parse error, missing end of string")
-            character = self.text[self.at]
-            self.at += 1
-            if character == quote:
-                joined = "".join(parts)
-                # A lone half of a surrogate pair is no text; QEMU refuses it as well.
-                if any(0xD800 <= ord(one) < 0xE000 for one in joined):
-                    joined = _join_surrogates(joined)
-                return joined
-            if character < " ":
-                raise JsonError("JSON parse error, control character in string")
-            parts.append(self.escape() if character == "\\" else character)
-
-    def escape(self) -> str:
-        character = self.text[self.at : self.at + 1]
-        self.at += 1
-        if character == "u":
-            digits = self.text[self.at : self.at + 4]
-            self.at += 4
-            try:
-                if len(digits) != 4 or not digits.isalnum():
-                    raise ValueError
-                return chr(int(digits, 16))
-            except ValueError:
-                raise JsonError("JSON parse error, invalid hex escape in string") from None
-        if character in _ESCAPED:
-            return _ESCAPED[character]
-        if character and character in "\"'\\/":
-            return character
-        raise JsonError(f"JSON parse error, invalid escape '\\{character}' in string")
-
-    def word(self) -> object:
-        begin = self.at
-        while self.at < len(self.text) and self.text[self.at] not in _SPACE + ",:{}[]'\"":
-            self.at += 1
-        word = self.text[begin : self.at]
-        if word in ("true", "false", "null"):
-            return {"true": True, "false": False, "null": None}[word]
-        if not word:
-            self.at_end()
-            raise JsonError("JSON parse error, expecting value")
-        if word[0] == "-" or word[0].isdecimal():
-            return _number(word)
-        raise JsonError(f"JSON parse error, invalid keyword '{word[:40]}'")
+            if token != ",":
+                raise _wrong("expected separator in list")
 
 
-def _number(word: str) -> object:
-    try:
-        if word.lstrip("-").isdecimal() and len(word) < 40:
-            return int(word)
-        if len(word) < 400 and not set(word) - set("0123456789+-.eE"):
-            return float(word)
-    except ValueError:
-        pass
-    raise JsonError(f"JSON parse error, invalid number '{word[:40]}'")
+def _word(word: str) -> object:
+    if word in ("true", "false", "null"):
+        return {"true": True, "false": False, "null": None}[word]
+    if word.isalpha():
+        raise _wrong(f"invalid keyword '{word}'")
+    if word.lstrip("-").isdecimal() and len(word) <= len(str(1 << 64)):
+        number = int(word)
+        if -1 << 63 <= number < 1 << 64:
+            return number
+    return float(word)
 
 
-def _join_surrogates(text: str) -> str:
-    try:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16")
-    except UnicodeDecodeError:
-        raise JsonError("JSON parse error, invalid surrogate in string") from None
+def _string(token: str) -> str:
+    body = token[1:-1]
+    if "\\" not in body and body.isascii():
+        return body
+    parts: list[str] = []
+    at = 1
+    while at < len(token) - 1:
+        if token[at] == "\\":
+            character, at = _escape(token, at)
+            parts.append(character)
+            continue
+        end = token.find("\\", at)
+        end = len(token) - 1 if end < 0 else end
+        characters = list(_characters(token[at:end]))
+        if "" in characters:
+            raise _wrong("invalid UTF-8 sequence in string")
+        parts += characters
+        at = end
+    return "".join(parts)
+
+
+def _escape(token: str, at: int) -> tuple[str, int]:
+    """Return the character that the escape at `at` stands for, and where the escape ends."""
+    kind = token[at + 1]
+    if kind in _ESCAPED:
+        return _ESCAPED[kind], at + 2
+    if kind != "u":
+        raise _wrong("invalid escape sequence in string")
+    code, end = _code(token[at + 2 : at + 6]), at + 6
+    if 0xD800 <= code < 0xDC00 and token.startswith("\\u", end):
+        low = _code(token[end + 2 : end + 6])
+        if 0xDC00 <= low < 0xE000:
+            code, end = 0x10000 + ((code & 0x3FF) << 10 | low & 0x3FF), end + 6
+    if code < 0 or not _is_character(code):
+        raise _wrong(f"{_shown(token[at:end])} is not a valid Unicode character")
+    return chr(code), end
+
+
+def _code(digits: str) -> int:
+    """Return the number that four hexadecimal digits are, or -1."""
+    return int(digits, 16) if len(digits) == 4 and not digits.strip(_HEXADECIMAL) else -1
+
+
+def _is_character(code: int) -> bool:
+    """Tell whether a code point is neither a surrogate nor one that is kept free for ever."""
+    return not (0xD800 <= code < 0xE000 or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE)
+
+
+def _characters(text: str) -> Iterator[str]:
+    """Decode UTF-8 held one character a byte; an invalid sequence gives an empty string."""
+    at = 0
+    while at < len(text):
+        lead = text[at]
+        more = sum(lead >= least for least in "\xc0\xe0\xf0\xf8\xfc") if lead < "\xfe" else 0
+        end = at + 1
+        while end <= at + more and "\x80" <= text[end : end + 1] <= "\xbf":
+            end += 1
+        try:
+            character = text[at:end].encode("latin-1").decode("utf-8")
+        except UnicodeDecodeError:
+            # U+0000 has this form, which UTF-8 as such forbids, so that no string ends early.
+            character = "\0" if text[at:end] == "\xc0\x80" else ""
+        yield character if character and _is_character(ord(character)) else ""
+        at = end
+
+
+def _shown(text: str) -> str:
+    return "".join(character or "\ufffd" for character in _characters(text))

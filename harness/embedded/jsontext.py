@@ -36,6 +36,8 @@ def _scalar(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return _string(value)
+    if isinstance(value, float):
+        return f"{value:.17g}"
     return str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -11,6 +12,8 @@ from harness.embedded.report import BlockError
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from harness.embedded.qemu_system import Loop
+
+_MOST_PATH = 108  # bytes, of which one ends the path
 
 
 class Listener:
@@ -51,25 +54,52 @@ def listen(loop: Loop, text: str, kind: str) -> None:
     path = options.get("path", "")
     if not path:
         raise BlockError("chardev: socket: no path given")
-    endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     if not opts.switch("server", options.get("server", "off")):
-        try:
-            endpoint.connect(path)
-        except OSError as failure:
-            raise BlockError(f"Failed to connect to '{path}': {failure.strerror}") from None
         listener = Listener(None, kind, path)
-        listener.client = endpoint
+        listener.client = _connect(path)
         listener.serve(loop)
         return
-    if os.path.exists(path):  # noqa: PTH110 - pathlib costs start-up
-        os.unlink(path)  # noqa: PTH108 - as QEMU does
+    endpoint = bind_path(path)
     try:
-        endpoint.bind(path)
         endpoint.listen(1)
     except OSError as failure:
-        raise BlockError(f"Failed to bind socket to {path}: {failure.strerror}") from None
+        raise BlockError(f"Failed to listen on socket: {failure.strerror}") from None
     listener = Listener(endpoint, kind, path)
     if opts.switch("wait", options.get("wait", "on")):
         listener.accept(loop)
     else:
         loop.listeners[endpoint.fileno()] = listener
+
+
+def bind_path(path: str) -> socket.socket:
+    """Return a socket bound to `path` in place of what is there; BlockError says why not."""
+    encoded = _encoded(path)
+    try:
+        os.unlink(encoded)  # noqa: PTH108 - as QEMU does; pathlib costs start-up
+    except OSError as failure:
+        if failure.errno != errno.ENOENT:
+            raise BlockError(f"Failed to unlink socket {path}: {failure.strerror}") from None
+    endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        endpoint.bind(encoded)
+    except OSError as failure:
+        raise BlockError(f"Failed to bind socket to {path}: {failure.strerror}") from None
+    return endpoint
+
+
+def _connect(path: str) -> socket.socket:
+    encoded = _encoded(path)
+    endpoint = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        endpoint.connect(encoded)
+    except OSError as failure:
+        raise BlockError(f"Failed to connect to '{path}': {failure.strerror}") from None
+    return endpoint
+
+
+def _encoded(path: str) -> bytes:
+    encoded = os.fsencode(path).replace(b"\0", b"\xc0\x80")  # how QEMU's strings hold U+0000
+    if len(encoded) >= _MOST_PATH:
+        hint = f"Path must be less than {_MOST_PATH} bytes"
+        raise BlockError(f"UNIX socket path '{path}' is too long", hint)
+    return encoded

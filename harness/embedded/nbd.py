@@ -8,6 +8,7 @@ import socket
 import struct
 
 from harness.embedded.graph import Edge, Node
+from harness.embedded.monitors import bind_path
 from harness.embedded.qcow2 import Qcow2Node
 from harness.embedded.report import BlockError
 
@@ -55,22 +56,9 @@ class Server:
     @classmethod
     def listen(cls, machine: Machine, kind: str, data: dict[str, object]) -> Server:
         """Listen on a UNIX socket (`path`) or a TCP port (`host`, `port`)."""
-        path = ""
-        try:
-            if kind == "unix":
-                path = str(data.get("path", ""))
-                if os.path.exists(path):  # noqa: PTH110 - pathlib costs start-up
-                    os.unlink(path)  # noqa: PTH108 - as QEMU does
-                listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listener.bind(path)
-            else:
-                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listener.bind((str(data.get("host", "")), int(str(data.get("port", "10809")))))
-            listener.listen(16)
-        except (OSError, ValueError) as failure:
-            where = path or f"{data.get('host')}:{data.get('port')}"
-            raise BlockError(f"Failed to bind socket to {where}: {failure}") from None
+        path = str(data.get("path", "")) if kind == "unix" else ""
+        listener = bind_path(path) if kind == "unix" else _bind_port(data)
+        listener.listen(16)
         return cls(machine, listener, path)
 
     def descriptors(self) -> list[int]:
@@ -247,3 +235,22 @@ def _change(node: Node, kind: int, offset: int, length: int, data: bytes) -> Non
     elif kind == _ZEROES:
         for at in range(0, length, 1 << 20):
             node.write(offset + at, bytes(min(1 << 20, length - at)))
+
+
+def _bind_port(data: dict[str, object]) -> socket.socket:
+    host, port = str(data.get("host", "")), str(data.get("port", "10809"))
+    try:
+        found = socket.getaddrinfo(
+            host or None, port or None, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE
+        )
+    except (OSError, ValueError) as failure:
+        why = getattr(failure, "strerror", None) or failure
+        raise BlockError(f"address resolution failed for {host}:{port}: {why}") from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as failure:
+        raise BlockError(f"Failed to bind socket: {failure.strerror}") from None
+    return listener

@@ -6,7 +6,7 @@ import time
 
 from harness.embedded import report
 from harness.embedded.drives import Machine
-from harness.embedded.json_parse import JsonError, Splitter, parse
+from harness.embedded.json_parse import JsonError, Splitter, value_of
 from harness.embedded.jsontext import compact
 from harness.embedded.qmp_commands import COMMANDS, VERSION
 from harness.embedded.qmp_schema import QmpError, check_arguments
@@ -15,6 +15,8 @@ from harness.embedded.report import BlockError
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness.embedded.json_parse import Tokens
 
     Arguments = dict[str, object]
 
@@ -26,7 +28,6 @@ class QmpSession:
         self.machine = machine
         self._splitter = Splitter()
         self._negotiated = False
-        self._pending = b""
 
     def greeting(self) -> bytes:
         """Return what the server says first."""
@@ -48,22 +49,16 @@ class QmpSession:
 
         A command runs when its answer is asked for: what it prints comes before it.
         """
-        data, self._pending = _whole_characters(self._pending + data)
-        try:
-            texts = self._splitter.feed(data.decode("utf-8", "replace"))
-        except JsonError as failure:
-            yield _line({"error": {"class": "GenericError", "desc": str(failure)}})
-            return
-        for text in texts:
-            yield self._answer(text)
+        for message in self._splitter.feed(data):
+            yield self._answer(message)
             if self.machine.quit_reason:
                 return
 
-    def _answer(self, text: str) -> bytes:
+    def _answer(self, message: Tokens | JsonError) -> bytes:
         identity: dict[str, object] = {}
         report.begin_monitor(None)
         try:
-            request = parse(text)
+            request = value_of(message)
             if isinstance(request, dict) and "id" in request:
                 identity = {"id": request["id"]}
             return _line({"return": self._run(request), **identity})
@@ -102,18 +97,6 @@ class QmpSession:
 
 def _line(message: dict[str, object]) -> bytes:
     return compact(message).encode("utf-8", "replace") + b"\r\n"
-
-
-def _whole_characters(data: bytes) -> tuple[bytes, bytes]:
-    """Split off the first bytes of a character whose rest has not come yet."""
-    for back in range(1, min(4, len(data) + 1)):
-        byte = data[-back]
-        if byte & 0xC0 == 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return (data[:-back], data[-back:]) if needed > back else (data, b"")
-        if byte < 0x80:
-            break
-    return data, b""
 
 
 def _check_request(request: object) -> tuple[str, Arguments]:

@@ -174,18 +174,33 @@ def _query_named(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG
     return [_node_facts(node, nested) for node in reversed(names.nodes.values())]
 
 
+_ADDRESSES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
+    "unix": ({"path": str}, ("abstract", "tight")),
+    "inet": (
+        {"host": str, "port": str},
+        ("numeric", "to", "ipv4", "ipv6", "keep-alive", "mptcp"),
+    ),
+}
+
+
 def _nbd_start(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {"addr": dict}, ("tls-creds", "tls-authz", "max-connections"))
     if machine.nbd is not None:
         raise QmpError("NBD server already running")
     address = arguments["addr"]
     assert isinstance(address, dict)
-    data = address.get("data")
-    if address.get("type") not in ("unix", "inet") or not isinstance(data, dict):
-        raise QmpError("Parameter 'type' does not accept value '%s'" % address.get("type"))  # noqa: UP031
+    check_arguments(address, {"type": str}, ("data",), "addr.")
+    kind = address["type"]
+    if kind not in _ADDRESSES:
+        raise QmpError(f"Parameter 'type' does not accept value '{kind}'")
+    check_arguments(address, {"type": str, "data": dict}, (), "addr.")
+    data = address["data"]
+    check_arguments(data, *_ADDRESSES[kind], "addr.data.")
+    if data.get("abstract"):
+        raise BlockError("abstract sockets are not served by the embedded programs")
     from harness.embedded.nbd import Server
 
-    machine.nbd = Server.listen(machine, str(address["type"]), data)
+    machine.nbd = Server.listen(machine, kind, data)
     return {}
 
 

@@ -18,18 +18,24 @@ class QmpError(Exception):
 
 
 def check_arguments(
-    arguments: Arguments, needed: dict[str, type], optional: tuple[str, ...] = ()
+    arguments: Arguments,
+    needed: dict[str, type],
+    optional: tuple[str, ...] = (),
+    within: str = "",
 ) -> None:
-    """Check names and types; `needed` names what must be there, `optional` what may be."""
+    """Check names and types; `needed` names what must be there, `optional` what may be.
+
+    `within` is where in the command the arguments stand, as `addr.`; it goes into messages.
+    """
     words = {str: "string", dict: "object", bool: "boolean", int: "integer", list: "array"}
     for name, kind in needed.items():
         if name not in arguments:
-            raise QmpError(f"Parameter '{name}' is missing")
+            raise QmpError(f"Parameter '{within}{name}' is missing")
         if not isinstance(arguments[name], kind):
-            raise QmpError(f"Invalid parameter type for '{name}', expected: {words[kind]}")
+            raise QmpError(f"Invalid parameter type for '{within}{name}', expected: {words[kind]}")
     for name in arguments:
         if name not in needed and name not in optional:
-            raise QmpError(f"Parameter '{name}' is unexpected")
+            raise QmpError(f"Parameter '{within}{name}' is unexpected")
 
 
 _SCHEMA = {

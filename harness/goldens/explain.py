@@ -41,9 +41,12 @@ class Line(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How a section differs from the golden: in which line, in a word, and line by line."""
+    """How a section differs from the golden: in which line, in a word, and line by line.
 
-    golden: Path
+    *file* is what *line* is of: the golden, or the case's script where there is no golden.
+    """
+
+    file: Path
     line: int
     message: str
     lines: list[Line]
@@ -52,7 +55,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         """Name file and line; then show the changes, each with the lines around it."""
-        head = f"{self.golden}:{self.line}: {self.message}"
+        head = f"{self.file}:{self.line}: {self.message}"
         return "\n".join([head, *([] if self.missing else map(str, self.lines))])
 
 
@@ -76,6 +79,12 @@ def difference(result: SectionResult, golden: Path, lines: Sequence[str]) -> Dif
         shown += _context(lines, done, end)
         done = end
     return Difference(golden, at, "the output differs from the golden", shown, missing=False)
+
+
+def addition(result: SectionResult, script: Path) -> Difference:
+    """Return a section of the case in *script*, which has no golden, as a difference: all new."""
+    shown = [line for change in result.changes for line in _changed([], change)]
+    return Difference(script, 1, "new: there is no golden", shown, missing=False)
 
 
 def printable(text: str) -> str:

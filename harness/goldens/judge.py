@@ -44,6 +44,8 @@ class Verdict:
     update: str = ""
     lines: Sequence[str] = ()
     """The golden's lines."""
+    new: bool = False
+    """Whether there is no golden yet."""
     sound: bool = False
     """Whether the case came to its end, and did nothing wrong on its way there."""
 
@@ -142,7 +144,12 @@ def _compare(verdict: Verdict, output: Path) -> None:
             return
         verdict.lines = compare.to_lines(golden.read(verdict.golden))
     except FileNotFoundError:
-        way_out = "read the output, then --update makes one"
+        verdict.new = True
+        way_out = (
+            "read the output, then --update makes one"
+            if verdict.sound
+            else "there can be one when the case comes to its end"
+        )
         verdict.problems.append(f"{verdict.golden}: no golden; {way_out}")
     except OSError as error:
         raise GoldenError(f"{verdict.golden}: {error.strerror}") from None

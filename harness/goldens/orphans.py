@@ -5,20 +5,23 @@ from typing import Any
 
 import pytest
 
+from harness.errors import choice
 from harness.goldens import explain, golden
 from harness.goldens.golden import GoldenError
 from harness.reports import console
 from harness.reports.places import here
-from harness.suite import read_suite
+from harness.settings import TRAITS
+from harness.suite import read_suite, unknown_trait
 
 OPTION = "--goldlock-orphans"
 """Asks for an item for each such golden."""
 
+_REMOVES = "--remove-orphans removes it"
 _REMOVED = "goldlock-removed"
 
 
 class OrphanItem(pytest.Item):
-    """A golden that no case owns: a failure, unless it is to be removed, and can be."""
+    """A golden that nobody can use: a failure, unless it is to be removed, and can be."""
 
     def __init__(self, *, golden: Path, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -30,11 +33,16 @@ class OrphanItem(pytest.Item):
             golden.remove(self.golden, force=self.config.getoption("force"))
             self.user_properties.append((_REMOVED, str(self.golden)))
             return
+        raise GoldenError(f"{self.golden}: {self._why()}")
+
+    def _why(self) -> str:
         number = self.golden.name.split(".")[0]
-        raise GoldenError(
-            f"{self.golden}: no case owns this golden; --remove-orphans removes it,"
-            f" or add a case {number} to {self.path.parent}"
-        )
+        cases = {case.number for case in read_suite(self.golden.parent.parent).cases}
+        if number not in cases:
+            add = f"add a case {number} to {self.path.parent}"
+            return f"no case owns this golden; {_REMOVES}, or {add}"
+        trait = unknown_trait(self.golden)
+        return f"no program has the trait {trait!r}{choice(trait, TRAITS)}; {_REMOVES}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, GoldenError):

@@ -154,7 +154,12 @@ class Review:
         verdict = case.verdict
         title = explain.printable(section.title)
         self._show(f"\n[{self._position} of {self._total}] {case.number} [{title}]")
-        self._show(str(explain.difference(section, verdict.golden, verdict.lines)))
+        difference = (
+            explain.addition(section, verdict.golden)
+            if verdict.new
+            else explain.difference(section, verdict.golden, verdict.lines)
+        )
+        self._show(str(difference))
         if self._all:
             self._show("accepted")
             return True

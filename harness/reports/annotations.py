@@ -34,15 +34,17 @@ def gitlab(report: Report, environ: Mapping[str, str]) -> str:
     """Return a report of code quality: a JSON list with an object for each failure.
 
     The fingerprint, by which GitLab tells new failures from old ones, does not depend on lines,
-    so that a failure stays the same one when something is added above it.
+    so that a failure stays the same one when something is added above it; nor does it on how
+    often a flaky case failed.
     """
     issues = []
     for finding in findings(report):
         path = in_repository(finding.path, environ)
         identity = f"{path}\0{finding.title}\0{finding.summary}"
+        often = f"{finding.flaky}: " if finding.flaky else ""
         issues.append(
             {
-                "description": f"{finding.title}: {here(finding.summary)}",
+                "description": f"{often}{finding.title}: {here(finding.summary)}",
                 "check_name": "goldlock",
                 "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
                 "severity": "major",

@@ -60,6 +60,8 @@ def durations(cases: Sequence[CaseRecord]) -> str:
         lines.append(
             '<p class="key"><i class="now"></i> this time <i class="last"></i> last time</p>'
         )
+    if any(case["runs"] > 1 for case in shown):
+        lines.append("<p>Of a case that was run more than once, one run is shown.</p>")
     lines.append('<div class="bars">')
     for case in shown:
         lines += _bar(case, longest)

@@ -194,14 +194,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     tw.write_line(f"{explain.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
     failed = terminalreporter.stats.get("failed", [])
     if orphans := [report for report in failed if ORPHAN in properties_of(report)]:
-        tw.write_line(f"{explain.count(len(orphans), 'golden')} without a case")
+        tw.write_line(f"{explain.count(len(orphans), 'golden')} that no case uses")
     _write_reasons(tw, [each for r, each in zip(reports, found, strict=True) if r.skipped])
     past = tw.config.stash.get(_PAST, {})
     if slow := slowest(found, tw.config.getoption("--slowest"), past):
         tw.write_line(slow)
     for report, each in zip(reports, found, strict=True):
         if each.get("kept"):
-            tw.write_line(here(f"{each[CASE]} {report.outcome}; {kept(each['kept'])}"))
+            failed, runs = each.get("failed runs", 0), each.get("runs", 0)
+            outcome = share_of_runs(failed, runs) if 0 < failed < runs else report.outcome
+            tw.write_line(here(f"{each[CASE]} {outcome}; {kept(each['kept'])}"))
 
 
 def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:

@@ -4,19 +4,23 @@ from collections.abc import Iterator
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from harness.reports.record import CaseRecord, Report, SectionRecord
+from harness.reports.record import CaseRecord, Report, SectionRecord, flaky
 
 _SIDES = {"-": "expected", "+": "got"}
 
 
 class Finding(NamedTuple):
-    """A failure at a line of a file. *title* and *summary* are one line each."""
+    """A failure at a line of a file. *title* and *summary* are one line each.
+
+    *flaky* tells how often it failed, if not each time; *text* begins with it.
+    """
 
     path: str
     line: int
     title: str
     summary: str
     text: str
+    flaky: str = ""
 
 
 def findings(report: Report) -> Iterator[Finding]:
@@ -29,14 +33,18 @@ def findings(report: Report) -> Iterator[Finding]:
 
 
 def _of_case(case: CaseRecord) -> Iterator[Finding]:
+    often = flaky(case)
+    before = f"{often}: " if often else ""
     for section in case["sections"]:
         if not section["passed"]:
             title = f"{case['number']} [{section['title']}]"
             summary = f"{section['message']}{_first_change(section)}"
-            yield Finding(case["golden"], section["line"], title, summary, section["text"])
+            text = f"{before}{section['text']}"
+            yield Finding(section["file"], section["line"], title, summary, text, often)
     if case["problems"]:
         first, _, _ = case["problems"][0].partition("\n")
-        yield Finding(case["path"], 1, case["number"], first, "\n".join(case["problems"]))
+        text = before + "\n".join(case["problems"])
+        yield Finding(case["path"], 1, case["number"], first, text, often)
 
 
 def _first_change(section: SectionRecord) -> str:

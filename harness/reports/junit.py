@@ -21,7 +21,7 @@ from harness.reports import console
 from harness.reports.files import beside_of
 from harness.reports.places import here
 from harness.reports.plugin import Reports
-from harness.reports.record import CaseRecord
+from harness.reports.record import CaseRecord, flaky
 
 WHOLE = "comes to its end, and leaves nothing behind"
 """The name of the test case that stands for what is not in any section."""
@@ -35,6 +35,15 @@ class _Text(str):
     @property
     def reprcrash(self) -> SimpleNamespace:
         return SimpleNamespace(message=self.partition("\n")[0])
+
+
+def _failure(record: CaseRecord, text: str) -> str:
+    """Return the text of a failure, with how often it was, and what is left to look at."""
+    if not text:
+        return ""
+    often = flaky(record)
+    kept = f"\n{console.kept(record['kept'])}" if record["kept"] else ""
+    return f"{often}: {text}{kept}" if often else f"{text}{kept}"
 
 
 def install(config: pytest.Config, reports: Reports) -> None:
@@ -74,10 +83,8 @@ class _Sections:
     def _add_case(self, record: CaseRecord) -> None:
         name, path = f"{self._suite}.{record['number']}", record["path"]
         for section in record["sections"]:
-            self._add(name, section["title"], path, section["text"])
-        what = "\n".join(record["problems"])
-        if what and record["kept"]:
-            what = f"{what}\n{console.kept(record['kept'])}"
+            self._add(name, section["title"], path, _failure(record, section["text"]))
+        what = _failure(record, "\n".join(record["problems"]))
         self._add(name, WHOLE, path, what, record["reason"], record["seconds"])
 
     def _add(  # noqa: PLR0913, PLR0917 - what a test case has

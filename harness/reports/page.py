@@ -10,19 +10,21 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import escape
+from operator import itemgetter
 from pathlib import Path
 
 from harness.goldens.explain import count
 from harness.reports import chart, page_case
 from harness.reports.places import here
-from harness.reports.record import Report, command
+from harness.reports.record import CaseRecord, Report, once_more
 
 _FOLDER = Path(__file__).parent
 _STATES = ("failed", "passed", "not run")
 _OPEN = 5
-"""Cases that failed and are shown in full at once; of more, only their lines."""
+"""Cases that failed and are shown in full at once; of the others, only their lines."""
 
 _COMMAND = "What failed, once more"
+_JOB = "Job"
 
 _NAMED = 20
 """Cases that are named in a command."""
@@ -108,9 +110,12 @@ def _header(report: Report) -> Iterator[str]:
     yield f'<p class="facts">{" · ".join(facts)}</p>'
     yield chart.shares({state: _count(report, state) for state in _STATES})
     yield '<dl class="under-test">'
-    for name, value in _under_test(report):
+    for name, value in filter(itemgetter(1), _under_test(report)):
         tag = "code" if name == _COMMAND else "span"
-        yield f"<div><dt>{escape(name)}</dt><dd><{tag}>{escape(value)}</{tag}></dd></div>"
+        said = f"<{tag}>{escape(value)}</{tag}>"
+        if name == _JOB:
+            said = f'<a href="{escape(value)}">{escape(value)}</a>'
+        yield f"<div><dt>{escape(name)}</dt><dd>{said}</dd></div>"
     yield "</dl>"
     yield "</header>"
 
@@ -128,9 +133,13 @@ def _under_test(report: Report) -> Iterator[tuple[str, str]]:
         yield "Programs", "no QEMU found"
     yield "Image format", run["imgfmt"]
     yield "Protocol", run["imgproto"]
-    failed = [case["number"] for case in report["cases"] if case["state"] == "failed"]
+    yield "Options", " ".join(run["how"])
+    yield "Host", run["host"]
+    yield "Commit", run["commit"]
+    yield _JOB, run["job"]
+    failed = [case for case in report["cases"] if case["state"] == "failed"]
     if 0 < len(failed) <= _NAMED:
-        yield _COMMAND, command(run, *failed)
+        yield _COMMAND, once_more(run, *failed)
     yield from run["programs"].items()
 
 
@@ -143,7 +152,7 @@ def _charts(report: Report) -> Iterator[str]:
 
 
 def _cases(report: Report) -> Iterator[str]:
-    cases = sorted(report["cases"], key=lambda case: (int(case["number"]), case["path"]))
+    cases = sorted(report["cases"], key=_place)
     yield '<section class="cases">'
     yield "<h2>Cases</h2>"
     yield from _filter(report)
@@ -154,11 +163,16 @@ def _cases(report: Report) -> Iterator[str]:
     for other in report["others"]:
         yield f'<article class="case failed"><h3>{escape(Path(other["path"]).name)}</h3>'
         yield f"<pre>{escape(here(other['text']))}</pre></article>"
-    few = _count(report, "failed") <= _OPEN
-    for case in cases:
-        yield from page_case.case(case, report["run"], unfolded=few and case["state"] == "failed")
+    for index, case in enumerate(cases):
+        unfolded = index < _OPEN and case["state"] == "failed"
+        yield from page_case.case(case, report["run"], unfolded=unfolded)
     yield "</div>"
     yield "</section>"
+
+
+def _place(case: CaseRecord) -> tuple[bool, int, str]:
+    """Return what sorts cases: those that failed first, so that the first look is at them."""
+    return case["state"] != "failed", int(case["number"]), case["path"]
 
 
 def _filter(report: Report) -> Iterator[str]:

@@ -8,7 +8,7 @@ from harness.goldens.explain import count
 from harness.reports import side_by_side
 from harness.reports.chart import span
 from harness.reports.places import here
-from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command
+from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command, flaky, once_more
 
 _STRIP = 120
 """Sections of a case that are shown as a strip of little squares."""
@@ -20,7 +20,8 @@ def case(record: CaseRecord, run: RunRecord, *, unfolded: bool) -> Iterator[str]
     kind = state.replace(" ", "-")
     yield f'<details class="case {kind}" id="case-{record["number"]}"{" open" * unfolded}>'
     yield "<summary>"
-    yield f'<span class="state">{state}</span>'
+    badge = "flaky" if flaky(record) else state
+    yield f'<span class="state">{badge}</span>'
     yield f'<span class="number">{escape(record["number"])}</span>'
     yield f'<span class="groups">{escape(" ".join(record["groups"]))}</span>'
     yield _reason_or_strip(record)
@@ -60,16 +61,16 @@ def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     yield '<div class="body">'
     if record["runs"] > 1:
         failed, runs = record["failed_runs"], record["runs"]
-        flaky = "Flaky: " if 0 < failed < runs else ""
-        yield f"<p><b>{flaky}{failed} of {runs} runs failed</b> ({100 * failed / runs:.3g} %);"
-        yield " what follows is of one of them.</p>"
+        ended = "Failed" if failed else "Passed"
+        said = flaky(record) or f"{ended} in each of {count(runs, 'run')}"
+        yield f"<p><b>{said}</b>; what follows is of one of them.</p>"
     if record["reason"]:
         yield f'<p class="reason">{escape(record["reason"])}</p>'
     for problem in record["problems"]:
         yield from _problem(here(problem))
     for section in record["sections"]:
         if not section["passed"]:
-            yield from _failing(section, here(record["golden"]))
+            yield from _failing(section)
     if record["update"]:
         yield "<h4>The golden was written anew</h4>"
         yield f'<pre class="update">{_coloured(record["update"])}</pre>'
@@ -94,10 +95,10 @@ def _problem(text: str) -> Iterator[str]:
     yield "</div>"
 
 
-def _failing(section: SectionRecord, golden: str) -> Iterator[str]:
+def _failing(section: SectionRecord) -> Iterator[str]:
     yield '<details class="section" open>'
     yield f"<summary><b>{escape(section['title'])}</b> {escape(section['message'])}"
-    yield f" <code>{escape(golden)}:{section['line']}</code></summary>"
+    yield f" <code>{escape(here(section['file']))}:{section['line']}</code></summary>"
     yield side_by_side.table(section["rows"])
     yield "</details>"
 
@@ -114,8 +115,13 @@ def _passing(sections: list[SectionRecord]) -> Iterator[str]:
 def _foot(record: CaseRecord, run: RunRecord) -> Iterator[str]:
     number, differs = record["number"], any(not each["passed"] for each in record["sections"])
     yield '<dl class="foot">'
-    yield f"<div><dt>Once more</dt><dd><code>{escape(command(run, number))}</code></dd></div>"
-    if differs and all("no golden" in problem for problem in record["problems"]):
+    again = escape(once_more(run, record))
+    yield f"<div><dt>Once more</dt><dd><code>{again}</code></dd></div>"
+    if (
+        differs
+        and not flaky(record)
+        and all("no golden" in problem for problem in record["problems"])
+    ):
         again = escape(command(run, number, "--update"))
         yield f"<div><dt>If it is right so</dt><dd><code>{again}</code></dd></div>"
     yield f"<div><dt>Case</dt><dd>{escape(here(record['path']))}</dd></div>"

@@ -39,7 +39,7 @@ class Reports:
         self._faults: list[str] = []
         self._past: Mapping[str, Past] = {}
         self._report: Report = {
-            "run": of_run(config.rootpath, settings, programs, 0, time.time()),
+            "run": of_run(config.rootpath, settings, programs, time.time(), environ),
             "cases": [],
             "others": [],
             "end": {"seconds": 0.0, "status": 0, "stopped": True},

@@ -4,7 +4,7 @@ All of it goes into JSON as it is, and all text is printable: what a program wro
 stands as ``\x1b``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +12,8 @@ from harness.goldens import explain
 from harness.goldens.explain import Difference, Line
 from harness.goldens.judge import State
 from harness.programs import Programs
+from harness.reports import origin
+from harness.reports.console import share_of_runs
 from harness.running.runner import LOG, Ran
 from harness.settings import Settings
 from harness.suite import Case
@@ -29,12 +31,14 @@ Row = tuple[str, int | None, str]
 class SectionRecord(TypedDict):
     """A section: its title, and how it differs from the golden, if it does.
 
-    *line* is that of the golden, from 1; 0 where nothing differs. *text* is what the console
+    *line* is that of *file*, from 1; 0 and nothing where nothing differs. The file is the golden,
+    or the case's script where there is no golden. *text* is what the console
     shows, *rows* the same line by line.
     """
 
     title: str
     passed: bool
+    file: str
     line: int
     message: str
     text: str
@@ -77,7 +81,11 @@ class OtherRecord(TypedDict):
 
 
 class RunRecord(TypedDict):
-    """What a run was made of. *started* is in seconds since the epoch, *cases* how many."""
+    """What a run was made of. *started* is in seconds since the epoch, *cases* how many.
+
+    *options* choose what is under test, *how* tells how it was run. *commit* is the suite's, *job*
+    an address; both are empty where they are not known.
+    """
 
     suite: str
     root: str
@@ -90,6 +98,10 @@ class RunRecord(TypedDict):
     accelerator: str
     errno_policy: str
     options: list[str]
+    how: list[str]
+    host: str
+    commit: str
+    job: str
     cases: int
 
 
@@ -149,6 +161,7 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
     return {
         "title": explain.printable(title),
         "passed": difference is None,
+        "file": str(difference.file) if difference else "",
         "line": difference.line if difference else 0,
         "message": difference.message if difference else "",
         "text": str(difference) if difference else "",
@@ -156,8 +169,10 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
     }
 
 
-def of_run(root: Path, settings: Settings, programs: Programs, cases: int, now: float) -> RunRecord:
-    """Make the record of a run that begins *now*."""
+def of_run(
+    root: Path, settings: Settings, programs: Programs, now: float, environ: Mapping[str, str]
+) -> RunRecord:
+    """Make the record of a run that begins *now*; how many cases it has is not known yet."""
     return {
         "suite": root.name,
         "root": str(root),
@@ -170,7 +185,11 @@ def of_run(root: Path, settings: Settings, programs: Programs, cases: int, now: 
         "accelerator": programs.accelerator or "",
         "errno_policy": programs.errno_policy,
         "options": _options(root, settings),
-        "cases": cases,
+        "how": origin.how(settings),
+        "host": origin.host(),
+        "commit": origin.commit(root),
+        "job": origin.job(environ),
+        "cases": 0,
     }
 
 
@@ -193,6 +212,20 @@ def command(run: RunRecord, *words: str) -> str:
     from shlex import join  # only reports want it
 
     return join(["./run_tests.py", *run["options"], *words])
+
+
+def once_more(run: RunRecord, *cases: CaseRecord) -> str:
+    """Return the command that runs *cases* again, as often and under the same stress."""
+    runs = max(case["runs"] for case in cases)
+    often = ["--repeat", str(runs)] if runs > 1 else []
+    stress = ["--stress"] if "--stress" in run["how"] else []
+    return command(run, *(case["number"] for case in cases), *often, *stress)
+
+
+def flaky(case: CaseRecord) -> str:
+    """Return ``FLAKY: failed in 3 of 8 runs (37.5 %)``; nothing for a case that is not."""
+    failed, runs = case["failed_runs"], case["runs"]
+    return share_of_runs(failed, runs) if 0 < failed < runs else ""
 
 
 def clean(text: str) -> str:

@@ -49,7 +49,7 @@ def _case(number: int, case: CaseRecord) -> Iterator[str]:
                 fields = {
                     "message": section["message"],
                     "severity": "fail",
-                    "at": {"file": here(case["golden"]), "line": section["line"]},
+                    "at": {"file": here(section["file"]), "line": section["line"]},
                 }
                 yield from _yaml(fields, section["text"].split("\n")[1:], "    ")
     word = "not ok" if case["state"] == "failed" else "ok"

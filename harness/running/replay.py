@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.errors import UsageError
 from harness.programs import VARIABLES, Programs
 from harness.running.execute import command_line
 from harness.running.scratch import Directories
@@ -97,6 +98,17 @@ def write(
     except OSError as error:
         return [f"--commands: {path}: {error.strerror}"]
     return []
+
+
+def check_folder(given: str) -> None:
+    """See that scripts can be written to a folder, which is made; raise UsageError otherwise."""
+    probe = Path(given) / f".goldlock.{os.getpid()}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--commands {given}: cannot be written: {error.strerror}") from None
 
 
 class Script:

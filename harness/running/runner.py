@@ -173,6 +173,7 @@ class Runner:
             goldlock_wrapped=wrapped,
             goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
             goldlock_situation=str(directories.top / SITUATION),
+            goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
 
     def _surroundings(self, home: Path) -> dict[str, str]:
@@ -195,6 +196,12 @@ class Runner:
 
 def _nothing() -> None:
     """Tidy up where nothing was done."""
+
+
+def _followed(settings: Settings) -> bool:
+    """Tell whether somebody reads along, or has a debugger at the one port that there is."""
+    gdb = bool(settings.wrappers and settings.wrappers.gdb)
+    return gdb or bool(settings.print_to) or settings.trace_locks
 
 
 def _why_no_faults() -> str | None:

@@ -81,8 +81,7 @@ class Wrappers:
             commands[program] = (_found(words[0], "--wrap", environ), *words[1:])
         gdb: tuple[str, ...] = ()
         if options.gdb:
-            if "qemu-system" in commands:
-                raise UsageError("--gdb and --wrap qemu-system=...: give one of them")
+            _check_gdb(commands, valgrind=options.valgrind)
             words = _split("GDB_OPTIONS", environ.get("GDB_OPTIONS", "")) or [_GDB_OPTIONS]
             gdb = (_found("gdbserver", "--gdb", environ), *words)
         if options.valgrind:
@@ -155,6 +154,15 @@ class Wrappers:
             program=shlex.quote(program),
             terminal=self.terminal,
         )
+
+
+def _check_gdb(commands: Mapping[str, Sequence[str]], *, valgrind: bool) -> None:
+    """Raise UsageError when something else is to stand before qemu-system, too."""
+    if "qemu-system" in commands:
+        raise UsageError("--gdb and --wrap qemu-system=...: give one of them")
+    if valgrind or _ALL in commands:
+        other = "--valgrind" if valgrind else "a --wrap for all programs"
+        raise UsageError(f"--gdb and {other}: qemu-system can have one; give one of them")
 
 
 def _write(script: Path, text: str) -> None:

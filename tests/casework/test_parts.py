@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.environment import Environment
+from harness.faults.api import unavailable
 from tests.conftest import ROOT, MakeSuite, RunTests
 
 SCRIPT = """
@@ -185,16 +187,28 @@ def test_a_part_ends_the_case_as_it_would_without_others(tmp_path: Path, name: s
     assert ("two" in said) == (status == 0)
 
 
-def test_an_error_between_parts_comes_after_those_before_it(tmp_path: Path) -> None:
+def test_an_error_between_parts_ends_them_and_comes_after_what_they_wrote(tmp_path: Path) -> None:
+    """They would wait for ever; one of them has not even started."""
     status, said = side_by_side(
         tmp_path,
+        "def part(case, number):\n"
+        "    case.log(f'part {number}')\n"
+        "    open(f'../../ready{number}').close()\n"
+        "    os.mkfifo('never'); open('never')\n"
         "def story(case):\n"
+        "    at_once = len(os.sched_getaffinity(0)) + 1\n"
+        "    for number in range(at_once):\n"
+        "        os.mkfifo(f'ready{number}')\n"
         "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
+        "        for number in range(at_once + 1):\n"
+        "            parts.start(part, number)\n"
+        "        for number in range(at_once):\n"
+        "            open(f'ready{number}', 'w').close()\n"
         "        case.qemu_img()\n",
     )
+    told = "".join(f"part {number}\n" for number in range(len(os.sched_getaffinity(0)) + 1))
     assert status == 1
-    assert said.startswith(f"one\n{tmp_path}/1.py:10: qemu-img is not installed")
+    assert said.startswith(f"{told}{tmp_path}/1.py:20: qemu-img is not installed")
 
 
 def test_parts_are_killed_with_the_case(tmp_path: Path) -> None:
@@ -224,7 +238,7 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
         tmp_path,
         "def part(case, name):\n"
         "    case.section(name)\n"
-        "    print('not flushed', flush=name == 'Two')\n"
+        "    print('not flushed')\n"
         f"    open(f'{tmp_path}/{{name}}', 'w').close()\n"
         "    os.mkfifo('never'); open('never')\n"
         "def story(case):\n"
@@ -235,7 +249,7 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
     for name in ("One", "Two"):
         (tmp_path / name).read_text()  # both have said all that they do
     os.kill(started.process.pid, signal.SIGTERM)
-    said = "\n== One ==\n\n== Two ==\nnot flushed\n"
+    said = "\n== One ==\nnot flushed\n\n== Two ==\nnot flushed\n"
     assert started.ended() == (-signal.SIGTERM, said)
     assert (tmp_path / "situation").read_text() == (
         "side by side were:\n"
@@ -302,3 +316,160 @@ def story(case):
     said = run_tests("--suite", str(suite.root)).stdout
     assert "No space left on device" in said
     assert "left behind" not in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "    case.side_by_side().start(Case.log, 'lost')\n",
+        "    with case.side_by_side() as parts:\n        pass\n    parts.start(Case.log, 'lost')\n",
+    ],
+    ids=["no block", "after the block"],
+)
+def test_a_part_starts_in_the_block_only(tmp_path: Path, text: str) -> None:
+    status, said = side_by_side(tmp_path, f"def story(case):\n{text}")
+    line = 7 + text.count("\n")
+    told = f"{tmp_path}/1.py:{line}: a part starts inside the with block of case.side_by_side()\n"
+    assert (status, said) == (1, told)
+
+
+@pytest.mark.parametrize("call", ["faults('any call fails')", "lock_calls()"])
+def test_what_concerns_all_programs_is_not_for_a_block_with_parts(
+    tmp_path: Path, call: str
+) -> None:
+    """It would hit the parts that run at that moment, and those that start later."""
+    status, said = side_by_side(
+        tmp_path,
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Case.log, 'one')\n"
+        "        case.log()\n"
+        f"        case.{call}\n",
+    )
+    assert status == 1
+    assert said.startswith(f"one\n\n{tmp_path}/1.py:11: ")
+    assert said.endswith(" all programs of a case; not for parts that run side by side\n")
+
+
+def test_what_concerns_all_programs_is_for_a_case_after_its_parts(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Case.log, 'one')\n"
+        "    case.lock_calls()\n",
+    )
+    assert status == 1
+    assert said.startswith(
+        f"one\n{tmp_path}/1.py:10: no lock calls are known; '# needs: faults' in"
+    )
+
+
+ONE_AT_A_TIME = """
+def first(case):
+    open("../../go").close()
+def second(case):
+    case.log("two")
+def story(case):
+    os.mkfifo("go")
+    with case.side_by_side() as parts:
+        parts.start(first)
+        parts.start(second)
+        running = Path("part2/output").exists()
+        open("go", "w").close()
+    case.log(f"at the same time: {running}")
+"""
+
+
+@pytest.mark.parametrize("option", ["", "-p", "-gdb", "--trace-locks"])
+def test_parts_that_somebody_follows_run_one_after_the_other(
+    run_tests: RunTests, suite: MakeSuite, option: str
+) -> None:
+    if option == "-gdb" and not shutil.which("gdbserver"):
+        pytest.skip("no gdbserver")
+    if option == "--trace-locks" and (reason := unavailable()):
+        pytest.skip(reason)
+    text = f"#!/usr/bin/env python3\n{SCRIPT.format(ONE_AT_A_TIME)}"
+    suite.case("1.py", text, f"two\nat the same time: {not option}\n")
+    done = run_tests("--suite", str(suite.root), *option.split())
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_a_thread_of_a_part_writes_is_not_lost(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "from threading import Thread\n"
+        "def count(case):\n"
+        "    for number in range(5000):\n"
+        "        case.log(str(number))\n"
+        "def part(case):\n"
+        "    Thread(target=count, args=[case]).start()\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(part)\n",
+    )
+    assert (status, said.split()) == (0, [str(number) for number in range(5000)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("part", "part() cannot be started with the case and that: missing a required argument: "),
+        ("part, 1, 2, 3", "part() cannot be started with the case and that: too many positional "),
+        ("part, 1, other=2", "part() cannot be started with the case and that: got an unexpected "),
+        ("Other().part, 1", "part() cannot be started with the case and that: too many positional"),
+        ("part(case, 1)", "parts.start() takes a function and its arguments, not None\n"),
+    ],
+)
+def test_a_part_that_cannot_be_called_so(tmp_path: Path, arguments: str, told: str) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def part(case, number, more=0): pass\n"
+        "class Other:\n"
+        "    def part(self, case): pass\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        case.log('first')\n"
+        f"        parts.start({arguments})\n",
+    )
+    assert status == 1
+    assert said.startswith(f"first\n{tmp_path}/1.py:13: {told}")
+    assert "Traceback" not in said
+
+
+def test_any_call_that_python_takes_can_be_a_part(tmp_path: Path) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "class Story:\n"
+        "    def method(self, case, *words, end): case.log(' '.join([*words, end]))\n"
+        "def many(case, *words): case.log(' '.join(words))\n"
+        "def story(case):\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(Story().method, 'a', 'b', end='c')\n"
+        "        parts.start(many, 'd', 'e')\n"
+        "        parts.start(setattr, 'x', 1)\n",
+    )
+    assert (status, said) == (0, "a b c\nd e\n")
+
+
+@pytest.mark.parametrize(
+    "beside", ["", "import fcntl; file = open('file', 'w'); fcntl.flock(file, fcntl.LOCK_EX); "]
+)
+def test_parts_alone_are_nothing_to_tell_of_at_a_failure(tmp_path: Path, beside: str) -> None:
+    status, said = side_by_side(
+        tmp_path,
+        "def first(case):\n"
+        "    open('../../go').close()\n"
+        "    raise CaseError('enough')\n"
+        "def second(case):\n"
+        f"    {beside}pass\n"
+        "    open('../../go', 'w').close()\n"
+        "    os.mkfifo('never'); open('never')\n"
+        "def story(case):\n"
+        "    os.mkfifo('go')\n"
+        "    with case.side_by_side() as parts:\n"
+        "        parts.start(first)\n"
+        "        parts.start(second)\n",
+    )
+    assert (status, said) == (1, f"{tmp_path}/1.py:9: enough\n")
+    assert (tmp_path / "situation").exists() == bool(beside)

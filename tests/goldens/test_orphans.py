@@ -2,6 +2,8 @@
 
 import subprocess
 
+from harness.programs import Programs
+from harness.settings import POLICIES, TRAITS
 from tests.conftest import MakeSuite, RunTests
 
 
@@ -32,6 +34,37 @@ def test_they_stay_unless_they_are_to_be_removed(run_tests: RunTests, suite: Mak
     listed = [line.strip() for line in done.stdout.split("2 goldens removed:\n")[1].split("\n")]
     assert listed[:2] == [f"{suite.root}/expected/{name}" for name in ("3.elided.out", "3.out")]
     assert goldens(suite) == ["1.out", "2.out"]
+
+
+def test_a_variant_for_a_trait_that_no_program_has(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    for name in ("1.elidde.out", "1.elided.out", "1.errno.out", "1.errno.2.out"):
+        (suite.root / "expected" / name).write_text("a\n")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 1
+    assert "2 goldens that no case uses" in done.stdout
+    said = (
+        "1.elidde.out: no program has the trait 'elidde'; did you mean 'elided'?"
+        " There are: errno, elided; --remove-orphans removes it"
+    )
+    assert said in done.stdout
+    run_tests("--suite", str(suite.root), "--remove-orphans")
+    assert goldens(suite) == ["1.elided.out", "1.errno.out", "1.out"]
+
+
+def test_no_variant_is_made_that_is_an_orphan(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), "--variant", "elidde", "--update")
+    assert done.returncode == 2
+    assert done.stdout.startswith(
+        "run_tests.py: unknown trait 'elidde'; did you mean 'elided'? There"
+    )
+    assert goldens(suite) == ["1.out"]
+
+
+def test_each_trait_of_the_programs_is_known() -> None:
+    traits = {trait for policy in POLICIES for trait in Programs(errno_policy=policy).traits}
+    assert traits == {*TRAITS}
 
 
 def test_a_run_of_some_cases_removes_none(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -1,10 +1,21 @@
 """A suite with a case of each kind, for reports to be made of."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import MakeSuite
 
 NASTY = r"printf '</script><b>\033[31m\000\377 \360\237\230\200 100%%, a: b\n'"
+
+
+@pytest.fixture
+def flaky(suite: MakeSuite, tmp_path: Path) -> MakeSuite:
+    """Case 1 differs in its section Two in each third run: in 2 of 8."""
+    runs = f"echo run >>{tmp_path}/runs; n=$(wc -l <{tmp_path}/runs)"
+    script = f"{runs}; echo == One ==; echo == Two ==; [ $((n % 3)) != 0 ] && echo good || echo bad"
+    suite.case("1", script, golden="== One ==\n== Two ==\ngood\n")
+    return suite
 
 
 @pytest.fixture

@@ -39,6 +39,22 @@ def test_github_is_told_of_each_failure(
     assert orphan[0]["file"] == "suite/expected/9.out"
 
 
+def test_a_case_without_a_golden_is_annotated_at_its_script(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo == One ==; echo a")
+    suite.case("2", "echo == One ==; exit 3")
+    done = run_tests(
+        "--suite", str(suite.root), GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(tmp_path)
+    )
+    found = commands(done.stdout)
+    assert {properties["file"] for properties, _ in found} == {"suite/cases/1", "suite/cases/2"}
+    assert found[0][1].startswith(f"{suite.root}/cases/1:1: new: there is no golden\n")
+    assert found[1][1].endswith("1.out: no golden; read the output, then --update makes one")
+    assert "2.out: no golden; there can be one when the case comes to its end" in found[3][1]
+    assert "differs from the golden" not in done.stdout
+
+
 def test_nobody_else_is(run_tests: RunTests, mixed: MakeSuite) -> None:
     assert "::error" not in run_tests("--suite", str(mixed.root), GITHUB_ACTIONS="").stdout
 

@@ -41,6 +41,16 @@ def test_no_case_starts_where_a_report_cannot_be_written(
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.parametrize("option", [*OPTIONS, "--commands", "--suite", "--build"])
+def test_an_empty_name_is_not_no_name(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, option: str
+) -> None:
+    suite.case("1", f"touch {tmp_path}/started", golden="")
+    done = run_tests("--suite", str(suite.root), option, "")
+    assert (done.returncode, done.stdout) == (2, f"run_tests.py: {option} '': no file name\n")
+    assert not (tmp_path / "started").exists()
+
+
 def test_two_reports_in_one_file(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1", "echo a", golden="a\n")
     done = run_tests("--suite", str(suite.root), "--tap", "one", "--html", "./one")

@@ -1,5 +1,6 @@
 """The HTML page: parsed as a browser would, and looked at where there is a browser."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.reports import chart, page, side_by_side
+from harness.reports import chart, origin, page, side_by_side
 from harness.reports.record import CaseRecord, Report
 from tests.conftest import MakeSuite, RunTests
 
@@ -78,6 +79,8 @@ def test_no_output_gets_out_of_its_place(made: Path) -> None:
 def test_nothing_is_fetched(made: Path) -> None:
     found = Page(made.read_text())
     for tag, attrs in found.elements:
+        if tag == "a":  # fetched by who follows it
+            continue
         for name in ("src", "href", "action", "data"):
             assert (attrs.get(name) or "#").startswith(("#", "data:")), tag
     assert "url(" not in made.read_text()
@@ -154,12 +157,65 @@ def report_of(*cases: CaseRecord) -> Report:
             "accelerator": "",
             "errno_policy": "",
             "options": [],
+            "how": [],
+            "host": "here",
+            "commit": "",
+            "job": "",
             "cases": len(cases),
         },
         "cases": list(cases),
         "others": [],
         "end": {"seconds": 1.0, "status": 0, "stopped": False},
     }
+
+
+def test_what_failed_comes_first_and_the_first_few_are_open() -> None:
+    cases = [case_record(str(number)) for number in range(1, 10)]
+    for case in cases[2:]:
+        case["state"] = "failed"
+    found = Page(page.document(report_of(*cases)))
+    shown = [attrs for tag, attrs in found.elements if (attrs.get("id") or "").startswith("case-")]
+    assert [attrs["id"] for attrs in shown] == [f"case-{number}" for number in "345678912"]
+    assert ["open" in attrs for attrs in shown] == 5 * [True] + 4 * [False]
+
+
+def test_it_tells_how_and_where_it_was_run(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    git = ("git", "-C", str(suite.root), "-c", "user.name=n", "-c", "user.email=e")
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "it"], check=True)
+    path, job = tmp_path / "report.html", "https://ci.example/?a=1&b=<2>"
+    options = ("-j", "2", "--repeat", "3", "--seed", "0", "--stress")
+    run_tests("--suite", str(suite.root), *options, "--html", str(path), CI_JOB_URL=job)
+    found = Page(path.read_text())
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert "Options-j 2 --repeat 3 --stress --seed 0\n" in found.text
+    assert f"Host{os.uname().nodename}, Linux {os.uname().release}" in found.text
+    assert f"Commit{head.stdout}" in found.text
+    assert f"Job{job}\n" in found.text
+    assert ("a", {"href": job}) in found.elements
+    assert "Of a case that was run more than once, one run is shown" in found.text
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        (
+            {
+                "GITHUB_SERVER_URL": "https://github.com",
+                "GITHUB_REPOSITORY": "me/it",
+                "GITHUB_RUN_ID": "7",
+            },
+            "https://github.com/me/it/actions/runs/7",
+        ),
+        ({"CI_JOB_URL": "javascript:alert(1)"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_job_of_a_service(environ: dict[str, str], address: str) -> None:
+    assert origin.job(environ) == address
 
 
 def test_a_page_without_cases() -> None:
@@ -170,7 +226,7 @@ def test_a_case_that_was_run_often_tells_how_often_it_failed() -> None:
     case = case_record("1")
     case["runs"], case["failed_runs"], case["state"] = 1000, 3, "failed"
     text = Page(page.document(report_of(case))).text
-    assert "Flaky: 3 of 1000 runs failed (0.3 %)" in " ".join(text.split())
+    assert "FLAKY: failed in 3 of 1000 runs (0.3 %); what follows" in " ".join(text.split())
 
 
 def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:

@@ -50,6 +50,45 @@ def test_the_real_cases_repeat(run_tests: RunTests, qemu: Programs, tmp_path: Pa
         assert len(refusals(said)) == count
 
 
+PARTS = """#!/usr/bin/env python3
+from pathlib import Path
+from harness.case import Case, run
+
+def part(case: Case, word: str) -> None:
+    case.make_image(case.image, "1M")
+    Path("file").write_text(f"{word}\\n")
+    case.log(word)
+
+def story(case: Case) -> None:
+    with case.side_by_side() as parts:
+        for word in ("one", "two", "three", "four", "five"):
+            parts.start(part, word)
+    Path("part1/test/late").write_text("late\\n")
+    case.qemu_img("info", "part1/test/t.qcow2")
+
+run(story)
+"""
+
+
+def test_a_script_does_what_parts_do_and_nothing_that_keeps_them(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1.py", PARTS, "")
+    options = ("--suite", str(suite.root), "--programs", "embedded", "--commands", str(tmp_path))
+    scripts = []
+    for _ in range(2):
+        run_tests(*options)
+        scripts.append((tmp_path / "1.sh").read_text())
+    assert scripts[0] == scripts[1]
+    said = repeat(tmp_path / "1.sh")
+    assert said.count("Formatting ") == 5
+    assert "image: part1/test/t.qcow2" in said
+    for kept in ("output", "home", "log", "situation"):
+        assert f"/part1/{kept}" not in scripts[0]
+    assert "one\nEND\n" in scripts[0]
+    assert '>"${TEST_DIR}/part1/test/late"' in scripts[0]
+
+
 STORY = r'''#!/usr/bin/env python3
 import os
 from pathlib import Path
@@ -198,6 +237,6 @@ def test_a_folder_that_cannot_be_is_named(
     suite.case("1", "echo a", golden="a\n")
     (tmp_path / "file").touch()
     done = run_tests("--suite", str(suite.root), "--commands", str(tmp_path / "file"))
-    assert f"--commands: {tmp_path}/file/1.sh: File exists" in done.stdout
-    assert done.returncode == 1
+    said = f"run_tests.py: --commands {tmp_path}/file: cannot be written: File exists\n"
+    assert (done.returncode, done.stdout) == (2, said)
     assert (tmp_path / "file").read_bytes() == b""

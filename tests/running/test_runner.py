@@ -36,6 +36,7 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
             "GOLDLOCK_WRAPPED",
             "GOLDLOCK_EMBEDDED",
             "GOLDLOCK_ERRNO_POLICY",
+            "GOLDLOCK_ONE_AT_A_TIME",
             "GOLDLOCK_SITUATION",
             "QEMU_PROG",
             "QEMU_IMG_PROG",

@@ -71,7 +71,9 @@ def test_what_is_no_shard(run_tests: RunTests, suite: MakeSuite, text: str) -> N
 def test_durations_that_are_damaged(run_tests: RunTests, suite: MakeSuite, text: str) -> None:
     suite.case("1", "echo right", golden="right\n")
     (suite.root / FILE).write_text(text)
-    done = run_tests("--suite", str(suite.root), "--shard", "1/2")
-    assert done.returncode == 2
-    assert done.stdout.startswith(f"run_tests.py: {suite.root}/{FILE}: ")
-    assert done.stdout.count("\n") == 1
+    for option in ("--shard=1/2", "--store-durations"):
+        done = run_tests("--suite", str(suite.root), option)
+        assert done.returncode == 2
+        assert done.stdout.startswith(f"run_tests.py: {suite.root}/{FILE}: ")
+        assert done.stdout.count("\n") == 1
+    assert (suite.root / FILE).read_text() == text

@@ -126,6 +126,11 @@ def test_each_start_has_a_log_of_its_own_wherever_test_dir_is(
         (["--wrap", "env", "--wrap", "env"], "--wrap: two commands for all programs"),
         (["-gdb", "-j", "2"], "--gdb: one case at a time, so not with -j 2"),
         (["-p", "-j", "2"], "--print: one case at a time, so not with -j 2"),
+        (["-gdb", "-valgrind"], "--gdb and --valgrind: qemu-system can have one; give one of them"),
+        (
+            ["-gdb", "--wrap", "env"],
+            "--gdb and a --wrap for all programs: qemu-system can have one; give one of them",
+        ),
         (["-gdb"], "--gdb: no gdbserver on PATH; install it first"),
         (["-valgrind"], "--valgrind: no valgrind on PATH; install it first"),
     ],
