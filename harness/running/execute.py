@@ -258,15 +258,16 @@ def _kill_orphans() -> tuple[str, ...]:
     described: list[str] = []
     seen: set[int] = set()
     while _has_children():
-        from harness.running.situation import children, left_behind  # as in _situation
+        from harness.running.situation import children, family, left_behind  # as in _situation
 
         orphans = [orphan for orphan in children() if orphan not in _others]
         if not orphans:
             break
         for orphan in orphans:
-            if orphan not in seen and len(described) <= _DESCRIBED:
-                described += filter(None, [left_behind(orphan)])
-            seen.add(orphan)
+            for process in family(orphan):
+                if process not in seen and len(described) <= _DESCRIBED:
+                    described += filter(None, [left_behind(process)])
+                seen.add(process)
             with suppress(ProcessLookupError):
                 if (group := os.getpgid(orphan)) != os.getpgrp():
                     _kill(-group, signal.SIGKILL)  # all at once, or they would be chased

@@ -31,6 +31,15 @@ def children() -> list[int]:
     return [child.pid for child in psutil.Process().children()]
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all below it, the upper ones first."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        below = []
+    return [pid, *(process.pid for process in below)]
+
+
 def session_size(pid: int) -> int:
     """Return how many processes there are in the session that a process leads."""
     count = 0
@@ -51,5 +60,5 @@ def left_behind(pid: int) -> str:
             return ""
         held = [f"holding {lock.bytes()}" for lock in held_by(pid)]
         return ", ".join([name_of(process), *held])
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # it is gone, or another user's
         return ""
