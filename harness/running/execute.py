@@ -23,7 +23,7 @@ GRACE = 2.0
 PROCESS_LIMIT = 2000
 """Processes that a case may have at a time."""
 
-_LOOK = 0.5
+_LOOK = 0.1
 """Seconds between looks at how many processes there are."""
 
 _DESCRIBED = 10
@@ -257,21 +257,23 @@ def _kill_orphans() -> tuple[str, ...]:
     """
     described: list[str] = []
     seen: set[int] = set()
-    while _has_children():
+    while _reap_the_dead():
         from harness.running.situation import children, family, left_behind  # as in _situation
 
         orphans = [orphan for orphan in children() if orphan not in _others]
         if not orphans:
             break
+        groups: set[int] = set()
         for orphan in orphans:
-            for process in family(orphan):
-                if process not in seen and len(described) <= _DESCRIBED:
+            # There may be many, and to look for a family is to look at all of them.
+            for process in family(orphan) if len(described) <= _DESCRIBED else ():
+                if process not in seen:
                     described += filter(None, [left_behind(process)])
                 seen.add(process)
             with suppress(ProcessLookupError):
-                if (group := os.getpgid(orphan)) != os.getpgrp():
-                    _kill(-group, signal.SIGKILL)  # all at once, or they would be chased
-            _kill(orphan, signal.SIGKILL)
+                groups.add(os.getpgid(orphan))
+        for group in groups - {os.getpgrp()}:
+            _kill(-group, signal.SIGKILL)  # all at once, or they would be chased
         described += _reap(orphans)
     return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
 
@@ -307,9 +309,14 @@ def _unmount(folder: Path) -> list[str]:
     return mounts.clear(folder) if _mounts().changed() else []
 
 
-def _has_children() -> bool:
+def _reap_the_dead() -> bool:
+    """Reap the children that have ended; tell whether there are others.
+
+    First of all, since a case that forked without end may have left thousands.
+    """
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     except ChildProcessError:
         return False
     return True
