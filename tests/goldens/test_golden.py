@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.goldens import explain
 from harness.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
-from harness.goldens.golden import GoldenError, choose, read, write
+from harness.goldens.golden import GoldenError, choose, read, uncommitted, write
 from tests.conftest import ROOT
 
 EXPECTED = ROOT / "expected"
@@ -204,3 +204,20 @@ def test_the_goldens_of_both_policies_differ_in_the_errno_text_only() -> None:
     assert sum(line.endswith(text) for line in GOOD["153.out"]) == 38
     assert len(GOOD["153.out"]) == 476
     assert len(GOOD["182.out"]) == 32
+
+
+def test_the_variables_of_a_git_hook_switch_no_guard_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "1.out"
+    path.write_text("old\n")
+    for words in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    monkeypatch.setenv("GIT_DIR", "nowhere")
+    assert uncommitted(path)
+
+
+def test_a_git_that_does_not_tell_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("gitdir: nowhere\n")
+    with pytest.raises(GoldenError, match=r"1\.out: git does not tell its state: .*; mend that"):
+        uncommitted(tmp_path / "1.out")

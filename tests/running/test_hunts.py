@@ -158,3 +158,17 @@ def test_an_interrupted_hunt_tells_what_it_found(suite: MakeSuite, tmp_path: Pat
     said, _ = run.communicate()
     assert run.returncode == 130
     assert "not judged: 1 cut off; 1 failed in 0 of 8 runs\n" in said, said
+
+
+def test_what_never_ran_as_another_failed_first(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", "echo bad", golden="good\n")
+    suite.case("2", "echo good", golden="good\n")
+    done = run_tests("--suite", str(suite.root), "--until-fail", "-j1")
+    assert done.returncode == 1
+    assert "not run: 2: another case failed first" in done.stdout
+
+
+def test_a_seed_is_for_the_cases_in_whatever_order() -> None:
+    cases = [Case(number, Path(number)) for number in "12345678"]
+    settings = Settings(seed=7)
+    assert [*rounds(cases, settings)] == [*rounds(cases[::-1], settings)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.running import leftovers
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 
@@ -94,3 +95,35 @@ def test_a_worker_that_is_killed_fails_its_case_only(suite: MakeSuite, run_tests
     assert done.returncode == 1
     assert f"{suite.root}/cases/1: the process that ran it was killed" in done.stdout
     assert "2 cases: 1 passed, 1 failed" in done.stdout
+
+
+def test_only_what_is_ours_is_cleared(tmp_path: Path) -> None:
+    """Anybody may write to /tmp: a mark that is a link, a pipe, or names other folders."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    for name in ("goldlock-link", "goldlock-pipe", "goldlock-other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "list").write_text(f"{precious}\n")
+    (tmp_path / "goldlock-link" / "running").symlink_to(tmp_path / "list")
+    os.mkfifo(tmp_path / "goldlock-pipe" / "running")
+    (tmp_path / "goldlock-other" / "running").write_text(f"{precious}\n/\n.\n")
+    (tmp_path / "goldlock-is-a-link").symlink_to(precious)
+    (said,) = leftovers.clear(tmp_path, "goldlock-")
+    assert "goldlock-other" in said
+    assert (precious / "file").exists()
+    assert not (tmp_path / "goldlock-other").exists()
+    assert (tmp_path / "goldlock-link").exists()
+
+
+def test_folders_with_blanks_go_along(tmp_path: Path) -> None:
+    sockets, bystander = tmp_path / "my socks" / "goldlock-x", tmp_path / "my"
+    for folder in (sockets, bystander, tmp_path / "goldlock-run"):
+        folder.mkdir(parents=True)
+    file = leftovers.mark(tmp_path / "goldlock-run", sockets)
+    assert file
+    assert leftovers.clear(tmp_path, "goldlock-") == []  # it is in use
+    file.close()
+    leftovers.clear(tmp_path, "goldlock-")
+    assert not sockets.exists()
+    assert bystander.exists()

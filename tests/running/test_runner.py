@@ -11,6 +11,9 @@ import pytest
 
 from harness.faults.api import unavailable
 from harness.programs import Probe, Programs
+from harness.running.schedule import Ahead
+from harness.settings import Settings
+from harness.suite import read_suite
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 SHOW_ALL = (
@@ -426,3 +429,49 @@ def test_a_character_in_a_golden_fails_one_section(
     assert "DIFFERS [Testing reopen]" in done.stdout
     assert done.stdout.count("DIFFERS") == 1
     assert "1 case: 1 failed; 3 sections, 1 differ" in done.stdout
+
+
+def test_a_case_that_cannot_run_here_leaves_nothing_behind_either(
+    run_tests: RunTests, suite: MakeSuite
+) -> None:
+    suite.case("1", "sleep 1000 &\necho no lock here; exit 77", golden="")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 1
+    assert "left behind: sleep 1000 (pid " in done.stdout
+
+
+def test_a_backup_file_is_no_case(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1.sh", "echo a", golden="a\n")
+    suite.case("1.sh~", "echo b")
+    assert run_tests("--suite", str(suite.root)).returncode == 0
+
+
+def test_what_the_caller_has_open_or_ignores_is_not_the_case_s(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case(
+        "1",
+        "ls /proc/self/fd | tr '\\n' ' '; { sh -c 'kill -USR1 $$'; } 2>/dev/null; echo $?",
+        golden="0 1 2 3 138\n",  # 128 and the number of SIGUSR1
+    )
+    command = f"{sys.executable} {ROOT}/run_tests.py --suite {suite.root}"
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' USR1 CHLD TSTP; exec {command} 7>{tmp_path}/seven"],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_script_that_vanishes_is_a_case_that_cannot_be_started(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "echo one", golden="one\n")
+    (case,) = read_suite(suite.root).cases
+    case.path.unlink()
+    ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path)})
+    problems = ahead.result(case).ran.verdict.problems
+    ahead.close()
+    assert problems[0].startswith(f"{case.path}: cannot be started: No such file or directory")
