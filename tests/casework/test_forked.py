@@ -60,7 +60,7 @@ def record(folder: Path, way: str, root: Path = ROOT) -> Environment:
     paths = embed(folder)
     text = {name: Path(path).read_text() for name, path in paths.items()}
     for name, path in paths.items():
-        Path(path).write_text(text[name].replace(str(ROOT), str(root)))
+        Path(path).write_text(text[name].replace(repr(str(ROOT)), repr(str(root))))
     named = {variable.lower(): paths[name] for name, variable in VARIABLES.items()}
     launchers = str(folder / "programs") if way == "forked" else ""
     return Environment("1", str(folder / "test"), str(folder), goldlock_embedded=launchers, **named)
