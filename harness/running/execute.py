@@ -26,6 +26,9 @@ PROCESS_LIMIT = 2000
 _LOOK = 0.1
 """Seconds between looks at how many processes there are."""
 
+_LOOKED_AT = 100
+"""Processes that were left behind, past which no more are looked at."""
+
 _DESCRIBED = 10
 """Processes that were left behind, past which only a count is told."""
 
@@ -106,7 +109,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
                 if not ended:
                     _stop(pid, watch)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                left_behind = (*_kill_orphans(), *_unmount(output.parent))
+                left_behind = (*_kill_orphans(tell=ended), *_unmount(output.parent))
         transcriber.copy()
         _put_back(file, output)
     return Transcript(
@@ -250,8 +253,8 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _kill_orphans() -> tuple[str, ...]:
-    """Kill and reap what a case left to be adopted; describe what was still running.
+def _kill_orphans(*, tell: bool) -> tuple[str, ...]:
+    """Kill and reap what a case left to be adopted; describe what was still running, if asked to.
 
     The children of what is killed are adopted in turn, so the end is where nothing is left.
     """
@@ -265,11 +268,11 @@ def _kill_orphans() -> tuple[str, ...]:
             break
         groups: set[int] = set()
         for orphan in orphans:
-            # There may be many, and to look for a family is to look at all of them.
-            for process in family(orphan) if len(described) <= _DESCRIBED else ():
-                if process not in seen:
-                    described += filter(None, [left_behind(process)])
-                seen.add(process)
+            # There may be thousands, and to look for a family is to look at all of them.
+            if tell and len(seen) < _LOOKED_AT:
+                new = [process for process in family(orphan) if process not in seen]
+                described += filter(None, map(left_behind, new))
+                seen.update(new)
             with suppress(ProcessLookupError):
                 groups.add(os.getpgid(orphan))
         for group in groups - {os.getpgrp()}:
