@@ -48,10 +48,11 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def seconds(argv: list[str], environ: dict[str, str]) -> tuple[float, float]:
-    """Run a case in a fresh directory; return its wall time and the processor time of all."""
+    """Run a case in fresh directories; return its wall time and the processor time of all."""
     test = Path(environ["TEST_DIR"])
-    shutil.rmtree(test)
-    test.mkdir()
+    for folder in (test, Path(environ["SOCK_DIR"])):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(argv, env=environ, cwd=test, stdout=subprocess.DEVNULL, check=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
