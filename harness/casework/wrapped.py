@@ -6,8 +6,9 @@ Killed itself, strace leaves its program running, with all its locks.
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 from select import POLLIN, poll
+
+from harness import processes
 
 GRACE = 2.0
 """Seconds that the command before a program has to notice its end, and to finish its log."""
@@ -18,7 +19,7 @@ def kill_below(pid: int) -> None:
 
     The process itself stays to be reaped, and is still there if it did not end.
     """
-    below = _below(pid)
+    below = processes.below(pid)
     for each in below:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
@@ -26,16 +27,6 @@ def kill_below(pid: int) -> None:
         _wait(each, None)
     if below:
         _wait(pid, GRACE)
-
-
-def _below(pid: int) -> list[int]:
-    """Return the children of a process, theirs, and so on."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    children = [int(word) for word in text.split()]
-    return [each for child in children for each in (child, *_below(child))]
 
 
 def _wait(pid: int, seconds: float | None) -> None:

@@ -52,9 +52,9 @@ class Transcript:
 
     *output* is a file with all that it wrote to standard output and error. *status* is its
     exit status, -N if signal N ended it. *stopped* tells why the runner ended it, if not for its
-    time. *situation* tells what its processes were doing, and
-    what they had locked, when its time was over. *left_behind* describes the processes that were
-    still there when the case had ended, and what it had mounted; they are not, any more.
+    time. *situation* tells what its processes were doing, and what they had locked, when its
+    time was over. *left_behind* describes the processes that were still there when the case had
+    ended, and what it had mounted; they are not, any more.
     """
 
     output: Path

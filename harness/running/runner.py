@@ -80,11 +80,11 @@ class Runner:
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
-        # Not now, while somebody waits for the answer; at the end of a run, all goes at once.
-        self._tidy_up = partial(self._scratch.done, directories, keep=keep)
+        tidy_up = partial(self._scratch.done, directories, keep=keep)
         if keep:  # it is another's now
-            self._tidy_up()
-            self._tidy_up = _nothing
+            tidy_up()
+        else:  # not while somebody waits for the answer; at the end of a run, all goes at once
+            self._tidy_up = tidy_up
         return Ran(verdict, seconds, directories.top if keep else None, log, started)
 
     def _shown(self, directories: Directories) -> str:

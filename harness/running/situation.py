@@ -33,11 +33,7 @@ def children() -> list[int]:
 
 def family(pid: int) -> list[int]:
     """Return a process and all below it, the upper ones first."""
-    try:
-        below = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        below = []
-    return [pid, *(process.pid for process in below)]
+    return [pid, *processes.below(pid)]
 
 
 def session_size(pid: int) -> int:
