@@ -22,6 +22,7 @@ from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness import processes
 from harness.casework import steps
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def _start(launchers: str, argv: list[str], **streams: Any) -> "subprocess.Popen
     folder, name = os.path.split(argv[0])
     if folder != launchers or name not in _LIKELY:
         return subprocess.Popen(argv, **streams)
-    become = partial(_become, name, argv, _command_line_area())
+    become = partial(_become, name, argv)
+    processes.room()  # asked once, and known to all forks
     with _forking:
         _import(name, *argv[1:2])
         return subprocess.Popen(argv, **streams, preexec_fn=become, restore_signals=False)  # noqa: PLW1509 - see _forking
@@ -82,17 +84,7 @@ def _import(name: str, command: str = "") -> None:
             import_module(f"{_PACKAGE}.{program.COMMANDS[command]}")
 
 
-@cache
-def _command_line_area() -> tuple[int, int]:
-    """Return where in memory the command line of this process, and of each fork, is."""
-    with open("/proc/self/stat", "rb") as file:  # noqa: PTH123
-        # The name is in parentheses and may hold any others; the state, field 3, comes next.
-        fields = file.read().rpartition(b") ")[2].split()
-    start, end = int(fields[48 - 3]), int(fields[49 - 3])
-    return start, end - start
-
-
-def _become(name: str, argv: list[str], area: tuple[int, int]) -> NoReturn:
+def _become(name: str, argv: list[str]) -> NoReturn:
     """Be the program, in a child of the case, and end with its exit status."""
     status = 1
     try:
@@ -103,7 +95,7 @@ def _become(name: str, argv: list[str], area: tuple[int, int]) -> NoReturn:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         _set_streams()
         _set_signals()
-        _set_name(name, argv, area)
+        processes.go_by([name, *argv[1:]])
         sys.argv = argv
         gc.enable()  # Popen disables it for the child
         status = import_module(_module(name)).main(argv)
@@ -135,18 +127,3 @@ def _set_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-
-def _set_name(name: str, argv: list[str], area: tuple[int, int]) -> None:
-    """Put the program's name and command line in place of the case's, for ps and all tools.
-
-    The room is that of the case's own command line: a longer one ends in ``...``.
-    """
-    start, room = area
-    line = b"\0".join(os.fsencode(word) for word in (name, *argv[1:]))
-    if len(line) >= room:
-        line = line[: room - 4] + b"..."
-    with open("/proc/self/mem", "r+b", buffering=0) as memory:  # noqa: PTH123
-        os.pwrite(memory.fileno(), line.ljust(room, b"\0"), start)
-    with open("/proc/self/comm", "wb", buffering=0) as comm:  # noqa: PTH123
-        comm.write(name.encode())

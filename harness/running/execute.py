@@ -15,6 +15,7 @@ from select import POLLIN, poll
 from typing import IO
 
 from harness.running import mounts
+from harness.running.start import Start, spawn
 from harness.running.transcribe import Transcriber
 
 GRACE = 2.0
@@ -33,9 +34,6 @@ _DESCRIBED = 10
 """Processes that were left behind, past which only a count is told."""
 
 _PR_SET_CHILD_SUBREAPER = 36
-
-_DEFAULT = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-"""Signals that a case finds as they are by default, whatever Python or a caller made of them."""
 
 
 class CannotStart(Exception):
@@ -79,23 +77,23 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     output: Path,
     time_limit: float,
     interrupt: int,
+    start: Start = spawn,
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
-    The case is the leader of a session of its own and has no input. What it prints is taken
-    down until it ends, and no longer, so that no process in the background can keep the runner
-    waiting. This process must have no other children, and nothing be mounted below the directory
-    of *output*: what there is when the case has ended, it left behind.
+    *start* does so. What the case prints is taken down until it ends, and no longer, so that no
+    process in the background can keep the runner waiting. This process must have no other
+    children, and nothing be mounted below the directory of *output*: what there is when the case
+    has ended, it left behind.
 
-    Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt*
-    is readable.
+    Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
     """
     _adopt_orphans()
     _mounts()  # from now on, it knows of changes
-    start = time.monotonic()
+    began = time.monotonic()
     with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
         try:
-            pid = _start(argv, environ, directory, transcriber.far_end)
+            pid = start(argv, environ, directory, transcriber.far_end)
         except OSError as error:
             raise CannotStart(error) from None
         transcriber.drop_far_end()
@@ -115,7 +113,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     return Transcript(
         output,
         status,
-        time.monotonic() - start,
+        time.monotonic() - began,
         time_limit,
         timed_out=late,
         stopped=watch.trouble or transcriber.trouble,
@@ -178,30 +176,6 @@ class _Watch:
 
         if session_size(self._pid) >= PROCESS_LIMIT:
             self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
-
-
-def _start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
-    """Start a case; return its pid. Raises OSError.
-
-    Not by subprocess, which takes as long again as a trivial case does.
-    """
-    os.chdir(directory)
-    try:
-        return os.posix_spawn(
-            argv[0],
-            list(argv),
-            environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, output, 1),
-                (os.POSIX_SPAWN_DUP2, output, 2),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_DEFAULT,
-        )
-    finally:
-        os.chdir("/")  # the directory is to be removed
 
 
 def _situation(pid: int) -> str:

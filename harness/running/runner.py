@@ -15,6 +15,7 @@ from harness.goldens.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
 from harness.running.execute import CannotStart, command_line, execute
 from harness.running.scratch import Directories, Scratch
+from harness.running.start import spawn, under_supervision
 from harness.settings import Settings
 from harness.suite import Case
 
@@ -118,19 +119,16 @@ class Runner:
             **self._surroundings(directories.home),
             **self._environment(case, programs, directories).to_environ(),
         }
-        argv = command_line(case.path)
-        if "faults" in case.needs or self.settings.trace_locks:
-            from harness.faults.api import wrap  # as in _why_no_faults
-
-            argv = wrap(argv, trace=directories.top / LOCKS)
+        supervised = "faults" in case.needs or self.settings.trace_locks
         try:
             transcript = execute(
-                argv,
+                command_line(case.path),
                 environ,
                 directories.test,
                 directories.top / "output",
                 self.settings.limit(case.timeout),
                 interrupt,
+                under_supervision(directories.top / LOCKS) if supervised else spawn,
             )
         except CannotStart as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0
