@@ -6,12 +6,10 @@ any of them lives. One that can be locked is nobody's any more.
 
 import fcntl
 import os
-import signal
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from select import select
 from typing import IO
 
 from harness.running import mounts
@@ -79,24 +77,15 @@ def end_processes(folders: Sequence[Path]) -> list[str]:
     """Kill the processes of cases whose TEST_DIR is below one of *folders*; describe them."""
     import psutil  # only where something is left
 
+    from harness import processes
     from harness.running.situation import left_behind
 
     described = []
     for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             test_dir = Path(process.environ().get("TEST_DIR", ""))
             if process.pid != os.getpid() and not set(folders).isdisjoint(test_dir.parents):
                 if said := left_behind(process.pid):
                     described.append(f"ended {said}")
-                _kill(process.pid)
+                processes.kill(process.pid)
     return described
-
-
-def _kill(pid: int) -> None:
-    """Kill a process that is no child, and wait for its end, which frees its locks."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        select([pidfd], [], [])
-    finally:
-        os.close(pidfd)
