@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.errors import UsageError
 from harness.goldens.judge import Verdict
 from harness.ground import Ground
+from harness.running.execute import GRACE
 from harness.running.mounts import remove_tree
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
 from harness.running.runner import Ran, Runner
 from harness.running.strays import Folders, Period, at_work
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
-from harness.settings import Settings
+from harness.settings import LONGEST, Settings
 from harness.suite import Case
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
+
+SLACK = 30.0
+"""Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
 
 
 class Past(NamedTuple):
@@ -177,7 +181,7 @@ class Ahead:
         for thread in [*self._threads]:
             thread.join()
         if self._nursery:
-            self._nursery.close()
+            self._lost_workers += not self._nursery.close(GRACE + SLACK)
             self._nursery = None
         if self._busy:  # after the nursery, which has copies of all that was open when it was made
             self._busy.close()
@@ -280,11 +284,11 @@ class Ahead:
             began = time.time()
             try:
                 programs = None if knows_programs else self.ground.programs()
-                ran = worker.ask((case, programs, self.settings.hunts))
+                ran = worker.ask((case, programs, self.settings.hunts), self._patience(case))
                 knows_programs = True
-            except WorkerDied:
+            except WorkerDied as death:
                 knows_programs = False
-                ran = _lost(case)
+                ran = _lost(case, str(death))
                 worker = self._instead_of(worker)
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
@@ -308,22 +312,27 @@ class Ahead:
             self._lost_workers += not self._error  # else it did as it was told
             self._workers.discard(worker)
             worker.close()
+            if self._error:
+                return worker
             try:
                 return self._worker()
             except OSError as error:
-                self._error = self._error or UsageError(
-                    f"no process to run cases in: {error.strerror}"
-                )
+                self._error = UsageError(f"no process to run cases in: {error.strerror}")
                 return worker
+
+    def _patience(self, case: Case) -> float | None:
+        """Return the seconds after which a worker that runs a case is stuck; None for no limit."""
+        limit = self.settings.limit(case.timeout)
+        return None if limit == LONGEST else limit + GRACE + SLACK
 
 
 def _number(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def _lost(case: Case) -> Ran:
-    problem = f"{case.path}: the process that ran it was killed; was there too little memory?"
-    return Ran(Verdict(_golden(case), problems=[problem]))
+def _lost(case: Case, why: str = "") -> Ran:
+    why = why or "the process that ran it was killed; was there too little memory?"
+    return Ran(Verdict(_golden(case), problems=[f"{case.path}: {why}"]))
 
 
 def _broken(case: Case, error: Exception) -> Ran:

@@ -18,6 +18,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NoReturn
 
+from harness import processes
+
 Serve = Callable[[Any, int], Any]
 """Answers a request, in a worker; the descriptor is readable when it must stop at once, which
 it tells by KeyboardInterrupt."""
@@ -26,7 +28,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WorkerDied(Exception):
-    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory."""
+    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory.
+
+    Or it did not answer, and was killed here: then this says what was wrong with it.
+    """
 
 
 class Worker:
@@ -35,17 +40,23 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._stream = connection.makefile("rwb")
+        self._pid = 0
 
-    def ask(self, request: Any) -> Any:
+    def ask(self, request: Any, seconds: float | None = None) -> Any:
         """Return the answer to a request, or raise what *serve* raised for it.
 
-        Raises WorkerDied when there is no answer, also after `stop`.
+        Raises WorkerDied when there is no answer, also after `stop`; a worker that has been
+        silent for *seconds* is killed, with all below it.
         """
+        self._connection.settimeout(seconds)
         try:
+            self._pid = self._pid or int(self._stream.readline())
             pickle.dump(request, self._stream)
             self._stream.flush()
             answer = pickle.load(self._stream)
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except TimeoutError:
+            raise WorkerDied(self._kill()) from None
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
             raise WorkerDied from None
         if isinstance(answer, BaseException):
             raise answer
@@ -59,9 +70,20 @@ class Worker:
         self._connection.close()
 
     def stop(self) -> None:
-        """Let the worker end what it does, and itself; from any thread, also a signal handler."""
+        """Let the worker end what it does, and itself; from any thread, also a signal handler.
+
+        Nobody waits for its answer any more; `Nursery.close` waits for its end.
+        """
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _kill(self) -> str:
+        """Kill the worker, and what it was to look after; return what it was doing."""
+        if not self._pid:
+            return "no process came to run it"
+        said = f"the process that ran it (pid {self._pid}) was {processes.state(self._pid)}"
+        processes.kill_tree(self._pid)
+        return f"{said} and did not answer; it was killed"
 
 
 class Nursery:
@@ -85,10 +107,16 @@ class Nursery:
             socket.send_fds(self._ours, [b"+"], [far.fileno()])
         return Worker(near)
 
-    def close(self) -> None:
-        """Wait until all workers have ended; each must have been stopped."""
+    def close(self, seconds: float) -> bool:
+        """Wait until all workers have ended; each must have been stopped.
+
+        Those that have not in *seconds* are killed, with all below them; then it is False.
+        """
         self._ours.close()
+        if not (ended := processes.ends(self._pid, seconds)):
+            processes.kill_tree(self._pid)
         os.waitpid(self._pid, 0)
+        return ended
 
     def _raise_workers(self, commands: socket.socket, serve: Serve) -> None:
         self._ours.close()
@@ -131,6 +159,8 @@ def _run(main: Callable[[], None]) -> NoReturn:
 
 def _serve(connection: socket.socket, serve: Serve) -> None:
     stream = connection.makefile("rwb")
+    stream.write(b"%d\n" % os.getpid())
+    stream.flush()
     while True:
         try:
             request = pickle.load(stream)
