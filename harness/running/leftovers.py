@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from harness import regular
 from harness.running import mounts
 
 MARK = "running"
-
-_CAREFUL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def mark(folder: Path, *others: Path) -> IO[str] | None:
@@ -45,12 +44,11 @@ def clear(base: Path, prefix: str) -> list[str]:
     for folder in sorted(base.glob(f"{prefix}*")):
         if not _is_ours(folder):
             continue
-        with suppress(OSError), os.fdopen(os.open(folder / MARK, _CAREFUL)) as file:
-            found = os.fstat(file.fileno())
-            if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
+        with suppress(OSError), regular.open_file(folder / MARK) as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            named = [Path(line) for line in file.read().splitlines()]
+            named = [Path(os.fsdecode(line)) for line in file.read().splitlines()]
             others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
             folders = [folder, *others]
             ended = end_processes(folders)

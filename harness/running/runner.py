@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness import regular
 from harness.environment import Environment
 from harness.goldens import golden
 from harness.goldens.judge import SITUATION, State, Verdict, judge
@@ -89,8 +90,7 @@ class Runner:
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
-        files = [directories.top / name for name, wanted in asked if wanted]
-        return "".join(file.read_text("utf-8", "replace") for file in files if file.exists())
+        return "".join(regular.text(directories.top / name) for name, wanted in asked if wanted)
 
     def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
         """Return the verdict on a case that cannot be run here; None when it can."""
