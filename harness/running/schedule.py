@@ -170,6 +170,8 @@ class Ahead:
         if not self._error:
             self._error = KeyboardInterrupt()
             self._cut_off = [path for path, times in [*self._running.items()] if times]
+        if self._ground:
+            self._ground.interrupt()
         for worker in [*self._workers]:
             worker.stop()
 
@@ -290,6 +292,8 @@ class Ahead:
                 knows_programs = False
                 ran = _lost(case, str(death))
                 worker = self._instead_of(worker)
+            except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
+                ran = _lost(case)
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
                 ran = _lost(case)
