@@ -50,6 +50,23 @@ class Runner:
         self._scratch = scratch
         self._programs = Programs()
         self._tidy_up: Callable[[], None] = _nothing
+        self._held: int | None = None
+
+    def serve(
+        self, request: str | tuple[Case, Programs | None, bool], interrupt: int
+    ) -> Ran | None:
+        """Hold a name that is ``exclusive`` until a case has been run; or run one."""
+        if isinstance(request, str):
+            from harness.running import exclusive  # few cases want it
+
+            self._held = exclusive.hold(request, interrupt)
+            return None
+        try:
+            return self.run(request, interrupt)
+        finally:
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
 
     def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
         """Run a case with the programs, or those of the last request, and judge it.

@@ -72,8 +72,9 @@ class Ahead:
     """Runs cases ahead of those who ask for them, in as many workers as there are jobs.
 
     Each worker has a thread here that waits for it. A case that is ``exclusive`` waits for
-    others of that name, and holds up no other. Any thread may ask; what is not there yet, the
-    scratch directory and the workers, is made when it is first needed.
+    others of that name, and holds up no other; for those of other runs its worker waits, too.
+    Any thread may ask; what is not there yet, the scratch directory and the workers, is made
+    when it is first needed.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Ahead:
         self._tallies: dict[Path, Tally] = {}
         self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
+        self._waiting: set[Path] = set()
         self._folders: dict[Path, Folders] = {}
         self._periods: list[Period] = []
         self._threads: set[Thread] = set()
@@ -110,9 +112,11 @@ class Ahead:
             return self._ground
 
     def running(self) -> list[str]:
-        """Return the numbers of the cases that run right now."""
+        """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            return [_number(path) for path, times in self._running.items() if times]
+            running = [path for path, times in self._running.items() if times]
+            waits = " (waits for another run)"
+            return [f"{_number(path)}{waits * (path in self._waiting)}" for path in running]
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -215,7 +219,7 @@ class Ahead:
     def _worker(self) -> Worker:
         if not self._nursery:
             runner = Runner(self.settings, self._environ, self.ground.scratch)
-            self._nursery = Nursery(runner.run)
+            self._nursery = Nursery(runner.serve)
         worker = self._nursery.worker()
         self._workers.add(worker)
         if self._error:
@@ -286,11 +290,16 @@ class Ahead:
             began = time.time()
             try:
                 programs = None if knows_programs else self.ground.programs()
+                if case.exclusive:
+                    self._hold(case, worker)
+                    began = time.time()
                 ran = worker.ask((case, programs, self.settings.hunts), self._patience(case))
                 knows_programs = True
             except WorkerDied as death:
                 knows_programs = False
                 ran = _lost(case, str(death))
+                if case.exclusive and not self._error:
+                    self.ground.scratch.end_processes(case.number)
                 worker = self._instead_of(worker)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
                 ran = _lost(case)
@@ -309,6 +318,14 @@ class Ahead:
         with self._change:
             self._workers.discard(worker)
         worker.close()
+
+    def _hold(self, case: Case, worker: Worker) -> None:
+        """Wait until no case of its name runs, be it of another run."""
+        self._waiting.add(case.path)
+        try:
+            worker.ask(case.exclusive)
+        finally:
+            self._waiting.discard(case.path)
 
     def _instead_of(self, worker: Worker) -> Worker:
         """Return another worker for one that died; let all end where there can be none."""
