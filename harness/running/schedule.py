@@ -16,7 +16,7 @@ from harness.running.execute import GRACE
 from harness.running.mounts import remove_tree
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
 from harness.running.runner import Ran, Runner
-from harness.running.strays import Folders, Period, at_work
+from harness.running.strays import Strays
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
 from harness.settings import LONGEST, Settings
@@ -91,8 +91,7 @@ class Ahead:
         self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
         self._waiting: set[Path] = set()
-        self._folders: dict[Path, Folders] = {}
-        self._periods: list[Period] = []
+        self._strays = Strays()
         self._threads: set[Thread] = set()
         self._workers: set[Worker] = set()
         self._lost_workers = 0
@@ -125,7 +124,7 @@ class Ahead:
             if new:
                 self._be_busy()
                 for root in {case.path.parent.parent for case in new}:
-                    self._folders.setdefault(root, Folders(root))
+                    self._strays.watch(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._rounds = chain(self._rounds, rounds(new, self.settings))
@@ -152,10 +151,8 @@ class Ahead:
 
     def strays(self) -> list[tuple[Path, list[str]]]:
         """Return the files that appeared in the suites' folders, and which cases ran then."""
-        new = [found for folders in self._folders.values() for found in folders.new()]
-        told = [(path, at_work(changed, self._periods)) for path, changed in new]
-        ours = ".out" if self.settings.update else None
-        return [(path, numbers) for path, numbers in told if numbers and path.suffix != ours]
+        ours, found = ".out" if self.settings.update else None, self._strays.found()
+        return [(path, numbers) for path, numbers in found if numbers and path.suffix != ours]
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
@@ -313,7 +310,7 @@ class Ahead:
                     self._running[case.path] -= 1
                     self._change.notify_all()
                     continue
-                self._periods.append(Period(case.number, began, time.time()))
+                self._strays.ran(case.number, began)
                 self._done(case, ran)
         with self._change:
             self._workers.discard(worker)
