@@ -222,6 +222,23 @@ def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_a_header_that_is_wrong_is_no_interruption_to_plain_pytest(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    path = suite.case("1", "#!/bin/sh\n# grupp: quick\n", golden="")
+    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "cases"],
+        cwd=suite.root,
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{path}:2: unknown header 'grupp'; did you mean 'group'?" in done.stdout
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+
+
 def test_xdist_says_the_same(run_tests: RunTests, suite: MakeSuite) -> None:
     for number in "1234":
         suite.case(number, f"echo {number}", golden="3\n")
