@@ -216,7 +216,7 @@ class Ahead:
     def _worker(self) -> Worker:
         if not self._nursery:
             runner = Runner(self.settings, self._environ, self.ground.scratch)
-            self._nursery = Nursery(runner.serve)
+            self._nursery = Nursery(runner.serve, SLACK)
         worker = self._nursery.worker()
         self._workers.add(worker)
         if self._error:
@@ -339,9 +339,9 @@ class Ahead:
                 return worker
 
     def _patience(self, case: Case) -> float | None:
-        """Return the seconds after which a worker that runs a case is stuck; None for no limit."""
+        """Return the seconds that a case takes at most; None where there is no limit."""
         limit = self.settings.limit(case.timeout)
-        return None if limit == LONGEST else limit + GRACE + SLACK
+        return None if limit == LONGEST else limit + GRACE
 
 
 def _number(path: Path) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from select import POLLIN, poll
 from threading import Lock
 from typing import Any, NoReturn
 
@@ -35,24 +36,31 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """The near end of a worker; for one thread."""
+    """The near end of a worker; for one thread.
 
-    def __init__(self, connection: socket.socket) -> None:
+    A worker that is silent for *slack* seconds after its time is stuck, and is killed.
+    """
+
+    def __init__(self, connection: socket.socket, slack: float) -> None:
+        connection.settimeout(slack)
         self._connection = connection
         self._stream = connection.makefile("rwb")
+        self._answer = poll()
+        self._answer.register(connection, POLLIN)
         self._pid = 0
 
     def ask(self, request: Any, seconds: float | None = None) -> Any:
         """Return the answer to a request, or raise what *serve* raised for it.
 
-        Raises WorkerDied when there is no answer, also after `stop`; a worker that has been
-        silent for *seconds* is killed, with all below it.
+        The answer takes *seconds* at most; without them, as long as it takes. Raises WorkerDied
+        when there is none, also after `stop`.
         """
-        self._connection.settimeout(seconds)
         try:
             self._pid = self._pid or int(self._stream.readline())
             pickle.dump(request, self._stream)
             self._stream.flush()
+            # After Ctrl-Z, this is over for both; but then the worker has all of the slack yet.
+            self._answer.poll(None if seconds is None else seconds * 1000)
             answer = pickle.load(self._stream)
         except TimeoutError:
             raise WorkerDied(self._kill()) from None
@@ -89,10 +97,12 @@ class Worker:
 class Nursery:
     """A process that forks workers on demand, as small and single-threaded as it was made.
 
-    Each worker serves its requests with *serve*, and what that could see when this was made.
+    Each worker serves its requests with *serve*, and what that could see when this was made;
+    *slack* is as for `Worker`.
     """
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, slack: float) -> None:
+        self._slack = slack
         self._lock = Lock()
         self._ours, theirs = socket.socketpair()
         self._pid = os.fork()
@@ -105,7 +115,7 @@ class Nursery:
         near, far = socket.socketpair()
         with self._lock, far:
             socket.send_fds(self._ours, [b"+"], [far.fileno()])
-        return Worker(near)
+        return Worker(near, self._slack)
 
     def close(self, seconds: float) -> bool:
         """Wait until all workers have ended; each must have been stopped.

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness.running import schedule
-from harness.running.execute import GRACE
 from harness.running.schedule import Ahead
 from harness.settings import Settings
 from harness.suite import read_suite
@@ -18,14 +17,15 @@ from tests.running.test_leftovers import has_ended
 @pytest.fixture
 def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker taken for stuck as soon as its case's time is over."""
-    monkeypatch.setattr(schedule, "SLACK", -GRACE)
+    monkeypatch.setattr(schedule, "GRACE", 0.0)
+    monkeypatch.setattr(schedule, "SLACK", 1.0)
 
 
 @pytest.mark.usefixtures("no_slack")
 def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path: Path) -> None:
     family = tmp_path / "family"
     stop = f"kill -STOP $PPID; sleep 1000 & echo $PPID $$ $! >{family}; wait"
-    suite.case("1", f"#!/bin/sh\n# timeout: 3\n{stop}\n", golden="")
+    suite.case("1", f"#!/bin/sh\n# timeout: 2\n{stop}\n", golden="")
     suite.case("2", "echo two", golden="two\n")
     ahead = Ahead(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
     one, two = read_suite(suite.root).cases
