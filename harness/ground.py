@@ -43,6 +43,13 @@ class Ground:
                 self._programs = programs
             return self._programs
 
+    def interrupt(self) -> None:
+        """End what has not answered; `programs` raises KeyboardInterrupt then.
+
+        From any thread, also a signal handler.
+        """
+        self._probe.stop()
+
     def _check(self, programs: Programs) -> None:
         if self._settings.trace_locks:
             from harness.faults.api import unavailable  # for those who want it only

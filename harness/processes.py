@@ -1,4 +1,4 @@
-"""Processes as the kernel tells of them: names, command lines, and who is below whom.
+"""Processes as the kernel tells of them: names, command lines, who is below whom; and their end.
 
 Both sides use this, at a failure and at a time limit; it is all standard library, as a case
 loads nothing that it can do without.
@@ -9,8 +9,11 @@ loads nothing that it can do without.
 
 import os
 import shlex
+import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
+from select import POLLIN, poll
 from typing import NamedTuple
 
 _STATES = {
@@ -68,6 +71,50 @@ def variable(pid: int, name: str) -> str:
     return ""
 
 
+def state(pid: int) -> str:
+    """Return what a process does in a word, such as ``stopped``."""
+    process = _process(pid)
+    return _STATES.get(process.state, process.state) if process else "gone"
+
+
+def ends(pid: int, seconds: float | None = None) -> bool:
+    """Wait for the end of any process, *seconds* at most; tell whether it has come."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return _ends(pidfd, seconds)
+    finally:
+        os.close(pidfd)
+
+
+def kill(pid: int) -> None:
+    """Kill a process, whoever's child it is, and wait for its end, which frees its locks.
+
+    It may be gone; one of another user goes on.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            _ends(pidfd, None)
+        finally:
+            os.close(pidfd)
+
+
+def kill_tree(root: int) -> None:
+    """Kill a process and all below it, as `kill` does."""
+    found: list[int] = []
+    while new := {root, *below(root)}.difference(found):
+        found += new
+        for pid in new:  # so that none starts another while they are looked for
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGSTOP)
+    for pid in found:
+        kill(pid)
+
+
 def ancestors(pid: int) -> Iterator[int]:
     """Yield the process ids of a process's parent, of the parent of that, and so on."""
     while (process := _process(pid)) and process.parent:
@@ -108,6 +155,12 @@ def _descend(root: int) -> Iterator[tuple[Process, int]]:
         process, depth = waiting.pop()
         yield process, depth
         waiting += [(child, depth + 1) for child in reversed(children.get(process.pid, []))]
+
+
+def _ends(pidfd: int, seconds: float | None) -> bool:
+    waiting = poll()
+    waiting.register(pidfd, POLLIN)
+    return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
 
 def _process(pid: int) -> Process | None:

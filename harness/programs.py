@@ -5,10 +5,12 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,18 +121,32 @@ class Probe:
             environ = {**environ, ERRNO_POLICY_VARIABLE: errno_policy}
         self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
         any_program = next(iter(self._paths.values()), None)
-        self._version = _Question(environ, qemu_img or any_program, "--version")
-        self._accelerators = _Question(environ, self._qemu, "-accel", "help")
+        version = _Question(environ, qemu_img or any_program, "--version")
+        accelerators = _Question(environ, self._qemu, "-accel", "help")
         self._image = _LockedImage(scratch)
         filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
         asked = qemu_img if self._image.locked else None
-        self._conflict = _Question(environ, asked, "map", "--image-opts", options)
+        conflict = _Question(environ, asked, "map", "--image-opts", options)
+        self._questions = (version, accelerators, conflict)
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End what has not answered; from any thread, also a signal handler."""
+        self._stopped = True
+        for question in self._questions:
+            question.stop()
 
     def programs(self) -> Programs:
-        """Return what was learnt; raise UsageError when a program hangs."""
-        said, known = self._conflict.answer(), self._accelerators.answer().split()
+        """Return what was learnt; raise UsageError when a program hangs.
+
+        Raises KeyboardInterrupt after `stop`.
+        """
+        version, accelerators, said = (question.answer() for question in self._questions)
         self._image.close()
+        if self._stopped:
+            raise KeyboardInterrupt
+        known = accelerators.split()
         missing = dict(self._missing)
         accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
         if self._qemu and not accelerator:
@@ -139,8 +155,10 @@ class Probe:
             missing["ofd-locks"] = "this system has no OFD locks"
         elif "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
-        version, policy = _version(self._version.answer()), _errno_policy(said)
-        return Programs(self._paths, version, accelerator, policy, missing, self._launchers)
+        policy = _errno_policy(said)
+        return Programs(
+            self._paths, _version(version), accelerator, policy, missing, self._launchers
+        )
 
 
 def embed(scratch: Path) -> dict[str, str]:
@@ -191,6 +209,7 @@ class _Question:
 
     def __init__(self, environ: Mapping[str, str], program: str | None, *arguments: str) -> None:
         self._argv = [program, *arguments] if program else []
+        self._answered = False
         if not self._argv:
             return
         try:
@@ -200,6 +219,7 @@ class _Question:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**environ, "LC_ALL": "C"},
+                process_group=0,  # it may be a script, whose programs end with it
             )
         except OSError as error:
             raise UsageError(f"{program} cannot be started: {error.strerror}") from None
@@ -211,11 +231,18 @@ class _Question:
         try:
             said, _ = self._process.communicate(timeout=PROBE_LIMIT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self.stop()
+            self._process.wait()
             words = " ".join(self._argv[:2])
             raise UsageError(f"{words}: no answer in {PROBE_LIMIT:g} s") from None
+        self._answered = True
         return said.decode("utf-8", "replace")
+
+    def stop(self) -> None:
+        """Kill it, and what it has started, unless it has answered."""
+        if self._argv and not self._answered:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class _LockedImage:

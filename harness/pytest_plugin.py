@@ -31,10 +31,8 @@ from harness.suite import Case, may_be_case, read_case
 _AHEAD = pytest.StashKey[Ahead]()
 _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
-
-
-_uncollected: list[str] = []
-"""What could not be collected, such as a case with a bad header."""
+_UNCOLLECTED = pytest.StashKey[int]()
+"""How much could not be collected, such as a case with a bad header."""
 
 
 class SectionDiffers(Exception):
@@ -80,6 +78,7 @@ def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
+    session.config.stash[_UNCOLLECTED] = session.testsfailed  # none has run yet
     if not hasattr(session.config, "workerinput"):
         ahead = session.config.stash[_AHEAD]
         cases = [item.case for item in session.items if isinstance(item, CaseItem)]
@@ -88,14 +87,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ahead.start(cases)
 
 
-def pytest_collectreport(report: pytest.CollectReport) -> None:
-    if report.failed:
-        _uncollected.append(report.nodeid)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Remember how the cases went, for the order of the next run."""
-    if _uncollected and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+    uncollected = session.config.stash.get(_UNCOLLECTED, 0)
+    if uncollected and session.exitstatus == pytest.ExitCode.INTERRUPTED:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR  # pytest calls it an interruption, too
     cache = session.config.cache
     if cache is None or hasattr(session.config, "workerinput"):

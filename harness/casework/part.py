@@ -7,7 +7,6 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from select import POLLIN, poll
 from typing import NoReturn
 
@@ -60,22 +59,13 @@ class Part:
 
     def end(self) -> None:
         """Kill its process, and all below that; return when they are gone."""
-        found: list[int] = []
-        while new := {self.pid, *processes.below(self.pid)}.difference(found):
-            found += new
-            for pid in new:  # so that none starts another while they are looked for
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-        for pid in found:
-            _kill(pid)
+        processes.kill_tree(self.pid)
         self.reap()
 
     def terminate(self) -> None:
         """End its process alone, which may tell first what it waits for."""
         os.kill(self.pid, signal.SIGTERM)
-        waiting = poll()
-        waiting.register(self._pidfd, POLLIN)
-        if not waiting.poll(_GRACE * 1000):
+        if not processes.ends(self.pid, _GRACE):
             os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
@@ -111,14 +101,3 @@ def wait_for(parts: list[Part]) -> list[Part]:
         waiting.register(part, POLLIN)
     ready = {fd for fd, _ in waiting.poll()}
     return [part for part in parts if part.fileno() in ready]
-
-
-def _kill(pid: int) -> None:
-    """Kill a process, whoever's child it is, and return when it has ended."""
-    with suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(pid)
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        waiting = poll()
-        waiting.register(pidfd, POLLIN)
-        waiting.poll()
-        os.close(pidfd)

@@ -3,11 +3,6 @@
 Killed itself, strace leaves its program running, with all its locks.
 """
 
-import os
-import signal
-from contextlib import suppress
-from select import POLLIN, poll
-
 from harness import processes
 
 GRACE = 2.0
@@ -21,23 +16,6 @@ def kill_below(pid: int) -> None:
     """
     below = processes.below(pid)
     for each in below:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-    for each in below:
-        _wait(each, None)
+        processes.kill(each)
     if below:
-        _wait(pid, GRACE)
-
-
-def _wait(pid: int, seconds: float | None) -> None:
-    """Wait for the end of any process, for *seconds* at most."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        waiting = poll()
-        waiting.register(descriptor, POLLIN)
-        waiting.poll(None if seconds is None else seconds * 1000)
-    finally:
-        os.close(descriptor)
+        processes.ends(pid, GRACE)

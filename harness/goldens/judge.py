@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from harness import regular
 from harness.environment import NOTRUN_STATUS
 from harness.goldens import compare, explain, golden
 from harness.goldens.compare import SectionResult
@@ -117,7 +118,7 @@ def _ending(transcript: Transcript) -> list[str]:
 
 def _seen(situation: Path) -> str:
     try:
-        with situation.open("rb") as file:
+        with regular.open_file(situation) as file:
             lines = file.read(TOO_LARGE).decode("utf-8", "replace").splitlines()
     except OSError:  # mostly there is none
         return ""

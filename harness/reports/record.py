@@ -5,9 +5,11 @@ stands as ``\x1b``.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
+from harness import regular
 from harness.goldens import explain
 from harness.goldens.explain import Difference, Line
 from harness.goldens.judge import State
@@ -241,13 +243,12 @@ def _head(text: str) -> str:
 
 def _log(ran: Ran) -> str:
     """Return the end of a case's log, in whole lines."""
-    path = ran.kept / LOG if ran.kept else None
-    if not path or not path.is_file():
-        return clean(ran.log[-LOG_LIMIT:]).rstrip("\n")
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - LOG_LIMIT))
-        text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")
-    if size > LOG_LIMIT:
-        text = f"... ({size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
+    text = ran.log[-LOG_LIMIT:]
+    if ran.kept:
+        with suppress(OSError), regular.open_file(ran.kept / LOG) as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_LIMIT))
+            text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")
+            if size > LOG_LIMIT:
+                text = f"... ({size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
     return clean(text).rstrip("\n")

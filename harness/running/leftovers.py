@@ -6,19 +6,16 @@ any of them lives. One that can be locked is nobody's any more.
 
 import fcntl
 import os
-import signal
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from select import select
 from typing import IO
 
+from harness import regular
 from harness.running import mounts
 
 MARK = "running"
-
-_CAREFUL = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def mark(folder: Path, *others: Path) -> IO[str] | None:
@@ -47,12 +44,11 @@ def clear(base: Path, prefix: str) -> list[str]:
     for folder in sorted(base.glob(f"{prefix}*")):
         if not _is_ours(folder):
             continue
-        with suppress(OSError), os.fdopen(os.open(folder / MARK, _CAREFUL)) as file:
-            found = os.fstat(file.fileno())
-            if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
+        with suppress(OSError), regular.open_file(folder / MARK) as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            named = [Path(line) for line in file.read().splitlines()]
+            named = [Path(os.fsdecode(line)) for line in file.read().splitlines()]
             others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
             folders = [folder, *others]
             ended = end_processes(folders)
@@ -79,24 +75,15 @@ def end_processes(folders: Sequence[Path]) -> list[str]:
     """Kill the processes of cases whose TEST_DIR is below one of *folders*; describe them."""
     import psutil  # only where something is left
 
+    from harness import processes
     from harness.running.situation import left_behind
 
     described = []
     for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             test_dir = Path(process.environ().get("TEST_DIR", ""))
             if process.pid != os.getpid() and not set(folders).isdisjoint(test_dir.parents):
                 if said := left_behind(process.pid):
                     described.append(f"ended {said}")
-                _kill(process.pid)
+                processes.kill(process.pid)
     return described
-
-
-def _kill(pid: int) -> None:
-    """Kill a process that is no child, and wait for its end, which frees its locks."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        select([pidfd], [], [])
-    finally:
-        os.close(pidfd)

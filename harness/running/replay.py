@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness import regular
 from harness.errors import UsageError
 from harness.programs import VARIABLES, Programs
 from harness.running.execute import command_line
@@ -125,7 +126,7 @@ class Script:
 
     def text(self, title: str, steps: Path, case: Case) -> str:
         """Return the script of *case*; where it took no steps, the script starts it as it is."""
-        taken = steps.read_text().splitlines() if steps.exists() else []
+        taken = regular.text(steps).splitlines()
         body = list(self._lines([json.loads(line) for line in taken])) or self._start(case)
         wanted = [n for n in self._environ if n not in _OTHERWISE and (not taken or n in _PLAIN)]
         variables = [f"export {name}={self._value(self._environ[name])}" for name in wanted]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness import regular
 from harness.environment import Environment
 from harness.goldens import golden
 from harness.goldens.judge import SITUATION, State, Verdict, judge
@@ -50,6 +51,23 @@ class Runner:
         self._scratch = scratch
         self._programs = Programs()
         self._tidy_up: Callable[[], None] = _nothing
+        self._held: int | None = None
+
+    def serve(
+        self, request: str | tuple[Case, Programs | None, bool], interrupt: int
+    ) -> Ran | None:
+        """Hold a name that is ``exclusive`` until a case has been run; or run one."""
+        if isinstance(request, str):
+            from harness.running import exclusive  # few cases want it
+
+            self._held = exclusive.hold(request, interrupt)
+            return None
+        try:
+            return self.run(request, interrupt)
+        finally:
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
 
     def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
         """Run a case with the programs, or those of the last request, and judge it.
@@ -90,8 +108,7 @@ class Runner:
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
-        files = [directories.top / name for name, wanted in asked if wanted]
-        return "".join(file.read_text("utf-8", "replace") for file in files if file.exists())
+        return "".join(regular.text(directories.top / name) for name, wanted in asked if wanted)
 
     def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
         """Return the verdict on a case that cannot be run here; None when it can."""

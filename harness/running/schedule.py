@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.errors import UsageError
 from harness.goldens.judge import Verdict
 from harness.ground import Ground
+from harness.running.execute import GRACE
 from harness.running.mounts import remove_tree
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
 from harness.running.runner import Ran, Runner
-from harness.running.strays import Folders, Period, at_work
+from harness.running.strays import Strays
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
-from harness.settings import Settings
+from harness.settings import LONGEST, Settings
 from harness.suite import Case
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
+
+SLACK = 30.0
+"""Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
 
 
 class Past(NamedTuple):
@@ -68,8 +72,9 @@ class Ahead:
     """Runs cases ahead of those who ask for them, in as many workers as there are jobs.
 
     Each worker has a thread here that waits for it. A case that is ``exclusive`` waits for
-    others of that name, and holds up no other. Any thread may ask; what is not there yet, the
-    scratch directory and the workers, is made when it is first needed.
+    others of that name, and holds up no other; for those of other runs its worker waits, too.
+    Any thread may ask; what is not there yet, the scratch directory and the workers, is made
+    when it is first needed.
     """
 
     def __init__(
@@ -85,8 +90,8 @@ class Ahead:
         self._tallies: dict[Path, Tally] = {}
         self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
-        self._folders: dict[Path, Folders] = {}
-        self._periods: list[Period] = []
+        self._waiting: set[Path] = set()
+        self._strays = Strays()
         self._threads: set[Thread] = set()
         self._workers: set[Worker] = set()
         self._lost_workers = 0
@@ -106,9 +111,11 @@ class Ahead:
             return self._ground
 
     def running(self) -> list[str]:
-        """Return the numbers of the cases that run right now."""
+        """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            return [_number(path) for path, times in self._running.items() if times]
+            running = [path for path, times in self._running.items() if times]
+            waits = " (waits for another run)"
+            return [f"{_number(path)}{waits * (path in self._waiting)}" for path in running]
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -117,7 +124,7 @@ class Ahead:
             if new:
                 self._be_busy()
                 for root in {case.path.parent.parent for case in new}:
-                    self._folders.setdefault(root, Folders(root))
+                    self._strays.watch(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._rounds = chain(self._rounds, rounds(new, self.settings))
@@ -144,10 +151,8 @@ class Ahead:
 
     def strays(self) -> list[tuple[Path, list[str]]]:
         """Return the files that appeared in the suites' folders, and which cases ran then."""
-        new = [found for folders in self._folders.values() for found in folders.new()]
-        told = [(path, at_work(changed, self._periods)) for path, changed in new]
-        ours = ".out" if self.settings.update else None
-        return [(path, numbers) for path, numbers in told if numbers and path.suffix != ours]
+        ours, found = ".out" if self.settings.update else None, self._strays.found()
+        return [(path, numbers) for path, numbers in found if numbers and path.suffix != ours]
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
@@ -166,6 +171,8 @@ class Ahead:
         if not self._error:
             self._error = KeyboardInterrupt()
             self._cut_off = [path for path, times in [*self._running.items()] if times]
+        if self._ground:
+            self._ground.interrupt()
         for worker in [*self._workers]:
             worker.stop()
 
@@ -177,7 +184,7 @@ class Ahead:
         for thread in [*self._threads]:
             thread.join()
         if self._nursery:
-            self._nursery.close()
+            self._lost_workers += not self._nursery.close(GRACE + SLACK)
             self._nursery = None
         if self._busy:  # after the nursery, which has copies of all that was open when it was made
             self._busy.close()
@@ -209,7 +216,7 @@ class Ahead:
     def _worker(self) -> Worker:
         if not self._nursery:
             runner = Runner(self.settings, self._environ, self.ground.scratch)
-            self._nursery = Nursery(runner.run)
+            self._nursery = Nursery(runner.serve, SLACK)
         worker = self._nursery.worker()
         self._workers.add(worker)
         if self._error:
@@ -280,12 +287,19 @@ class Ahead:
             began = time.time()
             try:
                 programs = None if knows_programs else self.ground.programs()
-                ran = worker.ask((case, programs, self.settings.hunts))
+                if case.exclusive:
+                    self._hold(case, worker)
+                    began = time.time()
+                ran = worker.ask((case, programs, self.settings.hunts), self._patience(case))
                 knows_programs = True
-            except WorkerDied:
+            except WorkerDied as death:
                 knows_programs = False
-                ran = _lost(case)
+                ran = _lost(case, str(death))
+                if case.exclusive and not self._error:
+                    self.ground.scratch.end_processes(case.number)
                 worker = self._instead_of(worker)
+            except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
+                ran = _lost(case)
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
                 ran = _lost(case)
@@ -296,11 +310,19 @@ class Ahead:
                     self._running[case.path] -= 1
                     self._change.notify_all()
                     continue
-                self._periods.append(Period(case.number, began, time.time()))
+                self._strays.ran(case.number, began)
                 self._done(case, ran)
         with self._change:
             self._workers.discard(worker)
         worker.close()
+
+    def _hold(self, case: Case, worker: Worker) -> None:
+        """Wait until no case of its name runs, be it of another run."""
+        self._waiting.add(case.path)
+        try:
+            worker.ask(case.exclusive)
+        finally:
+            self._waiting.discard(case.path)
 
     def _instead_of(self, worker: Worker) -> Worker:
         """Return another worker for one that died; let all end where there can be none."""
@@ -308,22 +330,27 @@ class Ahead:
             self._lost_workers += not self._error  # else it did as it was told
             self._workers.discard(worker)
             worker.close()
+            if self._error:
+                return worker
             try:
                 return self._worker()
             except OSError as error:
-                self._error = self._error or UsageError(
-                    f"no process to run cases in: {error.strerror}"
-                )
+                self._error = UsageError(f"no process to run cases in: {error.strerror}")
                 return worker
+
+    def _patience(self, case: Case) -> float | None:
+        """Return the seconds that a case takes at most; None where there is no limit."""
+        limit = self.settings.limit(case.timeout)
+        return None if limit == LONGEST else limit + GRACE
 
 
 def _number(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def _lost(case: Case) -> Ran:
-    problem = f"{case.path}: the process that ran it was killed; was there too little memory?"
-    return Ran(Verdict(_golden(case), problems=[problem]))
+def _lost(case: Case, why: str = "") -> Ran:
+    why = why or "the process that ran it was killed; was there too little memory?"
+    return Ran(Verdict(_golden(case), problems=[f"{case.path}: {why}"]))
 
 
 def _broken(case: Case, error: Exception) -> Ran:

@@ -106,9 +106,13 @@ class Scratch:
             return False
         return True
 
-    def end_processes(self) -> None:
-        """Kill what cases started and no worker is there to end."""
-        leftovers.end_processes([self.root, *self._also])
+    def end_processes(self, number: str = "") -> None:
+        """Kill what cases started, or case *number*, and no worker is there to end."""
+        folders = [self.root, *self._also]
+        if number:
+            seen = self._link or self.root
+            folders = [*seen.glob(number), *seen.glob(f"{number}.*")]
+        leftovers.end_processes(folders)
 
     def close(self, keep: Collection[Path] = ()) -> None:
         """Remove what is left, but for the directories of cases that are to be kept."""

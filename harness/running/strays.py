@@ -4,12 +4,16 @@ A case writes to its TEST_DIR. What turns up here is most likely a case's, but m
 somebody at work: so it is told, and neither removed nor a failure.
 """
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 _OTHERS = (".", "__pycache__")
 _EDITORS = ("~", ".swp", ".orig", ".rej")
+
+ENOUGH = 1000
+"""Periods after which it is time to look whose files there are, and to forget them."""
 
 
 class Period(NamedTuple):
@@ -53,6 +57,40 @@ def _entries(folder: Path) -> Iterable[Path]:
     ]
 
 
-def at_work(time: float, periods: Iterable[Period]) -> list[str]:
-    """Return the cases that ran at that time."""
-    return [each.number for each in periods if each.began <= time <= each.ended]
+class Strays:
+    """The files that have appeared in the folders of suites, and the cases that ran then."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, Folders] = {}
+        self._periods: list[Period] = []
+        self._known: dict[tuple[Path, float], list[str]] = {}
+
+    def watch(self, root: Path) -> None:
+        """Heed a suite's folders, from now on."""
+        if root not in self._folders:
+            self._folders[root] = Folders(root)
+
+    def ran(self, number: str, began: float) -> None:
+        """Note that a case has run until now."""
+        self._periods.append(Period(number, began, time.time()))
+        if len(self._periods) >= ENOUGH:  # a hunt may have no end
+            self._known = self._look()
+            self._periods.clear()
+
+    def found(self) -> list[tuple[Path, list[str]]]:
+        """Return the files, each with the cases that ran when it was last changed."""
+        return [(path, numbers) for (path, _), numbers in self._look().items()]
+
+    def _look(self) -> dict[tuple[Path, float], list[str]]:
+        """Find the files, and who was at work by the periods, and by what was known of them.
+
+        A case that has not ended yet will be told of by its period, later.
+        """
+        new = [found for folders in self._folders.values() for found in folders.new()]
+        return {
+            found: [*dict.fromkeys([*self._known.get(found, ()), *self._at_work(found[1])])]
+            for found in new
+        }
+
+    def _at_work(self, moment: float) -> list[str]:
+        return [each.number for each in self._periods if each.began <= moment <= each.ended]

@@ -15,8 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from select import POLLIN, poll
 from threading import Lock
 from typing import Any, NoReturn
+
+from harness import processes
 
 Serve = Callable[[Any, int], Any]
 """Answers a request, in a worker; the descriptor is readable when it must stop at once, which
@@ -26,26 +29,42 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WorkerDied(Exception):
-    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory."""
+    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory.
+
+    Or it did not answer, and was killed here: then this says what was wrong with it.
+    """
 
 
 class Worker:
-    """The near end of a worker; for one thread."""
+    """The near end of a worker; for one thread.
 
-    def __init__(self, connection: socket.socket) -> None:
+    A worker that is silent for *slack* seconds after its time is stuck, and is killed.
+    """
+
+    def __init__(self, connection: socket.socket, slack: float) -> None:
+        connection.settimeout(slack)
         self._connection = connection
         self._stream = connection.makefile("rwb")
+        self._answer = poll()
+        self._answer.register(connection, POLLIN)
+        self._pid = 0
 
-    def ask(self, request: Any) -> Any:
+    def ask(self, request: Any, seconds: float | None = None) -> Any:
         """Return the answer to a request, or raise what *serve* raised for it.
 
-        Raises WorkerDied when there is no answer, also after `stop`.
+        The answer takes *seconds* at most; without them, as long as it takes. Raises WorkerDied
+        when there is none, also after `stop`.
         """
         try:
+            self._pid = self._pid or int(self._stream.readline())
             pickle.dump(request, self._stream)
             self._stream.flush()
+            # After Ctrl-Z, this is over for both; but then the worker has all of the slack yet.
+            self._answer.poll(None if seconds is None else seconds * 1000)
             answer = pickle.load(self._stream)
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except TimeoutError:
+            raise WorkerDied(self._kill()) from None
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
             raise WorkerDied from None
         if isinstance(answer, BaseException):
             raise answer
@@ -59,18 +78,31 @@ class Worker:
         self._connection.close()
 
     def stop(self) -> None:
-        """Let the worker end what it does, and itself; from any thread, also a signal handler."""
+        """Let the worker end what it does, and itself; from any thread, also a signal handler.
+
+        Nobody waits for its answer any more; `Nursery.close` waits for its end.
+        """
         with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def _kill(self) -> str:
+        """Kill the worker, and what it was to look after; return what it was doing."""
+        if not self._pid:
+            return "no process came to run it"
+        said = f"the process that ran it (pid {self._pid}) was {processes.state(self._pid)}"
+        processes.kill_tree(self._pid)
+        return f"{said} and did not answer; it was killed"
 
 
 class Nursery:
     """A process that forks workers on demand, as small and single-threaded as it was made.
 
-    Each worker serves its requests with *serve*, and what that could see when this was made.
+    Each worker serves its requests with *serve*, and what that could see when this was made;
+    *slack* is as for `Worker`.
     """
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, slack: float) -> None:
+        self._slack = slack
         self._lock = Lock()
         self._ours, theirs = socket.socketpair()
         self._pid = os.fork()
@@ -83,12 +115,18 @@ class Nursery:
         near, far = socket.socketpair()
         with self._lock, far:
             socket.send_fds(self._ours, [b"+"], [far.fileno()])
-        return Worker(near)
+        return Worker(near, self._slack)
 
-    def close(self) -> None:
-        """Wait until all workers have ended; each must have been stopped."""
+    def close(self, seconds: float) -> bool:
+        """Wait until all workers have ended; each must have been stopped.
+
+        Those that have not in *seconds* are killed, with all below them; then it is False.
+        """
         self._ours.close()
+        if not (ended := processes.ends(self._pid, seconds)):
+            processes.kill_tree(self._pid)
         os.waitpid(self._pid, 0)
+        return ended
 
     def _raise_workers(self, commands: socket.socket, serve: Serve) -> None:
         self._ours.close()
@@ -131,6 +169,8 @@ def _run(main: Callable[[], None]) -> NoReturn:
 
 def _serve(connection: socket.socket, serve: Serve) -> None:
     stream = connection.makefile("rwb")
+    stream.write(b"%d\n" % os.getpid())
+    stream.flush()
     while True:
         try:
             request = pickle.load(stream)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import regular
 from harness.errors import UsageError, suggest
 from harness.programs import VARIABLES
 from harness.running.stress import LATER
@@ -219,7 +220,7 @@ def _errors(log: Path) -> str:
 
     A program that was killed has no summary; what has a stack is an error.
     """
-    lines = log.read_text("utf-8", "replace").splitlines()
+    lines = regular.text(log).splitlines()
     summary = [line for line in lines if "ERROR SUMMARY: " in line]
     clean = all("ERROR SUMMARY: 0 errors" in line for line in summary)
     if clean and (summary or not any(re.search(r"==\s+at 0x", line) for line in lines)):

@@ -15,6 +15,7 @@ from harness.running.schedule import Ahead
 from harness.settings import Settings
 from harness.suite import read_suite
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.running.test_leftovers import has_ended
 
 SHOW_ALL = (
     'env | sort; echo "cwd $PWD"; ls -A "$TEST_DIR" "$SOCK_DIR" "$HOME"; read x || echo no input'
@@ -221,6 +222,23 @@ def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+def test_a_header_that_is_wrong_is_no_interruption_to_plain_pytest(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    path = suite.case("1", "#!/bin/sh\n# grupp: quick\n", golden="")
+    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "cases"],
+        cwd=suite.root,
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{path}:2: unknown header 'grupp'; did you mean 'group'?" in done.stdout
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+
+
 def test_xdist_says_the_same(run_tests: RunTests, suite: MakeSuite) -> None:
     for number in "1234":
         suite.case(number, f"echo {number}", golden="3\n")
@@ -303,6 +321,37 @@ def test_locks_that_fall_back_are_missing(tmp_path: Path) -> None:
     program = fake_program(tmp_path, "qemu-img", says)
     programs = Probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path).programs()
     assert programs.why_not("ofd-locks") == "OFD locks are not available"
+
+
+@pytest.mark.parametrize("hangs", ["read -r line <{never}", "cat {never}"])
+def test_an_interrupted_run_does_not_wait_for_a_program_that_hangs(
+    suite: MakeSuite, tmp_path: Path, hangs: str
+) -> None:
+    """Nor for what that has started, and there is nothing left of either."""
+    suite.case("1", "echo one", golden="one\n")
+    ready, never = tmp_path / "ready", tmp_path / "never"
+    for fifo in (ready, never):
+        os.mkfifo(fifo)
+    hang = f"echo $$ >{ready}; {hangs.format(never=never)}; exit"
+    runner = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite.root)],
+        env={
+            **quiet_environment(),
+            "QEMU_PROG": fake_program(tmp_path, "qemu-system-x86_64", hang),
+            "TEST_DIR": str(tmp_path / "scratch"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    program = psutil.Process(int(ready.read_text()))
+    family = [program, *program.children(recursive=True)]
+    runner.send_signal(signal.SIGINT)
+    said, _ = runner.communicate()
+    assert runner.returncode == 130, said
+    assert "Traceback" not in said
+    assert all(has_ended(process.pid) for process in family)
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_build_directory(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:

@@ -1,5 +1,12 @@
 """What cases write where they should not."""
 
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.running import strays
+from harness.running.strays import Strays
 from tests.conftest import MakeSuite, RunTests
 
 
@@ -21,3 +28,23 @@ def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) 
     done = run_tests("--suite", str(suite.root), "--update", "--", report)
     assert (suite.root / "report.xml").exists()
     assert "not there before" not in done.stdout
+
+
+def test_a_hunt_forgets_who_ran_and_not_who_left_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cases 1 and 3, which ends much later, run when it appears; 2 runs before, 4 after."""
+    monkeypatch.setattr(strays, "ENOUGH", 3)
+    files = Strays()
+    files.watch(tmp_path)
+    files.ran("2", time.time())
+    before = time.time() - 1  # the kernel's clock for files is some milliseconds late
+    (tmp_path / "oops").touch()
+    files.ran("1", before)
+    for _ in range(10):
+        files.ran("4", time.time() + 1)
+    files.ran("3", before)
+    for _ in range(10):
+        files.ran("4", time.time() + 1)
+    assert files.found() == [(tmp_path / "oops", ["1", "3"])]
+    assert len(files._periods) < 3

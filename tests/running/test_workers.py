@@ -1,0 +1,74 @@
+"""Workers that do not answer: the case of one fails, and nothing waits for it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness.running import schedule
+from harness.running.schedule import Ahead
+from harness.settings import Settings
+from harness.suite import read_suite
+from tests.conftest import MakeSuite
+from tests.running.test_leftovers import has_ended
+
+
+@pytest.fixture
+def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker taken for stuck as soon as its case's time is over."""
+    monkeypatch.setattr(schedule, "GRACE", 0.0)
+    monkeypatch.setattr(schedule, "SLACK", 1.0)
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    stop = f"kill -STOP $PPID; sleep 1000 & echo $PPID $$ $! >{family}; wait"
+    suite.case("1", f"#!/bin/sh\n# timeout: 2\n{stop}\n", golden="")
+    suite.case("2", "echo two", golden="two\n")
+    ahead = Ahead(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    one, two = read_suite(suite.root).cases
+    problems = ahead.result(one).ran.verdict.problems
+    worker, *others = map(int, family.read_text().split())
+    assert problems == [
+        f"{one.path}: the process that ran it (pid {worker}) was stopped and did not answer;"
+        " it was killed"
+    ]
+    assert all(map(has_ended, (worker, *others)))
+    assert ahead.result(two).ran.verdict.problems == []
+    ahead.close()
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
+    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    ahead.start([case])
+    family = [int(pid) for pid in fifo.read_text().split()]
+    ahead.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        ahead.result(case)
+    ahead.close()
+    assert all(map(has_ended, family))
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_path: Path) -> None:
+    """Nothing is left of it, nor of the worker, which has done as it was told."""
+    suite.case("1", "cut -d' ' -f4 /proc/$PPID/stat", golden="")
+    ahead = Ahead(Settings(keep=True), {**os.environ, "TEST_DIR": str(tmp_path)})
+    (case,) = read_suite(suite.root).cases
+    kept = ahead.result(case).ran.kept
+    assert kept
+    nursery = int((kept / "output").read_text())
+    os.kill(nursery, signal.SIGSTOP)
+    ahead.close()
+    assert has_ended(nursery)
