@@ -11,7 +11,7 @@ MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("
 
 # harness.faults is a tool of both sides, and knows neither.
 CASE_SIDE = ("harness.case", "harness.casework.")
-BOTH_SIDES = {"harness.locks", "harness.processes"}
+BOTH_SIDES = {"harness.locks", "harness.processes", "harness.stack"}
 RUNNER_SIDE = ("harness.suite", "harness.ground", "harness.running.", "harness.goldens.")
 TRANSCRIPT = {"harness.running.execute", "harness.running.execute.Transcript"}
 """What goldens know of running: what comes of it."""

@@ -16,6 +16,7 @@ from harness.programs import ROOT, Programs
 from harness.running.execute import CannotStart, command_line, execute
 from harness.running.scratch import Directories, Scratch
 from harness.settings import Settings
+from harness.stack import STACK
 from harness.suite import Case
 
 LOG, LOCKS = "log", "locks"
@@ -173,6 +174,7 @@ class Runner:
             goldlock_wrapped=wrapped,
             goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
             goldlock_situation=str(directories.top / SITUATION),
+            goldlock_stack=str(directories.top / STACK),
             goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
 
