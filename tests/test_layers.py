@@ -84,7 +84,7 @@ def test_who_knows_whom(path: Path) -> None:
         assert all(m.startswith("harness.faults") for m in foreign), "it knows neither side"
     if name in FORMATS:
         foreign = {m for m in known if m.startswith("harness.") and not m.startswith(name)}
-        theirs = ("harness.reports", "harness.goldens.explain")
+        theirs = ("harness.reports", "harness.goldens.explain", "harness.goldens.compare")
         assert all(m.startswith(theirs) for m in foreign), "a format is a function of records"
 
 
