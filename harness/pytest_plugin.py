@@ -33,6 +33,9 @@ _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
 
 
+SHOWN = 100
+"""Sections of a case that are shown as they differ, past which they are only named."""
+
 _uncollected: list[str] = []
 """What could not be collected, such as a case with a bad header."""
 
@@ -292,16 +295,24 @@ class CaseItem(pytest.Function):
             _difference(section, verdict, self.path) if section.changes else None
             for section in verdict.sections
         ]
+        shown, more = 0, []
         with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
             for section, difference in zip(verdict.sections, differences, strict=True):
-                with subtests.test(msg=explain.printable(section.title)):
+                title = explain.printable(section.title)
+                shown += difference is not None
+                if difference and shown > SHOWN:
+                    more.append(f"  {difference.file}:{difference.line}: {title}")
+                    continue
+                with subtests.test(msg=title):
                     if difference:
                         raise SectionDiffers(str(difference))
         self._add_record(differences)  # after the sections, whose reports have no use for it
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
-            said = _about_case(verdict, self.tally.ran.kept) + _about_runs(self.tally)
+            if more:
+                more.insert(0, f"{SHOWN} of them are shown; the others are:")
+            said = _about_case(verdict, self.tally.ran.kept, more) + _about_runs(self.tally)
             raise CaseFailed("\n".join(said))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
@@ -319,11 +330,12 @@ def _difference(section: SectionResult, verdict: Verdict, script: Path) -> Diffe
     return explain.difference(section, verdict.golden, verdict.lines)
 
 
-def _about_case(verdict: Verdict, kept: Path | None) -> list[str]:
+def _about_case(verdict: Verdict, kept: Path | None, more: Sequence[str]) -> list[str]:
     said = list(verdict.problems)
     if (failing := len(verdict.failing)) and not verdict.new:
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
+    said += more
     if kept:
         said.append(console.kept(kept))
     return said

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.goldens import explain
+from harness.goldens import compare, explain
 from harness.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
 from harness.goldens.golden import GoldenError, choose, read, uncommitted, write
 from tests.conftest import ROOT
@@ -71,6 +71,29 @@ def test_the_changes_turn_the_golden_into_the_output(golden: list[str], got: lis
     for change in sorted(changes, key=lambda c: (c.start, c.stop), reverse=True):
         lines[change.start : change.stop] = change.got
     assert sorted(lines) == sorted(got)
+
+
+@given(golden=LINES, got=LINES)
+def test_where_little_effort_is_allowed_the_changes_are_right_all_the_same(
+    golden: list[str], got: list[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "_EFFORT", 0)
+        changes = [c for section in Comparison(golden, got).results for c in section.changes]
+    text = "".join(f"{line}\n" for line in golden)
+    assert compare.apply(text, changes) == "".join(f"{line}\n" for line in got)
+
+
+def test_of_very_many_sections_each_is_held_against_its_own() -> None:
+    """All headings differ, the lines below two are exchanged, and each has an empty line."""
+    golden = [line for n in range(4000) for line in (f"== Was {n} ==", f"line {n}", "", "end")]
+    got = [line.replace("Was", "Is") for line in golden]
+    got[4001], got[8001] = got[8001], got[4001]
+    headings = [
+        section.changes == [compare.Change(4 * n, 4 * n + 1, (f"== Is {n} ==",))]
+        for n, section in enumerate(failing(golden, got))
+    ]
+    assert [n for n, alone in enumerate(headings) if not alone] == [1000, 2000]
 
 
 @given(golden=LINES, got=LINES)

@@ -10,6 +10,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from harness.pytest_plugin import SHOWN
 from harness.reports.console import slowest
 from harness.running.schedule import HISTORY, Past
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -37,6 +38,23 @@ def test_the_slowest_cases_with_xdist(run_tests: RunTests, suite: MakeSuite) -> 
     remember(suite.root, n1=77.0)
     done = run_tests("--suite", str(suite.root), "--slowest", "1", "--", "-n", "1")
     assert re.search(r"^slowest: 1 0\.\d\d s \(last 77\.00 s\)$", done.stdout, re.M)
+
+
+def test_of_very_many_sections_that_differ_most_are_only_named(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    count = SHOWN + 20
+    script = f'for n in $(seq {count}); do echo "== $n =="; echo bad; done'
+    golden = "".join(f"== {n} ==\ngood\n" for n in range(1, count + 1))
+    suite.case("1", script, golden)
+    tap = tmp_path / "tap"
+    said = run_tests("--suite", str(suite.root), "--tap", str(tap)).stdout
+    assert said.count("\n+        bad") == said.count("DIFFERS") == SHOWN
+    assert f"{count} of {count} sections not as in" in said
+    named = re.findall(r"^  .*/expected/1\.out:(\d+): (\d+)$", said, re.M)
+    assert named == [(str(2 * n), str(n)) for n in range(SHOWN + 1, count + 1)]
+    assert f"1 case: 1 failed; {count} sections, {count} differ" in said
+    assert len(re.findall(r"^ +not ok \d+ - \d+$", tap.read_text(), re.M)) == count
 
 
 @pytest.mark.parametrize(
