@@ -62,10 +62,7 @@ class Runner:
         case, named, keep = request
         programs = self._programs = named or self._programs
         reference = golden.choose(
-            case.path.parent.parent / "expected",
-            case.number,
-            programs.traits,
-            self.settings.variant,
+            case.expected, case.number, programs.traits, self.settings.variant
         )
         if verdict := self._not_here(case, programs, reference):
             return Ran(verdict)

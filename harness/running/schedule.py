@@ -116,7 +116,7 @@ class Ahead:
             new = [case for case in cases if case.path not in self._tallies]
             if new:
                 self._be_busy()
-                for root in {case.path.parent.parent for case in new}:
+                for root in {case.root for case in new}:
                     self._folders.setdefault(root, Folders(root))
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
@@ -337,7 +337,7 @@ def _not_started(case: Case) -> Ran:
 
 
 def _golden(case: Case) -> Path:
-    return case.path.parent.parent / "expected" / f"{case.number}.out"
+    return case.expected / f"{case.number}.out"
 
 
 def runs_of_each(settings: Settings) -> float:
