@@ -103,14 +103,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     cache = session.config.cache
     if cache is None or hasattr(session.config, "workerinput"):
         return
+    root = session.config.rootpath
     now = {
-        item.case.number: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+        item.case: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
         for item in session.items
         if isinstance(item, CaseItem) and (ran := item.ran) and ran.seconds
     }
-    cache.set(HISTORY, {**read_history(session.config.rootpath), **now})
+    known = {**read_history(root), **{str(case.path): past for case, past in now.items()}}
+    cache.set(HISTORY, {path.removeprefix(f"{root}/"): past for path, past in known.items()})
     if session.config.option.store_durations and now:
-        _store_durations(session, {number: past.seconds for number, past in now.items()})
+        _store_durations(session, {case.number: past.seconds for case, past in now.items()})
 
 
 def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None:
@@ -251,6 +253,7 @@ class CaseItem(pytest.Function):
         ran, verdict = tally.ran, tally.ran.verdict
         self.user_properties += [
             (console.CASE, self.case.number),
+            ("path", str(self.case.path)),
             ("golden", str(verdict.golden)),
             ("sections", len(verdict.sections)),
             ("failing", len(verdict.failing)),

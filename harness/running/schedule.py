@@ -1,6 +1,7 @@
 """Run cases ahead of those who judge them, in the order that is done soonest."""
 
 import json
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,15 +37,20 @@ class Past(NamedTuple):
 
 
 HISTORY = "goldlock/history"
-"""The key of pytest's cache under which the past of a suite's cases is kept."""
+"""The key of pytest's cache for the past of cases, by their paths below pytest's root."""
 
 
 def read_history(root: Path) -> dict[str, Past]:
-    """Return the past of a suite's cases by number; of none, where the cache is not sound."""
+    """Return the past of cases by their whole paths; of none, where the cache is not sound.
+
+    What has no folder is a number, by which the past was kept once.
+    """
     try:
         known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
         return {
-            str(n): Past(float(seconds), bool(failed)) for n, (seconds, failed) in known.items()
+            os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
+            for path, (seconds, failed) in known.items()
+            if "/" in path
         }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -58,7 +64,7 @@ def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]
     new = Past(float("inf"), failed=False)
 
     def rank(case: Case) -> tuple[bool, float]:
-        known = past.get(case.number, new)
+        known = past.get(str(case.path), new)
         return not known.failed, -known.seconds
 
     return sorted(cases, key=rank)

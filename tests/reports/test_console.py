@@ -20,7 +20,7 @@ def remember(root: Path, **seconds: float) -> None:
     """Make a suite's cases have taken so long, last time."""
     file = root / ".pytest_cache" / "v" / HISTORY
     file.parent.mkdir(parents=True)
-    past = {number.removeprefix("n"): [took, False] for number, took in seconds.items()}
+    past = {f"cases/{number.removeprefix('n')}": [took, False] for number, took in seconds.items()}
     file.write_text(json.dumps(past))
 
 
@@ -71,9 +71,10 @@ def test_of_very_many_sections_that_differ_most_are_only_named(
 )
 def test_which_cases_are_called_slow(seconds: list[float], asked: int | None, said: str) -> None:
     found: list[dict[str, Any]] = [
-        {"goldlock": str(number), "seconds": took} for number, took in enumerate(seconds)
+        {"goldlock": str(number), "path": f"/s/cases/{number}", "seconds": took}
+        for number, took in enumerate(seconds)
     ]
-    assert slowest(found, asked, {"4": Past(3.5, failed=False)}) == said
+    assert slowest(found, asked, {"/s/cases/4": Past(3.5, failed=False)}) == said
 
 
 def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) -> None:
