@@ -121,6 +121,7 @@ class Runner:
             from harness.faults.api import wrap  # as in _why_no_faults
 
             argv = wrap(argv, trace=directories.top / LOCKS)
+        before = golden.stamp(reference)
         try:
             transcript = execute(
                 argv,
@@ -134,6 +135,10 @@ class Runner:
             return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
+        if golden.stamp(reference) != before:
+            found.append(
+                f"{reference} was changed while the case ran: by the case, or someone else"
+            )
         if self.settings.commands:
             from harness.running import replay  # only for those who want it
 
