@@ -16,7 +16,7 @@ from harness.ground import Ground
 from harness.running.mounts import remove_tree
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
 from harness.running.runner import Ran, Runner
-from harness.running.strays import Folders, Period, at_work
+from harness.running.strays import Folders, Period, at_work, of_suite, of_system
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
 from harness.settings import Settings
@@ -91,7 +91,7 @@ class Ahead:
         self._tallies: dict[Path, Tally] = {}
         self._running: Counter[Path] = Counter()
         self._names: set[str] = set()
-        self._folders: dict[Path, Folders] = {}
+        self._folders: dict[Path | None, Folders] = {}
         self._periods: list[Period] = []
         self._threads: set[Thread] = set()
         self._workers: set[Worker] = set()
@@ -122,8 +122,10 @@ class Ahead:
             new = [case for case in cases if case.path not in self._tallies]
             if new:
                 self._be_busy()
-                for root in {case.root for case in new}:
-                    self._folders.setdefault(root, Folders(root))
+                for root in {case.root for case in new} - self._folders.keys():
+                    self._folders[root] = of_suite(root)
+                if None not in self._folders:
+                    self._folders[None] = of_system()
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._rounds = chain(self._rounds, rounds(new, self.settings))
@@ -149,7 +151,7 @@ class Ahead:
         return tally
 
     def strays(self) -> list[tuple[Path, list[str]]]:
-        """Return the files that appeared in the suites' folders, and which cases ran then."""
+        """Return the files that appeared where they should not, and which cases ran then."""
         new = [found for folders in self._folders.values() for found in folders.new()]
         told = [(path, at_work(changed, self._periods)) for path, changed in new]
         ours = ".out" if self.settings.update else None

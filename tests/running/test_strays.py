@@ -1,5 +1,7 @@
 """What cases write where they should not."""
 
+from pathlib import Path
+
 from tests.conftest import MakeSuite, RunTests
 
 
@@ -11,6 +13,25 @@ def test_a_file_in_the_suite_is_named_with_its_case(run_tests: RunTests, suite: 
     assert done.returncode == 0
     assert (suite.root / "cases" / "oops").read_text() == "oops\n"
     assert "not there before" not in run_tests("--suite", str(suite.root)).stdout
+
+
+def test_a_file_among_the_temporary_ones_is_named(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """Names that are made up for each use are not: who asks for one may be anybody."""
+    place = tmp_path / "system"
+    place.mkdir()
+    (place / "before").touch()
+    there = [place / name for name in ("before", "hard-coded", "tmpab12cd", "goldlock-1")]
+    suite.case("1", "echo one", golden="one\n")
+    suite.case("2", f"echo two; touch {' '.join(map(str, there))}", golden="two\n")
+    lines = tmp_path / "system" / "lines"
+    options = ("--suite", str(suite.root), "-j1", "--json-lines", str(lines))
+    done = run_tests(*options, TMPDIR=str(place))
+    said = [line for line in done.stdout.splitlines() if str(place) in line and "left by" in line]
+    assert said == [f"{place}/hard-coded: not there before; left by case 2?"]
+    assert done.returncode == 0
+    assert lines.exists()
 
 
 def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) -> None:
