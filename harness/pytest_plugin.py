@@ -132,11 +132,7 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     ahead = config.stash[_AHEAD]
-    if strays := ahead.strays():
-        from harness.reports.files import asked  # mostly there are none
-
-        ours = {*asked(config.option).values(), Path(ahead.settings.commands or ".").absolute()}
-        console.write_strays(terminalreporter, [each for each in strays if each[0] not in ours])
+    console.write_strays(terminalreporter, ahead.strays())
     if unfinished := ahead.unfinished():
         terminalreporter.write_line(f"not judged: {'; '.join(unfinished)}", yellow=True)
 

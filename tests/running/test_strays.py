@@ -25,13 +25,12 @@ def test_a_file_among_the_temporary_ones_is_named(
     there = [place / name for name in ("before", "hard-coded", "tmpab12cd", "goldlock-1")]
     suite.case("1", "echo one", golden="one\n")
     suite.case("2", f"echo two; touch {' '.join(map(str, there))}", golden="two\n")
-    lines = tmp_path / "system" / "lines"
-    options = ("--suite", str(suite.root), "-j1", "--json-lines", str(lines))
-    done = run_tests(*options, TMPDIR=str(place))
+    asked = ("--json-lines", str(place / "lines"), "--commands", str(place / "commands"))
+    done = run_tests("--suite", str(suite.root), "-j1", *asked, TMPDIR=str(place))
     said = [line for line in done.stdout.splitlines() if str(place) in line and "left by" in line]
     assert said == [f"{place}/hard-coded: not there before; left by case 2?"]
     assert done.returncode == 0
-    assert lines.exists()
+    assert {path.name for path in place.iterdir()} >= {"lines", "commands"}
 
 
 def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) -> None:
