@@ -4,16 +4,13 @@ SIGTERM makes `faulthandler` write the stack, which it does in the midst of a ca
 where Python would call no handler. `harness.stack` tells what is in the file.
 """
 
-# In the way of a quick case, where pathlib costs too much:
-# ruff: noqa: PTH123
-
 import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from harness.stack import ROOM
 
@@ -23,8 +20,8 @@ if TYPE_CHECKING:
 Handler = Callable[..., Any] | int | None
 """What SIGTERM calls, as `signal.signal` takes and returns it."""
 
-_file: IO[bytes] | None = None
-"""The file for the stack of this process; None where it is no case's, and no part's."""
+_file = 0
+"""The file for the stack of this process; 0 where it is no case's, and no part's."""
 _second_line = 0
 
 
@@ -33,10 +30,11 @@ def watch(case: "Case") -> None:
     global _file, _second_line  # noqa: PLW0603 - a process is one case, or one part
     if not case.environment.goldlock_stack:
         return
-    _file = open(case.environment.goldlock_stack, "wb", buffering=0)  # noqa: SIM115 - until it ends
-    _second_line = _file.write(f"{case.script}\n".encode("utf-8", "surrogateescape"))
-    _say("")
-    _file.seek(ROOM)
+    _file = os.open(case.environment.goldlock_stack, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    first_line = f"{case.script}\n".encode("utf-8", "surrogateescape")
+    _second_line = len(first_line)
+    os.write(_file, first_line + b"\n")
+    os.lseek(_file, ROOM, os.SEEK_SET)
     _arm()
     _at_forks()
 
@@ -62,7 +60,7 @@ def waiting(what: str) -> Iterator[None]:
 def _say(what: str) -> None:
     if _file:
         line = f"{what}\n".encode("utf-8", "surrogateescape")[: ROOM - _second_line]
-        os.pwrite(_file.fileno(), line, _second_line)
+        os.pwrite(_file, line, _second_line)
 
 
 def _arm() -> None:
@@ -79,6 +77,6 @@ def _at_forks() -> None:
 
 def _forget() -> None:
     global _file  # noqa: PLW0603 - as above
-    _file = None
+    _file = 0
     faulthandler.unregister(signal.SIGTERM)  # puts back what it found; the script's may be newer
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
