@@ -164,6 +164,8 @@ class Case:
                 return
         if not text.endswith("\n"):
             text += "\n"
+        if "==" in text:
+            self.record.headings(text)
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()

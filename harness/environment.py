@@ -21,7 +21,7 @@ class Environment(NamedTuple):
     for what the programs said before any filter, ``commands`` the one for the command
     lines, a JSON list each, ``print`` one to show all of that in as it comes, ``steps`` one for
     what `harness.casework.steps` tells, ``situation`` the one for what a case sees around it
-    when it fails; each empty for none.
+    when it fails, ``stack`` the one for where it is when it is ended; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
     a case run one after the other then.
@@ -50,6 +50,7 @@ class Environment(NamedTuple):
     goldlock_wrapped: str = ""
     goldlock_steps: str = ""
     goldlock_situation: str = ""
+    goldlock_stack: str = ""
     goldlock_one_at_a_time: str = ""
 
     def to_environ(self) -> dict[str, str]:

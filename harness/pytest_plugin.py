@@ -34,6 +34,9 @@ _FIXTURES = pytest.StashKey[Any]()
 _UNCOLLECTED = pytest.StashKey[int]()
 """How much could not be collected, such as a case with a bad header."""
 
+SHOWN = 100
+"""Sections of a case that are shown as they differ, past which they are only named."""
+
 
 class SectionDiffers(Exception):
     """A section is not as in the golden; the message is what to show."""
@@ -95,14 +98,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     cache = session.config.cache
     if cache is None or hasattr(session.config, "workerinput"):
         return
+    root = session.config.rootpath
     now = {
-        item.case.number: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+        item.case: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
         for item in session.items
         if isinstance(item, CaseItem) and (ran := item.ran) and ran.seconds
     }
-    cache.set(HISTORY, {**read_history(session.config.rootpath), **now})
+    known = {**read_history(root), **{str(case.path): past for case, past in now.items()}}
+    cache.set(HISTORY, {path.removeprefix(f"{root}/"): past for path, past in known.items()})
     if session.config.option.store_durations and now:
-        _store_durations(session, {number: past.seconds for number, past in now.items()})
+        _store_durations(session, {case.number: past.seconds for case, past in now.items()})
 
 
 def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None:
@@ -243,6 +248,7 @@ class CaseItem(pytest.Function):
         ran, verdict = tally.ran, tally.ran.verdict
         self.user_properties += [
             (console.CASE, self.case.number),
+            ("path", str(self.case.path)),
             ("golden", str(verdict.golden)),
             ("sections", len(verdict.sections)),
             ("failing", len(verdict.failing)),
@@ -287,16 +293,24 @@ class CaseItem(pytest.Function):
             _difference(section, verdict, self.path) if section.changes else None
             for section in verdict.sections
         ]
+        shown, more = 0, []
         with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
             for section, difference in zip(verdict.sections, differences, strict=True):
-                with subtests.test(msg=explain.printable(section.title)):
+                title = explain.printable(section.title)
+                shown += difference is not None
+                if difference and shown > SHOWN:
+                    more.append(f"  {difference.file}:{difference.line}: {title}")
+                    continue
+                with subtests.test(msg=title):
                     if difference:
                         raise SectionDiffers(str(difference))
         self._add_record(differences)  # after the sections, whose reports have no use for it
         if verdict.state is State.NOTRUN:
             pytest.skip(verdict.reason)
         if verdict.state is State.FAIL:
-            said = _about_case(verdict, self.tally.ran.kept) + _about_runs(self.tally)
+            if more:
+                more.insert(0, f"{SHOWN} of them are shown; the others are:")
+            said = _about_case(verdict, self.tally.ran.kept, more) + _about_runs(self.tally)
             raise CaseFailed("\n".join(said))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
@@ -314,11 +328,12 @@ def _difference(section: SectionResult, verdict: Verdict, script: Path) -> Diffe
     return explain.difference(section, verdict.golden, verdict.lines)
 
 
-def _about_case(verdict: Verdict, kept: Path | None) -> list[str]:
+def _about_case(verdict: Verdict, kept: Path | None, more: Sequence[str]) -> list[str]:
     said = list(verdict.problems)
     if (failing := len(verdict.failing)) and not verdict.new:
         of = explain.count(len(verdict.sections), "section")
         said.append(f"{failing} of {of} not as in {verdict.golden}")
+    said += more
     if kept:
         said.append(console.kept(kept))
     return said

@@ -43,6 +43,16 @@ class Case:
     timeout: float | None = None
     exclusive: str = ""
 
+    @property
+    def root(self) -> Path:
+        """The folder of the suite that it is of."""
+        return self.path.parent.parent
+
+    @property
+    def expected(self) -> Path:
+        """The folder of its goldens."""
+        return self.root / "expected"
+
 
 @dataclass(frozen=True, slots=True)
 class Suite:

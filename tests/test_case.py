@@ -141,6 +141,18 @@ def test_the_log_notes_who_holds_what_where_a_lock_is_refused(tmp_path: Path) ->
     assert notes[2:] == ["# locks: as before", "# locks: none"]
 
 
+def test_the_log_has_the_headings_that_the_case_prints(tmp_path: Path) -> None:
+    case = make_case(tmp_path, qemu_img_prog="/bin/echo")
+    case.section(f"of {case.image}")
+    case.qemu_img("one")
+    case.log("\n=== Two ===\n\n")
+    case.qemu_img("two")
+    assert (tmp_path / "log").read_text() == (
+        "== of TEST_DIR/t.qcow2 ==\n$ /bin/echo one\none\n[exit status 0]\n"
+        "=== Two ===\n$ /bin/echo two\ntwo\n[exit status 0]\n"
+    )
+
+
 def test_the_table_of_locks_is_of_the_files_of_the_case(tmp_path: Path) -> None:
     case = make_case(tmp_path, qemu_prog="/usr/bin/none")
     assert case.locks() == ""

@@ -11,7 +11,7 @@ MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("
 
 # harness.faults is a tool of both sides, and knows neither.
 CASE_SIDE = ("harness.case", "harness.casework.")
-BOTH_SIDES = {"harness.locks", "harness.processes"}
+BOTH_SIDES = {"harness.locks", "harness.processes", "harness.stack"}
 RUNNER_SIDE = ("harness.suite", "harness.ground", "harness.running.", "harness.goldens.")
 TRANSCRIPT = {"harness.running.execute", "harness.running.execute.Transcript"}
 """What goldens know of running: what comes of it."""
@@ -84,7 +84,7 @@ def test_who_knows_whom(path: Path) -> None:
         assert all(m.startswith("harness.faults") for m in foreign), "it knows neither side"
     if name in FORMATS:
         foreign = {m for m in known if m.startswith("harness.") and not m.startswith(name)}
-        theirs = ("harness.reports", "harness.goldens.explain")
+        theirs = ("harness.reports", "harness.goldens.explain", "harness.goldens.compare")
         assert all(m.startswith(theirs) for m in foreign), "a format is a function of records"
 
 

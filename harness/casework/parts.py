@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType, FunctionType, TracebackType
+from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self
 
 import filters
@@ -23,6 +23,7 @@ from harness.casework import ending, hang, steps
 from harness.casework.part import Part, wait_for
 from harness.casework.record import Record, read
 from harness.errors import CaseError
+from harness.stack import STACK, told
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -58,7 +59,7 @@ class Parts:
     def __enter__(self) -> Self:
         _load(self._case)
         self._open, self._case.parts = True, self
-        self._before = signal.signal(signal.SIGTERM, self._terminated)
+        self._before = hang.handle(self._terminated)
         return self
 
     def __exit__(
@@ -77,7 +78,7 @@ class Parts:
             for part in self._parts:
                 if part.running:  # standard output is closed, or the like
                     part.end()
-            signal.signal(signal.SIGTERM, self._before)
+            hang.handle(self._before)
             self._case.parts = None
 
     def start(
@@ -182,6 +183,7 @@ class Parts:
             _die_with(parent)
             case = self._case
             settle(case, part.folder)
+            hang.watch(case)
             status = ending.tell(part.story, case.script, case.log, case.record.situation)
             steps.finish()
         except SystemExit as end:
@@ -197,7 +199,7 @@ class Parts:
             finally:
                 os._exit(status)
 
-    def _terminated(self, _signal: int, frame: FrameType | None) -> NoReturn:
+    def _terminated(self, *_: object) -> NoReturn:
         """At the time limit: show what all parts have written, and tell where each of them is."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         counting, states = self._counting()[self._told :], []
@@ -205,10 +207,9 @@ class Parts:
             states.append(f"  {part.name}, {part.title}: {part.state()}")
             if part.running:
                 part.terminate()
-                seen = read(part.folder, "situation").decode("utf-8", "replace")
-                states += [f"    {line}" for line in seen.splitlines()]
-        own = filter(None, [hang.where(frame)])
-        self._case.record.situation("\n".join((*own, "side by side were:", *states)))
+                states += [f"    {line}" for line in told(f"{part.folder}/{STACK}").splitlines()]
+        if states:
+            self._case.record.situation("\n".join(("side by side were:", *states)))
         for part in counting:
             self._take_over(part)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -269,6 +270,7 @@ def settle(case: "Case", folder: str) -> None:
         goldlock_log=f"{folder}/log",
         goldlock_commands=f"{folder}/commands",
         goldlock_situation=f"{folder}/situation",
+        goldlock_stack=f"{folder}/{STACK}",
     )
     if case.environment.goldlock_steps:
         steps.record(f"{folder}/steps", case.test_dir)

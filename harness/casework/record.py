@@ -17,6 +17,7 @@ from harness.environment import Environment
 if TYPE_CHECKING:
     from harness.locks import Watch
 
+_HEADING = re.compile(r"^(={2,3}) .+ \1$", re.M)
 _REFUSED = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock byte)')
 
 
@@ -41,6 +42,14 @@ class Record:
             text = f"$ {shlex.join(argv)}\n{text}"
         if refused:
             text += _told(self._watch.changed(self.programs))
+        self._keep(text)
+
+    def headings(self, text: str) -> None:
+        """Keep the headings of sections that are in *text*, which the case shows."""
+        for heading in _HEADING.finditer(text):
+            self._keep(f"{heading[0]}\n")
+
+    def _keep(self, text: str) -> None:
         self._log.write(text.encode("utf-8", "surrogateescape"))
         if self._environment.goldlock_print:
             self._terminal.write(text.encode("utf-8", "surrogateescape"))

@@ -4,7 +4,7 @@ The comparison is exact but for white space at line ends.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ from pathlib import Path
 
 _HEADING = re.compile(r"(={2,3}) (.+) \1")
 _BLANKS = " \t\r\f\v"
-_DIFFERENCE_LIMIT = 25_000_000
-"""Product of line counts past which two texts are called wholly different."""
+_EFFORT = 50_000_000
+"""Steps that `SequenceMatcher` may take at worst, about half a second; past that, lines that are
+there once on each side are paired first, and what is between them for itself."""
 
 
 def to_lines(text: str) -> list[str]:
@@ -144,20 +145,17 @@ class Comparison:
 
     def _blocks(self) -> list[tuple[list[int], list[int]]]:
         """Pair the sections of the two sides: groups of golden and output sections."""
-        matcher = SequenceMatcher(
-            None,
-            [section.title for section in self._ours],
-            [section.title for section in self._theirs],
-            autojunk=False,
-        )
+        ours = [section.title for section in self._ours]
+        theirs = [section.title for section in self._theirs]
         blocks: list[tuple[list[int], list[int]]] = [([], [])]
-        for tag, a, b, c, d in matcher.get_opcodes():
-            if tag == "equal":
-                self._partner.update(zip(range(a, b), range(c, d), strict=True))
-                blocks += [([i], [j]) for i, j in zip(range(a, b), range(c, d), strict=True)]
-            else:
-                blocks[-1][0].extend(range(a, b))
-                blocks[-1][1].extend(range(c, d))
+        done, so_far = 0, 0
+        for a, b, c, d in (*_line_changes(ours, theirs), (len(ours),) * 2 + (len(theirs),) * 2):
+            same = [*zip(range(done, a), range(so_far, c), strict=True)]
+            self._partner.update(same)
+            blocks += [([i], [j]) for i, j in same]
+            blocks[-1][0].extend(range(a, b))
+            blocks[-1][1].extend(range(c, d))
+            done, so_far = b, d
         if not blocks[0][0] or not blocks[0][1]:  # nothing, or one side, before the first pair
             first, *rest = blocks
             if rest:
@@ -191,10 +189,12 @@ class Comparison:
 
 def _split(all_sections: Sequence[Section], start: int, stop: int) -> list[tuple[int, int, int]]:
     """Return (section, start, stop) for each section that has lines of start:stop."""
+    if start == stop:
+        return []
+    first, last = _section_at(all_sections, start), _section_at(all_sections, stop - 1)
     return [
-        (index, max(start, section.start), min(stop, section.stop))
-        for index, section in enumerate(all_sections)
-        if max(start, section.start) < min(stop, section.stop)
+        (index, max(start, all_sections[index].start), min(stop, all_sections[index].stop))
+        for index in range(first, last + 1)
     ]
 
 
@@ -210,10 +210,50 @@ def _line_changes(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
     head = next((i for i in range(shortest) if a[i] != b[i]), shortest)
     tail = next((i for i in range(shortest - head) if a[-1 - i] != b[-1 - i]), shortest - head)
     middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
-    if len(middle_a) * len(middle_b) > _DIFFERENCE_LIMIT:
-        return [(head, len(a) - tail, head, len(b) - tail)]
-    codes = SequenceMatcher(None, middle_a, middle_b, autojunk=False).get_opcodes()
-    return [(head + i, head + j, head + k, head + m) for tag, i, j, k, m in codes if tag != "equal"]
+    return [(head + i, head + j, head + k, head + m) for i, j, k, m in _middle(middle_a, middle_b)]
+
+
+def _middle(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
+    """Do what `_line_changes` does, for lists that begin and end with a difference."""
+    if not a or not b:
+        return [(0, len(a), 0, len(b))]
+    in_a, in_b = Counter(a), Counter(b)
+    alike = sum(times * in_b[line] for line, times in in_a.items())
+    if (len(a) + alike) * min(len(a), len(b)) <= _EFFORT:
+        codes = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+        return [(i, j, k, m) for tag, i, j, k, m in codes if tag != "equal"]
+    pairs = _in_order([line for line in a if in_a[line] == in_b[line] == 1], a, b)
+    if not pairs:
+        return [(0, len(a), 0, len(b))]
+    changes: list[_Span] = []
+    i = k = 0
+    for j, m in (*pairs, (len(a), len(b))):
+        gap = _line_changes(a[i:j], b[k:m])
+        changes += [(i + start, i + stop, k + c, k + d) for start, stop, c, d in gap]
+        i, k = j + 1, m + 1
+    return changes
+
+
+def _in_order(lines: Sequence[str], a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
+    """Return where lines that each side has once are in both: as many as are in the same order.
+
+    That is the longest rising sequence of their places in *b*, found as one lays cards for
+    patience: each on the first pile whose top is not lower.
+    """
+    in_a, in_b = ({line: place for place, line in enumerate(side)} for side in (a, b))
+    tops: list[int] = []
+    below: dict[int, int | None] = {}
+    for line in lines:
+        place = in_b[line]
+        pile = bisect_left(tops, place)
+        below[place] = tops[pile - 1] if pile else None
+        tops[pile : pile + 1] = [place]
+    found = []
+    place_or_none = tops[-1] if tops else None
+    while place_or_none is not None:
+        found.append((in_a[b[place_or_none]], place_or_none))
+        place_or_none = below[place_or_none]
+    return found[::-1]
 
 
 def apply(text: str, changes: Iterable[Change]) -> str:

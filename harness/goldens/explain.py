@@ -68,14 +68,15 @@ def difference(result: SectionResult, golden: Path, lines: Sequence[str]) -> Dif
         return Difference(golden, at, message, list(_changed(lines, first)), missing=True)
     shown: list[Line] = []
     done = 0
-    for change in result.changes:
+    nexts = [*(change.start for change in result.changes[1:]), len(lines)]
+    for change, following in zip(result.changes, nexts, strict=True):
         start = _back(lines, change.start, done)
         if start > done and done:
             shown.append(Line(".", None, ""))
         shown += _context(lines, start, change.start)
         shown += _changed(lines, change)
         done = change.stop
-        end = _ahead(lines, done, _next_start(result.changes, change))
+        end = _ahead(lines, done, following)
         shown += _context(lines, done, end)
         done = end
     return Difference(golden, at, "the output differs from the golden", shown, missing=False)
@@ -118,11 +119,6 @@ def _ahead(lines: Sequence[str], stop: int, highest: int) -> int:
     while end < min(highest, stop + CONTEXT, len(lines)) and not is_heading(lines[end]):
         end += 1
     return end
-
-
-def _next_start(changes: Sequence[Change], change: Change) -> int:
-    later = [other.start for other in changes if other.start >= change.stop and other != change]
-    return min(later, default=change.stop + CONTEXT)
 
 
 def _context(lines: Sequence[str], start: int, stop: int) -> Iterator[Line]:

@@ -46,6 +46,7 @@ def check_free(path: Path, *, force: bool) -> None:
     """
     if force:
         return
+    path = _target(path)
     try:
         read(path)
     except FileNotFoundError:
@@ -77,7 +78,11 @@ def remove(path: Path, *, force: bool) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a golden: at each moment the file is the old one or the new one, whole."""
+    """Write a golden: at each moment the file is the old one or the new one, whole.
+
+    A symbolic link stays, and what it leads to is written.
+    """
+    path = _target(path)
     try:
         path.parent.mkdir(exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -94,6 +99,20 @@ def write(path: Path, text: str) -> None:
             raise
     except OSError as error:
         raise GoldenError(f"{path}: {error.strerror}; the golden is as it was") from None
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a golden does; the same for as long as there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for each case, twice
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _target(path: Path) -> Path:
+    """Return the file of a golden: what a symbolic link leads to, be it there or not."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def uncommitted(path: Path) -> bool:

@@ -13,6 +13,7 @@ from harness.goldens.compare import SectionResult
 from harness.goldens.golden import GoldenError
 from harness.running.execute import Transcript
 from harness.settings import Settings
+from harness.stack import STACK, told
 
 SITUATION = "situation"
 """A file beside the output: what the case saw around it when it failed."""
@@ -111,18 +112,29 @@ def _ending(transcript: Transcript) -> list[str]:
         )
         problems.append(f"{how}: the case did not come to its end")
     problems += _left_behind(transcript)
-    if problems and (seen := _seen(transcript.output.with_name(SITUATION))):
-        problems.append(seen)
+    if problems:
+        seen = _seen(transcript.output.with_name(SITUATION))
+        problems += filter(None, [_place(transcript), seen])
     return problems
+
+
+def _place(transcript: Transcript) -> str:
+    """Tell where the case was when it was ended; nothing for one that SIGTERM did not end."""
+    if transcript.timed_out or transcript.stopped or transcript.status == -signal.SIGTERM:
+        return _printable(told(str(transcript.output.with_name(STACK))))
+    return ""
 
 
 def _seen(situation: Path) -> str:
     try:
         with regular.open_file(situation) as file:
-            lines = file.read(TOO_LARGE).decode("utf-8", "replace").splitlines()
+            return _printable(file.read(TOO_LARGE).decode("utf-8", "replace"))
     except OSError:  # mostly there is none
         return ""
-    return "\n".join(explain.printable(line) for line in lines)
+
+
+def _printable(text: str) -> str:
+    return "\n".join(map(explain.printable, text.splitlines()))
 
 
 def _left_behind(transcript: Transcript) -> list[str]:

@@ -57,8 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Add an item for each golden that no case owns, where that is asked for."""
     if not config.getoption(OPTION):
         return
-    files = [item.parent for item in items if hasattr(item, "case")]
-    for root, file in {file.path.parent.parent: file for file in files if file}.items():
+    cases = [item for item in items if hasattr(item, "case")]
+    files = {item.case.root: item.parent for item in cases if item.parent}
+    for root, file in files.items():
         for path in read_suite(root).orphans():
             name = path.name.removesuffix(".out").replace(".", "-")
             items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))

@@ -234,7 +234,7 @@ def slowest(found: Sequence[Mapping[str, Any]], asked: int | None, past: Mapping
         ran = slow[:SLOWEST] if len(ran) > HANDFUL else []
     said = [
         f"{each[CASE]} {each['seconds']:.2f} s"
-        + (f" (last {past[each[CASE]].seconds:.2f} s)" if each[CASE] in past else "")
+        + (f" (last {past[each['path']].seconds:.2f} s)" if each["path"] in past else "")
         for each in ran[:asked]
     ]
     return f"slowest: {', '.join(said)}" if said else ""

@@ -26,10 +26,12 @@
   const visit = () => {
     const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
-    document.getElementById("show-all").checked = true;
-    search.value = "";
-    filter();
-    target.open = true;
+    for (let each = target; each; each = each.parentElement.closest("details")) each.open = true;
+    if (!target.getClientRects().length) {
+      document.getElementById("show-all").checked = true;
+      search.value = "";
+      filter();
+    }
     target.scrollIntoView();
   };
   addEventListener("hashchange", visit);

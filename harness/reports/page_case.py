@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
+from harness.goldens.compare import is_heading, sections
 from harness.goldens.explain import count
 from harness.reports import side_by_side
 from harness.reports.chart import span
 from harness.reports.places import here
-from harness.reports.record import CaseRecord, RunRecord, SectionRecord, command, flaky, once_more
+from harness.reports.record import (
+    CUT,
+    CaseRecord,
+    RunRecord,
+    SectionRecord,
+    command,
+    flaky,
+    once_more,
+)
 
 _STRIP = 120
 """Sections of a case that are shown as a strip of little squares."""
@@ -68,16 +78,19 @@ def _body(record: CaseRecord, run: RunRecord) -> Iterator[str]:
         yield f'<p class="reason">{escape(record["reason"])}</p>'
     for problem in record["problems"]:
         yield from _problem(here(problem))
+    log = _log_by_section(record)
+    anchors = {} if record["log"].startswith(CUT) else {part.title: part.anchor for part in log}
     for section in record["sections"]:
         if not section["passed"]:
-            yield from _failing(section)
+            yield from _failing(section, anchors.get(section["title"], ""))
     if record["update"]:
         yield "<h4>The golden was written anew</h4>"
         yield f'<pre class="update">{_coloured(record["update"])}</pre>'
     yield from _passing(record["sections"])
     if record["log"]:
         yield "<details><summary>What its programs were told and said, before any filter</summary>"
-        yield f"<pre>{escape(record['log'])}</pre></details>"
+        yield from _log(record, log)
+        yield "</details>"
     yield from _foot(record, run)
     yield "</div>"
 
@@ -95,10 +108,42 @@ def _problem(text: str) -> Iterator[str]:
     yield "</div>"
 
 
-def _failing(section: SectionRecord) -> Iterator[str]:
+class _Logged(NamedTuple):
+    """What the log has of a section, and where on the page that is."""
+
+    title: str
+    anchor: str
+    text: str
+
+
+def _log_by_section(record: CaseRecord) -> list[_Logged]:
+    """Take a log apart at the headings of the sections; none for a log that has no heading."""
+    lines = record["log"].split("\n")
+    parts = sections(lines)
+    if not is_heading(lines[parts[-1].start]):
+        return []
+    return [
+        _Logged(part.title, f"log-{record['number']}-{index}", "\n".join(lines[start : part.stop]))
+        for index, part in enumerate(parts)
+        if (start := part.start + is_heading(lines[part.start])) < part.stop
+    ]
+
+
+def _log(record: CaseRecord, parts: list[_Logged]) -> Iterator[str]:
+    """Yield a log, as parts to unfold where it has headings."""
+    if not parts:
+        yield f"<pre>{escape(record['log'])}</pre>"
+    failing = {section["title"] for section in record["sections"] if not section["passed"]}
+    for part in parts:
+        yield f'<details class="log" id="{part.anchor}"{" open" * (part.title in failing)}>'
+        yield f"<summary>{escape(part.title)}</summary><pre>{escape(part.text)}</pre></details>"
+
+
+def _failing(section: SectionRecord, anchor: str) -> Iterator[str]:
     yield '<details class="section" open>'
     yield f"<summary><b>{escape(section['title'])}</b> {escape(section['message'])}"
-    yield f" <code>{escape(here(section['file']))}:{section['line']}</code></summary>"
+    yield f" <code>{escape(here(section['file']))}:{section['line']}</code>"
+    yield f' <a href="#{anchor}">log</a></summary>' if anchor else "</summary>"
     yield side_by_side.table(section["rows"])
     yield "</details>"
 

@@ -60,7 +60,7 @@ class Reports:
             return
         record: CaseRecord | None = console.properties_of(report).get(console.RECORD)
         if record and report.when == "call":
-            before = self._past.get(record["number"])
+            before = self._past.get(record["path"])
             record["last"] = before.seconds if before else None
             self._report["cases"].append(record)
             self._add_line(json_lines.case(record))

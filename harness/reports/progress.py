@@ -46,16 +46,17 @@ class Progress:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._to_go = len(session.items)
-        known = [self._past[item.name].seconds for item in session.items if item.name in self._past]
+        paths = [str(item.path) for item in session.items]
+        known = [self._past[path].seconds for path in paths if path in self._past]
         self._seconds, self._unknown = sum(known), self._to_go - len(known)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logstart(self, nodeid: str, location: tuple[str, int | None, str]) -> None:
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Write the words after the name of a case, and put the cursor back."""
-        past = self._past.get(location[2])
+        path, _, name = nodeid.partition("::")
+        past = self._past.get(str(self._root / path))
         left = max(self._seconds / self._jobs, past.seconds if past else 0.0)
         if max(left, time.monotonic() - self._clock) >= LONG:
-            path, _, name = nodeid.partition("::")
             shown = f"{os.path.relpath(self._root / path)}::{name} "
             self._show(self.words(left)[: max(self._width - len(shown) - 1, 0)])
         self._to_go -= 1

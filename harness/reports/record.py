@@ -23,6 +23,9 @@ from harness.suite import Case
 LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
 
+CUT = "... ("
+"""What the log begins with when not all of it is reported."""
+
 ROW_LIMIT = 500
 """Lines of a section's difference, or of what was updated, that are reported."""
 
@@ -243,12 +246,12 @@ def _head(text: str) -> str:
 
 def _log(ran: Ran) -> str:
     """Return the end of a case's log, in whole lines."""
-    text = ran.log[-LOG_LIMIT:]
+    size, text = len(ran.log), ran.log[-LOG_LIMIT:]
     if ran.kept:
         with suppress(OSError), regular.open_file(ran.kept / LOG) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_LIMIT))
             text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")
-            if size > LOG_LIMIT:
-                text = f"... ({size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
+    if size > LOG_LIMIT:
+        text = f"{CUT}{size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
     return clean(text).rstrip("\n")

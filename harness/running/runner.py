@@ -18,6 +18,7 @@ from harness.running.execute import CannotStart, command_line, execute
 from harness.running.scratch import Directories, Scratch
 from harness.running.start import spawn, under_supervision
 from harness.settings import Settings
+from harness.stack import STACK
 from harness.suite import Case
 
 LOG, LOCKS = "log", "locks"
@@ -80,10 +81,7 @@ class Runner:
         case, named, keep = request
         programs = self._programs = named or self._programs
         reference = golden.choose(
-            case.path.parent.parent / "expected",
-            case.number,
-            programs.traits,
-            self.settings.variant,
+            case.expected, case.number, programs.traits, self.settings.variant
         )
         if verdict := self._not_here(case, programs, reference):
             return Ran(verdict)
@@ -137,6 +135,7 @@ class Runner:
             **self._environment(case, programs, directories).to_environ(),
         }
         supervised = "faults" in case.needs or self.settings.trace_locks
+        before = golden.stamp(reference)
         try:
             transcript = execute(
                 command_line(case.path),
@@ -151,6 +150,10 @@ class Runner:
             return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
+        if golden.stamp(reference) != before:
+            found.append(
+                f"{reference} was changed while the case ran: by the case, or someone else"
+            )
         if self.settings.commands:
             from harness.running import replay  # only for those who want it
 
@@ -188,6 +191,7 @@ class Runner:
             goldlock_wrapped=wrapped,
             goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
             goldlock_situation=str(directories.top / SITUATION),
+            goldlock_stack=str(directories.top / STACK),
             goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
 

@@ -1,6 +1,7 @@
 """Run cases ahead of those who judge them, in the order that is done soonest."""
 
 import json
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,15 +41,20 @@ class Past(NamedTuple):
 
 
 HISTORY = "goldlock/history"
-"""The key of pytest's cache under which the past of a suite's cases is kept."""
+"""The key of pytest's cache for the past of cases, by their paths below pytest's root."""
 
 
 def read_history(root: Path) -> dict[str, Past]:
-    """Return the past of a suite's cases by number; of none, where the cache is not sound."""
+    """Return the past of cases by their whole paths; of none, where the cache is not sound.
+
+    What has no folder is a number, by which the past was kept once.
+    """
     try:
         known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
         return {
-            str(n): Past(float(seconds), bool(failed)) for n, (seconds, failed) in known.items()
+            os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
+            for path, (seconds, failed) in known.items()
+            if "/" in path
         }
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
@@ -62,7 +68,7 @@ def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]
     new = Past(float("inf"), failed=False)
 
     def rank(case: Case) -> tuple[bool, float]:
-        known = past.get(case.number, new)
+        known = past.get(str(case.path), new)
         return not known.failed, -known.seconds
 
     return sorted(cases, key=rank)
@@ -123,7 +129,7 @@ class Ahead:
             new = [case for case in cases if case.path not in self._tallies]
             if new:
                 self._be_busy()
-                for root in {case.path.parent.parent for case in new}:
+                for root in {case.root for case in new}:
                     self._strays.watch(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
@@ -150,7 +156,7 @@ class Ahead:
         return tally
 
     def strays(self) -> list[tuple[Path, list[str]]]:
-        """Return the files that appeared in the suites' folders, and which cases ran then."""
+        """Return the files that appeared where they should not, and which cases ran then."""
         ours, found = ".out" if self.settings.update else None, self._strays.found()
         return [(path, numbers) for path, numbers in found if numbers and path.suffix != ours]
 
@@ -364,7 +370,7 @@ def _not_started(case: Case) -> Ran:
 
 
 def _golden(case: Case) -> Path:
-    return case.path.parent.parent / "expected" / f"{case.number}.out"
+    return case.expected / f"{case.number}.out"
 
 
 def runs_of_each(settings: Settings) -> float:

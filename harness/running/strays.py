@@ -1,19 +1,30 @@
-"""Files that appear in a suite's own folders while its cases run.
+"""Files that appear while cases run, in their suite's own folders, or where the system has some.
 
 A case writes to its TEST_DIR. What turns up here is most likely a case's, but may as well be of
 somebody at work: so it is told, and neither removed nor a failure.
 """
 
+import os
+import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from harness.running.scratch import PREFIX
 
 _OTHERS = (".", "__pycache__")
 _EDITORS = ("~", ".swp", ".orig", ".rej")
 
 ENOUGH = 1000
 """Periods after which it is time to look whose files there are, and to forget them."""
+
+_SYSTEM = ("/var/tmp", "/dev/shm")
+"""Where programs drop files of a fixed name, beside the directory for temporary files."""
+
+_RANDOM = (PREFIX, "pytest-", "tmp", "pymp-")
+"""How names begin there that are of no case: of runs, and of all who make one up with Python."""
 
 
 class Period(NamedTuple):
@@ -25,50 +36,63 @@ class Period(NamedTuple):
 
 
 class Folders:
-    """The folder of a suite, with ``cases/`` and ``expected/``, as they were when this was made."""
+    """Folders and what was in them when this was made, but for names that begin as *others*."""
 
-    def __init__(self, root: Path) -> None:
-        self._folders = (root, root / "cases", root / "expected")
+    def __init__(self, folders: Iterable[Path], others: tuple[str, ...] = ()) -> None:
+        self._folders = frozenset(folders)
+        self._others = (*_OTHERS, *others)
         self._before = self._files()
 
     def new(self) -> list[tuple[Path, float]]:
-        """Return the files that were not there, with the times of their last changes."""
+        """Return this user's files that were not there, with the times of their last changes."""
         found = []
         for path in sorted(self._files() - self._before):
-            try:
-                found.append((path, path.lstat().st_ctime))
-            except OSError:  # it is gone again
-                continue
+            with suppress(OSError):  # it is gone again
+                state = Path(path).lstat()
+                if state.st_uid == os.geteuid():
+                    found.append((Path(path), state.st_ctime))
         return found
 
-    def _files(self) -> set[Path]:
-        return {path for folder in self._folders for path in _entries(folder)}
+    def _files(self) -> set[str]:
+        return {
+            f"{folder}/{name}"
+            for folder in self._folders
+            for name in _names(folder)
+            if not name.startswith(self._others) and not name.endswith(_EDITORS)
+        }
 
 
-def _entries(folder: Path) -> Iterable[Path]:
+def of_suite(root: Path) -> Folders:
+    """Return the folder of a suite, with ``cases/`` and ``expected/``, as they are."""
+    return Folders((root, root / "cases", root / "expected"))
+
+
+def of_system() -> Folders:
+    """Return the system's directories for temporary files, as they are."""
+    return Folders(map(Path, (tempfile.gettempdir(), *_SYSTEM)), _RANDOM)
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        paths = list(folder.iterdir())
+        return os.listdir(folder)  # noqa: PTH208 - there may be thousands
     except OSError:
         return []
-    return [
-        path
-        for path in paths
-        if not path.name.startswith(_OTHERS) and not path.name.endswith(_EDITORS)
-    ]
 
 
 class Strays:
-    """The files that have appeared in the folders of suites, and the cases that ran then."""
+    """The files that have appeared where they should not, and the cases that ran then."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, Folders] = {}
+        self._system: Folders | None = None
         self._periods: list[Period] = []
         self._known: dict[tuple[Path, float], list[str]] = {}
 
     def watch(self, root: Path) -> None:
-        """Heed a suite's folders, from now on."""
+        """Heed a suite's folders, and the system's, from now on."""
         if root not in self._folders:
-            self._folders[root] = Folders(root)
+            self._folders[root] = of_suite(root)
+        self._system = self._system or of_system()
 
     def ran(self, number: str, began: float) -> None:
         """Note that a case has run until now."""
@@ -86,7 +110,8 @@ class Strays:
 
         A case that has not ended yet will be told of by its period, later.
         """
-        new = [found for folders in self._folders.values() for found in folders.new()]
+        watched = filter(None, (*self._folders.values(), self._system))
+        new = [found for folders in watched for found in folders.new()]
         return {
             found: [*dict.fromkeys([*self._known.get(found, ()), *self._at_work(found[1])])]
             for found in new

@@ -68,7 +68,7 @@ def record(folder: Path, way: str, root: Path = ROOT) -> Environment:
 
 def ran(folder: Path, way: str, script: str, root: Path = ROOT, trace: str = "") -> str:
     """Run a case script; return what it printed."""
-    environment = record(folder, way, root)
+    environment = record(folder, way, root)._replace(goldlock_stack=f"{folder}/stack")
     path = folder / "1.py"
     path.write_text(script)
     argv = [sys.executable, str(path)]
@@ -222,6 +222,30 @@ def test_an_interrupt_ends_it_as_the_signal_would(case: Case) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == -signal.SIGINT
+
+
+def test_where_the_case_is_is_no_affair_of_its_programs(tmp_path: Path, way: str) -> None:
+    """SIGTERM ends them, and the handler that tells where the case is stays with the case."""
+    script = """
+import os, signal
+from harness.case import Case, run
+
+def story(case):
+    case.qemu_img("create", "-f", "qcow2", case.image, "1M")
+    os.mkfifo("pid")
+    words = ("-t", "-k", "s", "--pid-file", "pid", "-f", "qcow2", case.image)
+    process = case._start(case.qemu_nbd.argv(*words))
+    pid = open("pid").read().strip()
+    for each in (pid, "self"):
+        masks = dict(line.split(":") for line in open(f"/proc/{each}/status"))
+        print(int(masks["SigCgt"], 16) >> signal.SIGTERM - 1 & 1)
+    process.terminate()
+    print(process.wait())
+
+run(story)
+"""
+    assert ran(tmp_path, way, script) == "0\n1\n-15\n"
+    assert "File" not in (tmp_path / "stack").read_text()
 
 
 def test_what_the_case_held_back_is_written_once(tmp_path: Path, way: str) -> None:

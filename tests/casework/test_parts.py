@@ -251,10 +251,11 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
     os.kill(started.process.pid, signal.SIGTERM)
     said = "\n== One ==\nnot flushed\n\n== Two ==\nnot flushed\n"
     assert started.ended() == (-signal.SIGTERM, said)
+    place = f"    it was at:\n      {tmp_path}/1.py:11: in part"
     assert (tmp_path / "situation").read_text() == (
         "side by side were:\n"
-        "  part 1, part('One'): running, in == One ==\n"
-        "  part 2, part(name='Two'): running, in == Two =="
+        f"  part 1, part('One'): running, in == One ==\n{place}\n"
+        f"  part 2, part(name='Two'): running, in == Two ==\n{place}"
     )
 
 

@@ -1,5 +1,6 @@
 """What a golden's reader is told: one wrong line is one failing section, whatever line."""
 
+import re
 import resource
 import signal
 import subprocess
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.goldens import explain
+from harness.goldens import compare, explain
 from harness.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
-from harness.goldens.golden import GoldenError, choose, read, uncommitted, write
-from tests.conftest import ROOT
+from harness.goldens.golden import GoldenError, check_free, choose, read, uncommitted, write
+from tests.conftest import ROOT, MakeSuite, RunTests
 
 EXPECTED = ROOT / "expected"
 GOOD = {path.name: to_lines(path.read_text()) for path in sorted(EXPECTED.glob("*.out"))}
@@ -71,6 +72,29 @@ def test_the_changes_turn_the_golden_into_the_output(golden: list[str], got: lis
     for change in sorted(changes, key=lambda c: (c.start, c.stop), reverse=True):
         lines[change.start : change.stop] = change.got
     assert sorted(lines) == sorted(got)
+
+
+@given(golden=LINES, got=LINES)
+def test_where_little_effort_is_allowed_the_changes_are_right_all_the_same(
+    golden: list[str], got: list[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "_EFFORT", 0)
+        changes = [c for section in Comparison(golden, got).results for c in section.changes]
+    text = "".join(f"{line}\n" for line in golden)
+    assert compare.apply(text, changes) == "".join(f"{line}\n" for line in got)
+
+
+def test_of_very_many_sections_each_is_held_against_its_own() -> None:
+    """All headings differ, the lines below two are exchanged, and each has an empty line."""
+    golden = [line for n in range(4000) for line in (f"== Was {n} ==", f"line {n}", "", "end")]
+    got = [line.replace("Was", "Is") for line in golden]
+    got[4001], got[8001] = got[8001], got[4001]
+    headings = [
+        section.changes == [compare.Change(4 * n, 4 * n + 1, (f"== Is {n} ==",))]
+        for n, section in enumerate(failing(golden, got))
+    ]
+    assert [n for n, alone in enumerate(headings) if not alone] == [1000, 2000]
 
 
 @given(golden=LINES, got=LINES)
@@ -136,6 +160,61 @@ def test_a_golden_keeps_its_mode_and_its_bytes(tmp_path: Path) -> None:
     assert path.read_bytes() == b"\xff\x00\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["1.out"]
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_golden_that_is_a_link_stays_one(
+    run_tests: RunTests, suite: MakeSuite, *, dangling: bool
+) -> None:
+    suite.case("1", "echo new")
+    target = suite.root / "shared" / "golden"
+    target.parent.mkdir()
+    if not dangling:
+        target.write_text("old\n")
+    link = suite.root / "expected" / "1.out"
+    link.symlink_to("../shared/golden")
+    done = run_tests("--suite", str(suite.root), "--update", CI="")
+    assert done.returncode == 0, done.stdout
+    assert link.readlink() == Path("../shared/golden")
+    assert target.read_text() == "new\n"
+    assert [each.name for each in target.parent.iterdir()] == ["golden"]
+
+
+def test_what_a_link_leads_to_is_not_written_over_uncommitted_changes(tmp_path: Path) -> None:
+    """The link itself is committed, and has not changed."""
+    (tmp_path / "expected").mkdir()
+    link, target = tmp_path / "expected" / "1.out", tmp_path / "golden"
+    link.symlink_to("../golden")
+    target.write_text("committed\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b", "-C", str(tmp_path)]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    check_free(link, force=False)
+    target.write_text("not committed\n")
+    with pytest.raises(GoldenError, match="/golden has changes that are not committed"):
+        check_free(link, force=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "how"),
+    [
+        ("old\n", "echo new >$golden"),
+        ("old\n", "echo new >$golden.new; mv $golden.new $golden"),
+        ("new\n", "rm $golden; echo new >$golden"),
+        (None, "echo new >$golden"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--update",)])
+def test_a_case_that_writes_its_own_golden_fails(
+    run_tests: RunTests, suite: MakeSuite, before: str | None, how: str, options: tuple[str, ...]
+) -> None:
+    golden = suite.root / "expected" / "1.out"
+    suite.case("1", f"golden={golden}\n{how}\necho new", before)
+    suite.case("2", "echo other", "was\n" if options else "other\n")
+    done = run_tests("--suite", str(suite.root), *options, CI="")
+    assert f"{golden} was changed while the case ran: by the case, or someone else" in done.stdout
+    assert re.search("^2 cases: 1 (failed|passed), 1 (failed|passed);", done.stdout, re.M)
+    assert (suite.root / "expected" / "2.out").read_text() == "other\n"
 
 
 def test_a_full_disk_leaves_the_old_golden(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from harness.pytest_plugin import SHOWN
 from harness.reports.console import slowest
 from harness.running.schedule import HISTORY, Past
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -19,7 +20,7 @@ def remember(root: Path, **seconds: float) -> None:
     """Make a suite's cases have taken so long, last time."""
     file = root / ".pytest_cache" / "v" / HISTORY
     file.parent.mkdir(parents=True)
-    past = {number.removeprefix("n"): [took, False] for number, took in seconds.items()}
+    past = {f"cases/{number.removeprefix('n')}": [took, False] for number, took in seconds.items()}
     file.write_text(json.dumps(past))
 
 
@@ -39,6 +40,23 @@ def test_the_slowest_cases_with_xdist(run_tests: RunTests, suite: MakeSuite) -> 
     assert re.search(r"^slowest: 1 0\.\d\d s \(last 77\.00 s\)$", done.stdout, re.M)
 
 
+def test_of_very_many_sections_that_differ_most_are_only_named(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    count = SHOWN + 20
+    script = f'for n in $(seq {count}); do echo "== $n =="; echo bad; done'
+    golden = "".join(f"== {n} ==\ngood\n" for n in range(1, count + 1))
+    suite.case("1", script, golden)
+    tap = tmp_path / "tap"
+    said = run_tests("--suite", str(suite.root), "--tap", str(tap)).stdout
+    assert said.count("\n+        bad") == said.count("DIFFERS") == SHOWN
+    assert f"{count} of {count} sections not as in" in said
+    named = re.findall(r"^  .*/expected/1\.out:(\d+): (\d+)$", said, re.M)
+    assert named == [(str(2 * n), str(n)) for n in range(SHOWN + 1, count + 1)]
+    assert f"1 case: 1 failed; {count} sections, {count} differ" in said
+    assert len(re.findall(r"^ +not ok \d+ - \d+$", tap.read_text(), re.M)) == count
+
+
 @pytest.mark.parametrize(
     ("seconds", "asked", "said"),
     [
@@ -53,9 +71,10 @@ def test_the_slowest_cases_with_xdist(run_tests: RunTests, suite: MakeSuite) -> 
 )
 def test_which_cases_are_called_slow(seconds: list[float], asked: int | None, said: str) -> None:
     found: list[dict[str, Any]] = [
-        {"goldlock": str(number), "seconds": took} for number, took in enumerate(seconds)
+        {"goldlock": str(number), "path": f"/s/cases/{number}", "seconds": took}
+        for number, took in enumerate(seconds)
     ]
-    assert slowest(found, asked, {"4": Past(3.5, failed=False)}) == said
+    assert slowest(found, asked, {"/s/cases/4": Past(3.5, failed=False)}) == said
 
 
 def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -122,6 +122,37 @@ def test_a_browser_runs_its_script_and_no_other(
     assert ("open" in case) == opened
 
 
+LOGGED = """#!/usr/bin/env python3
+from harness.case import Case, run
+def story(case: Case) -> None:
+    case.qemu_img("before")
+    for word in ("one", "two"):
+        case.section("Round")
+        case.qemu_img(word)
+    case.log("bad")
+run(story)
+"""
+
+
+@pytest.fixture
+def logged(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> str:
+    """Return the page of a case whose second section of one heading differs."""
+    suite.case("1.py", LOGGED, "\n== Round ==\n\n== Round ==\ngood\n")
+    path = tmp_path / "report.html"
+    run_tests("--suite", str(suite.root), "--html", str(path), QEMU_IMG_PROG="/bin/echo")
+    return path.read_text()
+
+
+def test_a_failing_section_leads_to_its_part_of_the_log(logged: str) -> None:
+    (target,) = re.findall(r'href="#(log[^"]*)"', logged)
+    (part,) = re.findall(rf'<details class="log" id="{target}" open>(.*?)</details>', logged, re.S)
+    assert "<summary>Round (2)</summary>" in part
+    assert "$ /bin/echo two" in part
+    assert "$ /bin/echo one" not in part
+    assert logged.count('<details class="log"') == 3
+    assert "$ /bin/echo before" in Page(logged).text
+
+
 def case_record(number: str, seconds: float = 1.0, started: float = 100.0) -> CaseRecord:
     return {
         "number": number,

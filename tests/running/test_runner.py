@@ -42,6 +42,7 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
             "GOLDLOCK_ERRNO_POLICY",
             "GOLDLOCK_ONE_AT_A_TIME",
             "GOLDLOCK_SITUATION",
+            "GOLDLOCK_STACK",
             "QEMU_PROG",
             "QEMU_IMG_PROG",
             "QEMU_IO_PROG",

@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from harness.running.schedule import Ahead, Past, in_best_order, read_history
 from harness.settings import Settings
 from harness.suite import Case, read_suite
-from tests.conftest import MakeSuite, RunTests
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 
 def cases(*numbers: str) -> list[Case]:
@@ -22,7 +25,10 @@ def test_failed_first_then_new_then_long() -> None:
     assert [case.number for case in order] == ["3", "4", "2", "1"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"1": 2}', '{"1": ["x", 0]}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"a/1": 2}', '{"a/1": ["x", 0]}', "\x00", '{"1": [2.0, false]}'],
+)
 def test_a_damaged_memory_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / ".pytest_cache" / "v" / "goldlock" / "history"
     path.parent.mkdir(parents=True)
@@ -37,8 +43,31 @@ def test_a_run_remembers(run_tests: RunTests, suite: MakeSuite) -> None:
     for _ in range(2):  # the second time over a memory that makes no sense
         run_tests("--suite", str(suite.root), "-j", "2")
         known = json.loads(history.read_text())
-        assert {number: failed for number, (_, failed) in known.items()} == {"1": False, "2": True}
+        failed = {path: failed for path, (_, failed) in known.items()}
+        assert failed == {"cases/1": False, "cases/2": True}
         history.write_text("[1]")
+
+
+def test_two_suites_in_one_run_have_memories_of_their_own(tmp_path: Path) -> None:
+    for name, golden in (("one", "a\n"), ("other", "b\n")):
+        made = MakeSuite(tmp_path / name)
+        made.case("1", "sleep 0.1; echo a", golden)
+        conftest = (ROOT / "cases" / "conftest.py").read_text()
+        (made.root / "cases" / "conftest.py").write_text(conftest)
+    history = tmp_path / ".pytest_cache" / "v" / "goldlock" / "history"
+    history.parent.mkdir(parents=True)
+    history.write_text('{"one/cases/1": [71, false], "other/cases/1": [72, false], "1": [1, true]}')
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "one/cases/1", "other/cases/1", "--slowest=2"],
+        cwd=tmp_path,
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert {*re.findall(r"1 0\.\d\d s \(last (\d+)", done.stdout)} == {"71", "72"}, done.stdout
+    failed = {path: failed for path, (_, failed) in json.loads(history.read_text()).items()}
+    assert failed == {"one/cases/1": False, "other/cases/1": True}
 
 
 def test_exclusive_cases_do_not_meet_and_hold_up_no_others(

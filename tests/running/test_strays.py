@@ -20,6 +20,24 @@ def test_a_file_in_the_suite_is_named_with_its_case(run_tests: RunTests, suite: 
     assert "not there before" not in run_tests("--suite", str(suite.root)).stdout
 
 
+def test_a_file_among_the_temporary_ones_is_named(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """Names that are made up for each use are not: who asks for one may be anybody."""
+    place = tmp_path / "system"
+    place.mkdir()
+    (place / "before").touch()
+    there = [place / name for name in ("before", "hard-coded", "tmpab12cd", "goldlock-1")]
+    suite.case("1", "echo one", golden="one\n")
+    suite.case("2", f"echo two; touch {' '.join(map(str, there))}", golden="two\n")
+    asked = ("--json-lines", str(place / "lines"), "--commands", str(place / "commands"))
+    done = run_tests("--suite", str(suite.root), "-j1", *asked, TMPDIR=str(place))
+    said = [line for line in done.stdout.splitlines() if str(place) in line and "left by" in line]
+    assert said == [f"{place}/hard-coded: not there before; left by case 2?"]
+    assert done.returncode == 0
+    assert {path.name for path in place.iterdir()} >= {"lines", "commands"}
+
+
 def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) -> None:
     """Goldens of --update, reports, and what editors and git write."""
     folder = suite.root / "cases"
