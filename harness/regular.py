@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: str | Path) -> BinaryIO:
     """Open a regular file to read; raise OSError for a FIFO, a device, a link, a directory."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -4,9 +4,6 @@ The first line is the path of the script, the second one what it waits for, the 
 `faulthandler`: the stack, the innermost line first.
 """
 
-# In the way of a quick case, where pathlib costs too much:
-# ruff: noqa: PTH123
-
 import re
 
 STACK = "stack"
@@ -18,8 +15,10 @@ ROOM = 4096
 
 def told(path: str) -> str:
     """Return ``it was at:``, and the script's innermost line with what it waits for; or nothing."""
+    from harness.regular import open_file  # at a failure only
+
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             head, stack = file.read(ROOM), file.read().decode("ascii", "replace")
     except OSError:
         return ""

@@ -1,5 +1,10 @@
-"""The supervisor's loop: wait for calls, requests, signals and the end of the program."""
+"""The supervisor's loops: one waits for lock calls, one for requests, signals and the end.
 
+A thread for each, since a wait in the kernel for nothing but a call ends sooner than a wait for
+one thing among others: 153 under a supervisor takes 1.03 of its time, not 1.05.
+"""
+
+import _thread  # the package threading takes 2 ms to load
 import os
 import select
 
@@ -33,6 +38,7 @@ class Loop:
         self._front = os.getppid()
         self._ended = False
         self._deserted = False  # no process is left under the filter
+        self._problem: Exception | None = None
         self._signals, self._waker = os.pipe()
         os.set_blocking(self._signals, False)
         os.set_blocking(self._waker, False)
@@ -51,26 +57,35 @@ class Loop:
 
     def run(self) -> None:
         """Serve to the end."""
-        self._poll.register(self._listener, select.POLLIN)
+        self._poll.register(self._listener, 0)  # for this thread, only that it is deserted
         self._poll.register(self._signals, select.POLLIN)
         self._poll.register(self._tell, 0)  # it only ever says that the front is gone
         for fd in self._requests.descriptors():
             self._poll.register(fd, select.POLLIN)
-        wait, serve, call = self._poll.poll, self._supervisor.serve, (self._listener, select.POLLIN)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        _thread.start_new_thread(self._serve_calls, ())  # without signals: they are for this one
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while not (self._ended and self._deserted):
-            for event in wait():
-                if event == call:
-                    serve()
-                else:
-                    self._happened(*event)
+            for fd, _ in self._poll.poll():
+                self._happened(fd)
+            if self._problem:
+                raise self._problem
 
-    def _happened(self, fd: int, events: int) -> None:
+    def _serve_calls(self) -> None:
+        """Answer lock calls, until nobody is left who could make one."""
+        any_left = select.poll()
+        any_left.register(self._listener, select.POLLIN)
+        try:
+            while self._supervisor.serve() or not any_left.poll()[0][1] & select.POLLHUP:
+                pass
+        except Exception as problem:  # the front must hear of it, whatever it is
+            self._problem = problem
+            os.write(self._waker, b"\0")
+
+    def _happened(self, fd: int) -> None:
         if fd == self._listener:
-            if events & select.POLLIN:
-                self._supervisor.serve()
-            elif events & select.POLLHUP:
-                self._deserted = True
-                self._poll.unregister(fd)
+            self._deserted = True
+            self._poll.unregister(fd)
         elif fd == self._signals:
             self._signalled(os.read(fd, 512))
         elif fd == self._tell:
@@ -89,7 +104,7 @@ class Loop:
 
     def _signalled(self, numbers: bytes) -> None:
         for number in numbers:
-            if number != signal.SIGCHLD and not self._ended:
+            if number not in (0, signal.SIGCHLD) and not self._ended:
                 os.kill(self._program, number)
         status = None
         with suppress(ChildProcessError):

@@ -127,24 +127,24 @@ class Listener:
         with suppress(OSError):
             fcntl.ioctl(fd, _SET_FLAGS, 1)  # hand the CPU straight over: 9 us a call, not 50
 
-    def receive(self) -> Notification | None:
-        """Return the next call that waits, or None when its process is gone meanwhile."""
-        return Notification(self._buffer) if self._receive() else None
-
-    def pass_on(self) -> None:
-        """Let the next call that waits through without a look at it, as fast as can be."""
-        if self._receive():
-            self._send(self._buffer[:8] + _LET_THROUGH)  # its id comes first in both structs
-
-    def _receive(self) -> bool:
+    def wait(self) -> bool:
+        """Wait for a call; return whether there is one: its process may be gone meanwhile."""
         self._buffer[:] = _EMPTY  # the kernel wants it so
         try:
             fcntl.ioctl(self.fd, _RECEIVE, self._buffer, True)
         except OSError as error:
-            if error.errno == errno.ENOENT:
+            if error.errno in (errno.ENOENT, errno.EINTR):
                 return False
             raise
         return True
+
+    def call(self) -> Notification:
+        """Return the call that `wait` has found."""
+        return Notification(self._buffer)
+
+    def pass_on(self) -> None:
+        """Let that call through without a look at it, as fast as can be."""
+        self._send(self._buffer[:8] + _LET_THROUGH)  # its id comes first in both structs
 
     def valid(self, call: Notification) -> bool:
         """Return whether the call still waits, so that its tid still is the caller's."""

@@ -5,6 +5,7 @@
 
 import errno
 import os
+from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from harness.faults import protocol
 from harness.faults import trace as traces
@@ -53,32 +54,43 @@ def _same_file(image: str, call: LockCall) -> bool:
 class Supervisor:
     """Answers the calls of one listener by the faults that are set at that moment.
 
-    Every fault counts the calls that it is about; the first one that is due makes it fail.
+    Every fault counts the calls that it is about; the first one that is due makes it fail. One
+    thread serves; any may set faults, and take them away.
     """
 
     def __init__(self, listener: Listener, trace: traces.Trace | None = None) -> None:
         self._listener = listener
         self._trace = trace
         self._rules: dict[int, Rule] = {}
+        self._rules_at_rest = allocate_lock()
         self._last_key = 0
         self._holders: set[int] = set()
 
     def add(self, fault: "Fault") -> int:
         """Set a fault, after the others; return the key that clear() wants."""
-        self._last_key += 1
-        self._rules[self._last_key] = Rule(fault)
-        return self._last_key
+        with self._rules_at_rest:
+            self._last_key += 1
+            self._rules[self._last_key] = Rule(fault)
+            return self._last_key
 
     def clear(self, key: int) -> int:
         """Take a fault away; return how many calls it made fail.  KeyError: no such fault."""
-        return self._rules.pop(key).hits
+        with self._rules_at_rest:
+            return self._rules.pop(key).hits
 
-    def serve(self) -> None:
-        """Answer one call that waits; a call whose process is gone is none."""
-        if not self._rules and self._trace is None:
+    def serve(self) -> bool:
+        """Wait for a call and answer it; return whether there was one.
+
+        A call whose process is gone is none.
+        """
+        if not self._listener.wait():
+            return False
+        if not self._rules and self._trace is None:  # a fault that comes now is for later calls
             self._listener.pass_on()
-        elif notification := self._listener.receive():
-            self.decide(notification)
+        else:
+            with self._rules_at_rest:
+                self.decide(self._listener.call())
+        return True
 
     def decide(self, notification: Notification) -> None:
         """Answer a call that was received."""

@@ -38,18 +38,19 @@ def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, outp
         )
 
 
-def under_supervision(trace: Path) -> Start:
+def under_supervision(trace: Path | None) -> Start:
     """Return what starts a program under a supervisor, which writes its lock calls to a file.
 
     It does what ``python -m harness.faults --trace FILE -- PROGRAM ...`` would, in a fork of this
     process: to start a Python for it takes ten times as long.
     """
+    options = ["--trace", str(trace)] if trace else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
     from harness.faults import command, loop, supervisor  # noqa: F401 - as above
     from harness.faults import trace as traces  # noqa: F401 - as above
 
     def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
-        arguments = ["--trace", str(trace), "--", *argv]
+        arguments = [*options, "--", *argv]
         processes.room()  # asked once, and known to all forks
         pid = os.fork()
         if pid == 0:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Hold a case under the supervisor of lock calls, without a plan or a trace, against it bare.
 
-The case is started as the runner starts it, by its command line and in its environment. Both
+The case is started as the runner starts it, and in the environment that it has there. Both
 are run in turn, each the first in every other pair, and their times compared pair by pair,
 since machines are noisy.
 
@@ -9,6 +9,7 @@ usage: tests/bench/supervised.py [ROUNDS [BUSY [CASE]]]
        (default: 15 rounds, 0 busy loops beside, case 153; needs a real QEMU)
 """
 
+import os
 import resource
 import shutil
 import subprocess
@@ -21,7 +22,8 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from harness.faults.api import unavailable, wrap  # noqa: E402 - found by the line before
+from harness.faults.api import unavailable  # noqa: E402 - found by the line before
+from harness.running.start import Start, spawn, under_supervision  # noqa: E402 - as above
 
 Pairs = list[tuple[tuple[float, float], tuple[float, float]]]
 
@@ -47,27 +49,29 @@ def environment(folder: Path) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def seconds(argv: list[str], environ: dict[str, str]) -> tuple[float, float]:
+def seconds(start: Start, argv: list[str], environ: dict[str, str]) -> tuple[float, float]:
     """Run a case in fresh directories; return its wall time and the processor time of all."""
     test = Path(environ["TEST_DIR"])
     for folder in (test, Path(environ["SOCK_DIR"])):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(argv, env=environ, cwd=test, stdout=subprocess.DEVNULL, check=True)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no file
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        pid = start(argv, environ, test, nowhere.fileno())
+        assert os.waitpid(pid, 0)[1] == 0, "the case fails"
+    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def measured(argv: list[str], environ: dict[str, str], rounds: int) -> Pairs:
     """Return for each pair what it took under the supervisor, and bare; the first warms up."""
     pairs = []
-    supervised = wrap(argv)
+    supervised = under_supervision(None)
     for number in range(rounds + 1):
         if number % 2:
-            ours, bare = seconds(supervised, environ), seconds(argv, environ)
+            ours, bare = seconds(supervised, argv, environ), seconds(spawn, argv, environ)
         else:
-            bare, ours = seconds(argv, environ), seconds(supervised, environ)
+            bare, ours = seconds(spawn, argv, environ), seconds(supervised, argv, environ)
         pairs.append((ours, bare))
     return pairs[1:]
 

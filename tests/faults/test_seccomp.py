@@ -94,8 +94,8 @@ def test_exit_before_the_answer(image: Path, faults: tuple[Fault, ...]) -> None:
         child, listener = under_filter(lambda: lock(file.fileno()))
         supervisor = Supervisor(listener)
         keys = [supervisor.add(fault) for fault in faults]
-        notification = listener.receive()
-        assert notification is not None
+        assert listener.wait()
+        notification = listener.call()
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         supervisor.decide(notification)  # no error
@@ -112,7 +112,7 @@ def test_exit_before_the_notification_is_read(image: Path) -> None:
         assert select.select([listener.fd], [], [], 10)[0]
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        assert listener.receive() is None
+        assert not listener.wait()
         os.close(listener.fd)
 
 
@@ -124,8 +124,8 @@ def test_signal_does_not_cut_a_call_short(image: Path) -> None:
 
     with image.open("r+b") as file:
         child, listener = under_filter(act)
-        notification = listener.receive()
-        assert notification is not None
+        assert listener.wait()
+        notification = listener.call()
         os.kill(child, signal.SIGUSR1)
         assert listener.answer(notification, errno.ENOLCK)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.ENOLCK
