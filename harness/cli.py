@@ -157,7 +157,8 @@ def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Seque
 
     ground = Ground(settings, os.environ)
     # These need packages, which may just have been set up, and time, while the programs answer.
-    from harness.running.schedule import Ahead, in_best_order, read_history
+    from harness.running.order import in_best_order, read_history
+    from harness.running.schedule import Ahead
 
     ahead = Ahead(settings, os.environ, ground)
     try:

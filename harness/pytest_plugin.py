@@ -22,8 +22,9 @@ from harness.reports import console
 from harness.reports.places import here
 from harness.reports.start import start, wants_records
 from harness.running import shards
+from harness.running.order import HISTORY, Past, in_best_order, read_history
 from harness.running.runner import Ran
-from harness.running.schedule import HISTORY, Ahead, Past, in_best_order, read_history
+from harness.running.schedule import Ahead
 from harness.running.tally import Tally
 from harness.settings import OPTIONS, Settings
 from harness.suite import Case, may_be_case, read_case

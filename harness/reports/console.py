@@ -14,7 +14,7 @@ import pytest
 from harness.goldens import explain
 from harness.programs import Programs
 from harness.reports.places import here
-from harness.running.schedule import Past, read_history
+from harness.running.order import Past, read_history
 from harness.settings import Settings
 
 CASE = "goldlock"

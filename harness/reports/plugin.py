@@ -16,7 +16,7 @@ from harness.reports import annotations, console, json_lines
 from harness.reports.files import Lines, asked, write
 from harness.reports.places import here, on_github
 from harness.reports.record import CaseRecord, OtherRecord, Report, of_run
-from harness.running.schedule import Past, read_history
+from harness.running.order import Past, read_history
 from harness.settings import Settings
 from harness.suite import Case
 

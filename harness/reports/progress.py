@@ -12,7 +12,7 @@ from typing import TextIO
 
 import pytest
 
-from harness.running.schedule import Past
+from harness.running.order import Past
 
 LONG = 5.0
 """Seconds of a run, past or to come, from which on it is worth a word."""

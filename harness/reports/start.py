@@ -9,7 +9,7 @@ import pytest
 from harness.programs import Programs
 from harness.reports import console
 from harness.reports.places import on_github
-from harness.running.schedule import read_history
+from harness.running.order import read_history
 from harness.settings import Settings, reports
 
 

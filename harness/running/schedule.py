@@ -1,20 +1,20 @@
-"""Run cases ahead of those who judge them, in the order that is done soonest."""
+"""Run cases ahead of those who judge them."""
 
-import json
-import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, count, takewhile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from threading import Condition, Thread, current_thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.goldens.judge import Verdict
 from harness.ground import Ground
+from harness.programs import Programs
 from harness.running.execute import GRACE
 from harness.running.mounts import remove_tree
+from harness.running.order import rounds, runs_of_each
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
 from harness.running.runner import Ran, Runner
 from harness.running.strays import Strays
@@ -29,49 +29,11 @@ if TYPE_CHECKING:
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
 
+QUICK = 0.01
+"""Seconds of a case, below which its worker is handed the next one before it is done."""
+
 SLACK = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
-
-
-class Past(NamedTuple):
-    """How a case went when it was last run."""
-
-    seconds: float
-    failed: bool
-
-
-HISTORY = "goldlock/history"
-"""The key of pytest's cache for the past of cases, by their paths below pytest's root."""
-
-
-def read_history(root: Path) -> dict[str, Past]:
-    """Return the past of cases by their whole paths; of none, where the cache is not sound.
-
-    What has no folder is a number, by which the past was kept once.
-    """
-    try:
-        known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
-        return {
-            os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
-            for path, (seconds, failed) in known.items()
-            if "/" in path
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]:
-    """Return what failed last time first, what is new next, then the longest first.
-
-    A long case that is started last is what a run with several jobs would wait for.
-    """
-    new = Past(float("inf"), failed=False)
-
-    def rank(case: Case) -> tuple[bool, float]:
-        known = past.get(str(case.path), new)
-        return not known.failed, -known.seconds
-
-    return sorted(cases, key=rank)
 
 
 class Ahead:
@@ -229,19 +191,51 @@ class Ahead:
             worker.stop()
         return worker
 
+    def _take(self, most: int, *, wait: bool) -> list[Case]:
+        """Take the first cases that may start, *most* of them at the most.
+
+        If it may *wait*, there is one, or else this thread is to end.
+        """
+        taken = []
+        if wait and (first := self._next()):
+            taken.append(first)
+        while (taken or not wait) and len(taken) < most and (case := self._next_but_one()):
+            taken.append(case)
+        return taken
+
     def _next(self) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
         while not self._error and len(self._threads) <= self._limit and self._refill():
             for case in self._queue:
                 if case.exclusive not in self._names:
-                    self._queue.remove(case)
-                    if case.exclusive:
-                        self._names.add(case.exclusive)
-                    self._running[case.path] += 1
-                    return case
+                    return self._taken(case)
             self._change.wait()
         self._threads.discard(current_thread())
         return None
+
+    def _next_but_one(self) -> Case | None:
+        """Take a case that is to wait for its worker; None rather than one of the last.
+
+        For those, another worker may be free sooner.
+        """
+        if self._error or not len(self._queue) > self._limit >= len(self._threads):
+            return None
+        return None if self._queue[0].exclusive else self._taken(self._queue[0])
+
+    def _taken(self, case: Case) -> Case:
+        self._queue.remove(case)
+        if case.exclusive:
+            self._names.add(case.exclusive)
+        self._running[case.path] += 1
+        return case
+
+    def _take_back(self, handed: deque[Case]) -> None:
+        """Take back what waits behind the first case that was handed to a worker."""
+        while len(handed) > 1:
+            case = handed.pop()
+            self._running[case.path] -= 1
+            if not self._stopped:
+                self._queue.appendleft(case)
 
     def _refill(self) -> bool:
         """Have something in the queue, if there is more to run."""
@@ -284,55 +278,74 @@ class Ahead:
             ran.kept = None
 
     def _work(self, worker: Worker) -> None:
-        knows_programs = False
+        """Have a worker run cases until there are no more.
+
+        One that is quick has the next case before it is done with the first: it would wait for it
+        as long as it takes to run.
+        """
+        handed: deque[Case] = deque()
+        knows_programs = quick = False
         while True:
             with self._change:
-                case = self._next()
-            if not case:
+                new = self._take(1 + quick - len(handed), wait=not handed)
+            if not handed:
+                began = time.time()
+            handed += new
+            if not handed:
                 break
-            began = time.time()
             try:
-                programs = None if knows_programs else self.ground.programs()
-                if case.exclusive:
-                    self._hold(case, worker)
-                    began = time.time()
-                ran = worker.ask((case, programs, self.settings.hunts), self._patience(case))
-                knows_programs = True
+                for case in new:
+                    programs = None if knows_programs else self.ground.programs()
+                    self._hand(case, programs, worker)
+                    knows_programs = True
+                ran = worker.answer(self._patience(handed[0]))
+                quick = ran.seconds < QUICK
             except WorkerDied as death:
-                knows_programs = False
-                ran = _lost(case, str(death))
-                if case.exclusive and not self._error:
-                    self.ground.scratch.end_processes(case.number)
-                worker = self._instead_of(worker)
+                knows_programs = quick = False
+                ran = _lost(handed[0], str(death))
+                worker = self._instead_of(worker, handed)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
-                ran = _lost(case)
+                ran = _lost(handed[0])
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
-                ran = _lost(case)
+                ran = _lost(handed[0])
             except Exception as error:
-                ran = _broken(case, error)
+                ran = _broken(handed[0], error)
             with self._change:
-                if self._error:  # it was cut off, and is no run
-                    self._running[case.path] -= 1
-                    self._change.notify_all()
-                    continue
-                self._strays.ran(case.number, began)
-                self._done(case, ran)
+                self._ended(handed.popleft(), ran, began)
+            began = time.time()
         with self._change:
             self._workers.discard(worker)
         worker.close()
 
-    def _hold(self, case: Case, worker: Worker) -> None:
-        """Wait until no case of its name runs, be it of another run."""
-        self._waiting.add(case.path)
-        try:
-            worker.ask(case.exclusive)
-        finally:
-            self._waiting.discard(case.path)
+    def _hand(self, case: Case, programs: Programs | None, worker: Worker) -> None:
+        """Hand a case to a worker; one that is exclusive once no other of its name runs."""
+        if case.exclusive:
+            self._waiting.add(case.path)
+            try:
+                worker.send(case.exclusive)
+                worker.answer()
+            finally:
+                self._waiting.discard(case.path)
+        worker.send((case, programs, self.settings.hunts))
 
-    def _instead_of(self, worker: Worker) -> Worker:
-        """Return another worker for one that died; let all end where there can be none."""
+    def _ended(self, case: Case, ran: Ran, began: float) -> None:
+        if self._error:  # it was cut off, and is no run
+            self._running[case.path] -= 1
+            self._change.notify_all()
+        else:
+            self._strays.ran(case.number, began)
+            self._done(case, ran)
+
+    def _instead_of(self, worker: Worker, handed: deque[Case]) -> Worker:
+        """Return another worker for one that died; let all end where there can be none.
+
+        Of what was *handed* to it, it has lost the first case.
+        """
+        if handed[0].exclusive and not self._error:
+            self.ground.scratch.end_processes(handed[0].number)
         with self._change:
+            self._take_back(handed)
             self._lost_workers += not self._error  # else it did as it was told
             self._workers.discard(worker)
             worker.close()
@@ -371,27 +384,3 @@ def _not_started(case: Case) -> Ran:
 
 def _golden(case: Case) -> Path:
     return case.expected / f"{case.number}.out"
-
-
-def runs_of_each(settings: Settings) -> float:
-    """Return how often each case is run; infinity, unless something fails first."""
-    if settings.repeat:
-        return settings.repeat
-    return float("inf") if settings.until_fail else 1
-
-
-def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
-    """Yield the cases as often as they are to be run, each time all of them.
-
-    With a seed, each time in another order, and the same orders for the same seed.
-    """
-    wanted = runs_of_each(settings)
-    if settings.seed is None:
-        yield from (list(cases) for _ in takewhile(lambda number: number < wanted, count()))
-        return
-    from random import Random  # takes longer to load than a quick case to run
-
-    source = Random(settings.seed)
-    cases = sorted(cases, key=lambda case: case.number)  # whatever the order was until now
-    for _ in takewhile(lambda number: number < wanted, count()):
-        yield source.sample(cases, len(cases))

@@ -10,9 +10,10 @@ import os
 import pickle
 import signal
 import socket
+import struct
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from select import POLLIN, poll
@@ -24,6 +25,9 @@ from harness import processes
 Serve = Callable[[Any, int], Any]
 """Answers a request, in a worker; the descriptor is readable when it must stop at once, which
 it tells by KeyboardInterrupt."""
+
+_SIZE = struct.Struct("=Q")
+"""What precedes each message."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,34 +42,36 @@ class WorkerDied(Exception):
 class Worker:
     """The near end of a worker; for one thread.
 
-    A worker that is silent for *slack* seconds after its time is stuck, and is killed.
+    It answers requests in their order, and has the next one at hand while it does. A worker that
+    is silent for *slack* seconds after its time is stuck, and is killed. It stops at once when
+    *leash* is shut down.
     """
 
-    def __init__(self, connection: socket.socket, slack: float) -> None:
-        connection.settimeout(slack)
+    def __init__(self, connection: socket.socket, leash: socket.socket, slack: float) -> None:
+        limit = struct.pack("@ll", int(slack), int(slack % 1 * 1_000_000))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, option, limit)
         self._connection = connection
-        self._stream = connection.makefile("rwb")
+        self._leash = leash
         self._answer = poll()
         self._answer.register(connection, POLLIN)
         self._pid = 0
 
-    def ask(self, request: Any, seconds: float | None = None) -> Any:
-        """Return the answer to a request, or raise what *serve* raised for it.
+    def send(self, request: Any) -> None:
+        """Send a request. Raises WorkerDied, also after `stop`."""
+        with self._alive():
+            self._pid = self._pid or _receive(self._connection)
+            _send(self._connection, request)
 
-        The answer takes *seconds* at most; without them, as long as it takes. Raises WorkerDied
-        when there is none, also after `stop`.
+    def answer(self, seconds: float | None = None) -> Any:
+        """Return the answer to the first request that has none, or raise what *serve* raised.
+
+        It takes *seconds* at most; without them, as long as it takes. Raises WorkerDied as `send`.
         """
-        try:
-            self._pid = self._pid or int(self._stream.readline())
-            pickle.dump(request, self._stream)
-            self._stream.flush()
+        with self._alive():
             # After Ctrl-Z, this is over for both; but then the worker has all of the slack yet.
             self._answer.poll(None if seconds is None else seconds * 1000)
-            answer = pickle.load(self._stream)
-        except TimeoutError:
-            raise WorkerDied(self._kill()) from None
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
-            raise WorkerDied from None
+            answer = _receive(self._connection)
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -73,17 +79,26 @@ class Worker:
     def close(self) -> None:
         """Let the worker end, and forget it."""
         self.stop()
-        with suppress(OSError):
-            self._stream.close()
         self._connection.close()
+        self._leash.close()
 
     def stop(self) -> None:
         """Let the worker end what it does, and itself; from any thread, also a signal handler.
 
         Nobody waits for its answer any more; `Nursery.close` waits for its end.
         """
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        for each in (self._leash, self._connection):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except BlockingIOError:
+            raise WorkerDied(self._kill()) from None
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            raise WorkerDied from None
 
     def _kill(self) -> str:
         """Kill the worker, and what it was to look after; return what it was doing."""
@@ -112,10 +127,10 @@ class Nursery:
 
     def worker(self) -> Worker:
         """Return a new worker."""
-        near, far = socket.socketpair()
-        with self._lock, far:
-            socket.send_fds(self._ours, [b"+"], [far.fileno()])
-        return Worker(near, self._slack)
+        (near, far), (leash, collar) = socket.socketpair(), socket.socketpair()
+        with self._lock, far, collar:
+            socket.send_fds(self._ours, [b"+"], [far.fileno(), collar.fileno()])
+        return Worker(near, leash, self._slack)
 
     def close(self, seconds: float) -> bool:
         """Wait until all workers have ended; each must have been stopped.
@@ -138,16 +153,18 @@ class Nursery:
                 os.set_inheritable(int(link.name), int(link.name) <= 2)
         gc.freeze()
         gc.enable()
-        while descriptors := socket.recv_fds(commands, 1, 1)[1]:
-            os.set_inheritable(descriptors[0], False)  # not for cases
-            connection = socket.socket(fileno=descriptors[0])
+        while descriptors := socket.recv_fds(commands, 1, 2)[1]:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # not for cases
+            connection, leash = (socket.socket(fileno=each) for each in descriptors)
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             if os.fork() == 0:
                 commands.close()
-                _run(partial(_serve, connection, serve))
+                _run(partial(_serve, connection, leash.fileno(), serve))
             connection.close()
+            leash.close()
         with suppress(ChildProcessError):
             while True:
                 os.wait()
@@ -167,21 +184,43 @@ def _run(main: Callable[[], None]) -> NoReturn:
         os._exit(status)
 
 
-def _serve(connection: socket.socket, serve: Serve) -> None:
-    stream = connection.makefile("rwb")
-    stream.write(b"%d\n" % os.getpid())
-    stream.flush()
+def _serve(connection: socket.socket, leash: int, serve: Serve) -> None:
+    _send(connection, os.getpid())
+    stopped = poll()
+    stopped.register(leash, POLLIN)
     while True:
         try:
-            request = pickle.load(stream)
+            request = _receive(connection)
         except (EOFError, ConnectionResetError):
             return
+        if stopped.poll(0):  # this one was at hand, and has not begun
+            return
         try:
-            answer = serve(request, connection.fileno())
+            answer = serve(request, leash)
         except KeyboardInterrupt:
             return
         except Exception as error:
             error.add_note(traceback.format_exc())
             answer = error
-        pickle.dump(answer, stream)
-        stream.flush()
+        _send(connection, answer)
+
+
+def _send(connection: socket.socket, message: Any) -> None:
+    data = pickle.dumps(message)
+    connection.sendall(_SIZE.pack(len(data)) + data)
+
+
+def _receive(connection: socket.socket) -> Any:
+    (size,) = _SIZE.unpack(_read(connection, _SIZE.size))
+    return pickle.loads(_read(connection, size))
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    """Read so many bytes and no more, so that it is known whether there are others."""
+    data = b""
+    while len(data) < size:
+        read = connection.recv(size - len(data), socket.MSG_WAITALL)
+        if not read:
+            raise EOFError
+        data += read
+    return data

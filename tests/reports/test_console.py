@@ -12,7 +12,7 @@ import pytest
 
 from harness.pytest_plugin import SHOWN
 from harness.reports.console import slowest
-from harness.running.schedule import HISTORY, Past
+from harness.running.order import HISTORY, Past
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 

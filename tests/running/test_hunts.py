@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.running.schedule import rounds
+from harness.running.order import rounds
 from harness.settings import Settings
 from harness.suite import Case
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.running.schedule import Ahead, Past, in_best_order, read_history
+from harness.running.order import Past, in_best_order, read_history
+from harness.running.schedule import Ahead
 from harness.settings import Settings
 from harness.suite import Case, read_suite
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
