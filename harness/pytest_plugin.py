@@ -232,6 +232,12 @@ class CaseItem(pytest.Function):
         return item
 
     @property
+    def location(self) -> tuple[str, int | None, str]:
+        """Where it is, as pytest tells it, which would look up the path that the node id has."""
+        assert self.parent, "it has a file"
+        return self.parent.nodeid, None, self.case.number
+
+    @property
     def ran(self) -> Ran | None:
         """The run that was judged; None before there was one."""
         return self._tally.shown if self._tally else None

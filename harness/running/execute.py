@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -78,13 +78,14 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     time_limit: float,
     interrupt: int,
     start: Start = spawn,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
-    *start* does so. What the case prints is taken down until it ends, and no longer, so that no
-    process in the background can keep the runner waiting. This process must have no other
-    children, and nothing be mounted below the directory of *output*: what there is when the case
-    has ended, it left behind.
+    *start* does so; *meanwhile* is called once it runs. What the case prints is taken down until it
+    ends, and no longer, so that no process in the background can keep the runner waiting. This
+    process must have no other children, and nothing be mounted below the directory of *output*:
+    what there is when the case has ended, it left behind.
 
     Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
     """
@@ -100,6 +101,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         ended, late, doing = False, False, ""
         with closing(_Watch(pid, transcriber)) as watch:
             try:
+                meanwhile()
                 ended = watch.ends_within(time_limit, interrupt)
                 late = not (ended or watch.trouble)
                 doing = _situation(pid) if late else ""

@@ -76,8 +76,6 @@ class Runner:
         Its directory stays when it failed, or when the last of the request is true. Raises
         KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
-        self._tidy_up()
-        self._tidy_up = _nothing
         case, named, keep = request
         programs = self._programs = named or self._programs
         reference = golden.choose(
@@ -100,9 +98,15 @@ class Runner:
         tidy_up = partial(self._scratch.done, directories, keep=keep)
         if keep:  # it is another's now
             tidy_up()
-        else:  # not while somebody waits for the answer; at the end of a run, all goes at once
+        else:  # while the next case runs; at the end of a run, all goes at once
+            self._tidy()  # the last time was for nothing, if this case could not be started
             self._tidy_up = tidy_up
         return Ran(verdict, seconds, directories.top if keep else None, log, started)
+
+    def _tidy(self) -> None:
+        """Tidy up after the last case."""
+        tidy_up, self._tidy_up = self._tidy_up, _nothing
+        tidy_up()
 
     def _shown(self, directories: Directories) -> str:
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
@@ -145,6 +149,7 @@ class Runner:
                 self.settings.limit(case.timeout),
                 interrupt,
                 under_supervision(directories.top / LOCKS) if supervised else spawn,
+                self._tidy,
             )
         except CannotStart as error:
             return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0

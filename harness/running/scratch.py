@@ -58,21 +58,21 @@ class Scratch:
             self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
         self._also = [self._link.parent] if self._link else []
         self._also += [self._sockets] if self._sockets != self.root else []
-        self._spare: Path | None = None
+        self._spares: list[Path] = []
         self._mark = leftovers.mark(self.root, *self._also)
 
     def directories(self, number: str) -> Directories:
         """Make the directories for a run of case *number*; for one thread of each process."""
         top, count = self.root / number, 1
-        while not self._made(top):  # cases of two suites, or a case that is run again
+        spare = self._spares.pop() if self._spares else None
+        while not _made(top, spare):  # cases of two suites, or a case that is run again
             count += 1
             top = self.root / f"{number}.{count}"
         test = (self._link or self.root) / top.name / "test"
         made = Directories(top, test, top / "home", self._sockets / top.name / "s")
-        if not self._spare:
+        if not made.home.exists():
             for path in made[1:]:
                 path.mkdir(parents=True)
-        self._spare = None
         return made
 
     def done(self, directories: Directories, *, keep: bool) -> None:
@@ -82,29 +82,13 @@ class Scratch:
         longer than a trivial case.
         """
         if not keep and self._sockets == self.root and _as_new(directories):
-            self._spare = directories.top
+            self._spares.append(directories.top)
             return
         remove_tree(directories.sockets)
         if self._sockets != self.root:
             remove_tree(directories.sockets.parent)
         if not keep:
             remove_tree(directories.top)
-
-    def _made(self, top: Path) -> bool:
-        """Make a directory, or a spare one into it, unless there is one of that name."""
-        try:
-            if self._spare:
-                _rename(self._spare, top)
-                return True
-        except FileExistsError:
-            return False
-        except OSError:  # not on this file system
-            self._spare = None
-        try:
-            top.mkdir()
-        except FileExistsError:
-            return False
-        return True
 
     def end_processes(self, number: str = "") -> None:
         """Kill what cases started, or case *number*, and no worker is there to end."""
@@ -144,6 +128,19 @@ def _rename(folder: Path, to: Path) -> None:
     if _libc().renameat2(_AT_FDCWD, bytes(folder), _AT_FDCWD, bytes(to), _RENAME_NOREPLACE):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def _made(top: Path, spare: Path | None) -> bool:
+    """Make a directory, or a spare one into it, unless there is one of that name."""
+    try:
+        _rename(spare, top) if spare else top.mkdir()
+    except FileExistsError:
+        return False
+    except OSError:
+        if not spare:
+            raise
+        return _made(top, None)  # this file system cannot rename so
+    return True
 
 
 def _is_new(path: Path) -> bool:

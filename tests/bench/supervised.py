@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Hold a case under the supervisor of lock calls, without a plan or a trace, against it bare.
 
-The case is started as the runner starts it, and in the environment that it has there. Both
-are run in turn, each the first in every other pair, and their times compared pair by pair,
-since machines are noisy.
+The case is started as the runner starts it, and in the environment that it has there: with its
+parts one after the other, as under ``--trace-locks``, and with its parts side by side. Both are
+run in turn, each the first in every other pair, and their times compared pair by pair, since
+machines are noisy.
 
 usage: tests/bench/supervised.py [ROUNDS [BUSY [CASE]]]
        (default: 15 rounds, 0 busy loops beside, case 153; needs a real QEMU)
@@ -84,12 +85,20 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="goldlock-bench-") as name:
             argv = [sys.executable, str(ROOT / "cases" / f"{case}.py")]
-            pairs = measured(argv, environment(Path(name)), int(rounds))
+            environ = environment(Path(name))
+            for parts, alone in (("one after the other", "yes"), ("side by side", "")):
+                chosen = {**environ, "GOLDLOCK_ONE_AT_A_TIME": alone}
+                pairs = measured(argv, chosen, int(rounds))
+                print(f"case {case}, parts {parts}, {rounds} pairs, {busy} busy loops;", end=" ")
+                print("median (minimum to maximum)")
+                tell(pairs)
     finally:
         for loop in loops:
             loop.kill()
             loop.wait()
-    print(f"case {case}, {rounds} pairs, {busy} busy loops; median (minimum to maximum)")
+
+
+def tell(pairs: Pairs) -> None:
     for index, what in enumerate(("wall", "processor")):
         for title, values, unit in (
             ("supervised", [ours[index] for ours, _ in pairs], " s"),

@@ -10,7 +10,7 @@ from harness.running import schedule
 from harness.running.schedule import Ahead
 from harness.settings import Settings
 from harness.suite import read_suite
-from tests.conftest import MakeSuite
+from tests.conftest import MakeSuite, RunTests
 from tests.running.test_leftovers import has_ended
 
 
@@ -72,3 +72,16 @@ def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_p
     os.kill(nursery, signal.SIGSTOP)
     ahead.close()
     assert has_ended(nursery)
+
+
+def test_the_case_behind_one_whose_worker_is_killed_runs_once(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """A quick worker has the next case already; that is not lost, and not run again."""
+    for number in range(1, 9):
+        kill = "kill -9 $PPID; " if number == 5 else ""
+        suite.case(str(number), f"echo {number} >>{tmp_path}/ran; {kill}echo hi", golden="hi\n")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert "8 cases: 7 passed, 1 failed" in done.stdout
+    assert "5: the process that ran it was killed" in done.stdout
+    assert (tmp_path / "ran").read_text().split() == [*"12345678"]
