@@ -42,7 +42,7 @@ def under_supervision(trace: Path | None) -> Start:
     """Return what starts a program under a supervisor, which writes its lock calls to a file.
 
     It does what ``python -m harness.faults --trace FILE -- PROGRAM ...`` would, in a fork of this
-    process: to start a Python for it takes ten times as long.
+    process: to start a Python for it takes as long again, 8 ms.
     """
     options = ["--trace", str(trace)] if trace else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
