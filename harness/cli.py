@@ -16,9 +16,10 @@ from typing import NoReturn
 
 from harness.bootstrap import NO_SETUP, enter_environment
 from harness.errors import UsageError, suggest
+from harness.options import GROUPS, HOW, OPTIONS, WHICH
 from harness.programs import VARIABLES, locate
 from harness.running import shards
-from harness.settings import FORMATS, GROUPS, HOW, OPTIONS, PROTOCOLS, WHICH, Settings, check_names
+from harness.settings import FORMATS, PROTOCOLS, Settings, check_names
 from harness.suite import Case, read_suite, select
 
 _EPILOG = """\

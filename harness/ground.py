@@ -51,11 +51,13 @@ class Ground:
         self._probe.stop()
 
     def _check(self, programs: Programs) -> None:
-        if self._settings.trace_locks:
+        supervised = self._settings.trace_locks, self._settings.watch_files
+        if any(supervised):
             from harness.faults.api import unavailable  # for those who want it only
 
             if reason := unavailable():
-                raise UsageError(f"--trace-locks: {reason}")
+                option = "--trace-locks" if supervised[0] else "--watch-files"
+                raise UsageError(f"{option}: {reason}")
         variant, traits = self._settings.variant, programs.traits
         if variant and variant not in traits:
             raise UsageError(

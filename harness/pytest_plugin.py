@@ -18,6 +18,7 @@ from harness.goldens import explain, orphans
 from harness.goldens.compare import SectionResult
 from harness.goldens.explain import Difference
 from harness.goldens.judge import State, Verdict
+from harness.options import OPTIONS
 from harness.reports import console
 from harness.reports.places import here
 from harness.reports.start import start, wants_records
@@ -26,7 +27,7 @@ from harness.running.order import HISTORY, Past, in_best_order, read_history
 from harness.running.runner import Ran
 from harness.running.schedule import Ahead
 from harness.running.tally import Tally
-from harness.settings import OPTIONS, Settings
+from harness.settings import Settings
 from harness.suite import Case, may_be_case, read_case
 
 _AHEAD = pytest.StashKey[Ahead]()

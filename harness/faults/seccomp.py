@@ -68,8 +68,10 @@ _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
 
-def install() -> int:
+def install(code: bytes = b"") -> int:
     """Put this process, and all that it will start, under a filter; return the listener.
+
+    *code* is a BPF program; without one it is that for lock calls.
 
     The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
     kernel or a sandbox refused.
@@ -80,7 +82,7 @@ def install() -> int:
     if native.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         refusal = native.error()
         raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}")
-    code = program(FCNTL_NUMBERS[machine])
+    code = code or program(FCNTL_NUMBERS[machine])
     prog = struct.pack("@H6x", len(code) // 8) + native.pointer(code)
     # WAIT_KILLABLE (Linux 5.19): a signal does not cut a call short that the supervisor works
     # on, so that no call is counted and traced twice.  An older kernel does without.
@@ -139,8 +141,12 @@ class Listener:
         return True
 
     def call(self) -> Notification:
-        """Return the call that `wait` has found."""
+        """Return the lock call that `wait` has found."""
         return Notification(self._buffer)
+
+    def raw(self) -> bytes:
+        """Return the call that `wait` has found, of whatever kind, as struct seccomp_notif."""
+        return bytes(self._buffer)
 
     def pass_on(self) -> None:
         """Let that call through without a look at it, as fast as can be."""

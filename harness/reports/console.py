@@ -207,11 +207,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:
-    """Name what appeared in a suite's folders, with the cases that ran at the time."""
+    """Name what turned up where no case is to write, with the cases that ran at the time."""
+    hint = "" if tw.config.getoption("watch_files") else " --watch-files tells"
     for path, numbers in strays:
         of = "case" if len(numbers) == 1 else "one of the cases"
         tw.write_line(
-            here(f"{path}: not there before; left by {of} {' '.join(numbers)}?"), yellow=True
+            here(f"{path}: not there before; left by {of} {' '.join(numbers)}?{hint}"), yellow=True
         )
 
 

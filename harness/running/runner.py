@@ -3,23 +3,27 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness import regular
 from harness.environment import Environment
 from harness.goldens import golden
 from harness.goldens.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
-from harness.running.execute import CannotStart, command_line, execute
+from harness.running.execute import CannotStart, Transcript, command_line, execute
 from harness.running.scratch import Directories, Scratch
-from harness.running.start import spawn, under_supervision
+from harness.running.start import Start, spawn, under_supervision
 from harness.settings import Settings
 from harness.stack import STACK
 from harness.suite import Case
+
+if TYPE_CHECKING:
+    from harness.running.witness import Seen
 
 LOG, LOCKS = "log", "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
@@ -41,6 +45,37 @@ class Ran:
     kept: Path | None = None
     log: str = ""
     started: float = 0.0
+    outside: "Sequence[Seen]" = ()
+    """Files that it created outside its directories, if it was watched."""
+
+
+class Hold(NamedTuple):
+    """A request to hold a name that is ``exclusive`` until a case has been run."""
+
+    name: str
+
+
+class Work(NamedTuple):
+    """A request to run a case with *programs*, or those of the last request, and to judge it.
+
+    Its directory stays when it failed, or with *keep*. If it is *watched*, it is not judged, and
+    nothing of it stays.
+    """
+
+    case: Case
+    programs: Programs | None
+    keep: bool
+    watched: bool = False
+
+
+class _Job(NamedTuple):
+    """A case and what it is run with; *interrupt* can be read when it must stop at once."""
+
+    case: Case
+    programs: Programs
+    directories: Directories
+    reference: Path
+    interrupt: int
 
 
 class Runner:
@@ -54,29 +89,25 @@ class Runner:
         self._tidy_up: Callable[[], None] = _nothing
         self._held: int | None = None
 
-    def serve(
-        self, request: str | tuple[Case, Programs | None, bool], interrupt: int
-    ) -> Ran | None:
-        """Hold a name that is ``exclusive`` until a case has been run; or run one."""
-        if isinstance(request, str):
+    def serve(self, request: Hold | Work, interrupt: int) -> Ran | None:
+        """Do what is requested.
+
+        Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        if isinstance(request, Hold):
             from harness.running import exclusive  # few cases want it
 
-            self._held = exclusive.hold(request, interrupt)
+            self._held = exclusive.hold(request.name, interrupt)
             return None
         try:
-            return self.run(request, interrupt)
+            return self._run(request, interrupt)
         finally:
             if self._held is not None:
                 os.close(self._held)
                 self._held = None
 
-    def run(self, request: tuple[Case, Programs | None, bool], interrupt: int) -> Ran:
-        """Run a case with the programs, or those of the last request, and judge it.
-
-        Its directory stays when it failed, or when the last of the request is true. Raises
-        KeyboardInterrupt once the descriptor *interrupt* is readable.
-        """
-        case, named, keep = request
+    def _run(self, request: Work, interrupt: int) -> Ran:
+        case, named, keep, watched = request
         programs = self._programs = named or self._programs
         reference = golden.choose(
             case.expected, case.number, programs.traits, self.settings.variant
@@ -84,24 +115,28 @@ class Runner:
         if verdict := self._not_here(case, programs, reference):
             return Ran(verdict)
         directories = self._scratch.directories(case.number)
+        job = _Job(case, programs, directories, reference, interrupt)
+        if watched:
+            return self._watch(job)
         keep |= self.settings.keep
-        started = time.time()
+        ran = Ran(Verdict(reference), started=time.time())
         try:
-            verdict, seconds = self._execute(case, programs, directories, reference, interrupt)
-            keep |= verdict.state is State.FAIL or bool(
+            self._judge(job, ran)
+            keep |= ran.verdict.state is State.FAIL or bool(
                 self.settings.wrappers and self.settings.wrappers.logs(directories.top)
             )
-            log = self._shown(directories)
+            ran.log = self._shown(directories)
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
         tidy_up = partial(self._scratch.done, directories, keep=keep)
         if keep:  # it is another's now
             tidy_up()
+            ran.kept = directories.top
         else:  # while the next case runs; at the end of a run, all goes at once
             self._tidy()  # the last time was for nothing, if this case could not be started
             self._tidy_up = tidy_up
-        return Ran(verdict, seconds, directories.top if keep else None, log, started)
+        return ran
 
     def _tidy(self) -> None:
         """Tidy up after the last case."""
@@ -126,33 +161,16 @@ class Runner:
                 return Verdict(reference, reason=reason, problems=[problem] if required else [])
         return None
 
-    def _execute(
-        self,
-        case: Case,
-        programs: Programs,
-        directories: Directories,
-        reference: Path,
-        interrupt: int,
-    ) -> tuple[Verdict, float]:
-        environ = {
-            **self._surroundings(directories.home),
-            **self._environment(case, programs, directories).to_environ(),
-        }
-        supervised = "faults" in case.needs or self.settings.trace_locks
+    def _judge(self, job: _Job, ran: Ran) -> None:
+        """Run a case and judge it; put down in *ran* what came of it."""
+        case, reference, directories = job.case, job.reference, job.directories
+        environ = self._environ_of(job)
         before = golden.stamp(reference)
         try:
-            transcript = execute(
-                command_line(case.path),
-                environ,
-                directories.test,
-                directories.top / "output",
-                self.settings.limit(case.timeout),
-                interrupt,
-                under_supervision(directories.top / LOCKS) if supervised else spawn,
-                self._tidy,
-            )
+            transcript = self._execute(job, environ, ran, watched=self.settings.watch_files)
         except CannotStart as error:
-            return Verdict(reference, problems=[_cannot_start(case.path, error.reason)]), 0.0
+            ran.verdict.problems.append(_cannot_start(case.path, error.reason))
+            return
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         if golden.stamp(reference) != before:
@@ -162,8 +180,56 @@ class Runner:
         if self.settings.commands:
             from harness.running import replay  # only for those who want it
 
-            found += replay.write(self.settings, case, programs, directories, environ)
-        return judge(transcript, reference, self.settings, found), transcript.seconds
+            found += replay.write(self.settings, case, job.programs, directories, environ)
+        ran.verdict = judge(transcript, reference, self.settings, found)
+        ran.seconds = transcript.seconds
+
+    def _watch(self, job: _Job) -> Ran:
+        """Run a case only to see which files it creates outside its directories."""
+        ran = Ran(Verdict(job.reference))
+        try:
+            with suppress(CannotStart):
+                self._execute(job, self._environ_of(job), ran, watched=True)
+        finally:
+            self._scratch.done(job.directories, keep=False)
+        return ran
+
+    def _execute(
+        self, job: _Job, environ: Mapping[str, str], ran: Ran, *, watched: bool
+    ) -> Transcript:
+        """Run a case; put down which files it was seen to create, if it is *watched*.
+
+        One that wants a supervisor cannot be: there is only one.
+        """
+        case, directories = job.case, job.directories
+
+        def execute_by(start: Start) -> Transcript:
+            return execute(
+                command_line(case.path),
+                environ,
+                directories.test,
+                directories.top / "output",
+                self.settings.limit(case.timeout),
+                job.interrupt,
+                start,
+                self._tidy,
+            )
+
+        if "faults" in case.needs or self.settings.trace_locks:
+            return execute_by(under_supervision(directories.top / LOCKS))
+        if not watched:
+            return execute_by(spawn)
+        from harness.running.witness import Witness  # only for those who want it
+
+        witness = Witness([directories.top, directories.sockets])
+        try:
+            return execute_by(witness.start)
+        finally:
+            ran.outside = witness.close()
+
+    def _environ_of(self, job: _Job) -> dict[str, str]:
+        environment = self._environment(job.case, job.programs, job.directories)
+        return {**self._surroundings(job.directories.home), **environment.to_environ()}
 
     def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
         paths, wrapped = programs.paths, ""

@@ -1,18 +1,16 @@
 """Run cases ahead of those who judge them."""
 
-import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.goldens.judge import Verdict
 from harness.ground import Ground
-from harness.programs import Programs
 from harness.running.execute import GRACE
+from harness.running.hand import Hand, broken, lost, not_started
+from harness.running.line import Line, Turn
 from harness.running.mounts import remove_tree
 from harness.running.order import rounds, runs_of_each
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
@@ -20,7 +18,7 @@ from harness.running.runner import Ran, Runner
 from harness.running.strays import Strays
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
-from harness.settings import LONGEST, Settings
+from harness.settings import Settings
 from harness.suite import Case
 
 if TYPE_CHECKING:
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
-
-QUICK = 0.01
-"""Seconds of a case, below which its worker is handed the next one before it is done."""
 
 SLACK = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
@@ -53,15 +48,12 @@ class Ahead:
         self._change = Condition()
         self._ground = ground
         self._nursery: Nursery | None = None
-        self._queue: deque[Case] = deque()
-        self._rounds: Iterator[list[Case]] = iter(())
+        self._line = Line()
         self._tallies: dict[Path, Tally] = {}
-        self._running: Counter[Path] = Counter()
-        self._names: set[str] = set()
-        self._waiting: set[Path] = set()
         self._strays = Strays()
+        self._to_watch: defaultdict[Path, deque[Ran]] = defaultdict(deque)
         self._threads: set[Thread] = set()
-        self._workers: set[Worker] = set()
+        self._hands: set[Hand] = set()
         self._lost_workers = 0
         self._busy: BusyProcessors | None = None
         self._stopped = False
@@ -81,9 +73,9 @@ class Ahead:
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            running = [path for path, times in self._running.items() if times]
-            waits = " (waits for another run)"
-            return [f"{_number(path)}{waits * (path in self._waiting)}" for path in running]
+            waiting = {hand.turns[-1].case.path for hand in self._hands if hand.waits}
+            said = " (waits for another run)"
+            return [f"{_number(path)}{said * (path in waiting)}" for path in self._line.running()]
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -95,7 +87,7 @@ class Ahead:
                     self._strays.watch(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
-                self._rounds = chain(self._rounds, rounds(new, self.settings))
+                self._line.add(rounds(new, self.settings))
                 self._hire()
 
     def result(self, case: Case) -> Tally:
@@ -112,15 +104,17 @@ class Ahead:
                 raise self._error
             del self._tallies[case.path]
         if not tally.shown:
-            tally.shown = _not_started(case)
+            tally.shown = not_started(case)
         if self.settings.hunts and tally.passed and not tally.failed:
             self._drop(tally.passed)  # there is no failure to hold it beside
         return tally
 
     def strays(self) -> list[tuple[Path, list[str]]]:
-        """Return the files that appeared where they should not, and which cases ran then."""
-        ours, found = ".out" if self.settings.update else None, self._strays.found()
-        return [(path, numbers) for path, numbers in found if numbers and path.suffix != ours]
+        """Return the files that turned up where they should not, and whose is not known.
+
+        With each, the cases that ran then.
+        """
+        return self._strays.unsolved()
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
@@ -138,11 +132,11 @@ class Ahead:
         """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
         if not self._error:
             self._error = KeyboardInterrupt()
-            self._cut_off = [path for path, times in [*self._running.items()] if times]
+            self._cut_off = self._line.running()
         if self._ground:
             self._ground.interrupt()
-        for worker in [*self._workers]:
-            worker.stop()
+        for hand in [*self._hands]:
+            hand.worker.stop()
 
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough."""
@@ -171,13 +165,17 @@ class Ahead:
     # All below is done with the lock held, but for _work.
 
     def _is_done(self, path: Path, tally: Tally) -> bool:
-        return tally.runs >= tally.wanted or (self._stopped and not self._running[path])
+        return tally.runs >= tally.wanted or (self._stopped and path not in self._line.running())
 
     def _hire(self) -> None:
         """Have a thread and a worker for each run that is to come, up to the limit."""
         to_come = sum(each.wanted - each.runs for each in self._tallies.values())
         for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
-            thread = Thread(target=self._work, args=(self._worker(),), daemon=True)
+            hand = Hand(self._worker(), self.settings)
+            self._hands.add(hand)
+            if self._error:
+                hand.worker.stop()
+            thread = Thread(target=self._work, args=(hand,), daemon=True)
             thread.start()
             self._threads.add(thread)
 
@@ -185,79 +183,70 @@ class Ahead:
         if not self._nursery:
             runner = Runner(self.settings, self._environ, self.ground.scratch)
             self._nursery = Nursery(runner.serve, SLACK)
-        worker = self._nursery.worker()
-        self._workers.add(worker)
-        if self._error:
-            worker.stop()
-        return worker
+        return self._nursery.worker()
 
-    def _take(self, most: int, *, wait: bool) -> list[Case]:
+    def _take(self, most: int, *, wait: bool) -> list[Turn]:
         """Take the first cases that may start, *most* of them at the most.
 
-        If it may *wait*, there is one, or else this thread is to end.
+        If it may *wait*, there is one, or else this thread is to end. There is more than one only
+        where no other thread would do without: a worker may be free sooner than another.
         """
         taken = []
         if wait and (first := self._next()):
             taken.append(first)
-        while (taken or not wait) and len(taken) < most and (case := self._next_but_one()):
-            taken.append(case)
+        if (taken or not wait) and not self._error and self._limit >= len(self._threads):
+            while len(taken) < most and (turn := self._line.take_early(self._limit)):
+                taken.append(turn)
         return taken
 
-    def _next(self) -> Case | None:
+    def _next(self) -> Turn | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
-        while not self._error and len(self._threads) <= self._limit and self._refill():
-            for case in self._queue:
-                if case.exclusive not in self._names:
-                    return self._taken(case)
+        while not self._error and len(self._threads) <= self._limit and not self._line.is_done():
+            if turn := self._line.take():
+                return turn
             self._change.wait()
         self._threads.discard(current_thread())
         return None
 
-    def _next_but_one(self) -> Case | None:
-        """Take a case that is to wait for its worker; None rather than one of the last.
+    def _ended(self, turn: Turn, ran: Ran) -> None:
+        case, again, seen = turn.case, False, ran.outside
+        if turn.watched:
+            ran = self._to_watch[case.path].popleft()
+        if (turn.watched or seen) and not self._error:  # else it was cut off, and is no run
+            folder = self.ground.scratch.strays(case.number)
+            if left := self._strays.left_by(case, seen, folder):
+                ran.verdict.problems += left
+                self._kept.add(folder)
+        if not (turn.watched or self._error):
+            self._strays.look([each.case for hand in self._hands for each in hand.turns])
+            again = self._may_watch(case) and self._strays.suspects(case)
+        self._line.ended(turn, again=again)
+        if again:
+            self._to_watch[case.path].append(ran)
+        elif not self._error:
+            self._count(case, ran)
+        self._change.notify_all()
 
-        For those, another worker may be free sooner.
+    def _may_watch(self, case: Case) -> bool:
+        """Tell whether a case can be run once more, to see which files are its.
+
+        Not one that has a supervisor: there can be only one. Nor while somebody reads along.
         """
-        if self._error or not len(self._queue) > self._limit >= len(self._threads):
-            return None
-        return None if self._queue[0].exclusive else self._taken(self._queue[0])
+        followed = self.settings.wrappers or self.settings.print_to
+        supervised = self.settings.trace_locks or "faults" in case.needs
+        return not (followed or supervised or self.settings.watch_files)
 
-    def _taken(self, case: Case) -> Case:
-        self._queue.remove(case)
-        if case.exclusive:
-            self._names.add(case.exclusive)
-        self._running[case.path] += 1
-        return case
-
-    def _take_back(self, handed: deque[Case]) -> None:
-        """Take back what waits behind the first case that was handed to a worker."""
-        while len(handed) > 1:
-            case = handed.pop()
-            self._running[case.path] -= 1
-            if not self._stopped:
-                self._queue.appendleft(case)
-
-    def _refill(self) -> bool:
-        """Have something in the queue, if there is more to run."""
-        while not self._queue and (cases := next(self._rounds, None)):
-            self._queue.extend(cases)
-        return bool(self._queue)
-
-    def _done(self, case: Case, ran: Ran) -> None:
+    def _count(self, case: Case, ran: Ran) -> None:
         tally = self._tallies[case.path]
         if ran.kept:
             self._kept.add(ran.kept)
         if not tally.add(ran):
             self._drop(ran)
-        self._running[case.path] -= 1
-        self._names.discard(case.exclusive)
         if tally.failed and self.settings.until_fail:
             self._stopped = True
-            self._queue.clear()
-            self._rounds = iter(())
+            self._line.clear()
         if not self.settings.jobs:
             self._adapt()
-        self._change.notify_all()
 
     def _adapt(self) -> None:
         """Take as many jobs as leave no processor idle, and none waited for."""
@@ -277,110 +266,56 @@ class Ahead:
             self._kept.discard(ran.kept)
             ran.kept = None
 
-    def _work(self, worker: Worker) -> None:
-        """Have a worker run cases until there are no more.
-
-        One that is quick has the next case before it is done with the first: it would wait for it
-        as long as it takes to run.
-        """
-        handed: deque[Case] = deque()
-        knows_programs = quick = False
+    def _work(self, hand: Hand) -> None:
+        """Have a worker run cases until there are no more."""
         while True:
             with self._change:
-                new = self._take(1 + quick - len(handed), wait=not handed)
-            if not handed:
-                began = time.time()
-            handed += new
-            if not handed:
-                break
+                new = self._take(hand.room, wait=not hand.turns)
             try:
-                for case in new:
-                    programs = None if knows_programs else self.ground.programs()
-                    self._hand(case, programs, worker)
-                    knows_programs = True
-                ran = worker.answer(self._patience(handed[0]))
-                quick = ran.seconds < QUICK
+                hand.give(new, self.ground)
+                if not hand.turns:
+                    break
+                ran = hand.answer()
             except WorkerDied as death:
-                knows_programs = quick = False
-                ran = _lost(handed[0], str(death))
-                worker = self._instead_of(worker, handed)
+                ran = lost(hand.turns[0].case, str(death))
+                self._change_worker(hand)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
-                ran = _lost(handed[0])
+                ran = lost(hand.turns[0].case)
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
-                ran = _lost(handed[0])
+                ran = lost(hand.turns[0].case)
             except Exception as error:
-                ran = _broken(handed[0], error)
+                ran = broken(hand.turns[0].case, error)
             with self._change:
-                self._ended(handed.popleft(), ran, began)
-            began = time.time()
+                self._ended(hand.turns[0], ran)
+                hand.turns.popleft()
         with self._change:
-            self._workers.discard(worker)
-        worker.close()
+            self._hands.discard(hand)
+        hand.worker.close()
 
-    def _hand(self, case: Case, programs: Programs | None, worker: Worker) -> None:
-        """Hand a case to a worker; one that is exclusive once no other of its name runs."""
-        if case.exclusive:
-            self._waiting.add(case.path)
-            try:
-                worker.send(case.exclusive)
-                worker.answer()
-            finally:
-                self._waiting.discard(case.path)
-        worker.send((case, programs, self.settings.hunts))
+    def _change_worker(self, hand: Hand) -> None:
+        """Give a hand another worker for one that died; let all end where there can be none.
 
-    def _ended(self, case: Case, ran: Ran, began: float) -> None:
-        if self._error:  # it was cut off, and is no run
-            self._running[case.path] -= 1
-            self._change.notify_all()
-        else:
-            self._strays.ran(case.number, began)
-            self._done(case, ran)
-
-    def _instead_of(self, worker: Worker, handed: deque[Case]) -> Worker:
-        """Return another worker for one that died; let all end where there can be none.
-
-        Of what was *handed* to it, it has lost the first case.
+        The first of its cases is lost, and any other goes back.
         """
-        if handed[0].exclusive and not self._error:
-            self.ground.scratch.end_processes(handed[0].number)
+        case = hand.turns[0].case
+        if case.exclusive and not self._error:
+            self.ground.scratch.end_processes(case.number)
         with self._change:
-            self._take_back(handed)
+            while len(hand.turns) > 1:
+                self._line.put_back(hand.turns.pop())
+            if self._stopped:
+                self._line.clear()
             self._lost_workers += not self._error  # else it did as it was told
-            self._workers.discard(worker)
-            worker.close()
             if self._error:
-                return worker
+                return
             try:
-                return self._worker()
+                hand.change_to(self._worker())
             except OSError as error:
                 self._error = UsageError(f"no process to run cases in: {error.strerror}")
-                return worker
-
-    def _patience(self, case: Case) -> float | None:
-        """Return the seconds that a case takes at most; None where there is no limit."""
-        limit = self.settings.limit(case.timeout)
-        return None if limit == LONGEST else limit + GRACE
+            if self._error:  # `interrupt` did not see this one
+                hand.worker.stop()
 
 
 def _number(path: Path) -> str:
     return path.name.partition(".")[0]
-
-
-def _lost(case: Case, why: str = "") -> Ran:
-    why = why or "the process that ran it was killed; was there too little memory?"
-    return Ran(Verdict(_golden(case), problems=[f"{case.path}: {why}"]))
-
-
-def _broken(case: Case, error: Exception) -> Ran:
-    """Return the failure of a case that could not be run, through no fault of its own."""
-    told = "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())])
-    return Ran(Verdict(_golden(case), problems=[told]))
-
-
-def _not_started(case: Case) -> Ran:
-    return Ran(Verdict(_golden(case), reason="another case failed first"))
-
-
-def _golden(case: Case) -> Path:
-    return case.expected / f"{case.number}.out"

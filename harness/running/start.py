@@ -54,8 +54,7 @@ def under_supervision(trace: Path | None) -> Start:
         processes.room()  # asked once, and known to all forks
         pid = os.fork()
         if pid == 0:
-            with _alone():
-                _settle(environ, directory, output)
+            with apart(environ, directory, output):
                 processes.go_by(["harness.faults", *arguments])
                 os._exit(command.main(arguments))
         return pid
@@ -64,9 +63,10 @@ def under_supervision(trace: Path | None) -> Start:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Let nothing out of a block in a fork: what is left of it is another's."""
+def apart(environ: Mapping[str, str], directory: Path, output: int) -> Iterator[None]:
+    """Be, in a fork, as what `spawn` starts; let nothing out, since all else is another's."""
     try:
+        _settle(environ, directory, output)
         yield
     except BaseException:
         os.write(2, traceback.format_exc().encode())

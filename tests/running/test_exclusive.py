@@ -27,7 +27,7 @@ class Runs:
             # exclusive: the disk/1
             cd {folder}
             mkdir disk || echo not alone
-            if mkdir first 2>/dev/null; then echo now >ready; read -r line <go; fi
+            if mkdir .first 2>/dev/null; then echo now >ready; read -r line <go; fi
             rmdir disk
             """.replace(" " * 12, ""),
             golden="",
