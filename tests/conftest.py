@@ -1,5 +1,6 @@
 """What the tests share."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -18,6 +19,13 @@ def pytest_configure() -> None:
     """Have SIGINT as a person at a terminal has it: a shell ignores it for what runs behind it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write what many tests have found out; here, since with ``-n`` no other conftest is loaded."""
+    from tests.embedded.figures import write_figures  # once there are results
+
+    write_figures(terminalreporter)
 
 
 RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -56,11 +64,14 @@ def python8() -> str:
     requirements = ROOT / "tests" / "requirements-pytest8.txt"
     venv = ROOT / ".venv-pytest8"
     python, mark = venv / "bin" / "python", venv / "requirements.txt"
+    here = os.open(ROOT, os.O_RDONLY)
+    fcntl.flock(here, fcntl.LOCK_EX)  # with -n, others want it, too
     if not mark.exists() or mark.read_text() != requirements.read_text():
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
         command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*command, "--require-hashes", "-r", requirements], check=True)
         mark.write_text(requirements.read_text())
+    os.close(here)
     return str(python)
 
 
