@@ -27,6 +27,9 @@ PROCESS_LIMIT = 2000
 _LOOK = 0.1
 """Seconds between looks at how many processes there are."""
 
+_RUSH = PROCESS_LIMIT // 4
+"""Processes that are new since the last look, from which on a case is stopped to be looked at."""
+
 _LOOKED_AT = 100
 """Processes that were left behind, past which no more are looked at."""
 
@@ -134,6 +137,7 @@ class _Watch:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
         self._transcriber = transcriber
+        self._tasks = _usual_tasks()
         self.trouble = ""
 
     def close(self) -> None:
@@ -170,14 +174,21 @@ class _Watch:
     def _count_processes(self) -> None:
         """Make trouble of more processes than a case may have.
 
-        How many there are on the machine is soon read; whose they are is not.
+        How many there are on the machine is soon read; whose they are is not. Where they become
+        more all the while, there would be no processor left to find that out: they are stopped.
         """
-        if _tasks() < PROCESS_LIMIT:
+        before, self._tasks = self._tasks, _tasks()
+        if self._tasks < PROCESS_LIMIT:
             return
+        if rush := self._tasks - before >= _RUSH:
+            _kill(-self._pid, signal.SIGSTOP)
         from harness.running.situation import session_size  # psutil: only where something is wrong
 
         if session_size(self._pid) >= PROCESS_LIMIT:
             self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
+            _kill(-self._pid, signal.SIGKILL)
+        elif rush:
+            _kill(-self._pid, signal.SIGCONT)
 
 
 def _situation(pid: int) -> str:
@@ -221,6 +232,12 @@ def _tasks() -> int:
             return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
     except (OSError, ValueError, IndexError):
         return 0
+
+
+@cache
+def _usual_tasks() -> int:
+    """Return how many there were before the first case."""
+    return _tasks()
 
 
 @cache
