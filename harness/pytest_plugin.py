@@ -24,7 +24,6 @@ from harness.reports.places import here
 from harness.reports.start import start, wants_records
 from harness.running import shards
 from harness.running.order import HISTORY, Past, in_best_order, read_history
-from harness.running.runner import Ran
 from harness.running.schedule import Ahead
 from harness.running.tally import Tally
 from harness.settings import Settings
@@ -101,11 +100,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if cache is None or hasattr(session.config, "workerinput"):
         return
     root = session.config.rootpath
-    now = {
-        item.case: Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
-        for item in session.items
-        if isinstance(item, CaseItem) and (ran := item.ran) and ran.seconds
-    }
+    items = [item for item in session.items if isinstance(item, CaseItem)]
+    now = {item.case: past for item in items if (past := item.past) and past.seconds}
     known = {**read_history(root), **{str(case.path): past for case, past in now.items()}}
     cache.set(HISTORY, {path.removeprefix(f"{root}/"): past for path, past in known.items()})
     if session.config.option.store_durations and now:
@@ -215,6 +211,7 @@ class CaseItem(pytest.Function):
 
     case: Case
     _tally: Tally | None = None
+    _past: Past | None = None
 
     @classmethod
     def of(cls, parent: CaseFile, case: Case) -> "CaseItem":
@@ -239,9 +236,12 @@ class CaseItem(pytest.Function):
         return self.parent.nodeid, None, self.case.number
 
     @property
-    def ran(self) -> Ran | None:
-        """The run that was judged; None before there was one."""
-        return self._tally.shown if self._tally else None
+    def past(self) -> Past | None:
+        """How it went; None before it has run."""
+        if self._tally:
+            ran = self._tally.ran
+            self._past = Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+        return self._past
 
     @property
     def tally(self) -> Tally:
@@ -291,8 +291,7 @@ class CaseItem(pytest.Function):
     def forget(self) -> None:
         """Drop what was reported: there may be many cases, and pytest keeps them all."""
         self.user_properties.clear()
-        self.tally.ran.verdict.sections.clear()
-        self.tally.ran.verdict.lines = ()
+        self._past, self._tally = self.past, None
 
     def run_and_report(self, subtests: Any) -> None:
         """Report each section of the case as a subtest, then fail if anything did."""
