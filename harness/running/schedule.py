@@ -56,7 +56,7 @@ class Ahead:
         self._hands: set[Hand] = set()
         self._lost_workers = 0
         self._busy: BusyProcessors | None = None
-        self._stopped = False
+        self._stopped = self._in_a_hurry = False
         self._cut_off: list[Path] = []
         self._error: BaseException | None = None
         self._kept: set[Path] = set()
@@ -129,7 +129,14 @@ class Ahead:
         return said
 
     def interrupt(self) -> None:
-        """End what runs and what would; `result` raises KeyboardInterrupt from now on."""
+        """End what runs and what would; `result` raises KeyboardInterrupt from now on.
+
+        Asked for a second time, `close` does not wait until that is done.
+        """
+        self._in_a_hurry = isinstance(self._error, KeyboardInterrupt)
+        self._end()
+
+    def _end(self) -> None:
         if not self._error:
             self._error = KeyboardInterrupt()
             self._cut_off = self._line.running()
@@ -140,13 +147,13 @@ class Ahead:
 
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough."""
-        self.interrupt()
+        self._end()
         with self._change:
             self._change.notify_all()
         for thread in [*self._threads]:
             thread.join()
         if self._nursery:
-            self._lost_workers += not self._nursery.close(GRACE + SLACK)
+            self._lost_workers += not self._nursery.close(0 if self._in_a_hurry else GRACE + SLACK)
             self._nursery = None
         if self._busy:  # after the nursery, which has copies of all that was open when it was made
             self._busy.close()

@@ -135,10 +135,15 @@ class Nursery:
     def close(self, seconds: float) -> bool:
         """Wait until all workers have ended; each must have been stopped.
 
-        Those that have not in *seconds* are killed, with all below them; then it is False.
+        Those that have not in *seconds* are killed, with all below them; then it is False. That
+        is at once where somebody does not want to wait: at a second Ctrl-C.
         """
         self._ours.close()
-        if not (ended := processes.ends(self._pid, seconds)):
+        try:
+            ended = processes.ends(self._pid, seconds)
+        except KeyboardInterrupt:
+            ended = False
+        if not ended:
             processes.kill_tree(self._pid)
         os.waitpid(self._pid, 0)
         return ended

@@ -16,11 +16,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs strace"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "real: compares with the real QEMU programs")
-    config.addinivalue_line("markers", "strace: records system calls with strace")
-
-
 def make_images(folder: Path) -> None:
     """Make the chain base <- t, and beside it raw, an overlay on raw, and a damaged image."""
     for words in (

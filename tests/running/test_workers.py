@@ -60,6 +60,24 @@ def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
     assert [*(tmp_path / "scratch").iterdir()] == []
 
 
+def test_whoever_interrupts_twice_does_not_wait_at_all(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "SLACK", 10_000.0)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
+    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    ahead.start([case])
+    family = [int(pid) for pid in fifo.read_text().split()]
+    ahead.interrupt()
+    ahead.interrupt()
+    ahead.close()
+    assert all(map(has_ended, family))
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
 @pytest.mark.usefixtures("no_slack")
 def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_path: Path) -> None:
     """Nothing is left of it, nor of the worker, which has done as it was told."""
