@@ -24,6 +24,7 @@ from harness.reports.places import here
 from harness.reports.start import start, wants_records
 from harness.running import shards
 from harness.running.order import HISTORY, Past, in_best_order, read_history
+from harness.running.runner import Ran
 from harness.running.schedule import Ahead
 from harness.running.tally import Tally
 from harness.settings import Settings
@@ -236,10 +237,14 @@ class CaseItem(pytest.Function):
         return self.parent.nodeid, None, self.case.number
 
     @property
+    def ran(self) -> Ran | None:
+        """The run that was judged; None before there was one, and once it is forgotten."""
+        return self._tally.shown if self._tally else None
+
+    @property
     def past(self) -> Past | None:
         """How it went; None before it has run."""
-        if self._tally:
-            ran = self._tally.ran
+        if ran := self.ran:
             self._past = Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
         return self._past
 

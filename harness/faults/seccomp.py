@@ -29,9 +29,9 @@ SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
 # F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, and the three F_OFD_*.
 LOCK_COMMANDS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
 
-_LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_NUMBER_AT, _ARCH_AT, _COMMAND_AT = 0, 4, 24  # in struct seccomp_data; the low half of args[1]
+LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
+ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
+NUMBER_AT, ARCH_AT, _COMMAND_AT = 0, 4, 24  # in struct seccomp_data; the low half of args[1]
 
 
 def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
@@ -42,24 +42,24 @@ def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
     code: list[tuple[int, int, int, int]] = []
 
     def equal(value: int, target: int) -> None:
-        code.append((_JUMP_EQUAL, target - len(code) - 1, 0, value))
+        code.append((JUMP_EQUAL, target - len(code) - 1, 0, value))
 
-    code.append((_LOAD, 0, 0, _ARCH_AT))
+    code.append((LOAD, 0, 0, ARCH_AT))
     block = 1 + len(numbers) + 1
     for arch, fcntls in numbers.items():
         equal(arch, block)
         block += 2 + len(fcntls)
-    code.append((_RETURN, 0, 0, _ALLOW))
+    code.append((RETURN, 0, 0, ALLOW))
     for fcntls in numbers.values():
-        code.append((_LOAD, 0, 0, _NUMBER_AT))
+        code.append((LOAD, 0, 0, NUMBER_AT))
         for number in fcntls:
             equal(number, command_check)
-        code.append((_RETURN, 0, 0, _ALLOW))
-    code.append((_LOAD, 0, 0, _COMMAND_AT))
+        code.append((RETURN, 0, 0, ALLOW))
+    code.append((LOAD, 0, 0, _COMMAND_AT))
     for command in LOCK_COMMANDS:
         equal(command, notify)
-    code.append((_RETURN, 0, 0, _ALLOW))
-    code.append((_RETURN, 0, 0, _NOTIFY))
+    code.append((RETURN, 0, 0, ALLOW))
+    code.append((RETURN, 0, 0, NOTIFY))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 

@@ -15,6 +15,7 @@ from harness.goldens import explain
 from harness.programs import Programs
 from harness.reports.places import here
 from harness.running.order import Past, read_history
+from harness.running.strays import MOST
 from harness.settings import Settings
 
 CASE = "goldlock"
@@ -209,11 +210,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:
     """Name what turned up where no case is to write, with the cases that ran at the time."""
     hint = "" if tw.config.getoption("watch_files") else " --watch-files tells"
-    for path, numbers in strays:
+    for path, numbers in strays[:MOST]:
         of = "case" if len(numbers) == 1 else "one of the cases"
         tw.write_line(
             here(f"{path}: not there before; left by {of} {' '.join(numbers)}?{hint}"), yellow=True
         )
+    if len(strays) > MOST:
+        tw.write_line(f"and {len(strays) - MOST} more that were not there before", yellow=True)
 
 
 def _write_reasons(tw: Any, not_run: Sequence[Mapping[str, Any]]) -> None:

@@ -6,23 +6,28 @@ the machine's own ABI are asked about.
 
 import os
 import struct
+import sys
 from typing import NamedTuple
 
-from harness.faults.seccomp import AARCH64, X86_64
+from harness.faults import seccomp
 
 
 class _Call(NamedTuple):
-    """Which arguments of a system call are a path, what it is relative to, and flags as of open."""
+    """Which arguments of a system call are a path, what it is relative to, and flags as of open.
+
+    *how* is where a struct open_how is, which begins with such flags.
+    """
 
     path: int
     folder: int | None = None
     flags: int | None = None
+    how: int | None = None
 
 
 _BIND = _Call(1)
 _AT = {
     "openat": _Call(1, 0, 2),
-    "openat2": _Call(1, 0),
+    "openat2": _Call(1, 0, how=2),
     "mkdirat": _Call(1, 0),
     "mknodat": _Call(1, 0),
     "symlinkat": _Call(2, 1),
@@ -42,7 +47,7 @@ _OLD = {
 }
 _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
-        X86_64,
+        seccomp.X86_64,
         {
             "open": 2, "bind": 49, "rename": 82, "mkdir": 83, "creat": 85, "link": 86,
             "symlink": 88, "mknod": 133, "openat": 257, "mkdirat": 258, "mknodat": 259,
@@ -50,7 +55,7 @@ _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
         },
     ),
     "aarch64": (
-        AARCH64,
+        seccomp.AARCH64,
         {
             "mknodat": 33, "mkdirat": 34, "symlinkat": 36, "linkat": 37, "renameat": 38,
             "openat": 56, "bind": 200, "renameat2": 276, "openat2": 437,
@@ -58,9 +63,8 @@ _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
     ),
 }  # fmt: skip
 
-_LOAD, _JUMP_EQUAL, _JUMP_SET, _RETURN = 0x20, 0x15, 0x45, 0x06
-_ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data
+_JUMP_SET = 0x45
+_ARGUMENTS_AT = 16  # in struct seccomp_data
 _O_CREAT = 0o100  # on both machines
 
 # struct seccomp_notif: id, pid, flags, {nr, arch, instruction pointer, args[6]}
@@ -82,21 +86,21 @@ def program(machine: str) -> bytes:
     arch, _ = _NUMBERS[machine]
     # A jump goes over so many instructions; "n" and "a" lead to the two at the end.
     code: list[tuple[int, int | str, int | str, int]] = [
-        (_LOAD, 0, 0, _ARCH_AT),
-        (_JUMP_EQUAL, 0, "a", arch),
-        (_LOAD, 0, 0, _NUMBER_AT),
+        (seccomp.LOAD, 0, 0, seccomp.ARCH_AT),
+        (seccomp.JUMP_EQUAL, 0, "a", arch),
+        (seccomp.LOAD, 0, 0, seccomp.NUMBER_AT),
     ]
     for number, call in calls(machine).items():
         if call.flags is None:
-            code.append((_JUMP_EQUAL, "n", 0, number))
+            code.append((seccomp.JUMP_EQUAL, "n", 0, number))
         else:
             code += [
-                (_JUMP_EQUAL, 0, 2, number),
-                (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * call.flags),
+                (seccomp.JUMP_EQUAL, 0, 2, number),
+                (seccomp.LOAD, 0, 0, _ARGUMENTS_AT + 8 * call.flags),
                 (_JUMP_SET, "n", "a", _O_CREAT),
             ]
     ends = {"a": len(code), "n": len(code) + 1}
-    code += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _NOTIFY)]
+    code += [(seccomp.RETURN, 0, 0, seccomp.ALLOW), (seccomp.RETURN, 0, 0, seccomp.NOTIFY)]
 
     def steps(target: int | str, here: int) -> int:
         return target if isinstance(target, int) else ends[target] - here - 1
@@ -111,10 +115,14 @@ def created(raw: bytes, known: dict[int, _Call]) -> tuple[int, str]:
     """Return who is about to create what: a thread id, and a path without symbolic links.
 
     The path is empty where there is none. Raises OSError when the process is gone, or will not
-    be looked into.
+    be looked into, and OverflowError for an address that can be none.
     """
     _, tid, number, *arguments = _NOTIFICATION.unpack(raw)
     call = known[number]
+    if call.how is not None:
+        flags = int.from_bytes(_read(tid, arguments[call.how], 8)[:8], sys.byteorder)
+        if not flags & _O_CREAT:
+            return tid, ""
     name = _read(tid, arguments[call.path], _LONGEST)
     if call is _BIND:
         family, name = int.from_bytes(name[:2], "little"), name[2 : arguments[2]]

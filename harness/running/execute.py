@@ -137,7 +137,7 @@ class _Watch:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
         self._transcriber = transcriber
-        self._tasks = _usual_tasks()
+        self._tasks = _tasks()
         self.trouble = ""
 
     def close(self) -> None:
@@ -232,12 +232,6 @@ def _tasks() -> int:
             return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
     except (OSError, ValueError, IndexError):
         return 0
-
-
-@cache
-def _usual_tasks() -> int:
-    """Return how many there were before the first case."""
-    return _tasks()
 
 
 @cache

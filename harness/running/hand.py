@@ -59,7 +59,8 @@ class Hand:
 
     def answer(self) -> Ran:
         """Wait for what came of the first case. Raises WorkerDied, or what went wrong there."""
-        limit = self._settings.limit(self.turns[0].case.timeout)
+        case, watched = self.turns[0]
+        limit = watched or self._settings.limit(case.timeout)
         ran: Ran = self.worker.answer(None if limit == LONGEST else limit + GRACE)
         self._is_quick = ran.seconds < QUICK
         return ran

@@ -10,10 +10,10 @@ from harness.suite import Case
 
 
 class Turn(NamedTuple):
-    """A case's turn to run: to be judged, or only to be watched."""
+    """A case's turn to run: to be judged, or only to be watched, for so many seconds at most."""
 
     case: Case
-    watched: bool = False
+    watched: float = 0.0
 
 
 class Line:
@@ -25,8 +25,8 @@ class Line:
 
     def __init__(self) -> None:
         self._rounds: Iterator[list[Case]] = iter(())
-        self._waiting: deque[Case] = deque()
-        self._to_watch: deque[Case] = deque()
+        self._waiting: deque[Turn] = deque()
+        self._to_watch: deque[Turn] = deque()
         self._names: set[str] = set()
         self._running: Counter[Path] = Counter()
         self._watches = False
@@ -47,18 +47,17 @@ class Line:
     def is_done(self) -> bool:
         """Tell whether there is nothing left to start."""
         while not self._waiting and (cases := next(self._rounds, None)):
-            self._waiting.extend(cases)
+            self._waiting.extend(map(Turn, cases))
         return not (self._waiting or self._to_watch)
 
     def take(self) -> Turn | None:
         """Start the first case that may; None while there is none."""
-        if not self._watches and (case := self._first_of(self._to_watch)):
+        if not self._watches and (turn := self._first_of(self._to_watch)):
             self._watches = True
-            return Turn(case, watched=True)
-        if case := self._first_of(self._waiting):
-            self._running[case.path] += 1
-            return Turn(case)
-        return None
+            return turn
+        if turn := self._first_of(self._waiting):
+            self._running[turn.case.path] += 1
+        return turn
 
     def take_early(self, more_than: float) -> Turn | None:
         """Start a case that has to wait for its worker yet, if *more_than* so many wait.
@@ -66,34 +65,35 @@ class Line:
         None, too, where it would hold up others, or be held up.
         """
         watch = self._to_watch and not self._watches
-        if watch or not len(self._waiting) > more_than or self._waiting[0].exclusive:
+        if watch or not len(self._waiting) > more_than or self._waiting[0].case.exclusive:
             return None
-        case = self._waiting.popleft()
-        self._running[case.path] += 1
-        return Turn(case)
+        turn = self._waiting.popleft()
+        self._running[turn.case.path] += 1
+        return turn
 
     def put_back(self, turn: Turn) -> None:
         """Put a case back to the front that was started, and did not run."""
         self.ended(turn)
-        self._waiting.appendleft(turn.case)
+        self._waiting.appendleft(turn)
 
-    def ended(self, turn: Turn, *, again: bool = False) -> None:
-        """Note that a case runs no longer; or is to run *again*, and to be watched."""
+    def ended(self, turn: Turn, watch: float = 0.0) -> None:
+        """Note that a case runs no longer; or is to run again, watched for *watch* seconds."""
         self._names.discard(turn.case.exclusive)
         if turn.watched:
             self._watches = False
-        if again:
-            self._to_watch.append(turn.case)
+        if watch:
+            self._to_watch.append(Turn(turn.case, watch))
             return
         self._running[turn.case.path] -= 1
         if not self._running[turn.case.path]:
             del self._running[turn.case.path]
 
-    def _first_of(self, cases: deque[Case]) -> Case | None:
-        for case in cases:
-            if case.exclusive not in self._names:
-                cases.remove(case)
-                if case.exclusive:
-                    self._names.add(case.exclusive)
-                return case
+    def _first_of(self, turns: deque[Turn]) -> Turn | None:
+        for turn in turns:
+            name = turn.case.exclusive
+            if name not in self._names:
+                turns.remove(turn)
+                if name:
+                    self._names.add(name)
+                return turn
         return None

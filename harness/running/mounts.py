@@ -23,27 +23,31 @@ class Table:
         return bool(self._change.poll(0))
 
 
-def below(folder: Path) -> list[tuple[Path, str]]:
-    """Return the mount points below *folder*, the last first, each with its file system."""
+def below(folder: Path, *, itself: bool = False) -> list[tuple[Path, str]]:
+    """Return the mount points below *folder*, the last first, each with its file system.
+
+    With *itself* set, also the folder, if it is one.
+    """
     with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - after each case
         table = file.read()
-    start = os.fsencode(folder.resolve()) + b"/"
+    top = os.fsencode(os.path.realpath(folder))
     for character in b"\\ \t\n":  # as the kernel writes them
-        start = start.replace(bytes([character]), b"\\%03o" % character)
-    if start not in table:
+        top = top.replace(bytes([character]), b"\\%03o" % character)
+    start = top + b"/"
+    if start not in table and not itself:
         return []
     found = []
     for line in table.splitlines():
         words = line.split()  # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/x rw
-        if words[4].startswith(start):
+        if words[4].startswith(start) or (itself and words[4] == top):
             point = words[4].decode("unicode_escape").encode("latin-1")
             found.append((Path(os.fsdecode(point)), os.fsdecode(words[words.index(b"-") + 1])))
     return found[::-1]
 
 
-def clear(folder: Path) -> list[str]:
-    """Unmount what is mounted below *folder*; describe it."""
-    return [_unmount(point, kind) for point, kind in below(folder)]
+def clear(folder: Path, *, itself: bool = False) -> list[str]:
+    """Unmount what is mounted below *folder*, or on it with *itself* set; describe it."""
+    return [_unmount(point, kind) for point, kind in below(folder, itself=itself)]
 
 
 def _unmount(point: Path, kind: str) -> str:
@@ -62,5 +66,9 @@ def _unmount(point: Path, kind: str) -> str:
 
 def remove_tree(folder: Path) -> None:
     """Remove a directory, unless something is mounted in it, the files of which are others'."""
-    if not below(folder):
+    if below(folder):
+        return
+    try:
         shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # deeper than Python can go
+        subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.DEVNULL, check=False)

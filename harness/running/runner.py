@@ -58,14 +58,14 @@ class Hold(NamedTuple):
 class Work(NamedTuple):
     """A request to run a case with *programs*, or those of the last request, and to judge it.
 
-    Its directory stays when it failed, or with *keep*. If it is *watched*, it is not judged, and
-    nothing of it stays.
+    Its directory stays when it failed, or with *keep*. If it is only to be *watched*, for so many
+    seconds at most, it is not judged, and nothing of it stays.
     """
 
     case: Case
     programs: Programs | None
     keep: bool
-    watched: bool = False
+    watched: float = 0.0
 
 
 class _Job(NamedTuple):
@@ -117,7 +117,7 @@ class Runner:
         directories = self._scratch.directories(case.number)
         job = _Job(case, programs, directories, reference, interrupt)
         if watched:
-            return self._watch(job)
+            return self._watch(job, watched)
         keep |= self.settings.keep
         ran = Ran(Verdict(reference), started=time.time())
         try:
@@ -167,7 +167,8 @@ class Runner:
         environ = self._environ_of(job)
         before = golden.stamp(reference)
         try:
-            transcript = self._execute(job, environ, ran, watched=self.settings.watch_files)
+            limit = self.settings.limit(case.timeout)
+            transcript = self._execute(job, environ, ran, limit, self.settings.watch_files)
         except CannotStart as error:
             ran.verdict.problems.append(_cannot_start(case.path, error.reason))
             return
@@ -184,20 +185,21 @@ class Runner:
         ran.verdict = judge(transcript, reference, self.settings, found)
         ran.seconds = transcript.seconds
 
-    def _watch(self, job: _Job) -> Ran:
+    def _watch(self, job: _Job, seconds: float) -> Ran:
         """Run a case only to see which files it creates outside its directories."""
         ran = Ran(Verdict(job.reference))
         try:
             with suppress(CannotStart):
-                self._execute(job, self._environ_of(job), ran, watched=True)
+                environ = self._environ_of(job)
+                ran.seconds = self._execute(job, environ, ran, seconds, watched=True).seconds
         finally:
             self._scratch.done(job.directories, keep=False)
         return ran
 
     def _execute(
-        self, job: _Job, environ: Mapping[str, str], ran: Ran, *, watched: bool
+        self, job: _Job, environ: Mapping[str, str], ran: Ran, limit: float, watched: bool
     ) -> Transcript:
-        """Run a case; put down which files it was seen to create, if it is *watched*.
+        """Run a case for *limit* seconds at most; put down which files it creates, if *watched*.
 
         One that wants a supervisor cannot be: there is only one.
         """
@@ -209,7 +211,7 @@ class Runner:
                 environ,
                 directories.test,
                 directories.top / "output",
-                self.settings.limit(case.timeout),
+                limit,
                 job.interrupt,
                 start,
                 self._tidy,

@@ -1,7 +1,7 @@
 """Run cases ahead of those who judge them."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
@@ -23,9 +23,13 @@ from harness.suite import Case
 
 if TYPE_CHECKING:
     from harness.running.stress import BusyProcessors
+    from harness.running.witness import Seen
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
+
+LONG_ENOUGH = 5.0
+"""Seconds that a case is watched for, at most, beside ten times what it took before."""
 
 SLACK = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
@@ -51,7 +55,8 @@ class Ahead:
         self._line = Line()
         self._tallies: dict[Path, Tally] = {}
         self._strays = Strays()
-        self._to_watch: defaultdict[Path, deque[Ran]] = defaultdict(deque)
+        self._judged: defaultdict[Path, deque[Ran]] = defaultdict(deque)
+        """Runs of cases that are to be watched before these are told."""
         self._threads: set[Thread] = set()
         self._hands: set[Hand] = set()
         self._lost_workers = 0
@@ -114,7 +119,8 @@ class Ahead:
 
         With each, the cases that ran then.
         """
-        return self._strays.unsolved()
+        with self._change:
+            return self._strays.unsolved()
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
@@ -216,23 +222,32 @@ class Ahead:
         return None
 
     def _ended(self, turn: Turn, ran: Ran) -> None:
-        case, again, seen = turn.case, False, ran.outside
-        if turn.watched:
-            ran = self._to_watch[case.path].popleft()
-        if (turn.watched or seen) and not self._error:  # else it was cut off, and is no run
-            folder = self.ground.scratch.strays(case.number)
-            if left := self._strays.left_by(case, seen, folder):
-                ran.verdict.problems += left
-                self._kept.add(folder)
-        if not (turn.watched or self._error):
+        case = turn.case
+        if self._error:  # it was cut off, and is no run
+            self._line.ended(turn)
+            self._change.notify_all()
+            return
+        judged = self._judged[case.path].popleft() if turn.watched else ran
+        if ran.outside or turn.watched:
+            self._charge(case, judged, ran.outside)
+        watch = 0.0
+        if not turn.watched:
             self._strays.look([each.case for hand in self._hands for each in hand.turns])
-            again = self._may_watch(case) and self._strays.suspects(case)
-        self._line.ended(turn, again=again)
-        if again:
-            self._to_watch[case.path].append(ran)
-        elif not self._error:
-            self._count(case, ran)
+            if self._strays.suspects(case) and self._may_watch(case):
+                watch = min(self.settings.limit(case.timeout), LONG_ENOUGH + 10 * ran.seconds)
+        self._line.ended(turn, watch)
+        if watch:
+            self._judged[case.path].append(ran)
+        else:
+            self._count(case, judged)
         self._change.notify_all()
+
+    def _charge(self, case: Case, judged: Ran, seen: "Sequence[Seen]") -> None:
+        """Let a case answer for the files that it left outside its directories."""
+        folder = self.ground.scratch.strays(case.number)
+        judged.verdict.problems += self._strays.left_by(case, seen, folder)
+        if folder.exists():
+            self._kept.add(folder)
 
     def _may_watch(self, case: Case) -> bool:
         """Tell whether a case can be run once more, to see which files are its.
@@ -274,6 +289,19 @@ class Ahead:
             ran.kept = None
 
     def _work(self, hand: Hand) -> None:
+        """Be the thread of a worker. What goes wrong here, whoever asks for a result is told."""
+        try:
+            self._work_with(hand)
+        except BaseException as error:
+            with self._change:
+                self._error = self._error or error
+                self._threads.discard(current_thread())
+                self._change.notify_all()
+        with self._change:
+            self._hands.discard(hand)
+        hand.worker.close()
+
+    def _work_with(self, hand: Hand) -> None:
         """Have a worker run cases until there are no more."""
         while True:
             with self._change:
@@ -296,9 +324,6 @@ class Ahead:
             with self._change:
                 self._ended(hand.turns[0], ran)
                 hand.turns.popleft()
-        with self._change:
-            self._hands.discard(hand)
-        hand.worker.close()
 
     def _change_worker(self, hand: Hand) -> None:
         """Give a hand another worker for one that died; let all end where there can be none.

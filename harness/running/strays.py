@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.goldens.explain import printable
+from harness.running import mounts
 from harness.running.mounts import remove_tree
 from harness.suite import Case, may_be_case
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _HIDDEN = (".", "__pycache__")
 _EDITORS = ("~", ".swp", ".orig", ".rej")
+
+MOST = 10
+"""Files that are told of for a case, past which only their number is."""
 
 _SYSTEM = ("/var/tmp", "/dev/shm")
 """Where programs drop files of a fixed name, beside the directory for temporary files."""
@@ -48,6 +52,11 @@ class Folder:
         self._changed = -1
         self._names: frozenset[str] = frozenset()
         self.new()
+        self._first = self._names
+
+    def had(self, path: Path) -> bool:
+        """Tell whether a file of that name was there when this was made."""
+        return path.name in self._first
 
     def new(self) -> list[Path]:
         """Return this user's files that have turned up since."""
@@ -64,10 +73,13 @@ class Folder:
         found = [self.path / name for name in sorted(new)]
         return [path for path in found if not self._passes(path) and _is_ours(path)]
 
-    def forget(self, path: Path) -> None:
-        """Take a file for new when it turns up again: it will be moved away."""
-        self._names -= {path.name}
-        self._changed = -1
+    def heed(self, path: Path, *, new: bool) -> None:
+        """Take a file for *new* the next time that it is seen, or for one that is known."""
+        if new:
+            self._names -= {path.name}
+            self._changed = -1
+        else:
+            self._names |= {path.name}
 
 
 def _is_editors(path: Path) -> bool:
@@ -99,8 +111,8 @@ class _Suspicion:
 
     numbers: list[str]
     """Of the cases that ran when it turned up."""
-    open: set[Path]
-    """Those of them that are to be watched."""
+    unwatched: set[Path]
+    """Those of them that are to be watched yet."""
 
 
 class Strays:
@@ -132,28 +144,30 @@ class Strays:
 
     def suspects(self, case: Case) -> bool:
         """Tell whether a case may have created one of them, and is to be watched."""
-        return any(case.path in each.open for each in self._files.values())
+        return any(case.path in each.unwatched for each in self._files.values())
 
-    def left_by(self, case: Case, seen: "Iterable[Seen]", folder: Path) -> list[str]:
-        """Tell what a case has left behind, of what it was *seen* to create; that goes to a folder.
+    def left_by(self, case: Case, seen: "Iterable[Seen]", to: Path) -> list[str]:
+        """Move away what a case has left behind, of what it was *seen* to create; tell of it.
 
         What was there before any case ran is not of this one.
         """
         for suspicion in self._files.values():
-            suspicion.open.discard(case.path)
+            suspicion.unwatched.discard(case.path)
         left: dict[Path, str] = {}
         for path, program, was_there in seen:
+            # Of what turned up, all that is in it is the case's; else, only what was not there.
             for each in (path, *path.parents):
-                new = each in self._files or (each == path and not was_there)
-                if new and each.parent in self._folders and not _is_editors(each):
-                    left.setdefault(each, program)
-        for path in left:
+                if each in self._files or (each == path and not was_there):
+                    folder = self._folders.get(each.parent)
+                    if folder and not folder.had(each) and not _is_editors(each):
+                        left.setdefault(each, program)
+        said = []
+        for path, program in left.items():
+            gone, what = _move(path, to)
+            said.append(printable(f"left behind, outside its directories, by {program}: {what}"))
+            self._folders[path.parent].heed(path, new=gone)
             self._files.pop(path, None)
-            self._folders[path.parent].forget(path)
-        return [
-            printable(f"left behind, outside its directories, by {by}: {_move(path, folder)}")
-            for path, by in left.items()
-        ]
+        return [*said[:MOST], *([f"and {len(said) - MOST} more"] if len(said) > MOST else [])]
 
     def unsolved(self) -> list[tuple[Path, list[str]]]:
         """Return the files that are still there, and whose they may be."""
@@ -161,17 +175,24 @@ class Strays:
         return sorted((path, numbers) for path, numbers in there if numbers)
 
 
-def _move(path: Path, folder: Path) -> str:
-    """Move a file to a folder, over one of that name; tell what came of it."""
-    to = folder / path.name
+def _move(path: Path, folder: Path) -> tuple[bool, str]:
+    """Move a file to a folder, once nothing is mounted in it; tell whether it is gone, and how."""
+    if not path.is_symlink() and (mounted := mounts.clear(path, itself=True)):
+        if mounts.below(path, itself=True):
+            return False, f"{path}, in which is {'; '.join(mounted)}"
+        return True, f"{'; '.join(mounted)}; unmounted, and {_move(path, folder)[1]}"
+    to, count = folder / path.name, 1
+    while os.path.lexists(to):
+        count += 1
+        to = folder / f"{path.name}.{count}"
     try:
+        if not (path.is_symlink() or path.is_file() or path.is_dir()):
+            path.unlink()  # a socket, or the like, is nothing without a process
+            return True, f"{path}; removed"
         folder.mkdir(exist_ok=True)
+        shutil.move(path, to)
+    except (OSError, RecursionError) as error:  # to another file system, it is copied
         remove_tree(to)
-        if path.is_symlink() or path.is_file() or path.is_dir():
-            shutil.move(path, to)
-        else:  # a socket, or the like, is nothing without a process
-            path.unlink()
-            return f"{path}; removed"
-    except (OSError, shutil.Error) as error:
-        return f"{path}, which cannot be moved: {getattr(error, 'strerror', None) or error}"
-    return f"{path}; moved to {to}"
+        why = getattr(error, "strerror", "") or "not all in it can be copied"
+        return False, f"{path}, which cannot be moved: {why}"
+    return True, f"{path}; moved to {to}"

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,11 @@ from harness.faults.calls import program_name
 from harness.running import creation
 from harness.running.start import apart
 
-_MOST = 1000
+_MOST = 10_000
 """Files that are noted, past which no more are."""
+
+_READY, _LONGEST = b"+", 16
+"""What comes with the listener, and of what there is to say, the length at most."""
 
 
 class Seen(NamedTuple):
@@ -52,15 +54,23 @@ class Witness:
             pid = os.fork()
             if pid == 0:
                 with apart(environ, directory, output):
-                    listener = seccomp.install(creation.program(os.uname().machine))
-                    socket.send_fds(theirs, [b"+"], [listener])
-                    os.close(listener)
-                    os.execve(argv[0], list(argv), environ)
+                    try:
+                        listener = seccomp.install(creation.program(os.uname().machine))
+                        socket.send_fds(theirs, [_READY], [listener])
+                        os.close(listener)
+                        os.execve(argv[0], list(argv), environ)
+                    except OSError as error:
+                        theirs.send(str(error.errno).encode())
             theirs.close()
-            _, listeners, _, _ = socket.recv_fds(ours, 1, 1)
-        if listeners:  # else it is told by the program's end that it could not be
-            self._thread = Thread(target=self._look_on, args=(listeners[0],), daemon=True)
-            self._thread.start()
+            said, listeners, _, _ = socket.recv_fds(ours, _LONGEST, 1)
+            if listeners:
+                os.set_inheritable(listeners[0], False)
+                self._thread = Thread(target=self._look_on, args=(listeners[0],), daemon=True)
+                self._thread.start()
+                said = ours.recv(_LONGEST)  # it is closed once the program has been executed
+        if said:
+            os.waitpid(pid, 0)
+            raise OSError(int(said), os.strerror(int(said)))
         return pid
 
     def close(self) -> list[Seen]:
@@ -81,15 +91,17 @@ class Witness:
         calls, waiting = seccomp.Listener(listener), poll()
         waiting.register(listener, POLLIN)
         waiting.register(self._end, POLLIN)
-        while True:
-            ready = dict(waiting.poll())
-            if self._end in ready or ready.get(listener, 0) & POLLHUP:
-                break
-            if calls.wait():
-                with suppress(OSError, ValueError, struct.error):
-                    self._note(calls.raw())
-                calls.pass_on()
-        os.close(listener)
+        try:
+            while True:
+                ready = dict(waiting.poll())
+                if self._end in ready or ready.get(listener, 0) & POLLHUP:
+                    break
+                if calls.wait():
+                    with suppress(Exception):  # whatever it was told, the call goes on
+                        self._note(calls.raw())
+                    calls.pass_on()
+        finally:
+            os.close(listener)
 
     def _note(self, raw: bytes) -> None:
         tid, path = creation.created(raw, self._known)

@@ -4,8 +4,9 @@
 Each runner gets COUNT cases that print a line, and one that does; the difference of the two
 times, shared by the cases, is what a case costs beyond the start-up. All run in turn, ROUNDS
 times, and medians are told. Runners that are not on PATH are left out: cram, prysk, lit, bats,
-and pytest with subtests; QEMU's check wants CHECK=.../tests/qemu-iotests, a scratch copy of its
-sources, to which the cases are added.
+and pytest with subtests. "pytest, nothing" is a file and an item for each case, which start no
+program: what any plugin costs. QEMU's check wants CHECK=.../tests/qemu-iotests, a scratch copy of
+its sources, to which the cases are added.
 
 usage: tests/bench/runners.py [COUNT [ROUNDS]]        (default: 200 7)
 """
@@ -41,6 +42,17 @@ def test_cases(subtests):
             golden = path.parents[1] / "expected" / f"{path.name}.out"
             assert done.stdout == golden.read_bytes()
 """
+NOTHING = """\
+import pytest
+class Nothing(pytest.Item):
+    def runtest(self):
+        pass
+class File(pytest.File):
+    def collect(self):
+        yield Nothing.from_parent(self, name=self.path.name)
+def pytest_collect_file(file_path, parent):
+    return File.from_parent(parent, path=file_path) if file_path.parent.name == "cases" else None
+"""
 Command = Callable[[Path, int], list[str]]
 """Makes the cases in a folder, so many; returns what runs them."""
 
@@ -70,6 +82,11 @@ def loop(folder: Path, count: int) -> list[str]:
 def pytest_subtests(folder: Path, count: int) -> list[str]:
     (suite(folder, count) / "test_cases.py").write_text(PYTEST)
     return [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, str(folder)]
+
+
+def pytest_nothing(folder: Path, count: int) -> list[str]:
+    (suite(folder, count) / "conftest.py").write_text(NOTHING)
+    return [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", ".", str(folder)]
 
 
 def files(name: str, text: str, *command: str) -> Command:
@@ -109,6 +126,7 @@ def runners() -> dict[str, Command]:
         "goldlock -j 1": goldlock("-j1"),
         "goldlock -j 2": goldlock("-j2"),
         "pytest, subtests": pytest_subtests,
+        "pytest, nothing": pytest_nothing,
     }
     others: dict[str, Command] = {
         "lit": lit,

@@ -50,6 +50,22 @@ def test_a_forgotten_mount_is_named_and_unmounted(
 
 
 @pytest.mark.usefixtures("can_mount")
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_a_mount_in_the_suite_is_unmounted_before_it_is_moved(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, below: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("not the case's")
+    place = f"{suite.root}/mnt{below}"
+    suite.case("1", f"mkdir -p {place}; mount --bind {outside} {place}", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert f" mounted on {place}; unmounted, and {suite.root}/mnt; moved to " in done.stdout
+    assert mounts.below(tmp_path) == []
+    assert (outside / "precious").read_text() == "not the case's"
+
+
+@pytest.mark.usefixtures("can_mount")
 def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
     tree, outside = tmp_path / "tree", tmp_path / "outside"
     (tree / "a").mkdir(parents=True)
@@ -63,3 +79,17 @@ def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
         mounts.clear(tree)
     mounts.remove_tree(tree)
     assert not tree.exists()
+
+
+def test_a_tree_that_is_deeper_than_python_goes_is_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    deep = os.open(top, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deep)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = deeper
+    os.close(deep)
+    mounts.remove_tree(top)
+    assert not top.exists()

@@ -1,6 +1,7 @@
 """What cases write where they should not."""
 
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +176,78 @@ def test_what_turns_up_right_after_a_look_is_seen(tmp_path: Path) -> None:
         (tmp_path / "passes").touch()
         found += folder.new()
     assert [path.name for path in found] == [f"{number:03}" for number in range(200)]
+
+
+def test_a_file_that_was_there_before_any_case_stays(run_tests: RunTests, suite: MakeSuite) -> None:
+    """Also where a case has made it anew."""
+    helper = suite.root / "helper.sh"
+    helper.write_text("old\n")
+    suite.case("1", f"rm {helper}; echo new >{helper}; touch {suite.root}/oops", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert [path.name for path in moved(done.stdout)] == ["oops"]
+    assert helper.read_text() == "new\n"
+
+
+def test_files_of_one_name_all_stay(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    """Nor is one moved through another that is a link."""
+    (tmp_path / "elsewhere").mkdir()
+    link = f"ln -sn {tmp_path}/elsewhere {suite.root}/oops 2>/dev/null"
+    suite.case("1", f"{link}; echo second >{suite.root}/cases/oops", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    first, second = moved(done.stdout)
+    assert first.is_symlink()
+    assert second.read_text() == "second\n"
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+def test_what_cannot_be_moved_is_told_and_stays(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:  # another file system
+        suite = MakeSuite(Path(name) / "suite")
+        suite.case("1", f"mkdir -p {suite.root}/oops; mkfifo {suite.root}/oops/x 2>/dev/null", "")
+        suite.case("2", "echo two", golden="two\n")
+        done = run_tests("--suite", str(suite.root), "-j1")
+        oops = suite.root / "oops"
+        assert f"{oops}, which cannot be moved: not all in it can be copied" in done.stdout
+        assert "not there before" not in done.stdout
+        assert "1 passed, 1 failed" in done.stdout
+        assert (oops / "x").is_fifo()
+
+
+def test_a_socket_is_removed_and_nothing_is_kept_of_it(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    bind = "import socket; socket.socket(socket.AF_UNIX).bind('oops')"
+    suite.case("1", f'cd {suite.root}; "$PYTHON" -c "{bind}" 2>/dev/null; true', golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert f"{suite.root}/oops; removed" in done.stdout
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+def test_many_files_are_told_of_in_a_few_lines(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", f"cd {suite.root}; seq -f f%g 100 | xargs touch", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert count(done.stdout, "left behind, outside") == 10
+    assert "\nand 90 more\n" in done.stdout
+    assert not [*suite.root.glob("f*")]
+
+
+def test_a_case_that_takes_longer_when_it_is_watched(run_tests: RunTests, suite: MakeSuite) -> None:
+    """It has passed, and nobody waits for it without end."""
+    wait = f"if [ -e {suite.root}/oops ]; then exec sleep 1000; fi"
+    suite.case("1", f"{wait}; touch {suite.root}/oops", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1", "--time-limit", "0")
+    assert f"{suite.root}/oops: not there before; left by case 1?" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("words", ["not executable; chmod +x it", "has its first line a #!"])
+def test_a_case_that_cannot_be_started_and_is_watched(
+    run_tests: RunTests, suite: MakeSuite, words: str
+) -> None:
+    path = suite.case("1", "#!/there/is/none\n", golden="")
+    path.chmod(0o644 if "chmod" in words else 0o755)
+    done = run_tests("--suite", str(suite.root), "-j1", "--watch-files")
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout

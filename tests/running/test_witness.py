@@ -60,6 +60,20 @@ def test_each_way_to_create_a_file_is_seen(way: str, folders: tuple[Path, Path])
     ]
 
 
+def test_a_call_with_a_bad_address_fails_as_ever(folders: tuple[Path, Path]) -> None:
+    own, outside = folders
+    script = C_LIBRARY + "assert c.mkdir(ctypes.c_void_p(-1), 511) == -1; os.mkdir('new')"
+    assert [path for path, _, _ in seen(script, outside, own)] == [f"{outside}/new"]
+
+
+def test_openat2_is_seen_where_it_creates(folders: tuple[Path, Path]) -> None:
+    own, outside = folders
+    call = "c.syscall(437, -100, b'{}', (ctypes.c_uint64 * 3)({}, 0o{}, 0), 24)"
+    script = C_LIBRARY + call.format("old", "os.O_RDONLY", "0")
+    script += "; " + call.format("new", "os.O_CREAT | os.O_WRONLY", "644")
+    assert [path for path, _, _ in seen(script, outside, own)] == [f"{outside}/new"]
+
+
 def test_what_is_not_seen(folders: tuple[Path, Path]) -> None:
     """What is gone at the end, what is its own, what is only read, and what has no name."""
     own, outside = folders

@@ -8,6 +8,7 @@ import pytest
 
 from harness.running import schedule
 from harness.running.schedule import Ahead
+from harness.running.strays import Strays
 from harness.settings import Settings
 from harness.suite import read_suite
 from tests.conftest import MakeSuite, RunTests
@@ -103,3 +104,19 @@ def test_the_case_behind_one_whose_worker_is_killed_runs_once(
     assert "8 cases: 7 passed, 1 failed" in done.stdout
     assert "5: the process that ran it was killed" in done.stdout
     assert (tmp_path / "ran").read_text().split() == [*"12345678"]
+
+
+def test_what_goes_wrong_in_a_thread_is_told_to_whoever_waits(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("a bug of ours")
+
+    monkeypatch.setattr(Strays, "look", fail)
+    suite.case("1", "echo one", golden="one\n")
+    ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    with pytest.raises(LookupError, match="a bug of ours"):
+        ahead.result(case)
+    ahead.close()
+    assert [*(tmp_path / "scratch").iterdir()] == []
