@@ -89,7 +89,7 @@ class Ahead:
             if new:
                 self._be_busy()
                 for root in {case.root for case in new}:
-                    self._strays.watch(root)
+                    self._strays.add(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._line.add(rounds(new, self.settings))
@@ -175,7 +175,7 @@ class Ahead:
 
             self._busy = BusyProcessors()
 
-    # All below is done with the lock held, but for _work.
+    # All below is done with the lock held, but for _work, _work_with and _change_worker.
 
     def _is_done(self, path: Path, tally: Tally) -> bool:
         return tally.runs >= tally.wanted or (self._stopped and path not in self._line.running())

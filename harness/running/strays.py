@@ -122,7 +122,7 @@ class Strays:
         self._folders: dict[Path, Folder] = {}
         self._files: dict[Path, _Suspicion] = {}
 
-    def watch(self, root: Path) -> None:
+    def add(self, root: Path) -> None:
         """Heed a suite's folders, and the system's, from now on."""
         system = () if self._folders else (tempfile.gettempdir(), *_SYSTEM)
         for folder in (
