@@ -161,7 +161,13 @@ def pytest_collect_file(
     others = yield
     if file_path.parent.name != "cases" or not may_be_case(file_path):
         return others
-    return [CaseFile.from_parent(parent, path=file_path)]
+    file: CaseFile = CaseFile.from_parent(parent, path=file_path)
+    if parent.session.isinitpath(file_path):  # to be looked into for what is named after ::
+        return [file]
+    try:
+        return [*file.collect()]  # pytest would take as long again for a report on each file
+    except CaseFile.CollectError:
+        return [file]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -173,7 +179,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """
     if not isinstance(item, CaseItem):
         return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    hooks = item.ihook  # looked up anew each time
+    hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     if item.passes():
         report = pytest.TestReport(
             item.nodeid,
@@ -185,14 +192,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             user_properties=item.user_properties,
             duration=item.tally.ran.seconds,
         )
-        item.ihook.pytest_runtest_logreport(report=report)
+        hooks.pytest_runtest_logreport(report=report)
         told = [each for each in report.user_properties if each[1] and each[0] != console.RECORD]
         report.user_properties = told
         item.forget()
         item.session._setupstate.teardown_exact(nextitem)
     else:
         runtestprotocol(item, nextitem=nextitem)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    hooks.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 

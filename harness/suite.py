@@ -11,6 +11,7 @@ header is made of the comment lines at its top that have the form ``# key: value
     # exclusive: port-80       never beside another case of that name
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,15 +67,17 @@ class Suite:
         """The folder of the goldens."""
         return self.root / "expected"
 
-    def orphans(self) -> list[Path]:
-        """Return the goldens that no case owns, and those for a trait that no program has."""
-        numbers = {case.number for case in self.cases}
-        found = sorted(self.expected.glob("*.out")) if self.expected.is_dir() else []
-        return [
-            golden
-            for golden in found
-            if golden.name.split(".")[0] not in numbers or unknown_trait(golden)
-        ]
+
+def orphans(root: Path) -> list[Path]:
+    """Return the goldens of a suite that no case owns, or for a trait that no program has."""
+    numbers = {path.name.partition(".")[0] for path in _case_files(root)}
+    expected = root / "expected"
+    found = sorted(expected.glob("*.out")) if expected.is_dir() else []
+    return [
+        golden
+        for golden in found
+        if golden.name.partition(".")[0] not in numbers or unknown_trait(golden)
+    ]
 
 
 def unknown_trait(golden: Path) -> str:
@@ -85,18 +88,22 @@ def unknown_trait(golden: Path) -> str:
 
 def read_suite(root: Path) -> Suite:
     """Read the suite in *root*; raise UsageError, with file and line, where it is not sound."""
-    folder = root / "cases"
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
     cases: dict[int, Case] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if not may_be_case(path) or path.is_dir():
-            continue
+    for path in _case_files(root):
         case = read_case(path)
         if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
         cases[int(case.number)] = case
     return Suite(root, tuple(case for _, case in sorted(cases.items())))
+
+
+def _case_files(root: Path) -> list[Path]:
+    folder = root / "cases"
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    return [path for path in map(folder.joinpath, names) if may_be_case(path)]
 
 
 def may_be_case(path: Path) -> bool:

@@ -11,7 +11,7 @@ from harness.goldens.golden import GoldenError
 from harness.reports import console
 from harness.reports.places import here
 from harness.settings import TRAITS
-from harness.suite import read_suite, unknown_trait
+from harness.suite import orphans, read_suite, unknown_trait
 
 OPTION = "--goldlock-orphans"
 """Asks for an item for each such golden."""
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases = [item for item in items if hasattr(item, "case")]
     files = {item.case.root: item.parent for item in cases if item.parent}
     for root, file in files.items():
-        for path in read_suite(root).orphans():
+        for path in orphans(root):
             name = path.name.removesuffix(".out").replace(".", "-")
             items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
 

@@ -51,7 +51,7 @@ class Folder:
         self._passes = passes
         self._changed = -1
         self._names: frozenset[str] = frozenset()
-        self.new()
+        self._look()
         self._first = self._names
 
     def had(self, path: Path) -> bool:
@@ -60,18 +60,22 @@ class Folder:
 
     def new(self) -> list[Path]:
         """Return this user's files that have turned up since."""
+        found = [self.path / name for name in sorted(self._look())]
+        return [path for path in found if not self._passes(path) and _is_ours(path)]
+
+    def _look(self) -> frozenset[str]:
+        """Look at the folder; return the names that are new."""
         try:
-            changed = self.path.stat().st_mtime_ns
+            changed = os.stat(self.path).st_mtime_ns  # noqa: PTH116 - after each case
             if changed == self._changed:
-                return []
+                return frozenset()
             # A change within the same tick of the clock would not be seen: look again next time.
             self._changed = changed if changed < time.time_ns() - _TICK else -1
             names = frozenset(os.listdir(self.path))  # noqa: PTH208 - there may be thousands
         except OSError:
-            return []
+            return frozenset()
         new, self._names = names - self._names, names
-        found = [self.path / name for name in sorted(new)]
-        return [path for path in found if not self._passes(path) and _is_ours(path)]
+        return new
 
     def heed(self, path: Path, *, new: bool) -> None:
         """Take a file for *new* the next time that it is seen, or for one that is known."""
