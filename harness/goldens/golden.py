@@ -26,8 +26,9 @@ def choose(expected: Path, number: str, traits: Sequence[str], variant: str = ""
     """
     if variant:
         return expected / f"{number}.{variant}.out"
-    variants = [expected / f"{number}.{trait}.out" for trait in traits]
-    return next((path for path in variants if path.exists()), expected / f"{number}.out")
+    names = [f"{number}.{trait}.out" for trait in traits]
+    there = (name for name in names if os.path.exists(f"{expected}/{name}"))  # noqa: PTH110 - for each case
+    return expected / next(there, f"{number}.out")
 
 
 def read(path: Path) -> str:

@@ -95,7 +95,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     _adopt_orphans()
     _mounts()  # from now on, it knows of changes
     began = time.monotonic()
-    with output.open("w+b") as file, closing(Transcriber(file.fileno())) as transcriber:
+    with _opened(output) as file, closing(Transcriber(file.fileno())) as transcriber:
         try:
             pid = start(argv, environ, directory, transcriber.far_end)
         except OSError as error:
@@ -114,6 +114,8 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 left_behind = (*_kill_orphans(tell=ended), *_unmount(output.parent))
         transcriber.copy()
+        if not transcriber.written:
+            file.truncate(0)
         _put_back(file, output)
     return Transcript(
         output,
@@ -195,6 +197,11 @@ def _situation(pid: int) -> str:
     from harness.running.situation import describe  # psutil: only where something is wrong
 
     return describe(pid)
+
+
+def _opened(output: Path) -> IO[bytes]:
+    """Open a file for output, in which there may be a line end: one that was used before."""
+    return open(os.open(output, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: PTH123 - of a descriptor
 
 
 def _put_back(file: IO[bytes], output: Path) -> None:

@@ -16,7 +16,7 @@ from harness.goldens import golden
 from harness.goldens.judge import SITUATION, State, Verdict, judge
 from harness.programs import ROOT, Programs
 from harness.running.execute import CannotStart, Transcript, command_line, execute
-from harness.running.scratch import Directories, Scratch
+from harness.running.scratch import OUTPUT, Directories, Scratch
 from harness.running.start import Start, spawn, under_supervision
 from harness.settings import Settings
 from harness.stack import STACK
@@ -85,7 +85,9 @@ class Runner:
         self.settings = settings
         self._environ = dict(environ)
         self._scratch = scratch
+        self._surroundings = _surroundings(environ)
         self._programs = Programs()
+        self._alike = self._same_for_all(self._programs)
         self._tidy_up: Callable[[], None] = _nothing
         self._held: int | None = None
 
@@ -108,7 +110,9 @@ class Runner:
 
     def _run(self, request: Work, interrupt: int) -> Ran:
         case, named, keep, watched = request
-        programs = self._programs = named or self._programs
+        if named:
+            self._programs, self._alike = named, self._same_for_all(named)
+        programs = self._programs
         reference = golden.choose(
             case.expected, case.number, programs.traits, self.settings.variant
         )
@@ -210,7 +214,7 @@ class Runner:
                 command_line(case.path),
                 environ,
                 directories.test,
-                directories.top / "output",
+                directories.top / OUTPUT,
                 limit,
                 job.interrupt,
                 start,
@@ -230,25 +234,39 @@ class Runner:
             ran.outside = witness.close()
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
-        environment = self._environment(job.case, job.programs, job.directories)
-        return {**self._surroundings(job.directories.home), **environment.to_environ()}
+        home = str(job.directories.home)
+        own = self._environment(job).to_environ()
+        return {**self._surroundings, "HOME": home, "TMPDIR": home, **own}
 
-    def _environment(self, case: Case, programs: Programs, directories: Directories) -> Environment:
-        paths, wrapped = programs.paths, ""
-        if wrappers := self.settings.wrappers:
-            wrapped = " ".join(wrappers.names(paths))
-            paths = wrappers.install(paths, directories.test.parent, case.number)
+    def _environment(self, job: _Job) -> Environment:
+        top = str(job.directories.top)
+        own = self._alike._replace(
+            goldlock_case=job.case.number,
+            test_dir=str(job.directories.test),
+            sock_dir=str(job.directories.sockets),
+            goldlock_log=f"{top}/{LOG}",
+            goldlock_commands=f"{top}/commands",
+            goldlock_steps=f"{top}/steps" if self.settings.commands else "",
+            goldlock_situation=f"{top}/{SITUATION}",
+            goldlock_stack=f"{top}/{STACK}",
+        )
+        wrappers = self.settings.wrappers
+        if not wrappers:
+            return own
+        paths = job.programs.paths
+        wrapped = wrappers.install(paths, job.directories.test.parent, job.case.number)
+        return own._replace(goldlock_wrapped=" ".join(wrappers.names(paths)), **_progs(wrapped))
+
+    def _same_for_all(self, programs: Programs) -> Environment:
+        """Return the environment of cases, but for what each has of its own."""
         given = self._environ.get
         return Environment(
-            goldlock_case=case.number,
-            test_dir=str(directories.test),
-            sock_dir=str(directories.sockets),
+            goldlock_case="",
+            test_dir="",
+            sock_dir="",
             imgfmt=self.settings.imgfmt,
             imgproto=self.settings.imgproto,
-            qemu_prog=paths.get("qemu-system", ""),
-            qemu_img_prog=paths.get("qemu-img", ""),
-            qemu_io_prog=paths.get("qemu-io", ""),
-            qemu_nbd_prog=paths.get("qemu-nbd", ""),
+            **_progs(programs.paths),
             qemu_options=given("QEMU_OPTIONS", programs.options),
             qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
             qemu_io_options=given(
@@ -258,32 +276,35 @@ class Runner:
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
             goldlock_errno_policy=self.settings.errno_policy,
             goldlock_embedded=programs.launchers,
-            goldlock_log=str(directories.top / LOG),
-            goldlock_commands=str(directories.top / "commands"),
             goldlock_print=self.settings.print_to,
-            goldlock_wrapped=wrapped,
-            goldlock_steps=str(directories.top / "steps") if self.settings.commands else "",
-            goldlock_situation=str(directories.top / SITUATION),
-            goldlock_stack=str(directories.top / STACK),
             goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
 
-    def _surroundings(self, home: Path) -> dict[str, str]:
-        """Return the variables of any process in a case, the same for every caller."""
-        passed_on = {name: self._environ[name] for name in _PASSED_ON if name in self._environ}
-        return {
-            "PATH": os.defpath,
-            **passed_on,
-            "LC_ALL": "C",
-            "TZ": "UTC",
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "PYTHON": sys.executable,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUTF8": "1",
-        }
+
+def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of any process in a case, the same for every caller."""
+    passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
+    return {
+        "PATH": os.defpath,
+        **passed_on,
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+    }
+
+
+def _progs(paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of an environment that name the programs."""
+    return {
+        "qemu_prog": paths.get("qemu-system", ""),
+        "qemu_img_prog": paths.get("qemu-img", ""),
+        "qemu_io_prog": paths.get("qemu-io", ""),
+        "qemu_nbd_prog": paths.get("qemu-nbd", ""),
+    }
 
 
 def _nothing() -> None:

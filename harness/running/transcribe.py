@@ -25,6 +25,11 @@ class Transcriber:
         os.set_blocking(self.pipe, False)
         self.trouble = ""
 
+    @property
+    def written(self) -> int:
+        """How many bytes there were so far."""
+        return LIMIT - self._room
+
     def copy(self) -> bool:
         """Copy what there is; tell whether there may be more."""
         while not self.trouble:
