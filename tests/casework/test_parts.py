@@ -239,8 +239,9 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
         "def part(case, name):\n"
         "    case.section(name)\n"
         "    print('not flushed')\n"
-        f"    open(f'{tmp_path}/{{name}}', 'w').close()\n"
-        "    os.mkfifo('never'); open('never')\n"
+        "    os.mkfifo('never')\n"
+        # In one line, so that it does not matter how far it is when it is known to have come there.
+        f"    open(f'{tmp_path}/{{name}}', 'w').close(); open('never')\n"
         "def story(case):\n"
         "    with case.side_by_side() as parts:\n"
         "        parts.start(part, 'One')\n"
