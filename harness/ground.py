@@ -51,12 +51,12 @@ class Ground:
         self._probe.stop()
 
     def _check(self, programs: Programs) -> None:
-        supervised = self._settings.trace_locks, self._settings.watch_files
-        if any(supervised):
+        settings = self._settings
+        asked = {"--trace-locks": settings.trace_locks, "--watch-files": settings.watch_files}
+        for option in (option for option, given in asked.items() if given):
             from harness.faults.api import unavailable  # for those who want it only
 
             if reason := unavailable():
-                option = "--trace-locks" if supervised[0] else "--watch-files"
                 raise UsageError(f"{option}: {reason}")
         variant, traits = self._settings.variant, programs.traits
         if variant and variant not in traits:

@@ -252,7 +252,7 @@ class CaseItem(pytest.Function):
     def past(self) -> Past | None:
         """How it went; None before it has run."""
         if ran := self.ran:
-            self._past = Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+            return Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
         return self._past
 
     @property

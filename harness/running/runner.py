@@ -221,7 +221,7 @@ class Runner:
                 self._tidy,
             )
 
-        if "faults" in case.needs or self.settings.trace_locks:
+        if is_supervised(case, self.settings):
             return execute_by(under_supervision(directories.top / LOCKS))
         if not watched:
             return execute_by(spawn)
@@ -305,6 +305,11 @@ def _progs(paths: Mapping[str, str]) -> dict[str, str]:
         "qemu_io_prog": paths.get("qemu-io", ""),
         "qemu_nbd_prog": paths.get("qemu-nbd", ""),
     }
+
+
+def is_supervised(case: Case, settings: Settings) -> bool:
+    """Tell whether a case runs under a supervisor of its lock calls."""
+    return settings.trace_locks or "faults" in case.needs
 
 
 def _nothing() -> None:

@@ -14,7 +14,7 @@ from harness.running.line import Line, Turn
 from harness.running.mounts import remove_tree
 from harness.running.order import rounds, runs_of_each
 from harness.running.pressure import BUSY, IDLE, Gauge, processors
-from harness.running.runner import Ran, Runner
+from harness.running.runner import Ran, Runner, is_supervised
 from harness.running.strays import Strays
 from harness.running.tally import Tally
 from harness.running.workers import Nursery, Worker, WorkerDied
@@ -252,11 +252,12 @@ class Ahead:
     def _may_watch(self, case: Case) -> bool:
         """Tell whether a case can be run once more, to see which files are its.
 
-        Not one that has a supervisor: there can be only one. Nor while somebody reads along.
+        Not one that has a supervisor: there can be only one. Nor while somebody reads along, and
+        not if all are watched as they are judged.
         """
-        followed = self.settings.wrappers or self.settings.print_to
-        supervised = self.settings.trace_locks or "faults" in case.needs
-        return not (followed or supervised or self.settings.watch_files)
+        settings = self.settings
+        followed = settings.wrappers or settings.print_to or settings.watch_files
+        return not (followed or is_supervised(case, settings))
 
     def _count(self, case: Case, ran: Ran) -> None:
         tally = self._tallies[case.path]

@@ -193,8 +193,8 @@ def _emptied(entry: "os.DirEntry[str]") -> bool:
     found = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
         return False
-    os.truncate(entry, 1)
     with open(entry, "r+b", buffering=0) as file:  # noqa: PTH123 - as above
+        file.truncate(1)
         file.write(b"\n")
     return True
 

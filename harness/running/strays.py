@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from harness.goldens.explain import printable
 from harness.running import mounts
-from harness.running.mounts import remove_tree
 from harness.suite import Case, may_be_case
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Folder:
     def new(self) -> list[Path]:
         """Return this user's files that have turned up since."""
         found = [self.path / name for name in sorted(self._look())]
-        return [path for path in found if not self._passes(path) and _is_ours(path)]
+        return [path for path in found if not self._passes(path) and is_ours(path)]
 
     def _look(self) -> frozenset[str]:
         """Look at the folder; return the names that are new."""
@@ -99,10 +98,11 @@ def _is_a_golden(path: Path) -> bool:
 
 
 def _is_anybodys(path: Path) -> bool:
-    return path.name.startswith((*_HIDDEN, *_RANDOM)) or path.name.endswith(_EDITORS)
+    return _is_editors(path) or path.name.startswith(_RANDOM)
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is there, and this user's."""
     try:
         return path.lstat().st_uid == os.geteuid()
     except OSError:  # it is gone again
@@ -175,7 +175,7 @@ class Strays:
 
     def unsolved(self) -> list[tuple[Path, list[str]]]:
         """Return the files that are still there, and whose they may be."""
-        there = [(path, each.numbers) for path, each in self._files.items() if _is_ours(path)]
+        there = [(path, each.numbers) for path, each in self._files.items() if is_ours(path)]
         return sorted((path, numbers) for path, numbers in there if numbers)
 
 
@@ -196,7 +196,7 @@ def _move(path: Path, folder: Path) -> tuple[bool, str]:
         folder.mkdir(exist_ok=True)
         shutil.move(path, to)
     except (OSError, RecursionError) as error:  # to another file system, it is copied
-        remove_tree(to)
+        mounts.remove_tree(to)
         why = getattr(error, "strerror", "") or "not all in it can be copied"
         return False, f"{path}, which cannot be moved: {why}"
     return True, f"{path}; moved to {to}"

@@ -13,6 +13,7 @@ from harness.faults import seccomp
 from harness.faults.calls import program_name
 from harness.running import creation
 from harness.running.start import apart
+from harness.running.strays import is_ours
 
 _MOST = 10_000
 """Files that are noted, past which no more are."""
@@ -79,12 +80,7 @@ class Witness:
         if self._thread:
             self._thread.join()
         os.close(self._end)
-        found = []
-        for seen in self._seen.values():
-            with suppress(OSError):
-                if seen.path.lstat().st_uid == os.geteuid():
-                    found.append(seen)
-        return found
+        return [seen for seen in self._seen.values() if is_ours(seen.path)]
 
     def _look_on(self, listener: int) -> None:
         """Note each call and let it through, until there is nobody left, or `close`."""

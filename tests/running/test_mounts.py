@@ -25,14 +25,20 @@ def can_mount(tmp_path: Path) -> None:
         pytest.skip("needs the right to mount")
 
 
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder with a file that no mount of a case's is to cost."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "precious").write_text("not the case's")
+    return folder
+
+
 @pytest.mark.usefixtures("can_mount")
 @pytest.mark.parametrize("base", ["plain", "with blank\tand \\ more"])
 def test_a_forgotten_mount_is_named_and_unmounted(
-    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, base: str
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, outside: Path, base: str
 ) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "precious").write_text("not the case's")
     suite.case(
         "1",
         f"mkdir a 'b c'\nmount -t tmpfs goldlock a\nmount --bind {outside} 'b c'",
@@ -52,11 +58,8 @@ def test_a_forgotten_mount_is_named_and_unmounted(
 @pytest.mark.usefixtures("can_mount")
 @pytest.mark.parametrize("below", ["", "/below"])
 def test_a_mount_in_the_suite_is_unmounted_before_it_is_moved(
-    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, below: str
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, outside: Path, below: str
 ) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "precious").write_text("not the case's")
     place = f"{suite.root}/mnt{below}"
     suite.case("1", f"mkdir -p {place}; mount --bind {outside} {place}", golden="")
     done = run_tests("--suite", str(suite.root), "-j1")
@@ -66,15 +69,13 @@ def test_a_mount_in_the_suite_is_unmounted_before_it_is_moved(
 
 
 @pytest.mark.usefixtures("can_mount")
-def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
-    tree, outside = tmp_path / "tree", tmp_path / "outside"
+def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path, outside: Path) -> None:
+    tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)
-    outside.mkdir()
-    (outside / "precious").write_text("precious")
     subprocess.run(["mount", "--bind", outside, tree / "a"], check=True)
     try:
         mounts.remove_tree(tree)
-        assert (tree / "a" / "precious").read_text() == "precious"
+        assert (tree / "a" / "precious").read_text() == "not the case's"
     finally:
         mounts.clear(tree)
     mounts.remove_tree(tree)

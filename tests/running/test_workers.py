@@ -10,7 +10,7 @@ from harness.running import schedule
 from harness.running.schedule import Ahead
 from harness.running.strays import Strays
 from harness.settings import Settings
-from harness.suite import read_suite
+from harness.suite import Case, read_suite
 from tests.conftest import MakeSuite, RunTests
 from tests.running.test_leftovers import has_ended
 
@@ -20,6 +20,17 @@ def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker taken for stuck as soon as its case's time is over."""
     monkeypatch.setattr(schedule, "GRACE", 0.0)
     monkeypatch.setattr(schedule, "SLACK", 1.0)
+
+
+def start_and_stop_worker(suite: MakeSuite, folder: Path) -> tuple[Ahead, Case, list[int]]:
+    """Start a case that stops its worker; return it, and both processes, once that is done."""
+    fifo = folder / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
+    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(folder / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    ahead.start([case])
+    return ahead, case, [int(pid) for pid in fifo.read_text().split()]
 
 
 @pytest.mark.usefixtures("no_slack")
@@ -46,13 +57,7 @@ def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path
 def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
     suite: MakeSuite, tmp_path: Path
 ) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
-    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
-    (case,) = read_suite(suite.root).cases
-    ahead.start([case])
-    family = [int(pid) for pid in fifo.read_text().split()]
+    ahead, case, family = start_and_stop_worker(suite, tmp_path)
     ahead.interrupt()
     with pytest.raises(KeyboardInterrupt):
         ahead.result(case)
@@ -65,13 +70,7 @@ def test_whoever_interrupts_twice_does_not_wait_at_all(
     suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedule, "SLACK", 10_000.0)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
-    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
-    (case,) = read_suite(suite.root).cases
-    ahead.start([case])
-    family = [int(pid) for pid in fifo.read_text().split()]
+    ahead, _, family = start_and_stop_worker(suite, tmp_path)
     ahead.interrupt()
     ahead.interrupt()
     ahead.close()
