@@ -125,6 +125,7 @@ class Strays:
     def __init__(self) -> None:
         self._folders: dict[Path, Folder] = {}
         self._files: dict[Path, _Suspicion] = {}
+        self._found_out: set[Path] = set()
 
     def add(self, root: Path) -> None:
         """Heed a suite's folders, and the system's, from now on."""
@@ -147,8 +148,13 @@ class Strays:
                 )
 
     def suspects(self, case: Case) -> bool:
-        """Tell whether a case may have created one of them, and is to be watched."""
-        return any(case.path in each.unwatched for each in self._files.values())
+        """Tell whether a case may have created one of them, and is to be watched.
+
+        One that was found out is, each time: what it left may have gone with what it left before.
+        """
+        return case.path in self._found_out or any(
+            case.path in each.unwatched for each in self._files.values()
+        )
 
     def left_by(self, case: Case, seen: "Iterable[Seen]", to: Path) -> list[str]:
         """Move away what a case has left behind, of what it was *seen* to create; tell of it.
@@ -165,6 +171,8 @@ class Strays:
                     folder = self._folders.get(each.parent)
                     if folder and not folder.had(each) and not _is_editors(each):
                         left.setdefault(each, program)
+        if left:
+            self._found_out.add(case.path)
         said = []
         for path, program in left.items():
             gone, what = _move(path, to)

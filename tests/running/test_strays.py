@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.running.strays import Folder
+from harness.running.strays import Folder, Strays
+from harness.running.witness import Seen
+from harness.suite import Case
 from tests.conftest import MakeSuite, RunTests
 
 JOBS = pytest.mark.parametrize("jobs", ["-j1", "-j2", "-j3"])
@@ -152,6 +154,18 @@ def test_a_hunt_finds_it_each_time(run_tests: RunTests, suite: MakeSuite) -> Non
     assert "failed in each of 3 runs" in done.stdout
     assert "1 passed, 1 failed" in done.stdout
     assert not (suite.root / "oops").exists()
+
+
+def test_a_case_that_was_found_out_is_watched_each_time(tmp_path: Path) -> None:
+    """Of two runs side by side, one may see its file go with that of the other."""
+    files, case = Strays(), Case("1", tmp_path / "cases" / "1")
+    files.add(tmp_path)
+    oops = tmp_path / "oops"
+    oops.touch()
+    files.look([case])
+    assert files.left_by(case, [Seen(oops, "sh", was_there=False)], tmp_path / ".strays")
+    files.look([case])
+    assert files.suspects(case)
 
 
 def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) -> None:
