@@ -15,9 +15,11 @@ if sys.version_info < (3, 11):
 import gc
 import os
 
-gc.disable()  # loading makes much and drops little; harness.cli enables it again
+gc.disable()  # loading makes much and drops little; goldlock.cli enables it again
 
-from harness.cli import main
+sys.path.insert(0, str(Path(__file__).resolve().parent / ".import"))  # `goldlock` is harness/
+
+from goldlock.cli import main
 
 status = main(sys.argv[1:], Path(__file__).resolve())
 if "--self-test" in sys.argv:

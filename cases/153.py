@@ -11,7 +11,7 @@ The story is that of test 153 of QEMU's qemu-iotests.
 from itertools import product
 from pathlib import Path
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 SIZE = "32M"
 OPTIONS = ("", "read-only=on", "read-only=on,force-share=on")

@@ -10,7 +10,7 @@ The story is that of test 182 of QEMU's qemu-iotests.
 
 from pathlib import Path
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 SIZE = "32M"
 

@@ -9,9 +9,8 @@ There are six places where QEMU can fail over a lock. Each one names the errno, 
 the elided policy, which keeps EAGAIN and EACCES to itself when locking and testing.
 """
 
+from goldlock import Case, run
 from lock_faults import opener, others
-
-from harness.case import Case, run
 
 SITES = (
     "lock uses write",  # Failed to lock byte 101

@@ -8,9 +8,8 @@
 A read-only opener reads, and forbids others to write: so it comes to all six places, too.
 """
 
+from goldlock import Case, run
 from lock_faults import opener, others
-
-from harness.case import Case, run
 
 SITES = (
     "lock uses consistent read",

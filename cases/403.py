@@ -9,9 +9,8 @@ It reads, and forbids others nothing: so it comes to three of the six places. A 
 calls of the other three falls on nobody.
 """
 
+from goldlock import Case, run
 from lock_faults import opener, others
-
-from harness.case import Case, run
 
 SITES = (
     "lock uses consistent read",

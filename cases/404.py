@@ -9,9 +9,8 @@ An opener locks the bytes that it needs, then looks for conflicts; first on the 
 on its backing file. The later the call, the more there is to roll back.
 """
 
+from goldlock import Case, run
 from lock_faults import attempt, bytes_by_image, calls_since, name_errnos, show_calls
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

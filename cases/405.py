@@ -9,9 +9,8 @@ The warning is in the answer of the human monitor, on standard error for QMP. Wh
 be unlocked stays locked until the file is closed, or the next attempt to unlock it.
 """
 
+from goldlock import Case, run
 from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

@@ -8,9 +8,8 @@
 The same command succeeds once locks can be had again.
 """
 
+from goldlock import Case, run
 from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

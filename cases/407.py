@@ -9,9 +9,8 @@ It asks for a lock on /dev/null to find out. With locking=auto, which is what it
 is not told otherwise, it says nothing, and the image is open to everybody.
 """
 
+from goldlock import Case, run
 from lock_faults import held, name_errnos, show_calls
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

@@ -5,9 +5,8 @@
 # needs: qemu-system qemu-img qemu-io ofd-locks faults
 """Who holds which locks: what each opener uses, and what it does not share, at the most."""
 
+from goldlock.case.case import Case, Program, run
 from lock_faults import QUIET, calls_since, holdings, name_errnos
-
-from harness.case import Case, Program, run
 
 SIZE = "32M"
 READ = ("-c", "read 0 512")

@@ -5,9 +5,8 @@
 # needs: qemu-system qemu-img qemu-io ofd-locks faults
 """A QEMU that has migrated lets go of its images, and must have the locks again to go on."""
 
+from goldlock import Case, run
 from lock_faults import held, image_name, name_errnos, show_calls
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

@@ -9,9 +9,8 @@ Whatever becomes of a contender, the holder keeps its locks. What the holder cou
 is the contender's to take.
 """
 
+from goldlock import Case, run
 from lock_faults import attempt, held, image_name, name_errnos
-
-from harness.case import Case, run
 
 
 def story(case: Case) -> None:

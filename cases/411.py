@@ -8,9 +8,8 @@
 Measured on QEMU 7.2; the cases of the openers show that EINTR is not seen elsewhere.
 """
 
+from goldlock import Case, run
 from lock_faults import attempt, image_name, name_errnos, show_calls
-
-from harness.case import Case, run
 
 OPENERS = {
     "read-write": ((), ("test unshares write", "test uses write")),

@@ -1,3 +1,3 @@
 """Lets plain pytest run the cases of this suite: `pytest cases/153.py`."""
 
-pytest_plugins = ["harness.pytest_plugin"]
+pytest_plugins = ["goldlock.pytest_plugin.plugin"]

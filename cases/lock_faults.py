@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filters
-from harness.case import Case, Completed, Program
-from harness.faults.api import PERMISSIONS
-from harness.locks import locks_below
+from goldlock import filters
+from goldlock.case.case import Case, Completed, Program
+from goldlock.inspect.lock_table import locks_below
+from goldlock.lockcalls.api import PERMISSIONS
 
 if TYPE_CHECKING:
-    from harness.casework.machine import Qmp
+    from goldlock.case.machine import Qmp
 
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
 # PROGRAM: CALL BYTE (MEANING) of IMAGE ...; with blanks, names are in quotes.

@@ -7,21 +7,21 @@ directory, a format) are made by a function that takes the value:
     clean = compose(directory("/tmp/x", "TEST_DIR"), image_format("qcow2"), qemu_io)
     clean("read /tmp/x/t.qcow2")        ->  "read TEST_DIR/t.IMGFMT"
 
-Filters run in the order in which they are written. `python -m filters` applies them to its
+Filters run in the order in which they are written. `python -m goldlock.filters` applies them to its
 standard input, by name, for cases in other languages.
 """
 
 from collections.abc import Callable
 from functools import reduce
 
-from filters.declared import unordered, volatile
-from filters.echo import one_line
-from filters.hmp import hmp
-from filters.image_creation import image_creation
-from filters.names import directory, holders, image_format, node_names, program
-from filters.qemu_io import qemu_io
-from filters.qmp import escaped_line_ends, qmp
-from filters.text import carriage_returns, errno_names, trailing_blanks
+from goldlock.filters.declared import unordered, volatile
+from goldlock.filters.echo import one_line
+from goldlock.filters.hmp import hmp
+from goldlock.filters.image_creation import image_creation
+from goldlock.filters.names import directory, holders, image_format, node_names, program
+from goldlock.filters.qemu_io import qemu_io
+from goldlock.filters.qmp import escaped_line_ends, qmp
+from goldlock.filters.text import carriage_returns, errno_names, trailing_blanks
 
 Filter = Callable[[str], str]
 

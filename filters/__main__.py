@@ -1,9 +1,9 @@
 """Filters for cases in other languages, by name, on standard input.
 
-usage: "$PYTHON" -m filters NAME [ARGUMENT]... [NAME [ARGUMENT]...]...
-       "$PYTHON" -m filters --list
+usage: "$PYTHON" -m goldlock.filters NAME [ARGUMENT]... [NAME [ARGUMENT]...]...
+       "$PYTHON" -m goldlock.filters --list
 
-    ls | "$PYTHON" -m filters directory "$TEST_DIR" TEST_DIR unordered
+    ls | "$PYTHON" -m goldlock.filters directory "$TEST_DIR" TEST_DIR unordered
 
 Each name is followed by the arguments that its filter takes; they run in this order.
 Exit status: 2, with one line, for what is no filter.
@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from inspect import Parameter, signature
 from typing import Any
 
-import filters
-from filters import Filter
+from goldlock import filters
+from goldlock.filters import Filter
 
 
 class UnknownError(Exception):

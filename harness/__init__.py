@@ -1,1 +1,23 @@
-"""goldlock: golden-output regression tests for programs that fight over locks."""
+"""goldlock: golden-output regression tests for programs that fight over locks.
+
+What a case imports: ``from goldlock import Case, run``.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goldlock.case.case import Case as Case
+    from goldlock.case.case import run as run
+
+IMPORTED_FROM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - loaded by all
+"""The folder on ``sys.path`` that this package was found in."""
+
+
+def __getattr__(name: str) -> object:
+    """Load what a case wants when it asks: the runner, and programs, do without."""
+    if name not in ("Case", "run"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from goldlock.case import case
+
+    return getattr(case, name)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import UsageError
+from goldlock.errors import UsageError
 
 NO_SETUP = "--no-setup"
 

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from harness.bootstrap import NO_SETUP, enter_environment
-from harness.errors import UsageError, suggest
-from harness.options import GROUPS, HOW, OPTIONS, WHICH
-from harness.programs import VARIABLES, locate
-from harness.running import shards
-from harness.settings import FORMATS, PROTOCOLS, Settings, check_names
-from harness.suite import Case, read_suite, select
+from goldlock.bootstrap import NO_SETUP, enter_environment
+from goldlock.errors import UsageError, suggest
+from goldlock.options import GROUPS, HOW, OPTIONS, WHICH
+from goldlock.runner import shards
+from goldlock.settings import FORMATS, PROTOCOLS, Settings, check_names
+from goldlock.suite.cases import Case, read_suite, select
+from goldlock.suite.programs import VARIABLES, locate
 
 _EPILOG = """\
 After "--", options go to pytest as they are: ./run_tests.py -- -k 153
@@ -127,7 +127,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
     if options.review:
-        from harness.goldens.review import require_terminal  # only for those who want it
+        from goldlock.goldens.review import require_terminal  # only for those who want it
 
         require_terminal()
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
@@ -138,7 +138,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         [] if for_pytest or options.print or options.gdb else cases,
         suite.root,
         [
-            *("-p", "harness.pytest_plugin", "-c", str(root / "harness" / "pytest.ini")),
+            *("-p", "goldlock.pytest_plugin.plugin", "-c", str(root / "harness" / "pytest.ini")),
             *("-v", "-rN", "--no-header"),
             *(f"-pno:{name}" for name in _NOT_FOR_CASES),
             f"--rootdir={suite.root}",
@@ -154,12 +154,14 @@ def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Seque
     """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
     signals = _Signals()
     sys.setswitchinterval(_SWITCH)
-    from harness.ground import Ground  # before the others, which take their time to load
+    from goldlock.runner.run_context import (
+        Ground,  # before the others, which take their time to load
+    )
 
     ground = Ground(settings, os.environ)
     # These need packages, which may just have been set up, and time, while the programs answer.
-    from harness.running.order import in_best_order, read_history
-    from harness.running.schedule import Ahead
+    from goldlock.runner.history import in_best_order, read_history
+    from goldlock.runner.scheduler import Ahead
 
     ahead = Ahead(settings, os.environ, ground)
     try:

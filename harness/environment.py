@@ -20,7 +20,7 @@ class Environment(NamedTuple):
     ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
     lines, a JSON list each, ``print`` one to show all of that in as it comes, ``steps`` one for
-    what `harness.casework.steps` tells, ``situation`` the one for what a case sees around it
+    what `goldlock.case.action_recorder` tells, ``situation`` the one for what a case sees around it
     when it fails, ``stack`` the one for where it is when it is ended; each empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from harness.settings import REQUIREMENTS
+from goldlock.settings import REQUIREMENTS
 
 WHICH = "which cases (default: all)"
 HOW = "how they are run"

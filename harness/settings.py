@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError, choice
+from goldlock.errors import UsageError, choice
 
 if TYPE_CHECKING:
-    from harness.running.wrap import Wrappers
+    from goldlock.runner.wrappers import Wrappers
 
 FORMATS = (
     *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
@@ -109,7 +109,7 @@ class Settings:
 
     @classmethod
     def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
-        """Check the values of `harness.options`; raise UsageError for one that cannot be."""
+        """Check the values of `goldlock.options`; raise UsageError for one that cannot be."""
         check_names(options)
         _known("image format", options.imgfmt, FORMATS)
         _known("protocol", options.imgproto, PROTOCOLS)
@@ -130,11 +130,11 @@ class Settings:
             raise UsageError("--trace-locks and --watch-files: one at a time, each is a supervisor")
         _check_writing(options, environ)
         if reports(options):
-            from harness.reports.files import check  # for those who want reports only
+            from goldlock.reports.files import check  # for those who want reports only
 
             check(options)
         if options.commands:
-            from harness.running.replay import check_folder  # as above
+            from goldlock.runner.replay_script import check_folder  # as above
 
             check_folder(options.commands)
         wrappers, print_to = _looking_inside(options, environ, jobs)
@@ -208,7 +208,7 @@ def _looking_inside(
     wraps = options.wrap or options.gdb or options.valgrind or options.stress
     if not (wraps or options.print):
         return None, ""
-    from harness.running.wrap import Wrappers, terminal  # only for those who look inside
+    from goldlock.runner.wrappers import Wrappers, terminal  # only for those who look inside
 
     wrappers = Wrappers.from_options(options, environ)
     return wrappers if wrappers.commands or wrappers.gdb else None, (

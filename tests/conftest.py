@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from harness.programs import Probe, Programs
+from goldlock.suite.programs import Probe, Programs
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from goldlock.settings import FORMATS, PROTOCOLS
 
-from harness.settings import FORMATS, PROTOCOLS
 from tests.conftest import RunTests
 
 

@@ -1,102 +1,95 @@
-"""Who may know whom: the rules of the house, held against its imports."""
+"""Who may know whom: rooms know those below them, never above, and nowhere in a circle."""
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = sorted([*(ROOT / "harness").rglob("*.py"), *(ROOT / "filters").rglob("*.py")])
-
-# harness.faults is a tool of both sides, and knows neither.
-CASE_SIDE = ("harness.case", "harness.casework.")
-BOTH_SIDES = {"harness.locks", "harness.processes", "harness.stack"}
-RUNNER_SIDE = ("harness.suite", "harness.ground", "harness.running.", "harness.goldens.")
-TRANSCRIPT = {"harness.running.execute", "harness.running.execute.Transcript"}
-"""What goldens know of running: what comes of it."""
-FORMATS = {
-    f"harness.reports.{name}"
-    for name in ("annotations", "chart", "findings", "json_lines", "page", "page_case", "tap")
-} | {"harness.reports.side_by_side"}
-KNOW_THE_EMBEDDED = {
-    "harness.programs": "writes the scripts that start them",
-    "harness.casework.forked": "imports for the processes that it forks, and calls nothing before",
+ORDER = (
+    {"cli"},
+    {"pytest_plugin"},
+    {"runner", "kits"},
+    {"goldens", "reports", "suite", "case"},
+    {"inspect", "options", "settings"},
+    {"lockcalls", "bootstrap"},
+    {"result"},
+    {"atomic_file", "environment", "errors", "filters", "linux", "safe_open", "text"},
+)
+"""The rooms from the top down; those of one line do not know each other."""
+APART = "embedded"
+"""Programs of their own: they know nobody, and whoever starts them loads them by name."""
+PACKAGES = {
+    "pytest": {"cli", "pytest_plugin"},
+    "pexpect": {"case", "kits"},
+    "deepdiff": {"goldens"},
 }
-OWNERS = {
-    "pytest": {
-        *("harness.cli", "harness.pytest_plugin", "harness.reports.console"),
-        *("harness.reports.plugin", "harness.reports.junit", "harness.reports.progress"),
-        *("harness.reports.start", "harness.goldens.orphans", "harness.goldens.review_plugin"),
-    },
-    "pexpect": {"harness.casework.machine"},
-    "deepdiff": {"harness.goldens.explain"},
-    "psutil": {"harness.running.leftovers", "harness.running.situation"},
-}
+"""The rooms that may know a package that is not of the standard library."""
 
 
 def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(ROOT / "harness").with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> set[str]:
-    """Return the modules that a file imports, here or inside its functions."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+MODULES = {name_of(p): p for p in (ROOT / "harness").glob("**/*.py")}
+MODULES |= {
+    f"filters.{p.stem}".removesuffix(".__init__"): p for p in (ROOT / "filters").glob("*.py")
+}
+
+
+def imports(name: str) -> set[str]:
+    """Return what a module imports, also in its functions, and for types only."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            package = name_of(path.parent / "__init__.py") if node.level else ""
-            assert node.level <= 1, f"{path}: an import from a package above"
-            module = ".".join(filter(None, (package, node.module)))
-            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+            assert node.level == 0, f"{name}: a relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                is_module = whole.removeprefix("goldlock.") in MODULES
+                found.add(whole if is_module else str(node.module))
     return found
 
 
-def some(known: set[str], side: tuple[str, ...]) -> set[str]:
-    """Return the modules among *known* that are of a side."""
-    return {module for module in known if module.startswith(side)}
+def ours(name: str) -> set[str]:
+    """Return the modules of goldlock that a module imports, by their names below it."""
+    known = {
+        each.removeprefix("goldlock.") for each in imports(name) if each.startswith("goldlock.")
+    }
+    return known & {*MODULES}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_who_knows_whom(path: Path) -> None:
-    name, known = name_of(path), imports(path)
-    packages = {module.split(".")[0] for module in known}
-    if name.startswith("filters"):
-        assert packages <= {"filters", *sys.stdlib_module_names}, "filters know nothing but text"
-    if name.startswith("harness.embedded") and name != "harness.embedded":
-        foreign = {m for m in known if m.startswith("harness.")} - {"harness.embedded"}
-        assert all(m.startswith("harness.embedded") for m in foreign), "it is a program of its own"
-    elif "harness.embedded" in path.read_text():  # also where it is imported by name
-        assert name in KNOW_THE_EMBEDDED, "programs of their own, that nobody calls"
-    if name.startswith(CASE_SIDE):
-        assert not some(known, RUNNER_SIDE), "the two sides meet in the environment and on stdout"
-    if name in BOTH_SIDES:
-        assert packages <= {"harness", *sys.stdlib_module_names}, "a case loads nothing more"
-        assert not some(known, CASE_SIDE + RUNNER_SIDE), "what both sides use knows neither"
-    if name.startswith(RUNNER_SIDE):
-        assert not some(known, CASE_SIDE), "the two sides meet in the environment and on stdout"
-    if name.startswith("harness.goldens."):
-        assert not {m for m in known if m.startswith("harness.running.")} - TRANSCRIPT, "a judge"
-    if name.startswith("harness.faults"):
-        foreign = {m for m in known if m.startswith("harness") and m != "harness"}
-        assert all(m.startswith("harness.faults") for m in foreign), "it knows neither side"
-    if name in FORMATS:
-        foreign = {m for m in known if m.startswith("harness.") and not m.startswith(name)}
-        theirs = ("harness.reports", "harness.goldens.explain", "harness.goldens.compare")
-        assert all(m.startswith(theirs) for m in foreign), "a format is a function of records"
+def room(name: str) -> str:
+    return name.partition(".")[0]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_each_package_has_its_own_room(path: Path) -> None:
-    packages = {module.split(".")[0] for module in imports(path)}
-    for package, owners in OWNERS.items():
-        assert package not in packages or name_of(path) in owners, package
+LEVEL = {each: level for level, rooms in enumerate(ORDER) for each in rooms}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_environment_is_not_read_at_import(path: Path) -> None:
-    for statement in ast.parse(path.read_text()).body:
+@pytest.mark.parametrize("name", sorted({*MODULES} - {""}))
+def test_a_room_knows_only_those_below(name: str) -> None:
+    for known in ours(name):
+        if room(name) == room(known) or (name, known) in OWED:
+            continue
+        assert room(name) != APART, f"{name} knows {known}"
+        assert known == APART or LEVEL[room(name)] < LEVEL[room(known)], f"{name} knows {known}"
+    for package in {room(each) for each in imports(name)} - {*sys.stdlib_module_names, "goldlock"}:
+        assert room(name) in PACKAGES.get(package, {room(name)}), f"{name} knows {package}"
+
+
+def test_no_circle() -> None:
+    TopologicalSorter({each: ours(each) - {each} for each in MODULES}).prepare()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_the_environment_is_not_read_at_import(name: str) -> None:
+    for statement in ast.parse(MODULES[name].read_text()).body:
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.If):
             assert "os.environ" not in ast.unparse(statement)
+
+
+OWED: set[tuple[str, str]] = set()

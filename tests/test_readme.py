@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from goldlock.cli import _parser
+from goldlock.suite.programs import Programs
 
-from harness.cli import _parser
-from harness.programs import Programs
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 README = (ROOT / "README.md").read_text()

@@ -5,3 +5,6 @@ the same kernel locks on the same bytes of the same images as QEMU does.
 Standard library only, and as little of it as possible at start: a utility
 command lives for some 20 ms.
 """
+
+PROGRAMS = {"qemu-system": "system", "qemu-img": "img", "qemu-io": "io", "qemu-nbd": "nbd"}
+"""The programs, and the package here whose module ``main`` each of them is."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from harness import regular
-from harness.environment import NOTRUN_STATUS
-from harness.goldens import compare, explain, golden
-from harness.goldens.compare import SectionResult
-from harness.goldens.golden import GoldenError
-from harness.running.execute import Transcript
-from harness.settings import Settings
-from harness.stack import STACK, told
+from goldlock import safe_open
+from goldlock.environment import NOTRUN_STATUS
+from goldlock.goldens import compare, diff, golden
+from goldlock.goldens.compare import SectionResult
+from goldlock.goldens.golden import GoldenError
+from goldlock.inspect.stack_dump import STACK, told
+from goldlock.runner.process import Transcript
+from goldlock.settings import Settings
 
 SITUATION = "situation"
 """A file beside the output: what the case saw around it when it failed."""
@@ -73,7 +73,7 @@ def judge(
     """
     verdict = Verdict(reference)
     if transcript.status == NOTRUN_STATUS and not (transcript.timed_out or transcript.stopped):
-        said = explain.tail(transcript.output, 1).strip()
+        said = diff.tail(transcript.output, 1).strip()
         verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
         verdict.problems = [*_left_behind(transcript), *found]
         return verdict
@@ -88,7 +88,7 @@ def judge(
         verdict.problems.append(str(error))
     if transcript.status and not any(c.got for each in verdict.failing for c in each.changes):
         # Where the golden shows no difference, what it said last is all there is to see.
-        said = explain.tail(transcript.output) or "    nothing"
+        said = diff.tail(transcript.output) or "    nothing"
         verdict.problems.append(f"it said last:\n{said}")
     return verdict
 
@@ -127,20 +127,20 @@ def _place(transcript: Transcript) -> str:
 
 def _seen(situation: Path) -> str:
     try:
-        with regular.open_file(situation) as file:
+        with safe_open.open_file(situation) as file:
             return _printable(file.read(TOO_LARGE).decode("utf-8", "replace"))
     except OSError:  # mostly there is none
         return ""
 
 
 def _printable(text: str) -> str:
-    return "\n".join(map(explain.printable, text.splitlines()))
+    return "\n".join(map(diff.printable, text.splitlines()))
 
 
 def _left_behind(transcript: Transcript) -> list[str]:
     if not transcript.left_behind:
         return []
-    said = ", ".join(map(explain.printable, transcript.left_behind))
+    said = ", ".join(map(diff.printable, transcript.left_behind))
     return [f"left behind: {said}; cleared"]
 
 
@@ -177,7 +177,7 @@ def _compare_large(verdict: Verdict, output: Path, size: int) -> None:
         verdict.problems.append(
             f"{verdict.golden}:{number}: the output differs from here on; it has {size} bytes,"
             " too many to be taken apart into sections"
-            f"\n- {explain.printable(line)}\n+ {explain.printable(other)}"
+            f"\n- {diff.printable(line)}\n+ {diff.printable(other)}"
         )
 
 

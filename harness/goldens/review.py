@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, NoReturn, Self
 
-from harness.errors import UsageError
-from harness.goldens import compare, explain, golden
-from harness.goldens.compare import SectionResult
-from harness.goldens.golden import GoldenError
-from harness.goldens.judge import Verdict
+from goldlock.errors import UsageError
+from goldlock.goldens import compare, diff, golden
+from goldlock.goldens.compare import SectionResult
+from goldlock.goldens.golden import GoldenError
+from goldlock.goldens.judge import Verdict
 
 HELP = """
   a  accept: the golden gets this section as it is in the output
@@ -152,12 +152,12 @@ class Review:
 
     def _accepts(self, case: Differing, section: SectionResult) -> bool:
         verdict = case.verdict
-        title = explain.printable(section.title)
+        title = diff.printable(section.title)
         self._show(f"\n[{self._position} of {self._total}] {case.number} [{title}]")
         difference = (
-            explain.addition(section, verdict.golden)
+            diff.addition(section, verdict.golden)
             if verdict.new
-            else explain.difference(section, verdict.golden, verdict.lines)
+            else diff.difference(section, verdict.golden, verdict.lines)
         )
         self._show(str(difference))
         if self._all:
@@ -179,12 +179,12 @@ class Review:
     def _difference(verdict: Verdict, section: SectionResult) -> str:
         old = "\n".join(verdict.lines) + "\n" if verdict.lines else ""
         shown = compare.difference(verdict.golden, old, compare.apply(old, section.changes))
-        return "\n".join(["", *(explain.printable(line) for line in shown.split("\n"))])
+        return "\n".join(["", *(diff.printable(line) for line in shown.split("\n"))])
 
     def _write(self, case: Differing, accepted: Sequence[SectionResult]) -> None:
         """Write the golden with the accepted sections in it, if there are any."""
         verdict = case.verdict
-        of = explain.count(len(verdict.failing), "section")
+        of = diff.count(len(verdict.failing), "section")
         try:
             if accepted:
                 changes = [change for section in accepted for change in section.changes]

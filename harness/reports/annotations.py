@@ -8,9 +8,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
-from harness.reports.findings import findings
-from harness.reports.places import here, in_repository
-from harness.reports.record import Report
+from goldlock.reports.diagnostics import findings
+from goldlock.reports.record import Report
+from goldlock.reports.repo_paths import here, in_repository
 
 
 def github(report: Report, environ: Mapping[str, str]) -> Iterator[str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import floor, log10
 
-from harness.goldens.explain import count
-from harness.reports.record import CaseRecord
+from goldlock.goldens.diff import count
+from goldlock.reports.record import CaseRecord
 
 BARS = 20
 """Cases that the chart of durations has, the slowest ones."""

@@ -4,8 +4,8 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.settings import reports
+from goldlock.errors import UsageError
+from goldlock.settings import reports
 
 
 def asked(options: Namespace) -> dict[str, Path]:

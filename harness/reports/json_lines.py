@@ -3,13 +3,13 @@
 ``{"event": "run start", ...}`` has what is under test, ``case`` what came of one (in the order
 in which they were judged), ``other`` a failure that is none of a case's, ``run end`` the rest.
 A file without ``run end`` is of a run that was killed. The other fields are those of
-`harness.reports.record`.
+`goldlock.reports.record`.
 """
 
 import json
 from typing import Any
 
-from harness.reports.record import CaseRecord, EndRecord, OtherRecord, Report, RunRecord
+from goldlock.reports.record import CaseRecord, EndRecord, OtherRecord, Report, RunRecord
 
 
 def run_start(run: RunRecord) -> str:

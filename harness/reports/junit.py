@@ -16,12 +16,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from harness.reports import console
-from harness.reports.files import beside_of
-from harness.reports.places import here
-from harness.reports.plugin import Reports
-from harness.reports.record import CaseRecord, flaky
+from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.reports import Reports
+from goldlock.reports.files import beside_of
+from goldlock.reports.record import CaseRecord, flaky
+from goldlock.reports.repo_paths import here
 
 WHOLE = "comes to its end, and leaves nothing behind"
 """The name of the test case that stands for what is not in any section."""

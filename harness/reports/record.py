@@ -9,16 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from harness import regular
-from harness.goldens import explain
-from harness.goldens.explain import Difference, Line
-from harness.goldens.judge import State
-from harness.programs import Programs
-from harness.reports import origin
-from harness.reports.console import share_of_runs
-from harness.running.runner import LOG, Ran
-from harness.settings import Settings
-from harness.suite import Case
+from goldlock import safe_open
+from goldlock.goldens import diff
+from goldlock.goldens.diff import Difference, Line
+from goldlock.goldens.judge import State
+from goldlock.pytest_plugin.console import share_of_runs
+from goldlock.reports import provenance
+from goldlock.runner.case_run import LOG, Ran
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case
+from goldlock.suite.programs import Programs
 
 LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
@@ -164,7 +164,7 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
         note = Line("?", None, f"... and {more} more lines")
         difference = difference._replace(lines=[*difference.lines[:ROW_LIMIT], note])
     return {
-        "title": explain.printable(title),
+        "title": diff.printable(title),
         "passed": difference is None,
         "file": str(difference.file) if difference else "",
         "line": difference.line if difference else 0,
@@ -190,10 +190,10 @@ def of_run(
         "accelerator": programs.accelerator or "",
         "errno_policy": programs.errno_policy,
         "options": _options(root, settings),
-        "how": origin.how(settings),
-        "host": origin.host(),
-        "commit": origin.commit(root),
-        "job": origin.job(environ),
+        "how": provenance.how(settings),
+        "host": provenance.host(),
+        "commit": provenance.commit(root),
+        "job": provenance.job(environ),
         "cases": 0,
     }
 
@@ -235,7 +235,7 @@ def flaky(case: CaseRecord) -> str:
 
 def clean(text: str) -> str:
     """Return *text* with each of its lines printable."""
-    return "\n".join(explain.printable(line) for line in text.split("\n"))
+    return "\n".join(diff.printable(line) for line in text.split("\n"))
 
 
 def _head(text: str) -> str:
@@ -248,7 +248,7 @@ def _log(ran: Ran) -> str:
     """Return the end of a case's log, in whole lines."""
     size, text = len(ran.log), ran.log[-LOG_LIMIT:]
     if ran.kept:
-        with suppress(OSError), regular.open_file(ran.kept / LOG) as file:
+        with suppress(OSError), safe_open.open_file(ran.kept / LOG) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_LIMIT))
             text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")

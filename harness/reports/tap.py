@@ -10,8 +10,8 @@ JSON has them, which is YAML, too, and holds whatever a program may print.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.reports.places import here
-from harness.reports.record import CaseRecord, Report, RunRecord
+from goldlock.reports.record import CaseRecord, Report, RunRecord
+from goldlock.reports.repo_paths import here
 
 
 def document(report: Report) -> str:

@@ -23,8 +23,8 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from harness.faults.api import unavailable  # noqa: E402 - found by the line before
-from harness.running.start import Start, spawn, under_supervision  # noqa: E402 - as above
+from goldlock.lockcalls.api import unavailable  # noqa: E402 - found by the line before
+from goldlock.runner.spawn import Start, spawn, under_supervision  # noqa: E402 - as above
 
 Pairs = list[tuple[tuple[float, float], tuple[float, float]]]
 

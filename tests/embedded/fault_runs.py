@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.faults.api import PERMISSIONS, faults, trace_path
+from goldlock.lockcalls.api import PERMISSIONS, faults, trace_path
+
 from tests.embedded.programs import QUIET, filtered, run
 
 SYSTEM = "qemu-system-x86_64"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = {
-    "qemu-img": "qemu_img",
-    "qemu-io": "qemu_io",
-    "qemu-system-x86_64": "qemu_system",
-    "qemu-nbd": "qemu_nbd",
+    "qemu-img": "img",
+    "qemu-io": "io",
+    "qemu-system-x86_64": "system",
+    "qemu-nbd": "nbd",
 }
 REAL = {name: shutil.which(name) for name in MODULES}
 STRACE = shutil.which("strace")
@@ -40,7 +40,7 @@ def command(name: str, kind: str) -> list[str]:
         return [found]
     start = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-        f"from harness.embedded.{MODULES[name]} import main; "
+        f"from goldlock.embedded.{MODULES[name]}.main import main; "
         f"sys.exit(main([{name!r}, *sys.argv[1:]]))"
     )
     return [sys.executable, "-I", "-S", "-c", start]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from goldlock.lockcalls.api import parse_plan, unavailable, wrap
 
-from harness.faults.api import parse_plan, unavailable, wrap
 from tests.embedded.conftest import make_images
 from tests.embedded.fault_runs import OPENERS
 from tests.embedded.programs import ROOT, Holder, command, environment

@@ -38,7 +38,7 @@ def mortal(call):
 
 pwrite = os.pwrite
 os.pwrite, os.ftruncate, fcntl.fcntl = map(mortal, (pwrite, os.ftruncate, fcntl.fcntl))
-module = __import__(f"harness.embedded.{{sys.argv[3]}}", fromlist=["main"])
+module = __import__(f"goldlock.embedded.{{sys.argv[3]}}", fromlist=["main"])
 sys.exit(module.main(sys.argv[4:]))
 """
 

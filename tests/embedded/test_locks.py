@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from harness.embedded import locks
-from harness.embedded.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, ImageLocks
-from harness.embedded.report import ERRNO_POLICY_VARIABLE, BlockError
+from goldlock.embedded.block import locks
+from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, ImageLocks
+from goldlock.embedded.common.report import ERRNO_POLICY_VARIABLE, BlockError
 
 SETLK, GETLK = 37, 36
 Fail = Callable[[int, int, int, int], None]

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from goldlock.lockcalls.api import unavailable
+from goldlock.suite.programs import ERRNO_POLICY_VARIABLE, VARIABLES
 
-from harness.faults.api import unavailable
-from harness.programs import ERRNO_POLICY_VARIABLE, VARIABLES
 from tests.embedded.programs import REAL, ROOT, command
 
 pytestmark = [

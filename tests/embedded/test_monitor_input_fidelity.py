@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from goldlock.embedded.common.json_parse import MAX_NESTING, JsonError, parse
+from goldlock.embedded.system.drives import Machine
+from goldlock.embedded.system.qmp import QmpSession
 
-from harness.embedded.drives import Machine
-from harness.embedded.json_parse import MAX_NESTING, JsonError, parse
-from harness.embedded.qmp import QmpSession
 from tests.embedded.programs import QUIET, TIME_LIMIT, command, environment, run
 
 _CAPABILITIES = b'{"execute":"qmp_capabilities"}\n'

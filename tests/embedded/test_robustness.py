@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from goldlock.embedded.common import report
+from goldlock.embedded.common.json_parse import JsonError, Splitter, parse, value_of
+from goldlock.embedded.qcow2.header import HEADER_LENGTH, Header, decode
+from goldlock.embedded.system.drives import Machine
+from goldlock.embedded.system.qmp import QmpSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.embedded import report
-from harness.embedded.drives import Machine
-from harness.embedded.json_parse import JsonError, Splitter, parse, value_of
-from harness.embedded.qcow2_header import HEADER_LENGTH, Header, decode
-from harness.embedded.qmp import QmpSession
 from tests.embedded.programs import command, environment, run
 
 _MEMORY = 400 << 20

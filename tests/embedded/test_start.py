@@ -44,7 +44,7 @@ def test_a_program_imports_what_is_listed_and_no_more(start: str, images: Path) 
 import sys
 before = set(sys.modules)
 sys.path.insert(0, {str(ROOT)!r})
-from harness.embedded.{MODULES[name]} import main
+from goldlock.embedded.{MODULES[name]}.main import main
 status = main({[name, *words]!r})
 loaded = sorted(set(sys.modules) - before)
 import json
@@ -56,7 +56,7 @@ sys.exit(status)
         input=stdin.encode(), capture_output=True, timeout=20, check=True,
     )  # fmt: skip
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    packages = {"harness", "harness.embedded"}
-    own = {f"harness.embedded.{module}" for module in (*_OURS, *_QCOW2, *ours)}
+    packages = {"goldlock", "goldlock.embedded"}
+    own = {f"goldlock.embedded.{module}" for module in (*_OURS, *_QCOW2, *ours)}
     assert loaded <= own | packages | _STANDARD | standard
     assert own <= loaded, "no longer imported: take it off the list"

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from goldlock import filters
+from goldlock.filters import Filter
+from goldlock.lockcalls.protocol import errno_name
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-import filters
-from filters import Filter
-from harness.faults.protocol import errno_name
 
 ODD = "/tmp/a b+c(1)[x].*$/d"  # a directory that is no regular expression
 

@@ -51,7 +51,8 @@ def test_what_is_no_filter(words: list[str], problem: str) -> None:
 
 
 def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:
-    script = 'echo "$TEST_DIR/b\na" | "$PYTHON" -m filters directory "$TEST_DIR" TEST_DIR unordered'
+    filters = '"$PYTHON" -m goldlock.filters directory "$TEST_DIR" TEST_DIR unordered'
+    script = f'echo "$TEST_DIR/b\na" | {filters}'
     suite.case("1.sh", f"#!/bin/sh\n{script}", "~ TEST_DIR/b\n~ a\n")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 0, done.stdout

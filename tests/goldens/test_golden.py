@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from goldlock.goldens import compare, diff
+from goldlock.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
+from goldlock.goldens.golden import GoldenError, check_free, choose, read, uncommitted, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.goldens import compare, explain
-from harness.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
-from harness.goldens.golden import GoldenError, check_free, choose, read, uncommitted, write
 from tests.conftest import ROOT, MakeSuite, RunTests
 
 EXPECTED = ROOT / "expected"
@@ -51,7 +51,7 @@ def test_what_is_shown_of_a_slip_names_its_line(name: str) -> None:
         bad = [*good]
         bad[line] += "x"
         (result,) = failing(bad, good)
-        shown = str(explain.difference(result, Path("expected/N.out"), bad)).split("\n")
+        shown = str(diff.difference(result, Path("expected/N.out"), bad)).split("\n")
         assert shown[0].startswith(f"expected/N.out:{line + 1}: ")
         assert f"-{line + 1:>6}  {bad[line]}" in shown
         assert f"+        {good[line]}".rstrip() in shown
@@ -100,7 +100,7 @@ def test_of_very_many_sections_each_is_held_against_its_own() -> None:
 @given(golden=LINES, got=LINES)
 def test_any_difference_can_be_shown(golden: list[str], got: list[str]) -> None:
     for section in failing(golden, got):
-        assert "expected/N.out:" in str(explain.difference(section, Path("expected/N.out"), golden))
+        assert "expected/N.out:" in str(diff.difference(section, Path("expected/N.out"), golden))
 
 
 def test_sections_have_titles_of_their_own() -> None:
@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_the_old_golden(tmp_path: Path) -> None:
     path.write_text("old\n")
     script = (
         "import sys; from pathlib import Path\n"
-        "from harness.goldens.golden import write, GoldenError\n"
+        "from goldlock.goldens.golden import write, GoldenError\n"
         "try: write(Path(sys.argv[1]), 'new\\n' * 1000)\n"
         "except GoldenError as error: print(error)"
     )
@@ -250,7 +250,7 @@ def test_a_kill_at_any_write_leaves_the_old_golden_or_the_new(tmp_path: Path) ->
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from harness.goldens.golden import write\n"
+        "from goldlock.goldens.golden import write\n"
         "left = int(sys.argv[2])\n"
         "def hook(event, args):\n"
         "    global left\n"

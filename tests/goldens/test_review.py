@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from goldlock.goldens.compare import Comparison, apply, to_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.goldens.compare import Comparison, apply, to_lines
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 from tests.goldens.test_golden import LINES
 

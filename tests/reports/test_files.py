@@ -10,8 +10,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from goldlock.reports.files import Lines
 
-from harness.reports.files import Lines
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 OPTIONS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")

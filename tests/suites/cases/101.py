@@ -2,8 +2,7 @@
 """What a run says of cases that pass, fail, crash, hang, leak, or cannot run."""
 
 import tiny
-
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

@@ -2,8 +2,7 @@
 """Goldens that are not as they should be, and output that is hard to compare."""
 
 import tiny
-
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import tiny
-
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

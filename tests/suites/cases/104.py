@@ -2,8 +2,7 @@
 """Which cases are run; and one line, with status 2, for what cannot be meant."""
 
 import tiny
-
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

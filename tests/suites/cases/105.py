@@ -3,8 +3,7 @@
 import re
 
 import tiny
-
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

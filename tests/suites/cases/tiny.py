@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from filters import Filter
-from harness.case import Case
+from goldlock.case.case import Case
+from goldlock.filters import Filter
 
 SUITES = Path(__file__).resolve().parent.parent / "tiny"
 RUN_TESTS = Path(__file__).resolve().parents[3] / "run_tests.py"

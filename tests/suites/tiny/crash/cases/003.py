@@ -1,4 +1,4 @@
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

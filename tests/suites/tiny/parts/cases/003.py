@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

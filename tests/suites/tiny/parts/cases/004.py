@@ -1,6 +1,6 @@
 """A part that cannot run here: nor can the case."""
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

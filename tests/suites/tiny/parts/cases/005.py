@@ -1,6 +1,6 @@
 """A part with a slip of its author."""
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

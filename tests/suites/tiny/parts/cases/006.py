@@ -3,7 +3,7 @@
 import os
 import signal
 
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

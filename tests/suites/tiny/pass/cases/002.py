@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # group: quick python
-from harness.case import Case, run
+from goldlock import Case, run
 
 
 def story(case: Case) -> None:

@@ -1,0 +1,103 @@
+"""What a case keeps beside its output: what was said before any filter, and what was seen."""
+
+# In the way of a quick case, where pathlib costs too much:
+# ruff: noqa: PTH123
+
+import json
+import os
+import re
+import shlex
+from contextlib import suppress
+from functools import cached_property
+from typing import IO, TYPE_CHECKING
+
+from goldlock.case import action_recorder
+from goldlock.environment import Environment
+
+if TYPE_CHECKING:
+    from goldlock.inspect.lock_table import Watch
+
+_HEADING = re.compile(r"^(={2,3}) .+ \1$", re.M)
+_REFUSED = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock byte)')
+
+
+class Record:
+    """The files that an environment names: the raw log, command lines, the situation.
+
+    *programs* are the process ids of those that stay, for which the log tells who holds what.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.programs: set[int] = set()
+
+    def add(self, argv: list[str], text: str) -> None:
+        """Keep a command line (empty for none) and what came of it, unfiltered.
+
+        Where a lock was refused, the table of locks follows.
+        """
+        refused = "Failed to " in text and _REFUSED.search(text)
+        if argv:
+            self._commands.write(json.dumps(argv).encode() + b"\n")
+            text = f"$ {shlex.join(argv)}\n{text}"
+        if refused:
+            text += _told(self._watch.changed(self.programs))
+        self._keep(text)
+
+    def headings(self, text: str) -> None:
+        """Keep the headings of sections that are in *text*, which the case shows."""
+        for heading in _HEADING.finditer(text):
+            self._keep(f"{heading[0]}\n")
+
+    def _keep(self, text: str) -> None:
+        self._log.write(text.encode("utf-8", "surrogateescape"))
+        if self._environment.goldlock_print:
+            self._terminal.write(text.encode("utf-8", "surrogateescape"))
+
+    def take_over(self, heading: str, folder: str) -> None:
+        """Add the record of a part, which is in *folder*, as one block under a heading."""
+        self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, "log"))
+        self._commands.write(read(folder, "commands"))
+        action_recorder.take_over(read(folder, "steps"))
+
+    def situation(self, text: str) -> None:
+        """Keep what was seen at a failure, for the report; the first that is kept counts."""
+        path = self._environment.goldlock_situation
+        if text and path:
+            with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+                file.write(text.encode("utf-8", "replace").decode())
+
+    @cached_property
+    def _watch(self) -> "Watch":
+        from goldlock.inspect.lock_table import Watch  # only where a lock is refused
+
+        return Watch(self._environment.test_dir)
+
+    @cached_property
+    def _log(self) -> IO[bytes]:
+        return open(self._environment.goldlock_log or os.devnull, "ab", buffering=0)
+
+    @cached_property
+    def _commands(self) -> IO[bytes]:
+        return open(self._environment.goldlock_commands or os.devnull, "ab", buffering=0)
+
+    @cached_property
+    def _terminal(self) -> IO[bytes]:
+        terminal = open(self._environment.goldlock_print, "ab", buffering=0)  # noqa: SIM115 - open until the case ends
+        terminal.write(b"\n")  # the case's name stands there already
+        return terminal
+
+
+def _told(table: str | None) -> str:
+    if table is None:
+        return "# locks: as before\n"
+    return f"# locks:\n{table}" if table else "# locks: none\n"
+
+
+def read(folder: str, name: str) -> bytes:
+    """Return what is in a file of *folder*; nothing when it is not there."""
+    try:
+        with open(f"{folder}/{name}", "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""

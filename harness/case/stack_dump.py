@@ -1,0 +1,82 @@
+"""Where a case is and what it waits for, for its report when it is ended: at a time limit, mostly.
+
+SIGTERM makes `faulthandler` write the stack, which it does in the midst of a call into C, too,
+where Python would call no handler. `goldlock.inspect.stack_dump` tells what is in the file.
+"""
+
+import faulthandler
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from goldlock.inspect.stack_dump import ROOM
+
+if TYPE_CHECKING:
+    from goldlock.case.case import Case
+
+Handler = Callable[..., Any] | int | None
+"""What SIGTERM calls, as `signal.signal` takes and returns it."""
+
+_file = 0
+"""The file for the stack of this process; 0 where it is no case's, and no part's."""
+_second_line = 0
+
+
+def watch(case: "Case") -> None:
+    """From now on, keep where this process is, which runs *case*, should SIGTERM end it."""
+    global _file, _second_line  # noqa: PLW0603 - a process is one case, or one part
+    if not case.environment.goldlock_stack:
+        return
+    _file = os.open(case.environment.goldlock_stack, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    first_line = f"{case.script}\n".encode("utf-8", "surrogateescape")
+    _second_line = len(first_line)
+    os.write(_file, first_line + b"\n")
+    os.lseek(_file, ROOM, os.SEEK_SET)
+    _arm()
+    _at_forks()
+
+
+def handle(handler: Handler) -> Handler:
+    """Have SIGTERM call *handler* once the stack is written; return what it called before."""
+    faulthandler.unregister(signal.SIGTERM)  # it would put back what it found
+    before = signal.signal(signal.SIGTERM, handler)
+    _arm()
+    return before
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Tell that the case was waiting for *what*, should it be ended in the block."""
+    _say(what)
+    try:
+        yield
+    finally:
+        _say("")
+
+
+def _say(what: str) -> None:
+    if _file:
+        line = f"{what}\n".encode("utf-8", "surrogateescape")[: ROOM - _second_line]
+        os.pwrite(_file, line, _second_line)
+
+
+def _arm() -> None:
+    # What is ignored has to stay so: programs that the case starts inherit that.
+    if _file and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        faulthandler.register(signal.SIGTERM, file=_file, all_threads=False, chain=True)
+
+
+@cache
+def _at_forks() -> None:
+    """Have no fork write to the file: it is another process, whatever it does."""
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _forget() -> None:
+    global _file  # noqa: PLW0603 - as above
+    _file = 0
+    faulthandler.unregister(signal.SIGTERM)  # puts back what it found; the script's may be newer
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

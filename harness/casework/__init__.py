@@ -1,1 +1,0 @@
-"""What `harness.case` is made of: all that runs in the process of a case."""

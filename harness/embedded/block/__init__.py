@@ -1,0 +1,1 @@
+"""The block layer: nodes, permissions, files and their locks."""

@@ -1,0 +1,286 @@
+"""From a file name or options to a chain of open nodes, with locks on every file."""
+
+from __future__ import annotations
+
+from goldlock.embedded.block import graph
+from goldlock.embedded.block.files import FileNode, NullNode, RawNode
+from goldlock.embedded.block.graph import Node
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import report
+from goldlock.embedded.common.options import Options
+from goldlock.embedded.common.registry import (
+    FILE_OPTIONS,
+    GENERIC_OPTIONS,
+    NULL_OPTIONS,
+    QCOW2_OPTIONS,
+    forget,
+    nodes,
+    parse_filename,
+    register,
+    reject_unknown,
+    resolve,
+    unknown_driver,
+)
+from goldlock.embedded.common.report import BlockError
+
+_QCOW2_MAGIC = b"QFI\xfb"
+MAX_CHAIN = 200
+
+
+class Flags:
+    """How to open: what a command means to do with the image."""
+
+    __slots__ = ("auto_read_only", "checking", "force_share", "no_backing", "no_io", "read_only")
+
+    def __init__(  # noqa: PLR0913 - switches, each named
+        self, *, read_only: bool = True, auto_read_only: bool = False, force_share: bool = False,
+        no_io: bool = False, no_backing: bool = False, checking: bool = False,
+    ) -> None:  # fmt: skip
+        self.read_only = read_only
+        self.auto_read_only = auto_read_only
+        self.force_share = force_share
+        self.no_io = no_io
+        self.no_backing = no_backing
+        self.checking = checking
+
+    def for_backing(self) -> Flags:
+        """Return how the backing file is opened: read-only, whatever its overlay is."""
+        return Flags(read_only=True, force_share=self.force_share, no_io=self.no_io)
+
+
+def open_node(filename: str | None, options: Options, flags: Flags, depth: int = 0) -> Node:
+    """Open a node and all below it; `options` is consumed. BlockError says what went wrong.
+
+    With neither driver nor file name QEMU's message says so; without driver the
+    format is probed.
+    """
+    if depth > MAX_CHAIN:
+        raise BlockError("Backing chain is too long or has a loop")
+    if filename is not None:
+        filename = parse_filename(filename, options)
+    driver = options.pop("driver", None)
+    if (
+        driver is None
+        and filename is None
+        and not any(key == "file" or key.startswith("file.") for key in options)
+    ):
+        raise BlockError("Must specify either driver or file")
+    flags = _apply_generic(options, flags)
+    if driver in ("file", "null-co"):
+        node: Node = _open_protocol(driver, filename, options, flags)
+    elif driver is None or driver in ("raw", "qcow2"):
+        node = _open_format(driver, filename, options, flags, depth)
+    else:
+        raise unknown_driver(driver)
+    return node
+
+
+def _apply_generic(options: Options, flags: Flags) -> Flags:
+    """Read the options that every node has; what remains is the driver's."""
+    force_share = opts.take_switch(options, "force-share", flags.force_share)
+    read_only = opts.take_switch(options, "read-only", flags.read_only)
+    auto = opts.take_switch(options, "auto-read-only", flags.auto_read_only)
+    for name in GENERIC_OPTIONS:
+        options.pop(name, None)
+    if force_share and not read_only:
+        raise BlockError("force-share=on can only be used with read-only images")
+    return Flags(
+        read_only=read_only, auto_read_only=auto and not read_only, force_share=force_share,
+        no_io=flags.no_io, no_backing=flags.no_backing, checking=flags.checking,
+    )  # fmt: skip
+
+
+def _open_protocol(driver: str, filename: str | None, options: Options, flags: Flags) -> Node:
+    name = options.pop("node-name", None)
+    node: Node
+    if driver == "null-co":
+        for key in NULL_OPTIONS:
+            options.pop(key, None)
+        size = opts.size(options.pop("size", str(1 << 30)))
+        if size is None:
+            raise BlockError("Parameter 'size' expects a non-negative number below 2^64")
+        reject_unknown(options, driver, "protocol")
+        node = NullNode("null-co://", size)
+    else:
+        for key in FILE_OPTIONS:
+            options.pop(key, None)
+        filename = options.pop("filename", filename)
+        locking = options.pop("locking", "auto")
+        if locking not in ("on", "off", "auto"):
+            raise BlockError(f"invalid parameter value: {locking}")
+        reject_unknown(options, driver, "protocol")
+        if filename is None:
+            raise BlockError("The 'file' block driver requires a file name")
+        node = FileNode(
+            filename, read_only=flags.read_only, auto_read_only=flags.auto_read_only,
+            locking=locking,
+        )  # fmt: skip
+    _set_flags(node, flags)
+    try:
+        register(node, name)
+    except BlockError:
+        node.close()
+        raise
+    return node
+
+
+def _set_flags(node: Node, flags: Flags) -> None:
+    node.read_only = flags.read_only
+    node.auto_read_only = flags.auto_read_only
+    node.force_share = flags.force_share
+    node.no_io = flags.no_io
+
+
+def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
+    """Open the storage below a format: a named node, or a protocol of its own."""
+    reference = options.pop("file", None)
+    below = opts.subset(options, "file")
+    if "filename" in options and "driver" not in below:
+        filename = options.pop("filename")
+    if reference is not None:
+        if below:
+            raise BlockError(
+                "Cannot reference an existing block device with additional options "
+                "or a new filename"
+            )
+        node = nodes.get(reference)
+        if node is None:
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        graph.refresh(node)  # what could not be unlocked before is tried once more
+        return node
+    if filename is None and not below:
+        raise BlockError('A block device must be specified for "file"')
+    if filename is not None:
+        filename = parse_filename(filename, below)
+        if "file.driver" in below:  # null-co://, which has no format of its own below us
+            below["driver"] = below.pop("file.driver")
+    driver = below.pop("driver", "file")
+    inner = _apply_generic(below, flags)
+    if driver not in ("file", "null-co"):
+        if driver in ("raw", "qcow2"):
+            return _open_format(driver, filename, below, inner, 0)
+        raise unknown_driver(driver)
+    return _open_protocol(driver, filename, below, inner)
+
+
+def _open_format(
+    driver: str | None, filename: str | None, options: Options, flags: Flags, depth: int
+) -> Node:
+    child = _open_child(filename, options, flags)
+    try:
+        probed = driver is None
+        if driver is None:
+            driver = probe(child)
+        node = _new_format(driver, child.filename)
+        _set_flags(node, flags)
+        register(node, options.pop("node-name", None))
+    except BlockError:
+        graph.dispose(child)
+        raise
+    try:
+        graph.attach_file(node, child)
+    except BlockError:
+        node.file = None
+        graph.dispose(child)
+        forget(node)
+        raise
+    try:
+        _finish_format(node, options, flags, depth)
+    except BlockError:
+        graph.dispose(node)
+        raise
+    if probed and driver == "raw" and not flags.read_only:
+        _warn_probed_raw(node)
+    return node
+
+
+def _new_format(driver: str, filename: str) -> Node:
+    if driver == "raw":
+        return RawNode(filename)
+    from goldlock.embedded.qcow2.node import Qcow2Node
+
+    return Qcow2Node(filename)
+
+
+def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> None:
+    backing_options = opts.subset(options, "backing")
+    reference = options.pop("backing", None)
+    if node.driver == "raw":
+        for name in ("offset", "size"):
+            if name in options:
+                raise BlockError(f"Option '{name}' of raw is not served by the embedded programs")
+        reject_unknown(options, "raw", "format")
+        return
+    for name in QCOW2_OPTIONS:
+        options.pop(name, None)
+    from goldlock.embedded.qcow2.node import Qcow2Node
+
+    assert isinstance(node, Qcow2Node)
+    node.open(flags.checking)
+    graph.refresh(node)  # as QEMU does, now that it knows where the data lies
+    reject_unknown(options, node.driver, "format")
+    if not flags.no_backing:
+        _open_backing(node, reference, backing_options, flags, depth)
+    if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
+        from goldlock.embedded.qcow2.check import repair_dirty
+
+        repair_dirty(node)
+
+
+def _open_backing(
+    node: Node, reference: str | None, options: Options, flags: Flags, depth: int
+) -> None:
+    path, driver = backing_of(node)
+    filename: str | None = path
+    if reference == "":
+        return
+    if reference is not None:
+        backing = nodes.get(reference)
+        if backing is None:
+            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+    elif not filename and not options:
+        return
+    else:
+        if options and "driver" in options:
+            filename = None
+        elif driver:
+            options.setdefault("driver", driver)
+        try:
+            backing = open_node(filename or None, options, flags.for_backing(), depth + 1)
+        except BlockError as failure:
+            raise failure.prefixed("Could not open backing file: ") from None
+    try:
+        graph.attach_backing(node, backing)
+    except BlockError:
+        graph.dispose(backing)
+        raise
+
+
+def backing_of(node: Node) -> tuple[str, str]:
+    """Return file name (made absolute or relative to us) and format of a node's backing file."""
+    from goldlock.embedded.qcow2.node import Qcow2Node
+
+    if not isinstance(node, Qcow2Node) or not node.header.backing_file:
+        return "", ""
+    return resolve(node.filename, node.header.backing_file), node.header.backing_format
+
+
+def probe(child: Node) -> str:
+    """Tell the format of what lies on `child` from its first bytes: qcow2, or raw."""
+    if child.driver == "null-co":
+        return "raw"
+    data = child.read(0, 8) if child.size else b""
+    if data[:4] == _QCOW2_MAGIC and int.from_bytes(data[4:8], "big") >= 2:
+        return "qcow2"
+    return "raw"
+
+
+def _warn_probed_raw(node: Node) -> None:
+    if node.file is None or node.file.node.driver == "null-co":
+        return
+    report.write_error(
+        f"WARNING: Image format was not specified for '{node.filename}' and probing guessed raw.\n"
+        "         Automatically detecting the format is dangerous for raw images, write "
+        "operations on block 0 will be restricted.\n"
+        "         Specify the 'raw' format explicitly to remove the restrictions.\n"
+    )

@@ -1,0 +1,1 @@
+"""What all embedded programs share."""

@@ -1,0 +1,133 @@
+"""Option strings: `key=value,key=value`, switches, sizes, and `json:` file names."""
+
+from __future__ import annotations
+
+from goldlock.embedded.common.report import BlockError
+
+Options = dict[str, str]
+
+_ON = ("on", "yes", "true", "y")
+_OFF = ("off", "no", "false", "n")
+_SUFFIXES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
+
+
+def split(text: str) -> list[str]:
+    """Split at commas; a doubled comma stands for one in a value."""
+    parts = [""]
+    at = 0
+    while at < len(text):
+        comma = text.find(",", at)
+        if comma < 0:
+            parts[-1] += text[at:]
+            break
+        if text.startswith(",,", comma):
+            parts[-1] += text[at : comma + 1]
+            at = comma + 2
+            continue
+        parts[-1] += text[at:comma]
+        parts.append("")
+        at = comma + 1
+    return parts
+
+
+def parse(text: str, first_key: str = "") -> Options:
+    """Parse `key=value,...`; a first value without key belongs to `first_key`.
+
+    A later key without value is a switch: `key` is on, `nokey` is off, with the
+    deprecation left unsaid. The last of equal keys holds.
+    """
+    options: Options = {}
+    for number, part in enumerate(split(text)):
+        key, equals, value = part.partition("=")
+        if equals:
+            options[key] = value
+        elif number == 0 and first_key and part:
+            options[first_key] = part
+        elif part:
+            options[part.removeprefix("no")] = "off" if part.startswith("no") else "on"
+    return options
+
+
+def switch(name: str, value: str) -> bool:
+    """Return the meaning of an on/off option; BlockError names the option otherwise."""
+    if value in _ON:
+        return True
+    if value in _OFF:
+        return False
+    raise BlockError(f"Parameter '{name}' expects 'on' or 'off'")
+
+
+def take_switch(options: Options, name: str, default: bool) -> bool:
+    """Remove option `name` and return its meaning."""
+    value = options.pop(name, None)
+    return default if value is None else switch(name, value)
+
+
+def size(text: str, default_suffix: str = "b") -> int | None:
+    """Return a size in bytes (`64k`, `1.5G`, `0x200`), or None for what is no size.
+
+    At most 2**64 - 1; whole numbers may be hexadecimal, fractions need a suffix.
+    """
+    digits = text.strip()
+    suffix = default_suffix
+    is_hex = digits[:2].lower() == "0x"
+    if digits and digits[-1].lower() in _SUFFIXES and not is_hex:
+        suffix = digits[-1].lower()
+        digits = digits[:-1]
+    try:
+        shift = _SUFFIXES[suffix]
+        if is_hex:
+            value = int(digits, 16)
+        elif "." in digits:
+            whole, _, part = digits.partition(".")
+            if not shift or not (whole + part).isdecimal() or len(part) > 30:
+                return None
+            value = (int(whole or "0") << shift) + int(float("0." + (part or "0")) * (1 << shift))
+            return value if value < 1 << 64 else None
+        elif digits.isdecimal() and digits.isascii() and len(digits) < 30:
+            value = int(digits)
+        else:
+            return None
+    except ValueError:
+        return None
+    value <<= shift
+    return value if value < 1 << 64 else None
+
+
+def subset(options: Options, prefix: str) -> Options:
+    """Remove and return the options below `prefix.`, without it."""
+    found = {}
+    for key in [key for key in options if key.startswith(prefix + ".")]:
+        found[key[len(prefix) + 1 :]] = options.pop(key)
+    return found
+
+
+def flatten(value: object, prefix: str = "") -> Options:
+    """Turn a JSON object into dotted options, as QEMU's block layer sees them."""
+    flat: Options = {}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            flat.update(flatten(inner, f"{prefix}.{key}" if prefix else str(key)))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            flat.update(flatten(inner, f"{prefix}.{number}"))
+    elif isinstance(value, bool):
+        flat[prefix] = "on" if value else "off"
+    elif value is None:
+        flat[prefix] = ""
+    else:
+        flat[prefix] = str(value)
+    return flat
+
+
+def parse_json_filename(text: str) -> Options:
+    """Return the options of a `json:{...}` file name."""
+    from goldlock.embedded.common import json_parse  # rare: a file name is seldom JSON
+
+    try:
+        value = json_parse.parse(text)
+    except json_parse.JsonError as failure:
+        raise BlockError(f"Could not parse the JSON options: {failure}") from None
+    if not isinstance(value, dict):
+        raise BlockError("Invalid JSON object given")
+    return flatten(value)

@@ -1,0 +1,93 @@
+"""What the commands of qemu-img share: opening by their options, and numbers."""
+
+from __future__ import annotations
+
+from goldlock.embedded.block import images
+from goldlock.embedded.block.images import Image
+from goldlock.embedded.block.locks import ALL
+from goldlock.embedded.block.opening import Flags
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import report
+from goldlock.embedded.common.getopt import Arguments
+from goldlock.embedded.common.options import Options
+from goldlock.embedded.common.report import BlockError
+
+FORMATS_NAMED = ("raw", "qcow2")
+OBJECT = "--object"
+
+
+def reject_objects(arguments: Arguments) -> None:
+    """Refuse --object: secrets and throttle groups are not served."""
+    if arguments.has("--object"):
+        raise BlockError("Option '--object' is not served by the embedded programs")
+
+
+def check_cache_mode(mode: str | None, what: str = "cache") -> None:
+    """Check a cache mode (-t, -T); it has no effect on a file in the page cache."""
+    if mode is not None and mode not in (
+        "none", "directsync", "writeback", "writethrough", "unsafe", "off"
+    ):  # fmt: skip
+        raise BlockError(f"Invalid {what} option: {mode}")
+
+
+def open_one(  # noqa: PLR0913 - switches, each named
+    filename: str, arguments: Arguments, flags: Flags, *, fmt: str | None = None,
+    resize: bool = False, shared: int = ALL,
+) -> Image:  # fmt: skip
+    """Open the image a command is about; BlockError begins with `Could not open`."""
+    image_opts = arguments.has("--image-opts")
+    if image_opts and fmt:
+        raise BlockError("--image-opts and --format are mutually exclusive")
+    options: Options = {}
+    name: str | None = filename
+    force_share = flags.force_share
+    if image_opts:
+        options = opts.parse(filename, "file")
+        name = None
+        if force_share and not opts.switch("force-share", options.get("force-share", "on")):
+            raise BlockError("--force-share/-U conflicts with image options")
+    elif fmt:
+        options["driver"] = fmt
+    try:
+        return images.open_image(name, options, flags, resize=resize, shared=shared)
+    except BlockError as failure:
+        raise failure.prefixed(f"Could not open '{filename}': ") from None
+
+
+def number(what: str, text: str, maximum: int = (1 << 63) - 1) -> int:
+    """Return a size given on the command line; BlockError says what is wrong with `text`."""
+    value = opts.size(text)
+    if value is None:
+        report.error(
+            f"Invalid {what} specified. You may use k, M, G, T, P or E suffixes for"
+            if not _too_large(text)
+            else f"Invalid {what} specified. Must be between 0 and {maximum}."
+        )
+        if _too_large(text):
+            raise Reported
+        report.error("kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.")
+        raise Reported
+    if value > maximum:
+        report.error(f"Invalid {what} specified. Must be between 0 and {maximum}.")
+        raise Reported
+    return value
+
+
+def _too_large(text: str) -> bool:
+    digits = text.strip().rstrip("bkmgtpeBKMGTPE")
+    return digits.isdecimal() and digits.isascii()
+
+
+class Reported(Exception):
+    """A failure whose message is out already: exit status 1."""
+
+
+def human_size(value: int) -> str:
+    """Return a size as `qemu-img info` writes it: three significant digits, binary units."""
+    units = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+    at = 0
+    scaled = float(value)
+    while scaled > 999.99999 and at < len(units) - 1:
+        scaled /= 1024
+        at += 1
+    return f"{scaled:.3g} {units[at]}B"

@@ -1,0 +1,107 @@
+"""qemu-img map."""
+
+from __future__ import annotations
+
+import sys
+
+from goldlock.embedded.block.chain import Status, status
+from goldlock.embedded.block.opening import Flags
+from goldlock.embedded.common import getopt
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.img.common import Reported, number, open_one, reject_objects
+
+
+def map(words: list[str]) -> int:  # noqa: A001 - the command's name
+    """Show which parts of the disk are where, in this image or below it."""
+    arguments = getopt.parse(
+        words, "f:s:l:hU",
+        ("help", "format=", "output=", "object=", "image-opts", "force-share", "start-offset=",
+         "max-length="),
+    )  # fmt: skip
+    if arguments.has("-h", "--help"):
+        from goldlock.embedded.img.main import show_help
+
+        return show_help()
+    reject_objects(arguments)
+    try:
+        start = number("start offset", arguments.last("-s", "--start-offset") or "0")
+        limit = arguments.last("-l", "--max-length")
+        most = None if limit is None else number("max length", limit)
+    except Reported:
+        return 1
+    if len(arguments.operands) != 1:
+        raise getopt.UsageError("Expecting one image file name")
+    output = arguments.last("--output") or "human"
+    if output not in ("human", "json"):
+        raise BlockError("--output must be used with human or json as argument.")
+    flags = Flags(force_share=arguments.has("-U", "--force-share"))
+    image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f", "--format"))
+    try:
+        size = image.node.size
+        end = size if most is None else min(size, start + most)
+        if output == "human":
+            sys.stdout.write(f"{'Offset':<16}{'Length':<16}{'Mapped to':<16}File\n")
+        _walk(image.node, start, end, output)
+    finally:
+        image.close()
+    return 0
+
+
+def _walk(node: object, start: int, end: int, output: str) -> None:
+    from goldlock.embedded.block.graph import Node
+
+    assert isinstance(node, Node)
+    first = True
+    at = start
+    current: Status | None = None
+    begin = start
+    while at < end:
+        piece = status(node, at, end - at)
+        if current is None:
+            current, begin = piece, at
+        elif _continues(current, piece):
+            current.length += piece.length
+        else:
+            _show(begin, current, output, first)
+            first = False
+            current, begin = piece, at
+        at += piece.length
+    if current is not None:
+        _show(begin, current, output, first)
+        first = False
+    if output == "json":
+        sys.stdout.write("[]\n" if first else "]\n")
+
+
+def _continues(one: Status, other: Status) -> bool:
+    if (one.present, one.zero, one.data, one.depth, one.packed) != (
+        other.present, other.zero, other.data, other.depth, other.packed
+    ):  # fmt: skip
+        return False
+    if (one.offset is None) != (other.offset is None):
+        return False
+    return one.offset is None or one.offset + one.length == other.offset
+
+
+def _show(begin: int, piece: Status, output: str, first: bool) -> None:
+    if output == "human":
+        if piece.data and piece.offset is None:
+            raise BlockError("File contains external, encrypted or compressed clusters.")
+        if piece.data and not piece.zero and piece.offset is not None:
+            place = f"{piece.offset:#x}" if piece.offset else "0"
+            where = f"{begin:#x}" if begin else "0"
+            sys.stdout.write(f"{where:<16}{piece.length:#x}".ljust(32)
+                             + f"{place:<16}{piece.filename}\n")  # fmt: skip
+        return
+    fields = {
+        "start": begin, "length": piece.length, "depth": piece.depth,
+        "present": piece.present, "zero": piece.zero, "data": piece.data,
+    }  # fmt: skip
+    shown = ", ".join(f'"{name}": {str(value).lower()}' for name, value in fields.items())
+    if piece.offset is not None:
+        shown += f', "offset": {piece.offset}'
+    sys.stdout.write(("[" if first else ",\n") + "{ " + shown + "}")
+
+
+__all__ = ["map", "opts"]

@@ -1,0 +1,275 @@
+"""The commands of qemu-io that read and change an image's contents."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+
+from goldlock.embedded.block import graph
+from goldlock.embedded.block.graph import Edge, Node
+from goldlock.embedded.block.locks import WRITE
+from goldlock.embedded.common import getopt, report
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.io.table import COMMANDS
+from goldlock.embedded.qcow2.map import UNALLOCATED
+from goldlock.embedded.qcow2.node import Qcow2Node
+
+_MAX_LENGTH = 2147483136
+_CHUNK = 1 << 20
+
+
+class CommandError(Exception):
+    """A command that failed; the text goes to stdout, as qemu-io has it, or to stderr."""
+
+    def __init__(self, text: str, stderr: bool = False) -> None:
+        super().__init__(text)
+        self.stderr = stderr
+
+
+class Quiet(CommandError):
+    """A failure about which all has been said."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+
+def usage(name: str) -> CommandError:
+    arguments, what = COMMANDS[name][3:]
+    return CommandError(f"{name} {arguments} -- {what}")
+
+
+def command_options(name: str, words: list[str], short: str) -> getopt.Arguments:
+    try:
+        return getopt.parse(words, short)
+    except getopt.UsageError as failure:
+        word = str(failure).rpartition("'")[0].rpartition("'")[2]
+        kind = "option requires an argument" if "missing" in str(failure) else "invalid option"
+        report.write_error(f"{name}: {kind} -- '{word.lstrip('-')[:1]}'\n")
+        raise usage(name) from None
+
+
+def number(text: str) -> int:
+    value = opts.size(text)
+    if value is None or value >= 1 << 63:
+        if value is not None or text.isdecimal():
+            raise CommandError(f"Parsing error: argument too large -- {text}")
+        raise CommandError(
+            f"Parsing error: non-numeric argument, or extraneous/unrecognized suffix -- {text}"
+        )
+    return value
+
+
+def _pattern(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 255:
+        raise CommandError(f"{text} is not a valid pattern byte")
+    return value
+
+
+def human(value: float) -> str:
+    """Return a number of bytes as qemu-io writes it, with three decimals if it has any."""
+    for shift, unit in (
+        (60, "EiB"),
+        (50, "PiB"),
+        (40, "TiB"),
+        (30, "GiB"),
+        (20, "MiB"),
+        (10, "KiB"),
+    ):
+        if value >= 1 << shift:
+            text, unit_text = f"{value / (1 << shift):.3f}", " " + unit
+            break
+    else:
+        text, unit_text = f"{value:f}", " bytes"
+    if ".000" in text:
+        text = text[: text.index(".000")]
+    return text + unit_text
+
+
+def _report(verb: str, offset: int, length: int, started: float, terse: bool) -> None:
+    spent = max(time.monotonic() - started, 1e-9)
+    if terse:
+        sys.stdout.write(f"{length},1,0:00:{spent:05.2f},{length / spent:.3f},{1 / spent:.3f}\n")
+        return
+    shown = f"{spent:05.2f} sec" if spent < 1 else f"0:00:{spent:05.2f}"
+    sys.stdout.write(
+        f"{verb} {length}/{length} bytes at offset {offset}\n"
+        f"{human(length)}, 1 ops; {shown} ({human(length / spent)}/sec and "
+        f"{1 / spent:.4f} ops/sec)\n"
+    )
+
+
+def _within(node: Node, offset: int, length: int, what: str) -> None:
+    if offset + length > node.size:
+        raise CommandError(f"{what} failed: {os.strerror(errno.EIO)}")
+
+
+def _lengths(name: str, words: list[str]) -> tuple[int, int]:
+    """Return the offset, and the sum of the lengths behind it."""
+    offset = number(words[0])
+    total = 0
+    for word in words[1:]:
+        length = number(word)
+        if length > _MAX_LENGTH:
+            if name in ("read", "write", "discard"):
+                extra = " without -n" if name == "write" else ""
+                raise CommandError(f"length cannot exceed {_MAX_LENGTH}{extra}, given {word}")
+            raise CommandError(f"Argument '{word}' exceeds maximum size {_MAX_LENGTH}")
+        total += length
+    return offset, total
+
+
+def read(edge: Edge, name: str, words: list[str]) -> None:
+    given = command_options(
+        name, words, {"read": "abCl:pP:qs:v", "readv": "CP:qv"}.get(name, "CP:iqv")
+    )
+    pattern = _pattern(given.last("-P"))
+    _check_operands(name, given)
+    offset, length = _lengths(name, given.operands)
+    start = number(given.last("-s") or "0")
+    if start > length:
+        raise CommandError("pattern verification range exceeds end of read data")
+    span = number(given.last("-l") or str(length - start)) if given.has("-l", "-s") else length
+    if given.has("-l", "-s") and pattern is None:
+        raise usage(name)
+    if start + span > length:
+        raise CommandError("pattern verification range exceeds end of read data")
+    _within(edge.node, offset, length, "readv" if name != "read" else name)
+    started = time.monotonic()
+    wrong = False
+    for at in range(0, length, _CHUNK):
+        data = edge.node.read(offset + at, min(_CHUNK, length - at))
+        first, last = max(start - at, 0), min(start + span - at, len(data))
+        if pattern is not None and first < last:
+            wrong |= data[first:last].count(pattern) != last - first
+        if given.has("-v"):
+            _dump(data, offset + at)
+    if wrong:
+        sys.stdout.write(f"Pattern verification failed at offset {offset + start}, {span} bytes\n")
+    if not given.has("-q"):
+        _report("read", offset, length, started, given.has("-C"))
+    if wrong:
+        raise Quiet
+
+
+def _dump(data: bytes, offset: int) -> None:
+    for at in range(0, len(data), 16):
+        line = data[at : at + 16]
+        text = "".join(chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else "."
+                       for byte in line)  # fmt: skip
+        sys.stdout.write(f"{offset + at:08x}:  {line.hex(' ')}  {text}\n")
+
+
+def _check_operands(name: str, given: getopt.Arguments) -> None:
+    if name == "read" and given.has("-b"):
+        raise CommandError("read -b is not served by the embedded programs")
+    count = len(given.operands)
+    if name in ("read", "write", "discard"):
+        if count != 2:
+            raise usage(name)
+    elif count < 2:
+        raise usage(name)
+
+
+def permit(edge: Edge, wanted: int) -> None:
+    """Take the permissions that a command needs beyond those that the image was opened with."""
+    if edge.perm & wanted != wanted:
+        graph.change(edge, edge.perm | wanted, edge.shared)
+
+
+def write(edge: Edge, name: str, words: list[str]) -> None:
+    permit(edge, WRITE)
+    given = command_options(
+        name, words, {"write": "bcCfnpP:qs:uz", "writev": "CfqP:"}.get(name, "CfiP:quz")
+    )
+    if given.has("-u") and not given.has("-z"):
+        raise CommandError("-u requires -z to be specified")
+    if given.has("-n") and not given.has("-z"):
+        raise CommandError("-n requires -z to be specified")
+    if given.has("-b") and given.has("-z"):
+        raise CommandError("-b and -z cannot be specified at the same time")
+    if sum(given.has(one) for one in ("-z", "-P", "-s")) > 1:
+        raise CommandError("Only one of -z, -P, and -s can be specified at the same time")
+    for option in ("-b", "-c", "-s", "-n"):
+        if given.has(option):
+            raise CommandError(f"write {option} is not served by the embedded programs")
+    pattern = _pattern(given.last("-P"))
+    _check_operands(name, given)
+    offset, length = _lengths(name, given.operands)
+    _within(edge.node, offset, length, "writev" if name == "writev" else name)
+    started = time.monotonic()
+    if given.has("-z"):
+        _write_zeroes(edge.node, offset, length, given.has("-u"))
+    else:
+        data = bytes((0xCD if pattern is None else pattern,)) * min(_CHUNK, length)
+        for at in range(0, length, _CHUNK):
+            edge.node.write(offset + at, data[: length - at])
+    if not given.has("-q"):
+        _report("wrote", offset, length, started, given.has("-C"))
+
+
+def _write_zeroes(node: Node, offset: int, length: int, unmap: bool) -> None:
+    if isinstance(node, Qcow2Node):
+        node.write_zeroes(offset, length, unmap)
+        return
+    for at in range(0, length, _CHUNK):
+        node.write(offset + at, bytes(min(_CHUNK, length - at)))
+
+
+def discard(edge: Edge, name: str, words: list[str]) -> None:
+    permit(edge, WRITE)
+    given = command_options(name, words, "Cq")
+    _check_operands(name, given)
+    offset, length = _lengths(name, given.operands)
+    _within(edge.node, offset, length, name)
+    started = time.monotonic()
+    if isinstance(edge.node, Qcow2Node):
+        edge.node.discard(offset, length)
+    if not given.has("-q"):
+        _report("discard", offset, length, started, given.has("-C"))
+
+
+def allocated(node: Node, offset: int, length: int) -> tuple[bool, int]:
+    if not isinstance(node, Qcow2Node):
+        return True, length
+    piece = node.extent(offset, length)
+    taken = piece.kind != UNALLOCATED
+    total = piece.length
+    while total < length:
+        piece = node.extent(offset + total, length - total)
+        if (piece.kind != UNALLOCATED) != taken:
+            break
+        total += piece.length
+    return taken, total
+
+
+def alloc(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
+    offset = number(words[0])
+    count = number(words[1]) if len(words) > 1 else 512
+    node = edge.node
+    end = min(offset + count, node.size)
+    total, at = 0, offset
+    while at < end:
+        taken, run_length = allocated(node, at, end - at)
+        total += run_length if taken else 0
+        at += run_length
+    sys.stdout.write(f"{total}/{count} bytes allocated at offset {human(offset)}\n")
+
+
+def show_map(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
+    node = edge.node
+    at = 0
+    while at < node.size:
+        taken, length = allocated(node, at, node.size - at)
+        state = "    allocated" if taken else "not allocated"
+        sys.stdout.write(
+            f"{human(length)} ({length:#x}) bytes {state} at offset {human(at)} ({at:#x})\n"
+        )
+        at += length

@@ -1,0 +1,1 @@
+"""qemu-nbd, and exports."""

@@ -1,0 +1,278 @@
+"""Checking the metadata of a qcow2 image against itself, and repairing reference counts."""
+
+from __future__ import annotations
+
+import struct
+
+from goldlock.embedded.common import report
+from goldlock.embedded.qcow2.header import CORRUPT, DIRTY
+from goldlock.embedded.qcow2.map import COMPRESSED, COPIED, OFFSET_MASK, ZERO
+from goldlock.embedded.qcow2.node import Qcow2Node
+from goldlock.embedded.qcow2.refcounts import unpack_count
+
+
+class Result:
+    """What a check has found; counts of clusters, or bytes where so named."""
+
+    def __init__(self) -> None:
+        self.corruptions = 0
+        self.leaks = 0
+        self.check_errors = 0
+        self.corruptions_fixed = 0
+        self.leaks_fixed = 0
+        self.image_end_offset = 0
+        self.total_clusters = 0
+        self.allocated_clusters = 0
+        self.fragmented_clusters = 0
+        self.compressed_clusters = 0
+
+
+class Checker:
+    """One pass over an image; memory grows with the clusters in use, not with any claim."""
+
+    def __init__(self, node: Qcow2Node, fix_leaks: bool, fix_errors: bool) -> None:
+        self.node = node
+        self.fix_leaks = fix_leaks
+        self.fix_errors = fix_errors
+        self.result = Result()
+        self.references: dict[int, int] = {}
+        self.file_size = node.storage.length
+        self._next_offset = 0
+
+    def run(self) -> Result:
+        """Check all, repair what was asked for, and return the findings."""
+        node, header = self.node, self.node.header
+        size = node.cluster_size
+        self.result.total_clusters = -(-node.size // size)
+        self._refer(0, size)
+        self._check_l1(node.l1, header.l1_offset, active=True)
+        if header.snapshot_count:
+            self._check_snapshots()
+        self._refer(header.reftable_offset, header.reftable_clusters * size)
+        self._check_blocks()
+        self._compare()
+        self._check_copied()
+        return self.result
+
+    def _error(self, text: str) -> None:
+        report.write_error(f"ERROR{text}\n")
+        self.result.corruptions += 1
+
+    def _refer(self, offset: int, length: int) -> None:
+        """Count a reference to every cluster of a range, unless it lies past the file's end."""
+        if not length:
+            return
+        bits = self.node.header.cluster_bits
+        if offset + length - self.file_size >= 1 << bits:
+            self._error(
+                ": counting reference for region exceeding the end of the file by one cluster "
+                f"or more: offset {offset:#x} size {length:#x}"
+            )
+            return
+        for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
+            self.references[cluster] = self.references.get(cluster, 0) + 1
+
+    def _check_l1(self, table: bytearray | bytes, offset: int, active: bool) -> None:
+        size = self.node.cluster_size
+        self._refer(offset, len(table))
+        for index in range(len(table) // 8):
+            entry = struct.unpack_from(">Q", table, index * 8)[0]
+            place = entry & OFFSET_MASK
+            if not place:
+                continue
+            self._refer(place, size)
+            if place & (size - 1):
+                self._error(
+                    f" l2_offset={place:x}: Table is not cluster aligned; L1 entry corrupted"
+                )
+            if place < self.file_size:
+                self._check_l2(self.node.storage.read(place, size), active)
+
+    def _check_l2(self, table: bytes, active: bool) -> None:
+        if not any(table):
+            return
+        for entry in struct.unpack(f">{len(table) // 8}Q", table):
+            if entry:
+                self._check_entry(entry, active)
+
+    def _check_entry(self, entry: int, active: bool) -> None:
+        size = self.node.cluster_size
+        result = self.result
+        if entry & COMPRESSED:
+            offset, length = self.node.packed_place(entry)
+            if entry & COPIED:
+                self._error(
+                    f": coffset={offset:#x}: copied flag must never be set for compressed clusters"
+                )
+            self._refer(offset, length)
+            if active:
+                result.allocated_clusters += 1
+                result.compressed_clusters += 1
+                result.fragmented_clusters += 1
+            return
+        offset = entry & OFFSET_MASK
+        if not offset:
+            return
+        if offset & (size - 1):
+            kind = "Preallocated zero" if entry & ZERO else "Data"
+            self._error(
+                f" offset={offset:x}: {kind} cluster is not properly aligned; L2 entry corrupted."
+            )
+        if active:
+            result.allocated_clusters += 1
+            if self._next_offset and offset != self._next_offset:
+                result.fragmented_clusters += 1
+            self._next_offset = offset + size
+        self._refer(offset, size)
+
+    def _check_snapshots(self) -> None:
+        from goldlock.embedded.qcow2.snapshots import read_snapshots
+
+        snapshots, length = read_snapshots(self.node)
+        for one in snapshots:
+            if one.l1_size * 8 > 32 << 20:
+                self._error(f" snapshot {one.id} ({one.name}) l1_size={one.l1_size:#x}: too large")
+                continue
+            table = self.node.storage.read(one.l1_offset, one.l1_size * 8)
+            self._check_l1(table, one.l1_offset, active=False)
+        self._refer(self.node.header.snapshots_offset, length)
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        table = self.node.refcounts.table
+        found = []
+        for index in range(len(table) // 8):
+            offset = struct.unpack_from(">Q", table, index * 8)[0] & OFFSET_MASK
+            if offset:
+                found.append((index, offset))
+        return found
+
+    def _check_blocks(self) -> None:
+        size = self.node.cluster_size
+        for index, offset in self._blocks():
+            if offset & (size - 1):
+                self._error(
+                    f" refcount block {index} is not cluster aligned; "
+                    "refcount table entry corrupted"
+                )
+            elif offset >= self.file_size:
+                self._error(f" refcount block {index} is outside image")
+            else:
+                self._refer(offset, size)
+                if self.references[offset // size] != 1:
+                    count = self.references[offset // size]
+                    self._error(f" refcount block {index} refcount={count}")
+
+    def _counts(self) -> dict[int, int]:
+        """Return all reference counts of the image that are not 0."""
+        node = self.node
+        counts: dict[int, int] = {}
+        per_block, bits = node.refcounts.per_block, node.refcounts.bits
+        for index, offset in self._blocks():
+            if offset & (node.cluster_size - 1) or offset >= self.file_size:
+                continue
+            block = node.storage.read(offset, node.cluster_size)
+            if not any(block):
+                continue
+            first = index * per_block
+            used = len(block.rstrip(b"\0")) * 8 // bits + 1  # what follows is all zeroes
+            for at in range(min(used, per_block)):
+                count = unpack_count(block, at, bits)
+                if count:
+                    counts[first + at] = count
+        return counts
+
+    def _compare(self) -> None:
+        counts = self._counts()
+        result = self.result
+        highest = -1
+        in_file = -(-self.file_size // self.node.cluster_size)
+        for cluster in sorted(counts.keys() | self.references.keys()):
+            if cluster >= in_file:
+                break  # QEMU looks no further than the file's end
+            count, references = counts.get(cluster, 0), self.references.get(cluster, 0)
+            highest = cluster
+            if count == references:
+                continue
+            leaked = count > references
+            fix = self.fix_leaks if leaked else self.fix_errors
+            what = "Repairing" if fix else "Leaked" if leaked else "ERROR"
+            report.write_error(
+                f"{what} cluster {cluster} refcount={count} reference={references}\n"
+            )
+            if fix and self._repair(cluster, references):
+                result.leaks_fixed += leaked
+                result.corruptions_fixed += not leaked
+            elif leaked:
+                result.leaks += 1
+            else:
+                result.corruptions += 1
+        result.image_end_offset = (highest + 1) * self.node.cluster_size
+
+    def _repair(self, cluster: int, references: int) -> bool:
+        counts = self.node.refcounts
+        if references > counts.maximum:
+            return False
+        if not counts.block_offset(cluster // counts.per_block):
+            counts._have_blocks(cluster, 1)
+        counts.set(cluster, references)
+        return True
+
+    def _check_copied(self) -> None:
+        """Check that the "ours alone" flag of each entry agrees with the reference count."""
+        node = self.node
+        size = node.cluster_size
+        for index in range(len(node.l1) // 8):
+            entry = struct.unpack_from(">Q", node.l1, index * 8)[0]
+            place = entry & OFFSET_MASK
+            if not place or place & (size - 1) or place >= self.file_size:
+                continue
+            count = node.refcounts.get(place // size)
+            if (count == 1) != bool(entry & COPIED):
+                self._wrong_flag(
+                    f"L2 cluster: l1_index={index} l1_entry={entry:x} refcount={count}",
+                    node.header.l1_offset + index * 8, entry, count,
+                )  # fmt: skip
+            self._check_copied_in(place)
+
+    def _check_copied_in(self, place: int) -> None:
+        node = self.node
+        table = node.storage.read(place, node.cluster_size)
+        if not any(table):
+            return
+        for at, entry in enumerate(struct.unpack(f">{len(table) // 8}Q", table)):
+            offset = entry & OFFSET_MASK
+            if entry & COMPRESSED or not offset or offset & (node.cluster_size - 1):
+                continue
+            count = node.refcounts.get(offset // node.cluster_size)
+            if (count == 1) != bool(entry & COPIED):
+                self._wrong_flag(
+                    f"data cluster: l2_entry={entry:x} refcount={count}",
+                    place + at * 8, entry, count,
+                )  # fmt: skip
+
+    def _wrong_flag(self, text: str, at: int, entry: int, count: int) -> None:
+        what = "Repairing" if self.fix_errors else "ERROR"
+        report.write_error(f"{what} OFLAG_COPIED {text}\n")
+        if not self.fix_errors:
+            self.result.corruptions += 1
+            return
+        entry = entry | COPIED if count == 1 else entry & ~COPIED
+        self.node.storage.write(at, struct.pack(">Q", entry))
+        self.result.corruptions_fixed += 1
+
+
+def check_image(node: Qcow2Node, fix_leaks: bool, fix_errors: bool) -> Result:
+    """Check (and repair) an image; a repaired one is marked clean again."""
+    result = Checker(node, fix_leaks, fix_errors).run()
+    if (fix_leaks or fix_errors) and not result.corruptions:
+        clean = node.header.incompatible & ~(DIRTY | CORRUPT)
+        if clean != node.header.incompatible:
+            node.header.incompatible = clean
+            node.storage.write(72, struct.pack(">Q", clean))
+        node.reload()
+    return result
+
+
+def repair_dirty(node: Qcow2Node) -> None:
+    """Repair an image that was not closed cleanly, when it is opened for writing."""
+    check_image(node, fix_leaks=True, fix_errors=True)

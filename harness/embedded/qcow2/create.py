@@ -1,0 +1,132 @@
+"""Making qcow2 images, with the locks that QEMU takes on the way."""
+
+from __future__ import annotations
+
+import struct
+
+from goldlock.embedded.block import graph, images, opening
+from goldlock.embedded.block.files import create_file
+from goldlock.embedded.block.images import Image
+from goldlock.embedded.block.locks import ALL, RESIZE, WRITE
+from goldlock.embedded.block.opening import Flags
+from goldlock.embedded.common.options import Options, switch
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.qcow2.header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
+from goldlock.embedded.qcow2.node import Qcow2Node
+from goldlock.embedded.qcow2.refcounts import pack_count
+
+_NOT_SERVED = {"encryption": "off", "extended_l2": "off", "data_file_raw": "off"}
+
+
+def create_qcow2(filename: str, size: int, options: Options) -> None:
+    """Create `filename` with a guest disk of `size` bytes; BlockError on a bad option or conflict.
+
+    The steps are QEMU's, because each takes other locks: empty the file, write an
+    image of size 0, open that and grow it, close, open once more.
+    """
+    version = _version(options)
+    header = _first_header(options, version)
+    if l1_entries(size, header.cluster_bits) * 8 > 32 << 20:
+        create_file(filename, 0)
+        raise BlockError(
+            "The image size is too large for file format 'qcow2' (try using a larger cluster size)"
+        )
+    create_file(filename, 0)
+    try:
+        storage = opening.open_node(
+            None, {"driver": "file", "filename": filename}, Flags(read_only=False)
+        )
+    except BlockError as failure:
+        raise failure.prefixed(f"Could not open '{filename}': ") from None
+    storage.holds += 1
+    try:
+        _fill(storage, header, size, options)
+    finally:
+        storage.holds -= 1
+        graph.dispose(storage)
+
+
+def _fill(storage: graph.Node, header: Header, size: int, options: Options) -> None:
+    writer = Image(storage, WRITE | RESIZE, ALL)
+    cluster = header.cluster_size
+    data = header.encode()
+    block = bytearray(cluster)
+    for number in range(3):
+        pack_count(block, number, 1 << header.refcount_order, 1)
+    storage.write(0, data + bytes(cluster - len(data)))
+    storage.write(cluster, struct.pack(">Q", 2 * cluster) + bytes(cluster - 8))
+    storage.write(2 * cluster, bytes(block))
+    writer.close()
+
+    reference = {"driver": "qcow2", "file": storage.name}
+    image = images.open_image(None, dict(reference), Flags(read_only=False), resize=True)
+    node = image.node
+    assert isinstance(node, Qcow2Node)
+    node.truncate(size)
+    if "backing_file" in options:
+        node.header.backing_file = options["backing_file"]
+        node.header.backing_format = options.get("backing_fmt", "")
+        node.write_header()
+    _trim(node)
+    image.close()
+    flags = Flags(read_only=False, no_backing=True, no_io=True)
+    images.open_image(None, reference, flags).close()
+
+
+def _trim(node: Qcow2Node) -> None:
+    """Cut the file behind the L1 table's last entry, which is where QEMU leaves it."""
+    if node.header.l1_size:
+        node.storage.truncate(node.header.l1_offset + node.header.l1_size * 8)
+
+
+def _version(options: Options) -> int:
+    compat = options.get("compat", "1.1")
+    versions = {"0.10": 2, "v2": 2, "1.1": 3, "v3": 3}
+    if compat not in versions:
+        raise BlockError(f"Parameter 'version' does not accept value '{compat}'")
+    return versions[compat]
+
+
+def _first_header(options: Options, version: int) -> Header:
+    """Return the header of an image of size 0: refcount table, one block, no L1 table."""
+    for name, harmless in _NOT_SERVED.items():
+        if options.get(name, harmless) != harmless:
+            raise BlockError(f"Option '{name}' is not served by the embedded programs")
+    for name in ("encrypt.format", "data_file"):
+        if name in options:
+            raise BlockError(f"Option '{name}' is not served by the embedded programs")
+    compression = options.get("compression_type", "zlib")
+    if compression not in ("zlib", "zstd"):
+        raise BlockError(f"Parameter 'compression-type' does not accept value '{compression}'")
+    cluster = int(options.get("cluster_size", "65536"))
+    if cluster & (cluster - 1) or not 512 <= cluster <= 2 << 20:
+        raise BlockError("Cluster size must be a power of two between 512 and 2048k")
+    lazy = switch("lazy_refcounts", options.get("lazy_refcounts", "off"))
+    bits = int(options.get("refcount_bits", "16"))
+    if bits & (bits - 1) or not 1 <= bits <= 64:
+        raise BlockError("Refcount width must be a power of two and may not exceed 64 bits")
+    _check_version(options, version, compression)
+    header = Header()
+    header.version = version
+    header.cluster_bits = cluster.bit_length() - 1
+    header.refcount_order = bits.bit_length() - 1
+    header.reftable_offset, header.reftable_clusters = cluster, 1
+    header.compatible = LAZY_REFCOUNTS if lazy else 0
+    if compression == "zstd":
+        header.incompatible, header.compression_type = COMPRESSION, 1
+    return header
+
+
+def _check_version(options: Options, version: int, compression: str) -> None:
+    """Refuse what only version 3 has in an image of version 2."""
+    bits = options.get("refcount_bits", "16")
+    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
+    if version < 3 and bits != "16":
+        raise BlockError(
+            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
+            "(use version=v3 or greater)"
+        )
+    if version < 3 and options.get("lazy_refcounts", "off") == "on":
+        raise BlockError(f"Lazy refcounts only supported with {newer}")
+    if version < 3 and compression != "zlib":
+        raise BlockError(f"Non-zlib compression type is only supported with {newer}")

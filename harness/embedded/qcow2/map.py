@@ -1,0 +1,228 @@
+"""Reading qcow2: guest clusters mapped to clusters of the file, the rest from the backing chain."""
+
+from __future__ import annotations
+
+import struct
+
+from goldlock.embedded.block.files import FileNode, zeroes
+from goldlock.embedded.block.graph import Node, next_node_name
+from goldlock.embedded.common import report
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.qcow2.header import CORRUPT, Header, decode
+from goldlock.embedded.qcow2.refcounts import Refcounts
+
+COPIED = 1 << 63
+COMPRESSED = 1 << 62
+ZERO = 1
+OFFSET_MASK = 0x00FFFFFFFFFFFE00
+_CACHED_TABLES = 64
+
+# What a stretch of the guest's disk is, in this image alone.
+UNALLOCATED, ZEROES, DATA, PACKED = "unallocated", "zero", "data", "compressed"
+
+
+class Extent:
+    """A stretch of the guest's disk of one kind; `host` is its place in the file, if any."""
+
+    __slots__ = ("host", "kind", "length")
+
+    def __init__(self, kind: str, length: int, host: int | None) -> None:
+        self.kind = kind
+        self.length = length
+        self.host = host
+
+
+class Qcow2Map(Node):
+    """The part of an open qcow2 image that finds and reads what it has."""
+
+    driver = "qcow2"
+    is_format = True
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename)
+        self.name = next_node_name()
+        self.header = Header()
+        self.l1: bytearray = bytearray()
+        self._tables: dict[int, bytearray] = {}
+        self._refcounts: Refcounts | None = None
+
+    def open(self, checking: bool = False) -> None:
+        """Read and check the header and the L1 table; BlockError says what is wrong."""
+        first = self.storage.read(0, 1 << 9)
+        bits = struct.unpack_from(">I", first, 20)[0]
+        if 9 < bits <= 21:
+            # Never more than the file has: a header may claim a cluster of 2 MiB.
+            length = max(512, min(1 << bits, self.storage.size))
+            first = self.storage.read(0, length)
+        self.header = decode(first, checking=checking)
+        if self.header.incompatible & CORRUPT and not self.read_only and not checking:
+            raise BlockError("qcow2: Image is corrupt; cannot be opened read/write")
+        if not self.no_io:
+            self._check_file_length()
+            self.l1 = bytearray(self.storage.read(self.header.l1_offset, self.header.l1_size * 8))
+        if self.header.snapshot_count and not checking:
+            from goldlock.embedded.qcow2.snapshots import read_snapshots
+
+            read_snapshots(self)
+
+    def _check_file_length(self) -> None:
+        # QEMU reads zeroes past the end of the file; a table of which nothing is there
+        # says that nothing is allocated, so this is only a bound for our memory.
+        end = self.storage.size
+        if self.header.l1_size * 8 > (1 << 20) and self.header.l1_offset > end:
+            raise report.os_error("Could not read L1 table", 5)
+
+    @property
+    def storage(self) -> FileNode:
+        node = self.file.node if self.file else None
+        if not isinstance(node, FileNode):
+            raise BlockError("The qcow2 driver of the embedded programs needs a 'file' node below")
+        return node
+
+    @property
+    def size(self) -> int:
+        return self.header.size // 512 * 512
+
+    @property
+    def cluster_size(self) -> int:
+        return 1 << self.header.cluster_bits
+
+    @property
+    def refcounts(self) -> Refcounts:
+        if self._refcounts is None:
+            self._refcounts = Refcounts(self.storage, self.header)
+        return self._refcounts
+
+    # --- mapping
+
+    def _table_offset(self, index: int) -> tuple[int, bool]:
+        """Return where L2 table `index` lies (0: nowhere), and whether it is ours alone."""
+        if index * 8 >= len(self.l1):
+            return 0, False
+        entry = struct.unpack_from(">Q", self.l1, index * 8)[0]
+        offset = entry & OFFSET_MASK
+        if offset & (self.cluster_size - 1):
+            raise self._corrupt(f"L2 table offset {offset:#x} unaligned (L1 index: {index:#x})")
+        return offset, bool(entry & COPIED)
+
+    def _corrupt(self, what: str) -> BlockError:
+        report.write_error(
+            f"qcow2: {'Image is corrupt: ' if self.read_only else 'Marking image as corrupt: '}"
+            f"{what}; further {'non-fatal ' if self.read_only else ''}corruption events will "
+            "be suppressed\n"
+        )
+        if not self.read_only and self.header.version == 3:
+            self.header.incompatible |= CORRUPT
+            self.storage.write(72, struct.pack(">Q", self.header.incompatible))
+        return report.os_error("Image is corrupt", 5)
+
+    def _table(self, index: int) -> bytearray | None:
+        offset, _ = self._table_offset(index)
+        if not offset:
+            return None
+        table = self._tables.get(index)
+        if table is None:
+            if len(self._tables) >= _CACHED_TABLES:
+                self._tables.clear()
+            table = bytearray(self.storage.read(offset, self.cluster_size))
+            self._tables[index] = table
+        return table
+
+    def _entry(self, cluster: int) -> int:
+        index, at = divmod(cluster, self.cluster_size // 8)
+        table = self._table(index)
+        if table is None:
+            return 0
+        entry: int = struct.unpack_from(">Q", table, at * 8)[0]
+        return entry
+
+    def _kind(self, entry: int) -> tuple[str, int | None]:
+        if entry & COMPRESSED:
+            return PACKED, None
+        host = entry & OFFSET_MASK
+        if entry & ZERO and self.header.version == 3:
+            return ZEROES, host or None
+        if not host:
+            return UNALLOCATED, None
+        if host & (self.cluster_size - 1):
+            raise self._corrupt(f"Cluster allocation offset {host:#x} unaligned")
+        return DATA, host
+
+    def extent(self, offset: int, length: int) -> Extent:
+        """Return the first stretch of one kind, and in one piece in the file, of a range."""
+        size = self.cluster_size
+        cluster, within = divmod(offset, size)
+        kind, host = self._kind(self._entry(cluster))
+        per_table = size // 8
+        end = cluster
+        while (end - cluster) * size - within < length:
+            if end % per_table == 0 and self._table_offset(end // per_table)[0] == 0:
+                if kind != UNALLOCATED:
+                    break
+                end += per_table
+                continue
+            next_kind, next_host = self._kind(self._entry(end))
+            if next_kind != kind:
+                break
+            if host is None:
+                if next_host is not None:
+                    break
+            elif next_host != host + (end - cluster) * size:
+                break
+            end += 1
+            if kind == PACKED:
+                break
+        run = min(length, (end - cluster) * size - within)
+        return Extent(kind, run, None if host is None else host + within)
+
+    # --- reading
+
+    def read(self, offset: int, length: int) -> bytes:
+        parts = []
+        while length:
+            piece = self.extent(offset, length)
+            parts.append(self._read_extent(piece, offset))
+            offset += piece.length
+            length -= piece.length
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_extent(self, piece: Extent, offset: int) -> bytes:
+        if piece.kind == DATA and piece.host is not None:
+            return self.storage.read(piece.host, piece.length)
+        if piece.kind == PACKED:
+            within = offset % self.cluster_size
+            whole = self._unpack(self._entry(offset // self.cluster_size))
+            return whole[within : within + piece.length]
+        if piece.kind == UNALLOCATED and self.backing is not None:
+            return read_padded(self.backing.node, offset, piece.length)
+        return zeroes(piece.length)
+
+    def packed_place(self, entry: int) -> tuple[int, int]:
+        """Return offset and length in the file of a compressed cluster."""
+        shift = 62 - (self.header.cluster_bits - 8)
+        offset = entry & ((1 << shift) - 1)
+        sectors = (entry >> shift & ((1 << self.header.cluster_bits - 8) - 1)) + 1
+        return offset, sectors * 512 - offset % 512
+
+    def _unpack(self, entry: int) -> bytes:
+        if self.header.compression_type:
+            raise BlockError("Compression type zstd is not served by the embedded programs")
+        import zlib
+
+        offset, length = self.packed_place(entry)
+        # The length that is asked for bounds the memory, whatever the data claims.
+        unpacker = zlib.decompressobj(-12)
+        try:
+            data = unpacker.decompress(self.storage.read(offset, length), self.cluster_size)
+        except zlib.error:
+            raise report.os_error("Could not decompress cluster", 5) from None
+        if len(data) < self.cluster_size:
+            raise report.os_error("Could not decompress cluster", 5)
+        return data
+
+
+def read_padded(node: Node, offset: int, length: int) -> bytes:
+    """Read from `node`; what lies behind its end is zeroes."""
+    there = min(max(node.size - offset, 0), length)
+    data = node.read(offset, there) if there else b""
+    return data if there == length else data + zeroes(length - there)

@@ -1,0 +1,1 @@
+"""qemu-system's block layer and monitors."""

@@ -1,0 +1,290 @@
+"""The block side of the system emulator: drives, devices on them, named nodes, exports."""
+
+from __future__ import annotations
+
+from goldlock.embedded.block import graph, opening
+from goldlock.embedded.block.graph import Edge, Node
+from goldlock.embedded.block.images import Image
+from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
+from goldlock.embedded.block.opening import Flags
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import registry, report
+from goldlock.embedded.common.options import Options
+from goldlock.embedded.common.report import BlockError
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from goldlock.embedded.nbd.server import Server
+    from goldlock.embedded.system.migration import Migration
+
+_BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
+_CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
+# What -drive has for guests and throttling: taken, without effect on locks.
+_IGNORED = (
+    "aio", "bus", "copy-on-read", "cyls", "heads", "index", "media", "rerror", "secs", "serial",
+    "trans", "unit", "werror", "discard", "detect-zeroes",
+)  # fmt: skip
+_DEVICES = ("virtio-blk", "virtio-blk-pci", "virtio-blk-device", "ide-hd", "scsi-hd", "scsi-cd",
+            "ide-cd", "usb-storage", "virtio-blk-ccw")  # fmt: skip
+
+
+class Drive:
+    """A drive (-drive, drive_add): an image or none, and perhaps a device that uses it."""
+
+    def __init__(self, name: str, image: Image | None, read_only: bool) -> None:
+        self.name = name
+        self.image = image
+        self.read_only = read_only
+        self.attached = ""
+
+
+class Machine:
+    """All that the monitors can look at and change."""
+
+    def __init__(self) -> None:
+        self.drives: dict[str, Drive] = {}
+        self.devices = 0
+        self.named: dict[str, Node] = {}
+        self.exports: dict[str, tuple[Edge, bool]] = {}
+        self.nbd: Server | None = None
+        self.running = True
+        self.state = "prelaunch"  # when it is not running
+        self.events: list[tuple[str, dict[str, object]]] = []  # what clients are to be told
+        self.job: Callable[[], None] | None = None  # what remains to be done after an answer
+        self.quit_reason = ""
+        self._migration: Migration | None = None
+        self._unnamed = 0
+
+    @property
+    def migration(self) -> Migration:
+        """What is known of migrations."""
+        if self._migration is None:
+            from goldlock.embedded.system.migration import Migration  # hardly ever wanted
+
+            self._migration = Migration()
+        return self._migration
+
+    def go_on(self) -> None:
+        """Run; after a migration with the images locked again, or BlockError and as before."""
+        if self.state == "postmigrate":
+            from goldlock.embedded.system.migration import take_back
+
+            take_back(self)
+        if not self.running:
+            self.events.append(("RESUME", {}))
+        self.running, self.state = True, "paused"
+
+    # --- drives
+
+    def add_drive(self, text: str) -> Drive:
+        """Add a drive from the text of -drive; BlockError says why it cannot be."""
+        options = opts.parse(text)
+        _alias(options)
+        name = options.pop("id", "")
+        if name and not _is_identifier(name):
+            raise BlockError(
+                "Parameter 'id' expects an identifier",
+                "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
+            )
+        bus = options.pop("if", "ide")
+        if bus not in _BUSES:
+            raise BlockError(f"unsupported bus type '{bus}'")
+        if not name:
+            name = f"{bus}{self._unnamed}" if bus != "none" else f"none{self._unnamed}"
+            self._unnamed += 1
+        if name in self.drives:
+            raise BlockError(f"Duplicate ID '{name}' for drive")
+        read_only = opts.take_switch(options, "read-only", False)
+        image = self._open_drive(options, read_only, name)
+        drive = Drive(name, image, read_only)
+        self.drives[name] = drive
+        return drive
+
+    def _open_drive(self, options: Options, read_only: bool, name: str) -> Image | None:
+        cache = options.pop("cache", "writeback")
+        if cache not in _CACHE:
+            raise BlockError("invalid cache option")
+        for key in _IGNORED:
+            options.pop(key, None)
+        if opts.take_switch(options, "snapshot", False):
+            raise BlockError("Option 'snapshot' is not served by the embedded programs")
+        fmt = options.pop("format", None)
+        if fmt is not None:
+            options.setdefault("driver", fmt)
+        filename = options.pop("file", None)
+        if filename is None and not options:
+            return None
+        flags = Flags(read_only=read_only, auto_read_only=True)
+        if "force-share" in options or "read-only" in options:
+            options.setdefault("read-only", "on" if read_only else "off")
+        node = opening.open_node(filename or None, options, flags)
+        return Image(node, CONSISTENT_READ, ALL, f"block device '{name}'")
+
+    def drive(self, name: str) -> Drive:
+        """Return a drive by its id."""
+        if name not in self.drives:
+            raise BlockError(f"Device '{name}' not found")
+        return self.drives[name]
+
+    def delete_drive(self, name: str) -> None:
+        """Close a drive's image and forget the drive (drive_del)."""
+        if name not in self.drives and name in registry.nodes:
+            raise BlockError("Deleting device added with blockdev-add is not supported")
+        drive = self.drive(name)
+        del self.drives[name]
+        if drive.image is not None:
+            drive.image.close()
+
+    # --- devices
+
+    def add_device(self, text: str) -> None:
+        """Put a device on a drive: it uses the disk and lets nobody else write it."""
+        options = opts.parse(text, "driver")
+        kind = options.get("driver", "")
+        if kind not in _DEVICES:
+            if "drive" not in options:
+                return  # no block device: nothing for us to do
+            raise BlockError(f"'{kind}' is not a device that the embedded programs serve")
+        name = options.get("drive")
+        if name is None:
+            raise BlockError("drive property not set")
+        share_rw = opts.switch("share-rw", options.get("share-rw", "off"))
+        if name in registry.nodes and name not in self.drives:
+            image: Image | None = Image(registry.nodes[name], CONSISTENT_READ, ALL)
+            drive = Drive("", image, registry.nodes[name].read_only)
+            self.drives[f"/{name}"] = drive
+        elif name in self.drives:
+            drive = self.drives[name]
+        else:
+            raise BlockError(
+                f"Property '{kind.split('-pci')[0]}-device.drive' can't find value '{name}'"
+            )
+        if drive.attached:
+            raise BlockError("Drive '%s' is already in use by another block device" % name)  # noqa: UP031
+        if drive.image is None or drive.image.edge is None:
+            raise BlockError("Device needs media, but drive is empty")
+        shared = CONSISTENT_READ | WRITE_UNCHANGED | RESIZE | (WRITE if share_rw else 0)
+        perm = CONSISTENT_READ | (0 if drive.read_only else WRITE)
+        graph.change(drive.image.edge, perm, shared)
+        where = options.get("id")
+        drive.attached = (
+            f"/machine/peripheral/{where}/virtio-backend" if where
+            else f"/machine/peripheral-anon/device[{self.devices}]/virtio-backend"
+        )  # fmt: skip
+        self.devices += 1
+
+    # --- named nodes
+
+    def add_node(self, options: Options) -> None:
+        """Add a node by name (blockdev-add): it is held until blockdev-del."""
+        name = options.get("node-name")
+        if name is None:
+            raise BlockError("'node-name' must be specified for the root node")
+        node = opening.open_node(None, options, Flags(read_only=False))
+        node.holds += 1
+        self.named[name] = node
+
+    def delete_node(self, name: str) -> None:
+        """Let go of a node that blockdev-add made."""
+        node = registry.nodes.get(name)
+        if node is None:
+            raise BlockError(f"Failed to find node with node-name='{name}'")
+        if name not in self.named:
+            raise BlockError(f"Node {name} is not owned by the monitor")
+        if node.parents:
+            raise BlockError(f"Node {name} is in use")
+        del self.named[name]
+        node.holds -= 1
+        graph.dispose(node)
+
+    def find(self, device: str | None, node_name: str | None) -> Node:
+        """Return the node of a drive, or one by its own name."""
+        if device is not None and device in self.drives:
+            image = self.drives[device].image
+            if image is None:
+                raise BlockError(f"Device '{device}' has no medium")
+            return image.node
+        name = node_name if node_name is not None else device
+        if name is not None and name in registry.nodes:
+            return registry.nodes[name]
+        raise BlockError(f"Cannot find device='{device or ''}' nor node-name='{node_name or ''}'")
+
+    def snapshot(self, node: Node, options: Options) -> None:
+        """Put a new overlay above `node` (blockdev-snapshot-sync) and move its users there."""
+        from goldlock.embedded.img.create import create_image
+
+        filename = options["snapshot-file"]
+        fmt = options.get("format", "qcow2")
+        name = options.get("snapshot-node-name")
+        if "node-name" in options and name is None:
+            raise BlockError("New overlay node-name missing")
+        if name is not None and name in registry.nodes:
+            raise BlockError("New overlay node-name already in use")
+        if options.get("mode", "absolute-paths") != "existing":
+            create_image(filename, fmt, {}, node.size, node.filename, node.driver, no_backing=True)
+        below = {"driver": fmt, "backing": ""}
+        if name is not None:
+            below["node-name"] = name
+        flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
+        overlay = opening.open_node(filename, below, flags)
+        try:
+            graph.put_above(overlay, node)
+        except BlockError:
+            graph.dispose(overlay)
+            raise
+        for drive in self.drives.values():
+            if drive.image is not None and drive.image.edge in overlay.parents:
+                drive.image.node = overlay
+        graph.dispose(overlay)
+
+    # --- exports
+
+    def add_export(self, node: Node, name: str, writable: bool) -> None:
+        """Export a node over NBD; the export must not see the disk resized."""
+        if name in self.exports:
+            raise BlockError(f"Block export id '{name}' is already in use")
+        perm = CONSISTENT_READ | (WRITE if writable else 0)
+        edge = graph.use(node, "root", f"block export '{name}'", perm, ALL)
+        try:
+            graph.change(edge, perm, ALL & ~RESIZE)
+        except BlockError:
+            graph.release(edge)
+            raise
+        self.exports[name] = (edge, writable)
+
+    def delete_export(self, name: str) -> None:
+        """Take an export away."""
+        edge, _ = self.exports.pop(name)
+        graph.release(edge)
+
+    def close(self) -> None:
+        """Close all, as QEMU does when it ends; what fails is only a warning."""
+        if self.nbd is not None:
+            self.nbd.close()
+            self.nbd = None
+        try:
+            for name in list(self.exports):
+                self.delete_export(name)
+            for drive in list(self.drives.values()):
+                if drive.image is not None:
+                    drive.image.close()
+            self.drives.clear()
+            for name, node in list(self.named.items()):
+                del self.named[name]
+                node.holds -= 1
+                graph.dispose(node)
+        except BlockError as failure:
+            report.warn(failure.message)
+
+
+def _alias(options: Options) -> None:
+    if "readonly" in options:
+        if "read-only" in options:
+            raise BlockError("'read-only' and its alias 'readonly' can't be used at the same time")
+        options["read-only"] = options.pop("readonly")
+
+
+def _is_identifier(name: str) -> bool:
+    return name[:1].isalpha() and all(one.isalnum() or one in "-._" for one in name)

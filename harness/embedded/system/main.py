@@ -1,0 +1,256 @@
+"""qemu-system: the block layer and the monitors of an emulator that runs no guest."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from goldlock.embedded.common import report
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.system.drives import Machine
+from goldlock.embedded.system.options import Configuration, parse
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    import signal
+
+    from goldlock.embedded.system.hmp import HmpSession
+    from goldlock.embedded.system.monitors import Listener
+    from goldlock.embedded.system.qmp import QmpSession
+else:
+    import _signal as signal  # without the enums of `signal`, which cost as much as the rest
+
+
+class _Located(Exception):
+    def __init__(self, where: str, failure: BlockError) -> None:
+        super().__init__(failure.message)
+        self.where = where
+        self.failure = failure
+
+
+def main(argv: list[str]) -> int:
+    """Run until `quit`, a signal or the end of what can still come; return the exit status."""
+    name = report.set_program(argv[0])
+    machine = Machine()
+    try:
+        configuration = parse(argv[1:], name)
+        if configuration.answer:
+            sys.stdout.write(configuration.answer)
+            return 0
+        machine.running = not configuration.paused
+        _start(machine, configuration)
+        loop = Loop(machine, configuration)
+        loop.run()
+    except _Located as located:
+        report.error(located.failure.message, located.failure.hint, located.where + ": ")
+        sys.stderr.flush()
+        os._exit(1)  # QEMU ends here without closing its images: the kernel drops the locks
+    except BlockError as failure:
+        report.error(failure.message, failure.hint)
+        return 1
+    machine.close()
+    return 0
+
+
+def _start(machine: Machine, configuration: Configuration) -> None:
+    """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
+    from goldlock.embedded.common import options as opts
+
+    steps = (
+        ("blockdev", lambda text: machine.add_node(_node_options(text))),
+        ("drive", machine.add_drive),
+        ("device", machine.add_device),
+    )
+    for name, step in steps:
+        for where, value in configuration.values[name]:
+            report.at(where)
+            try:
+                step(value)
+            except BlockError as failure:
+                raise _Located(where, failure) from None
+    report.at("")
+    for _, path in configuration.values["pidfile"]:
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
+            file.write(f"{os.getpid()}\n")
+    del opts
+
+
+def _node_options(text: str) -> dict[str, str]:
+    from goldlock.embedded.common import options as opts
+
+    if text.startswith("{"):
+        return opts.parse_json_filename(text)
+    return opts.parse(text, "driver")
+
+
+def _wake_on_signals() -> int:
+    """Return a descriptor from which the numbers of signals that end the program are read."""
+    source, sink = os.pipe()
+    os.set_blocking(source, False)
+    os.set_blocking(sink, False)
+    signal.set_wakeup_fd(sink)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # the wake-up tells which it was
+    return source
+
+
+def _signal_that_came(source: int) -> int:
+    """Return the number of a signal that `_wake_on_signals` tells of; 0 for none."""
+    try:
+        return os.read(source, 1)[0]
+    except BlockingIOError:
+        return 0
+
+
+class Loop:
+    """Waits for what the monitors' clients send, and answers; it wakes for nothing else."""
+
+    def __init__(self, machine: Machine, configuration: Configuration) -> None:
+        self.machine = machine
+        self.sessions: dict[int, HmpSession | QmpSession] = {}
+        self.listeners: dict[int, Listener] = {}
+        self._outputs: dict[int, int] = {}
+        self._stdio = ""
+        self._running = False
+        for kind in ("monitor", "qmp"):
+            for where, value in configuration.values[kind]:
+                self._located(where, value, kind)
+        self._chardevs(configuration)
+        if configuration.nographic and not configuration.values["monitor"] and not self._stdio:
+            self._stdio_session("monitor")
+
+    def _located(self, where: str, value: str, kind: str) -> None:
+        try:
+            self._open(value, kind)
+        except BlockError as failure:
+            raise _Located(where, failure) from None
+        except OSError as failure:
+            raise _Located(where, BlockError(f"{failure.strerror}")) from None
+
+    def _open(self, value: str, kind: str) -> None:
+        if value in ("none", "null"):
+            return
+        if value in ("stdio", "mon:stdio"):
+            self._stdio_session(kind)
+        elif value.startswith("unix:"):
+            from goldlock.embedded.system.monitors import listen
+
+            listen(self, value[5:], kind)
+        else:
+            raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
+
+    def _chardevs(self, configuration: Configuration) -> None:
+        from goldlock.embedded.common import options as opts
+
+        known = {}
+        for _, value in configuration.values["chardev"]:
+            options = opts.parse(value, "backend")
+            known[options.get("id", "")] = options
+        for where, value in configuration.values["mon"]:
+            options = opts.parse(value, "chardev")
+            device = known.get(options.get("chardev", ""))
+            if device is None:
+                message = f'chardev "{options.get("chardev", "")}" not found'
+                raise _Located(where, BlockError(message))
+            kind = "qmp" if options.get("mode") == "control" else "monitor"
+            if device["backend"] == "stdio":
+                self._located(where, "stdio", kind)
+            else:
+                rest = ",".join(f"{k}={v}" for k, v in device.items()
+                                if k in ("server", "wait"))  # fmt: skip
+                self._located(where, f"unix:{device.get('path', '')},{rest}", kind)
+
+    def _stdio_session(self, kind: str) -> None:
+        if self._stdio:
+            raise BlockError("cannot use stdio by multiple character devices")
+        self._stdio = kind
+        self.add_session(0, 1, kind)
+
+    def add_session(self, source: int, sink: int, kind: str) -> None:
+        """Serve a client that writes to descriptor `source` and reads from `sink`."""
+        if kind == "qmp":
+            from goldlock.embedded.system.qmp import QmpSession
+
+            session: HmpSession | QmpSession = QmpSession(self.machine)
+        else:
+            from goldlock.embedded.system.hmp import HmpSession
+
+            session = HmpSession(self.machine)
+        self.sessions[source] = session
+        self._outputs[source] = sink
+        if self._running:
+            self._send(source, session.greeting())
+
+    def _send(self, source: int, data: bytes) -> None:
+        # What a command prints (`Formatting ...`) stands before its answer.
+        sys.stdout.flush()
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._outputs[source], view) :]
+        except (BrokenPipeError, ConnectionResetError):
+            self._drop(source)
+
+    def _announce(self) -> None:
+        """Tell the clients what has come to pass."""
+        events, self.machine.events = self.machine.events, []
+        for name, data in events:
+            for source, session in list(self.sessions.items()):
+                self._send(source, session.event(name, data))
+
+    def _drop(self, source: int) -> None:
+        self.sessions.pop(source, None)
+        if source in self.listeners:
+            self.listeners.pop(source).hang_up(self)
+
+    def run(self) -> None:
+        """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
+        self._running = True
+        signals = _wake_on_signals()
+        for source, session in list(self.sessions.items()):
+            self._send(source, session.greeting())
+        while not self.machine.quit_reason:
+            waiting: list[int] = [*self.sessions]
+            waiting += [fd for fd in self.listeners if fd not in self.sessions]
+            nbd = self.machine.nbd
+            waiting += nbd.descriptors() if nbd is not None else []
+            ready, _, _ = select.select([signals, *waiting], [], [])
+            # What select found can be older than a signal that came on the way out of it, and a
+            # client that hangs up after the signal is to hear of it.
+            if number := _signal_that_came(signals):
+                report.error(f"terminating on signal {number}")
+                self.machine.quit_reason = "host-signal"
+            for fd in ready:
+                if self.machine.quit_reason:
+                    break
+                self._serve(fd)
+        for source, session in list(self.sessions.items()):
+            data: dict[str, object] = {"guest": False, "reason": self.machine.quit_reason}
+            self._send(source, session.event("SHUTDOWN", data))
+
+    def _serve(self, fd: int) -> None:
+        session = self.sessions.get(fd)
+        if session is not None:
+            try:
+                data = os.read(fd, 65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self._drop(fd)
+                return
+            for answer in session.feed(data):
+                self._announce()
+                self._send(fd, answer)
+                job, self.machine.job = self.machine.job, None
+                if job is not None:
+                    job()
+                    self._announce()
+        elif fd in self.listeners:
+            self.listeners[fd].accept(self)
+        elif self.machine.nbd is not None:
+            self.machine.nbd.serve(fd)
+
+
+if __name__ == "__main__":
+    sys.exit(main(["qemu-system-x86_64", *sys.argv[1:]]))

@@ -1,0 +1,271 @@
+"""The commands of the machine monitor, but for those of its negotiation."""
+
+from __future__ import annotations
+
+from goldlock.embedded.block import graph
+from goldlock.embedded.block.graph import Node
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import registry
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.system.drives import Drive, Machine
+from goldlock.embedded.system.qmp_schema import QmpError, check_arguments, check_node
+
+TYPE_CHECKING = False  # see graph.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Arguments = dict[str, object]
+    Command = Callable[[Machine, "Arguments"], object]
+
+VERSION: dict[str, object] = {
+    "qemu": {"micro": 22, "minor": 2, "major": 7},
+    "package": "embedded programs of goldlock",
+}
+
+
+def _strings(arguments: Arguments) -> opts.Options:
+    for name, value in arguments.items():
+        if not isinstance(value, str):
+            raise QmpError(f"Invalid parameter type for '{name}', expected: string")
+    return {name: str(value) for name, value in arguments.items()}
+
+
+def _query_status(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    status = "running" if machine.running else machine.state
+    return {"status": status, "singlestep": False, "running": machine.running}
+
+
+def _query_version(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
+    check_arguments(arguments, {})
+    return VERSION
+
+
+def _query_commands(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
+    check_arguments(arguments, {})
+    names = {*COMMANDS, "human-monitor-command", "qmp_capabilities"}
+    return [{"name": name} for name in sorted(names)]
+
+
+def _stop(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    if machine.running:
+        machine.events.append(("STOP", {}))
+        machine.running, machine.state = False, "paused"
+    return {}
+
+
+def _cont(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    machine.go_on()
+    return {}
+
+
+def _migration(name: str) -> Command:
+    def run(machine: Machine, arguments: Arguments) -> object:
+        from goldlock.embedded.system import migration  # hardly ever wanted
+
+        result: object = getattr(migration, name)(machine, arguments)
+        return result
+
+    return run
+
+
+def _quit(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    machine.quit_reason = "host-qmp-quit"
+    return {}
+
+
+def _blockdev_add(machine: Machine, arguments: Arguments) -> object:
+    check_node(arguments)
+    machine.add_node(opts.flatten(arguments))
+    return {}
+
+
+def _blockdev_del(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {"node-name": str})
+    machine.delete_node(str(arguments["node-name"]))
+    return {}
+
+
+def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
+    check_arguments(arguments, {"options": list})
+    listed = arguments["options"]
+    assert isinstance(listed, list)
+    for one in listed:
+        if not isinstance(one, dict):
+            raise QmpError("Invalid parameter type for 'options', expected: object")
+        check_node(one)
+        name = one.get("node-name")
+        if name is None:
+            raise QmpError("node-name not specified")
+        node = registry.nodes.get(str(name))
+        if node is None:
+            raise QmpError(f"Failed to find node with node-name='{name}'")
+        if one["driver"] != node.driver:
+            raise QmpError("Cannot change the option 'driver'")
+        if node.backing is not None and "backing" not in one:
+            raise QmpError(f"backing is missing for '{name}'")
+        graph.set_read_only(node, bool(one.get("read-only", False)))
+    return {}
+
+
+def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(
+        arguments, {"snapshot-file": str},
+        ("device", "node-name", "format", "mode", "snapshot-node-name"),
+    )  # fmt: skip
+    options = _strings(arguments)
+    node = machine.find(options.get("device"), options.get("node-name"))
+    machine.snapshot(node, options)
+    return {}
+
+
+def _query_block(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    return [_drive_facts(name, drive) for name, drive in machine.drives.items()]
+
+
+def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "device": name, "locked": False, "removable": not drive.attached,
+    }  # fmt: skip
+    if drive.image is not None:
+        facts["inserted"] = _node_facts(drive.image.node, nested=True)
+    if not drive.attached:
+        facts["tray_open"] = False
+    else:
+        facts["qdev"] = drive.attached
+    facts["type"] = "unknown"
+    return facts
+
+
+def _node_facts(node: Node, nested: bool) -> dict[str, object]:
+    from goldlock.embedded.img.info import storage_of
+    from goldlock.embedded.system.hmp import chain_depth
+
+    facts: dict[str, object] = {
+        "iops_rd": 0, "detect_zeroes": "off", "image": _image_facts(node, nested), "iops_wr": 0,
+        "ro": node.read_only, "node-name": node.name, "backing_file_depth": chain_depth(node),
+        "drv": node.driver, "iops": 0, "bps_wr": 0, "write_threshold": 0,
+    }  # fmt: skip
+    if node.backing is not None:
+        facts["backing_file"] = node.backing.node.filename
+    return {
+        **facts, "encrypted": False, "bps": 0, "bps_rd": 0,
+        "cache": {"no-flush": False, "direct": False, "writeback": True},
+        "file": storage_of(node).filename,
+    }  # fmt: skip
+
+
+def _image_facts(node: Node, nested: bool) -> dict[str, object]:
+    from goldlock.embedded.img.info import describe
+
+    facts = describe(node)
+    facts.pop("snapshots", None)
+    if nested and node.backing is not None:
+        return {"backing-image": _image_facts(node.backing.node, nested), **facts}
+    return facts
+
+
+def _query_named(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
+    check_arguments(arguments, {}, ("flat",))
+    nested = not arguments.get("flat", False)
+    return [_node_facts(node, nested) for node in reversed(registry.nodes.values())]
+
+
+_ADDRESSES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
+    "unix": ({"path": str}, ("abstract", "tight")),
+    "inet": (
+        {"host": str, "port": str},
+        ("numeric", "to", "ipv4", "ipv6", "keep-alive", "mptcp"),
+    ),
+}
+
+
+def _nbd_start(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {"addr": dict}, ("tls-creds", "tls-authz", "max-connections"))
+    if machine.nbd is not None:
+        raise QmpError("NBD server already running")
+    address = arguments["addr"]
+    assert isinstance(address, dict)
+    check_arguments(address, {"type": str}, ("data",), "addr.")
+    kind = address["type"]
+    if kind not in _ADDRESSES:
+        raise QmpError(f"Parameter 'type' does not accept value '{kind}'")
+    check_arguments(address, {"type": str, "data": dict}, (), "addr.")
+    data = address["data"]
+    check_arguments(data, *_ADDRESSES[kind], "addr.data.")
+    if data.get("abstract"):
+        raise BlockError("abstract sockets are not served by the embedded programs")
+    from goldlock.embedded.nbd.server import Server
+
+    machine.nbd = Server.listen(machine, kind, data)
+    return {}
+
+
+def _nbd_add(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {"device": str}, ("name", "writable", "description", "bitmap"))
+    if machine.nbd is None:
+        raise QmpError("NBD server not running")
+    device = str(arguments["device"])
+    try:
+        node = machine.find(device, None)
+    except BlockError:
+        raise QmpError(f"Cannot find device='{device}' nor node-name='{device}'") from None
+    writable = bool(arguments.get("writable", False)) and not node.read_only
+    machine.add_export(node, str(arguments.get("name", device)), writable)
+    return {}
+
+
+def _nbd_remove(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {"name": str}, ("mode",))
+    name = str(arguments["name"])
+    if name not in machine.exports:
+        raise QmpError(f"Export '{name}' is not found")
+    machine.delete_export(name)
+    return {}
+
+
+def _nbd_stop(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    if machine.nbd is None:
+        raise QmpError("NBD server not running")
+    for name in list(machine.exports):
+        machine.delete_export(name)
+    machine.nbd.close()
+    machine.nbd = None
+    return {}
+
+
+def _query_exports(machine: Machine, arguments: Arguments) -> object:
+    check_arguments(arguments, {})
+    return [
+        {"node-name": edge.node.name, "shutting-down": False, "type": "nbd", "id": name}
+        for name, (edge, _) in machine.exports.items()
+    ]
+
+
+COMMANDS: dict[str, Command] = {
+    "blockdev-add": _blockdev_add,
+    "blockdev-del": _blockdev_del,
+    "blockdev-reopen": _blockdev_reopen,
+    "blockdev-snapshot-sync": _snapshot_sync,
+    "cont": _cont,
+    "migrate": _migration("migrate"),
+    "migrate-set-capabilities": _migration("set_capabilities"),
+    "nbd-server-add": _nbd_add,
+    "nbd-server-remove": _nbd_remove,
+    "nbd-server-start": _nbd_start,
+    "nbd-server-stop": _nbd_stop,
+    "query-block": _query_block,
+    "query-block-exports": _query_exports,
+    "query-commands": _query_commands,
+    "query-migrate": _migration("query"),
+    "query-named-block-nodes": _query_named,
+    "query-status": _query_status,
+    "query-version": _query_version,
+    "quit": _quit,
+    "stop": _stop,
+}

@@ -1,0 +1,1 @@
+"""What was going on: processes, their locks, and where a case was."""

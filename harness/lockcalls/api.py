@@ -1,0 +1,130 @@
+"""What a harness and a case use: say a fault, run a program under a supervisor, ask if one can.
+
+A whole case is started under a supervisor, which then costs its programs next to nothing::
+
+    subprocess.run(wrap([sys.executable, "cases/400.py"], trace="locks.txt"))
+
+and the case sets faults while it runs::
+
+    with faults("lock", byte=uses("write"), image="t.qcow2", errno=ENOLCK, times=1) as active:
+        qemu_io("-c", "open t.qcow2")
+    log(active.hits)
+"""
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
+from goldlock.lockcalls.control import Control, NoSupervisorError
+from goldlock.lockcalls.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
+from goldlock.lockcalls.protocol import PERMISSIONS, unshares, uses
+
+__all__ = [
+    "ALWAYS",
+    "PERMISSIONS",
+    "ActiveFaults",
+    "Fault",
+    "NoSupervisorError",
+    "PlanError",
+    "faults",
+    "parse_plan",
+    "trace_path",
+    "unavailable",
+    "unshares",
+    "uses",
+    "wrap",
+]
+
+_COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.py")))
+
+
+def wrap(
+    argv: Sequence[str], faults: Iterable[Fault] = (), trace: str | os.PathLike[str] | None = None
+) -> list[str]:
+    """Return the command line that runs a command line under a supervisor.
+
+    Relative paths, of images and of the trace, are relative to this process's directory.
+    """
+    plans = [word for fault in faults for word in ("--plan", str(absolute(fault)))]
+    traces = [] if trace is None else ["--trace", str(Path(trace).absolute())]
+    return [*_COMMAND, *plans, *traces, "--", *argv]
+
+
+def unavailable() -> str | None:
+    """Return in one line why faults cannot be injected here, or None: they can."""
+    if os.environ.get(FAULTS_VARIABLE):  # under a supervisor: then it is that one that counts
+        try:
+            Control().close()
+        except NoSupervisorError as error:
+            return str(error)
+        return None
+    return _unavailable()
+
+
+@functools.cache
+def _unavailable() -> str | None:
+    if not sys.platform.startswith("linux"):
+        return f"{sys.platform} has no seccomp"
+    check = subprocess.run([*_COMMAND, "--check"], capture_output=True, text=True, check=False)
+    if check.returncode == 0:
+        return None
+    return check.stderr.strip().removeprefix("goldlock.lockcalls: ") or "the supervisor fails"
+
+
+class ActiveFaults:
+    """Faults that are set; `hits` is, once they are taken away, how many calls they made fail."""
+
+    def __init__(self) -> None:
+        self.hits = 0
+
+
+@contextmanager
+def faults(  # noqa: PLR0913 - the fields of a fault
+    *plan: str | Fault,
+    errno: int | None = None,
+    byte: int | None = None,
+    image: str | os.PathLike[str] | None = None,
+    program: str | None = None,
+    nth: int = 1,
+    times: int | None = None,
+) -> Iterator[ActiveFaults]:
+    """Set faults for the programs of this case, for the length of a with block.
+
+    Say them as plan lines, as Fault objects, or one by its fields: faults("lock", byte=100,
+    errno=ENOLCK).  They count calls anew each time.  Relative paths of images are relative to
+    this process's directory.  Raises NoSupervisorError if the case runs without one, PlanError and
+    ValueError for what is no fault.
+    """
+    found: list[Fault] = []
+    for item in plan:
+        if isinstance(item, Fault):
+            found.append(item)
+        elif errno is None:
+            found.extend(parse_plan(item))
+        else:
+            path = None if image is None else os.fspath(image)
+            found.append(Fault(item, errno, byte, path, program, nth, times))
+    control = Control()
+    active = ActiveFaults()
+    keys: list[int] = []
+    try:
+        keys.extend(control.add(absolute(fault)) for fault in found)
+        yield active
+    finally:
+        for key in keys:
+            active.hits += control.clear(key)
+        control.close()
+
+
+def trace_path() -> Path | None:
+    """Return the file that the lock calls of this case are traced to, or None: nowhere.
+
+    A call's line is in the file before the call returns to its program.
+    """
+    path = os.environ.get(TRACE_VARIABLE)
+    return Path(path) if path else None

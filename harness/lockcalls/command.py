@@ -1,0 +1,163 @@
+"""The command: python -m goldlock.lockcalls [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
+
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH123
+
+import os
+
+from goldlock.lockcalls import FAULTS_VARIABLE, control, launcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from goldlock.lockcalls.plan import Fault
+    from goldlock.lockcalls.trace import Trace
+
+USAGE = """\
+Run a program, and all that it starts, with faults in its lock calls.
+
+  python -m goldlock.lockcalls [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]
+  python -m goldlock.lockcalls --check        say whether it can be done here
+  python -m goldlock.lockcalls --add PLAN     in a program under it: set a fault, print its key
+  python -m goldlock.lockcalls --clear KEY    ... take it away, print how many calls it made fail
+
+PLAN is a line such as "lock uses write of t.qcow2 fails with ENOLCK once", or @FILE; lines in
+the environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
+FILE gets a line for each lock call.
+
+Exit status: that of the program; 2 usage or plan, 77 forbidden here, 125 supervisor broken,
+126 and 127 program not executable and not found.
+"""
+
+PLAN_VARIABLE = "GOLDLOCK_FAULT_PLAN"
+
+
+class UsageError(Exception):
+    """Something is wrong with the command line; str() says what in one line."""
+
+
+def main(argv: list[str]) -> int:
+    """Do what the arguments (without the command's name) say; return the exit status."""
+    launcher.occupy_standard_descriptors()
+    try:
+        return _run(argv)
+    except UsageError as error:
+        launcher.complain(str(error))
+        return 2
+    except control.NoSupervisorError as error:
+        launcher.complain(str(error))
+        return launcher.UNAVAILABLE
+
+
+def _run(argv: list[str]) -> int:
+    if argv in (["-h"], ["--help"]):
+        _say(USAGE)
+        return 0
+    if argv == ["--check"]:
+        return _check()
+    if len(argv) == 2 and argv[0] in ("--add", "--clear"):
+        return _request(*argv)
+    if "--" not in argv or argv[-1] == "--":
+        raise UsageError("no program: expected [PLAN ...] -- PROGRAM [ARGUMENT ...]")
+    split = argv.index("--")
+    plans, trace = _options(argv[:split])
+    program = argv[split + 1 :]
+    faults = _faults(plans)
+    if os.environ.get(FAULTS_VARIABLE):
+        return _join(program, faults, trace)
+    return launcher.run(program, faults, _open(trace))
+
+
+def _say(text: str) -> None:
+    try:
+        os.write(1, text.encode())
+    except OSError as error:
+        raise UsageError(f"standard output: {error.strerror}") from error
+
+
+def _check() -> int:
+    if os.environ.get(FAULTS_VARIABLE):
+        control.Control().close()
+        return 0
+    return launcher.run([], (), None)
+
+
+def _options(words: list[str]) -> tuple[list[str], str]:
+    plans, trace = [], ""
+    rest = iter(words)
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if option in ("--plan", "--trace"):
+            text = value if equals else next(rest, None)
+            if text is None or (not text and option == "--trace"):
+                raise UsageError(f"{option}: expected a value")
+            if option == "--plan":
+                plans.append(text)
+            else:
+                trace = text
+        elif word.startswith("-"):
+            raise UsageError(f"{word}: no such option")
+        else:
+            plans.append(word)
+    return plans, trace
+
+
+def _faults(plans: list[str]) -> "tuple[Fault, ...]":
+    found: list[Fault] = []
+    variable = os.environ.pop(PLAN_VARIABLE, "")  # it is not for what the program may start
+    sources = [(PLAN_VARIABLE, variable)] if variable else []
+    for plan in plans:
+        sources.append((plan[1:], _read(plan[1:])) if plan.startswith("@") else ("plan", plan))
+    for name, text in sources:
+        from goldlock.lockcalls.plan import PlanError, absolute, parse_plan  # 15 ms
+
+        try:
+            found.extend(absolute(fault) for fault in parse_plan(text))
+        except PlanError as error:
+            raise UsageError(f"{name}:{error}") from error
+    return tuple(found)
+
+
+def _read(path: str) -> str:
+    if not path:
+        raise UsageError("@: expected the name of a file after it")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
+
+
+def _open(path: str) -> "Trace | None":
+    if not path:
+        return None
+    from goldlock.lockcalls.trace import Trace  # loaded by those who want one
+
+    try:
+        return Trace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _join(program: list[str], faults: "tuple[Fault, ...]", trace: str) -> int:
+    """Run under the supervisor that is at work already: a process can have only one."""
+    if trace:
+        raise UsageError("--trace: a supervisor is at work already, and the trace is its own")
+    connection = control.Control()
+    keys = [connection.add(fault) for fault in faults]
+    try:
+        return launcher.run_here(program)
+    finally:
+        for key in keys:
+            connection.clear(key)
+
+
+def _request(verb: str, text: str) -> int:
+    connection = control.Control()
+    if verb == "--add":
+        answers = [connection.add(fault) for fault in _faults([text])]
+    elif text.isdigit():
+        answers = [connection.clear(int(text))]
+    else:
+        raise UsageError(f"{text}: not a key that --add printed")
+    _say("".join(f"{answer}\n" for answer in answers))
+    return 0

@@ -1,0 +1,125 @@
+"""The way for a running case to set faults and to take them away again.
+
+The supervisor listens on a socket in the abstract namespace (no file to clean up), named in
+the environment variable GOLDLOCK_FAULTS.  It is served by the same loop that answers lock
+calls, so a fault is at work for every call that comes after the answer, and for none before.
+
+    add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS | error WHY
+"""
+
+import os
+
+from goldlock.lockcalls import FAULTS_VARIABLE
+from goldlock.lockcalls.light import socket, struct
+
+_LONGEST = 65536
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from goldlock.lockcalls.plan import Fault
+    from goldlock.lockcalls.supervisor import Supervisor
+
+
+class NoSupervisorError(RuntimeError):
+    """There is no supervisor to talk to; str() says why in one line."""
+
+
+class Control:
+    """The case's end: a connection to the supervisor that this process runs under."""
+
+    def __init__(self, name: str | None = None) -> None:
+        """Connect to a socket by its name, by default that of the environment.
+
+        Raises NoSupervisorError.
+        """
+        name = name or os.environ.get(FAULTS_VARIABLE)
+        if not name:
+            raise NoSupervisorError(
+                "not under a fault supervisor: start it with goldlock.lockcalls"
+            )
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._socket.connect(f"\0{name}")
+        except OSError as error:
+            self._socket.close()
+            raise NoSupervisorError(f"no fault supervisor answers: {error.strerror}") from error
+
+    def add(self, fault: "Fault") -> int:
+        """Set a fault; return its key.  It is at work when this returns."""
+        return self._ask(f"add {fault}")
+
+    def clear(self, key: int) -> int:
+        """Take a fault away; return how many calls it made fail."""
+        return self._ask(f"clear {key}")
+
+    def close(self) -> None:
+        """End the connection; faults that were set stay."""
+        self._socket.close()
+
+    def _ask(self, request: str) -> int:
+        self._socket.send(os.fsencode(request))
+        verdict, _, rest = os.fsdecode(self._socket.recv(_LONGEST)).partition(" ")
+        if verdict != "ok":
+            raise NoSupervisorError(rest or "the fault supervisor is gone")
+        return int(rest)
+
+
+class Requests:
+    """The supervisor's end: what comes in by the socket."""
+
+    def __init__(self) -> None:
+        self.name = f"goldlock-faults-{os.urandom(16).hex()}"
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._door.bind(f"\0{self.name}")
+        self._door.listen(64)
+        self._guests: dict[int, socket.socket] = {}
+
+    def descriptors(self) -> "Iterator[int]":
+        """Yield the descriptors to be waited for until they can be read."""
+        yield self._door.fileno()
+        yield from self._guests
+
+    def serve(self, fd: int, supervisor: "Supervisor") -> None:
+        """Answer what waits on one of the descriptors."""
+        if fd == self._door.fileno():
+            self._admit()
+            return
+        guest = self._guests[fd]
+        try:
+            request = os.fsdecode(guest.recv(_LONGEST))
+            if request:
+                guest.send(os.fsencode(_reply(request, supervisor)))
+                return
+        except OSError:
+            pass  # the guest is gone, as with an empty request
+        del self._guests[fd]
+        guest.close()
+
+    def _admit(self) -> None:
+        guest = socket.socket(fileno=self._door._accept()[0])  # type: ignore[attr-defined]  # of _socket
+        credentials = guest.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        if struct.unpack("iII", credentials)[1] in (0, os.geteuid()):
+            self._guests[guest.fileno()] = guest
+        else:
+            guest.close()
+
+
+def _reply(request: str, supervisor: "Supervisor") -> str:
+    from goldlock.lockcalls import plan  # 15 ms that a run without faults saves
+
+    verb, _, rest = request.partition(" ")
+    try:
+        if verb == "add":
+            faults = plan.parse_plan(rest)
+            if len(faults) != 1:
+                return "error expected one line of a plan"
+            return f"ok {supervisor.add(faults[0])}"
+        if verb == "clear":
+            return f"ok {supervisor.clear(int(rest))}"
+    except plan.PlanError as error:
+        return f"error {error}"
+    except (KeyError, ValueError):
+        return f"error no such fault: {rest}"
+    return f"error no such request: {verb}"

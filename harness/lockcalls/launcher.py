@@ -1,0 +1,259 @@
+"""Run a program, and all that it starts, under a supervisor.
+
+Three processes: the *front* is the one that the caller started.  It starts the *supervisor*,
+which starts the *program*.
+
+- The supervisor must be an ancestor of all that it serves, or a kernel with Yama does not let
+  it read their calls.  So it also adopts what daemonises (a subreaper), serves it for as long
+  as it lives, and ends with the last of it.
+- The caller wants the program's exit status when the program ends, not later; and may kill the
+  whole process group, daemons excepted.  So the front stands for the program: it is in the
+  program's group, hands signals on, and ends as the program ended; the supervisor is in a
+  session of its own.  If the front is killed, the supervisor kills the program.
+- Neither keeps a descriptor of the program open, so that its readers and writers see an end.
+"""
+
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH208
+
+import os
+import sys
+
+from goldlock.lockcalls import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, native, seccomp
+from goldlock.lockcalls.control import Requests
+from goldlock.lockcalls.light import signal, socket, struct, suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn, TypeVar
+
+    from goldlock.lockcalls.plan import Fault
+    from goldlock.lockcalls.trace import Trace
+
+    T = TypeVar("T")
+
+UNAVAILABLE = 77
+"""Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
+BROKEN = 125
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+
+_FORWARDED = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
+)  # fmt: skip
+_SET_DEATH_SIGNAL, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
+_SAMPLE = b"can this be read"
+_DESCRIPTOR = struct.Struct("=i")
+
+
+def complain(text: str) -> None:
+    """Say one line on standard error, if there is one."""
+    with suppress(OSError):
+        os.write(2, os.fsencode(f"goldlock.lockcalls: {text}\n"))
+
+
+def occupy_standard_descriptors() -> None:
+    """Let no descriptor of ours become a standard one that the caller has closed.
+
+    What takes their place is closed on exec: the program has them as the caller had.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+
+
+class Origin:
+    """What the caller set up for a program, to be set up again where the program starts."""
+
+    def __init__(self) -> None:
+        """Note the signal set-up, and hold all signals back that the front must hand on."""
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
+        self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def execute(self, argv: list[str], variables: dict[str, str]) -> "NoReturn":
+        """Become the program, or end as a shell does when it cannot run one."""
+        for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored_by_python, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, self._on_child)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        try:
+            os.execvpe(argv[0], argv, {**os.environ, **variables})
+        except ValueError:  # os has no word for it but this
+            complain("cannot run a program without a name")
+            os._exit(NOT_FOUND)
+        except OSError as error:
+            complain(f"cannot run {argv[0]}: {error.strerror}")
+            os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
+
+
+def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> int:
+    """Run a program under a supervisor; return its exit status, or die by the signal it died of.
+
+    An empty argv only tries whether it can be done.
+    """
+    origin = Origin()
+    news, tell = os.pipe()
+    supervisor = os.fork()
+    if supervisor == 0:
+        os.close(news)
+        _supervise(origin, argv, faults, trace, tell)
+    os.close(tell)
+    keep_only({2, news})
+    os.set_blocking(news, False)
+
+    def heard() -> list[str] | None:
+        try:
+            return os.fsdecode(os.read(news, 4096)).split(" ", 2)
+        except BlockingIOError:
+            return None
+
+    what, *rest = _wait(supervisor, heard)
+    if what == "ended" and rest[1] == "staying":
+        return end_as(int(rest[0]))
+    os.waitpid(supervisor, 0)
+    if what == "ended":
+        return end_as(int(rest[0]))
+    complain(" ".join(rest) or "the supervisor was killed")
+    return UNAVAILABLE if what == "unavailable" else BROKEN
+
+
+def run_here(argv: list[str]) -> int:
+    """Run a program without a supervisor of its own; else as run()."""
+    origin = Origin()
+    program = os.fork()
+    if program == 0:
+        origin.execute(argv, {})
+
+    def ended() -> int | None:
+        pid, status = os.waitpid(program, os.WNOHANG)
+        return status if pid else None
+
+    return end_as(_wait(program, ended))
+
+
+def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
+    """Return what happened, asked at each SIGCHLD; meanwhile hand signals on to the child.
+
+    A signal of the kernel itself (Control-C) goes to the whole group: the program has it.
+    """
+    while True:
+        info = signal.sigwaitinfo((*_FORWARDED, signal.SIGCHLD))
+        if info.si_signo != signal.SIGCHLD:
+            if info.si_code <= 0:
+                os.kill(child, info.si_signo)
+        elif (answer := happened()) is not None:
+            return answer
+
+
+def end_as(status: int) -> int:
+    """Return the exit status in a wait status, or die by the signal that it tells of."""
+    if not os.WIFSIGNALED(status):
+        return os.WEXITSTATUS(status)
+    fatal = os.WTERMSIG(status)
+    import resource  # for what a signal ended only
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the program dumped its own
+    if fatal != signal.SIGKILL:
+        signal.signal(fatal, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [fatal])
+    os.kill(os.getpid(), fatal)
+    return 128 + fatal
+
+
+def keep_only(descriptors: set[int]) -> None:
+    """Close all descriptors but these; the standard ones lead to /dev/null instead."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd in descriptors:
+            continue
+        if fd <= 2:
+            os.dup2(nothing, fd)
+        else:
+            with suppress(OSError):  # the directory's own is closed already
+                os.close(fd)
+
+
+def _supervise(
+    origin: Origin,
+    argv: list[str],
+    faults: "tuple[Fault, ...]",
+    trace: "Trace | None",
+    tell: int,
+) -> "NoReturn":
+    """Be the supervisor: start the program, serve it, and tell the front how it ended."""
+    try:
+        native.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        native.prctl(_SET_NAME, SUPERVISOR_NAME.encode(), 0, 0, 0)
+        requests = Requests()
+        ours, theirs = socket.socketpair()
+        variables = {FAULTS_VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}
+        program = os.fork()
+        if program == 0:
+            ours.close()
+            _start(origin, argv, variables, theirs)
+        theirs.close()
+        os.setsid()  # after the fork: the program stays in the session of the front
+        os.chdir("/")
+        listener = _meet(program, ours)
+        from goldlock.lockcalls.loop import Loop  # now: the program starts meanwhile
+        from goldlock.lockcalls.supervisor import Supervisor
+
+        supervisor = Supervisor(seccomp.Listener(listener), trace)
+        for fault in faults:
+            supervisor.add(fault)
+        loop = Loop(supervisor, listener, requests, program, tell)
+        keep_only({tell, listener, *loop.descriptors(), *([trace.fd] if trace else [])})
+        loop.run()
+    except RefusedError as refusal:
+        os.write(tell, os.fsencode(f"unavailable {refusal}"))
+    except Exception as problem:  # the front must hear of it, whatever it is
+        with suppress(OSError):
+            os.write(tell, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
+    finally:
+        os._exit(0)
+
+
+class RefusedError(Exception):
+    """Kernel or sandbox does not let a supervisor work; str() says why."""
+
+
+def _start(
+    origin: Origin, argv: list[str], variables: dict[str, str], theirs: socket.socket
+) -> "NoReturn":
+    """Be the program: get under the filter, hand its listener over, and execute.
+
+    Should the supervisor die, the program dies with it, or its lock calls would fail with
+    ENOSYS.
+    """
+    native.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    try:
+        listener = seccomp.install()
+    except OSError as error:
+        theirs.send(os.fsencode(str(error.strerror)))
+        os._exit(UNAVAILABLE)
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(listener))
+    theirs.sendmsg([b"\0" + native.pointer(_SAMPLE)], [rights])
+    os.close(listener)
+    if theirs.recv(2) != b"go" or not argv:
+        os._exit(0)
+    theirs.close()
+    origin.execute(argv, variables)
+
+
+def _meet(program: int, ours: socket.socket) -> int:
+    """Let the program go once it is sure that its memory can be read; return its listener."""
+    message, rights, _, _ = ours.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTOR.size))
+    if not rights:
+        raise RefusedError(os.fsdecode(message) or "the program ended before its start")
+    try:
+        memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
+        found = os.pread(memory, len(_SAMPLE), int.from_bytes(message[1:], sys.byteorder))
+        os.close(memory)
+    except OSError as error:
+        raise RefusedError(f"reading a program's memory: {error.strerror}") from error
+    if found != _SAMPLE:
+        raise RefusedError("reading a program's memory: it is not what it should be")
+    ours.send(b"go")
+    ours.close()
+    (listener,) = _DESCRIPTOR.unpack(rights[0][2])
+    return int(listener)

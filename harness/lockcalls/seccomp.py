@@ -1,0 +1,178 @@
+"""The kernel's side: a seccomp filter that asks a supervisor about every lock call.
+
+The filter is inherited through fork and exec and cannot be taken off, so one filter covers a
+whole tree of programs.  It is written by hand (no libseccomp): it is small, and the only
+program that must be right on a 32-bit caller too.  See seccomp(2) and seccomp_unotify(2).
+"""
+
+import errno
+import fcntl
+import os
+
+from goldlock.lockcalls import native
+from goldlock.lockcalls.light import struct, suppress
+
+X86_64, I386 = 0xC000003E, 0x40000003  # AUDIT_ARCH_*: machine | 64 bit | little-endian
+AARCH64, ARM = 0xC00000B7, 0x40000028
+
+FCNTL64_32BIT = 221  # fcntl64 of i386 and of arm
+_X32 = 0x40000000  # the bit of x32's system call numbers on x86_64
+
+FCNTL_NUMBERS: dict[str, dict[int, tuple[int, ...]]] = {
+    "x86_64": {X86_64: (72, _X32 | 72), I386: (55, FCNTL64_32BIT)},
+    "aarch64": {AARCH64: (25,), ARM: (55, FCNTL64_32BIT)},
+}
+"""For each machine the numbers of fcntl, for each of the ABIs that its programs may speak."""
+
+SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
+
+# F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, and the three F_OFD_*.
+LOCK_COMMANDS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
+
+LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
+ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
+NUMBER_AT, ARCH_AT, _COMMAND_AT = 0, 4, 24  # in struct seccomp_data; the low half of args[1]
+
+
+def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
+    """Return the BPF program: notify of a lock call in any of these ABIs, allow all else."""
+    size = 1 + len(numbers) + 1 + sum(2 + len(n) for n in numbers.values())
+    command_check = size
+    notify = command_check + 1 + len(LOCK_COMMANDS) + 1
+    code: list[tuple[int, int, int, int]] = []
+
+    def equal(value: int, target: int) -> None:
+        code.append((JUMP_EQUAL, target - len(code) - 1, 0, value))
+
+    code.append((LOAD, 0, 0, ARCH_AT))
+    block = 1 + len(numbers) + 1
+    for arch, fcntls in numbers.items():
+        equal(arch, block)
+        block += 2 + len(fcntls)
+    code.append((RETURN, 0, 0, ALLOW))
+    for fcntls in numbers.values():
+        code.append((LOAD, 0, 0, NUMBER_AT))
+        for number in fcntls:
+            equal(number, command_check)
+        code.append((RETURN, 0, 0, ALLOW))
+    code.append((LOAD, 0, 0, _COMMAND_AT))
+    for command in LOCK_COMMANDS:
+        equal(command, notify)
+    code.append((RETURN, 0, 0, ALLOW))
+    code.append((RETURN, 0, 0, NOTIFY))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+_SET_NO_NEW_PRIVS = 38
+_SET_MODE_FILTER = 1
+_SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
+
+
+def install(code: bytes = b"") -> int:
+    """Put this process, and all that it will start, under a filter; return the listener.
+
+    *code* is a BPF program; without one it is that for lock calls.
+
+    The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
+    kernel or a sandbox refused.
+    """
+    machine = os.uname().machine
+    if machine not in FCNTL_NUMBERS:
+        raise OSError(errno.ENOSYS, f"no system call numbers known for {machine}")
+    if native.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        refusal = native.error()
+        raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}")
+    code = code or program(FCNTL_NUMBERS[machine])
+    prog = struct.pack("@H6x", len(code) // 8) + native.pointer(code)
+    # WAIT_KILLABLE (Linux 5.19): a signal does not cut a call short that the supervisor works
+    # on, so that no call is counted and traced twice.  An older kernel does without.
+    for flags in (_NEW_LISTENER | _SPEC_ALLOW | _WAIT_KILLABLE, _NEW_LISTENER):
+        listener: int = native.syscall(SECCOMP_NUMBER[machine], _SET_MODE_FILTER, flags, prog)
+        if listener >= 0:
+            return listener
+        if native.errno() != errno.EINVAL:
+            break
+    code_of = native.errno()
+    reasons = {
+        errno.EBUSY: "a supervisor is at work already",
+        errno.EINVAL: "the kernel has no seccomp user notification",
+        errno.ENOSYS: "the kernel has no seccomp",
+    }
+    raise OSError(code_of, f"seccomp: {reasons.get(code_of, os.strerror(code_of))}")
+
+
+class Notification:
+    """One lock call that waits for an answer."""
+
+    __slots__ = ("address", "arch", "command", "cookie", "fd", "number", "tid")
+
+    def __init__(self, raw: bytes | bytearray) -> None:
+        self.cookie, self.tid, self.number, self.arch, self.fd, self.command, self.address = (
+            _NOTIFICATION.unpack_from(raw)
+        )
+
+
+# struct seccomp_notif: id, pid, flags, {nr, arch, instruction pointer, args[6]}
+_NOTIFICATION = struct.Struct("=QI4xiI8xi4xI4xQ24x")
+_ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp: id, val, error, flags
+_RECEIVE, _SEND, _ID_VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
+_EMPTY = bytes(_NOTIFICATION.size)
+_LET_THROUGH = _ANSWER.pack(0, 0, 0, 1)[8:]  # SECCOMP_USER_NOTIF_FLAG_CONTINUE
+
+
+class Listener:
+    """The supervisor's end of a filter."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._buffer = bytearray(_EMPTY)
+        with suppress(OSError):
+            fcntl.ioctl(fd, _SET_FLAGS, 1)  # hand the CPU straight over: 9 us a call, not 50
+
+    def wait(self) -> bool:
+        """Wait for a call; return whether there is one: its process may be gone meanwhile."""
+        self._buffer[:] = _EMPTY  # the kernel wants it so
+        try:
+            fcntl.ioctl(self.fd, _RECEIVE, self._buffer, True)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINTR):
+                return False
+            raise
+        return True
+
+    def call(self) -> Notification:
+        """Return the lock call that `wait` has found."""
+        return Notification(self._buffer)
+
+    def raw(self) -> bytes:
+        """Return the call that `wait` has found, of whatever kind, as struct seccomp_notif."""
+        return bytes(self._buffer)
+
+    def pass_on(self) -> None:
+        """Let that call through without a look at it, as fast as can be."""
+        self._send(self._buffer[:8] + _LET_THROUGH)  # its id comes first in both structs
+
+    def valid(self, call: Notification) -> bool:
+        """Return whether the call still waits, so that its tid still is the caller's."""
+        try:
+            fcntl.ioctl(self.fd, _ID_VALID, struct.pack("=Q", call.cookie))
+        except OSError:
+            return False
+        return True
+
+    def let_through(self, call: Notification) -> bool:
+        """Let the kernel carry out the call; return False if its process is gone."""
+        return self._send(struct.pack("=Q", call.cookie) + _LET_THROUGH)
+
+    def answer(self, call: Notification, error: int) -> bool:
+        """Make the call return 0, or fail with this errno; return False if it is gone."""
+        return self._send(_ANSWER.pack(call.cookie, 0, -error, 0))
+
+    def _send(self, answer: bytes | bytearray) -> bool:
+        try:
+            fcntl.ioctl(self.fd, _SEND, answer)
+        except OSError as problem:
+            if problem.errno == errno.ENOENT:  # killed between its call and the answer
+                return False
+            raise
+        return True

@@ -1,0 +1,65 @@
+"""The trace: one line for each lock call, fit for a golden.
+
+    PROGRAM: CALL RANGE [(MEANING)] of IMAGE, KIND: RESULT
+
+    qemu-io: probe of /dev/null, write: free
+    qemu-io: lock 100 (uses consistent read) of /tmp/t.qcow2, read: ok
+    qemu-io: test 201 (unshares write) of /tmp/t.qcow2, write: held by qemu-system-x86_64
+    qemu-io: unlock 100 (uses consistent read) of /tmp/t.qcow2: ok
+    qemu-io: lock 101 (uses write) of /tmp/t.qcow2, read: ENOLCK (injected)
+
+RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all".  KIND is read or write, followed by
+"posix" for a lock of the process rather than of the open file, and "waiting" for a call that
+waits.  RESULT is ok, the name of an errno, for a test "free" or "held [by PROGRAM ...]", and
+"unseen" for a call that only the kernel can carry out (POSIX locks; a wait).
+"""
+
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH100
+
+import os
+
+from goldlock.lockcalls import protocol
+from goldlock.lockcalls.calls import LockCall, program_name
+
+
+def line(call: LockCall, result: str) -> str:
+    """Return the line of the trace for a call, without its line end."""
+    text = f"{protocol.quote(program_name(call.pid))}: {call.call}"
+    if call.call != "probe":
+        text += f" {_range(call.start, call.length)}"
+    if call.length == 1 and protocol.words(call.start):
+        text += f" ({protocol.words(call.start)})"
+    text += f" of {protocol.quote(call.path())}"
+    if call.kind != "unlock":
+        text += f", {call.kind}"
+    text += "" if call.ofd else " posix"
+    text += " waiting" if call.waits else ""
+    return f"{text}: {result}"
+
+
+def _range(start: int, length: int) -> str:
+    if length == 0:
+        return f"{start}-" if start else "all"
+    return str(start) if length == 1 else f"{start}-{start + length - 1}"
+
+
+class TraceError(Exception):
+    """The trace cannot be written; str() says why."""
+
+
+class Trace:
+    """The file that the lines go to, as each call is answered."""
+
+    def __init__(self, path: str) -> None:
+        """Make the file anew; OSError as open()."""
+        self.path = os.path.abspath(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        self.fd = os.open(path, flags, 0o666)
+
+    def write(self, text: str) -> None:
+        """Add a line; it is in the file when this returns.  Raises TraceError."""
+        try:
+            os.write(self.fd, os.fsencode(text) + b"\n")
+        except OSError as error:
+            raise TraceError(f"cannot write the trace: {error.strerror}") from error

@@ -1,0 +1,54 @@
+"""Begins what a run tells: the console for all, and what else is asked for, each loaded then."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+import pytest
+from goldlock.pytest_plugin import console
+from goldlock.reports.repo_paths import on_github
+from goldlock.runner.history import read_history
+from goldlock.settings import Settings, reports
+from goldlock.suite.programs import Programs
+
+
+def wants_records(config: pytest.Config) -> bool:
+    """Tell whether a run is to make records of its cases."""
+    return bool(reports(config.option)) or on_github(os.environ)
+
+
+def start(
+    config: pytest.Config,
+    settings: Settings,
+    programs: Programs,
+    running: Callable[[], Sequence[str]],
+    notes: Iterable[str] = (),
+) -> None:
+    """Say what is under test, and *notes*; register who tells the rest.
+
+    *running* tells the numbers of the cases that run. Not for a worker of pytest-xdist.
+    """
+    manager = config.pluginmanager
+    if reporter := manager.get_plugin("terminalreporter"):
+        for line in (*console.header(settings, programs), *notes):
+            reporter.write_line(line)
+        manager.register(console.Commands(reporter), "goldlock-commands")
+        if _somebody_waits(config):
+            from goldlock.pytest_plugin.progress import Progress
+
+            width, past = config.get_terminal_writer().fullwidth, read_history(config.rootpath)
+            where = (sys.stdout, width, config.rootpath)
+            manager.register(Progress(*where, settings.jobs, running, past), "goldlock-progress")
+    if wants_records(config) and not config.option.collectonly:
+        from goldlock.pytest_plugin import reports
+        from goldlock.reports import junit
+
+        gathered = reports.Reports(config, settings, programs, os.environ)
+        manager.register(gathered, "goldlock-reports")
+        junit.install(config, gathered)
+
+
+def _somebody_waits(config: pytest.Config) -> bool:
+    """Tell whether a person sees each case's line: not in a pipe, nor at a dumb terminal."""
+    terminal = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return terminal and config.get_verbosity() > 0 and not config.getoption("numprocesses", None)

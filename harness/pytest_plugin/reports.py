@@ -1,0 +1,151 @@
+"""Gathers the records of a run, and has the reports that were asked for written.
+
+It is there only in a run that wants reports, and, with pytest-xdist, only where the workers'
+reports come together.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from goldlock.pytest_plugin import console
+from goldlock.reports import annotations, json_lines
+from goldlock.reports.files import Lines, asked, write
+from goldlock.reports.record import CaseRecord, OtherRecord, Report, of_run
+from goldlock.reports.repo_paths import here, on_github
+from goldlock.runner.history import Past, read_history
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case
+from goldlock.suite.programs import Programs
+
+T = TypeVar("T")
+
+
+class Reports:
+    """A plugin of pytest. *environ* tells on which service, if any, it runs."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        programs: Programs,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._files = asked(config.option)
+        self._environ = environ
+        self._lines: Lines | None = None
+        self._faults: list[str] = []
+        self._past: Mapping[str, Past] = {}
+        self._report: Report = {
+            "run": of_run(config.rootpath, settings, programs, time.time(), environ),
+            "cases": [],
+            "others": [],
+            "end": {"seconds": 0.0, "status": 0, "stopped": True},
+        }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Begin with what is known before any case was judged."""
+        self._past = read_history(session.config.rootpath)
+        items = [item for item in session.items if isinstance(getattr(item, "case", None), Case)]
+        self._report["run"]["cases"] = len(items)
+        if path := self._files.get("--json-lines"):
+            self._lines = self._attempt(path, Lines, path)
+            self._add_line(json_lines.run_start(self._report["run"]))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if console.section_of(report) is not None:
+            return
+        record: CaseRecord | None = console.properties_of(report).get(console.RECORD)
+        if record and report.when == "call":
+            before = self._past.get(record["path"])
+            record["last"] = before.seconds if before else None
+            self._report["cases"].append(record)
+            self._add_line(json_lines.case(record))
+        elif report.failed:
+            path = console.properties_of(report).get(console.ORPHAN, report.nodeid.split("::")[0])
+            self._add_other(path, report.longreprtext)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._add_other(report.nodeid, report.longreprtext)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Write the reports; should one fail, JUnit's among them, the run does, too."""
+        self._finish(exitstatus)
+        others = yield
+        if self._faults:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        return others
+
+    def _finish(self, exitstatus: int) -> None:
+        judged = len(self._report["cases"]) + len(self._report["others"])
+        starts = [case["started"] for case in self._report["cases"] if case["started"]]
+        begin = min([self._report["run"]["started"], *starts])  # cases start while pytest loads
+        self._report["end"] = {
+            "seconds": round(time.time() - begin, 3),
+            "status": int(exitstatus),
+            "stopped": exitstatus == pytest.ExitCode.INTERRUPTED
+            or judged < self._report["run"]["cases"],
+        }
+        self._add_line(json_lines.run_end(self._report))
+        if self._lines:
+            self._lines.close()
+        for flag, make in (
+            ("--tap", self._tap),
+            ("--html", self._html),
+            ("--gitlab-report", lambda: annotations.gitlab(self._report, self._environ)),
+        ):
+            if path := self._files.get(flag):
+                self._attempt(path, write, path, make())
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say what was written where, and what GitHub is to annotate."""
+        for path in self._files.values():
+            if not any(str(path) in fault for fault in self._faults):
+                terminalreporter.write_line(here(f"written: {path}"))
+        for fault in self._faults:
+            terminalreporter.write_line(fault, red=True)
+        if on_github(self._environ):
+            for command in annotations.github(self._report, self._environ):
+                terminalreporter.write_line(command)
+
+    def fail(self, path: Path, error: OSError) -> None:
+        """Remember that a report could not be written."""
+        self._faults.append(f"{path}: the report cannot be written: {error.strerror}")
+
+    def _attempt(self, path: Path, do: Callable[..., T], *arguments: Any) -> T | None:
+        try:
+            return do(*arguments)
+        except OSError as error:
+            self.fail(path, error)
+            return None
+
+    def _add_other(self, path: str, text: str) -> None:
+        record: OtherRecord = {"path": str(path), "text": text}
+        self._report["others"].append(record)
+        self._add_line(json_lines.other(record))
+
+    def _add_line(self, line: str) -> None:
+        if self._lines:
+            try:
+                self._lines.write(line)
+            except OSError as error:
+                self.fail(self._files["--json-lines"], error)
+                self._lines = None
+
+    def _tap(self) -> str:
+        from goldlock.reports import tap
+
+        return tap.document(self._report)
+
+    def _html(self) -> str:
+        from goldlock.reports import html  # the largest of all
+
+        return html.document(self._report)

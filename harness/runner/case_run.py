@@ -1,0 +1,342 @@
+"""From a case to its verdict: directories and variables before, cleaning up after."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from goldlock import IMPORTED_FROM, safe_open
+from goldlock.environment import Environment
+from goldlock.goldens import golden
+from goldlock.goldens.judge import SITUATION, State, Verdict, judge
+from goldlock.inspect.stack_dump import STACK
+from goldlock.runner.process import CannotStart, Transcript, command_line, execute
+from goldlock.runner.scratch import OUTPUT, Directories, Scratch
+from goldlock.runner.spawn import Start, spawn, under_supervision
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case
+from goldlock.suite.programs import Programs
+
+if TYPE_CHECKING:
+    from goldlock.runner.file_audit import Seen
+
+LOG, LOCKS = "log", "locks"
+"""Files of a case's directory: what programs were told and said, and their lock calls."""
+
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
+"""What a case sees of the caller's environment; no locale, HOME or git configuration."""
+
+
+@dataclass(slots=True)
+class Ran:
+    """A case that was run, or could not be: its verdict, and the directory that was kept.
+
+    *log* is what was asked for: what its programs were told and said, before any filter, and
+    their lock calls. *started* is in seconds since the epoch, 0 for what did not start.
+    """
+
+    verdict: Verdict
+    seconds: float = 0.0
+    kept: Path | None = None
+    log: str = ""
+    started: float = 0.0
+    outside: "Sequence[Seen]" = ()
+    """Files that it created outside its directories, if it was watched."""
+
+
+class Hold(NamedTuple):
+    """A request to hold a name that is ``exclusive`` until a case has been run."""
+
+    name: str
+
+
+class Work(NamedTuple):
+    """A request to run a case with *programs*, or those of the last request, and to judge it.
+
+    Its directory stays when it failed, or with *keep*. If it is only to be *watched*, for so many
+    seconds at most, it is not judged, and nothing of it stays.
+    """
+
+    case: Case
+    programs: Programs | None
+    keep: bool
+    watched: float = 0.0
+
+
+class _Job(NamedTuple):
+    """A case and what it is run with; *interrupt* can be read when it must stop at once."""
+
+    case: Case
+    programs: Programs
+    directories: Directories
+    reference: Path
+    interrupt: int
+
+
+class Runner:
+    """Runs cases with one set of settings, in one scratch directory. A worker has one."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], scratch: Scratch) -> None:
+        self.settings = settings
+        self._environ = dict(environ)
+        self._scratch = scratch
+        self._surroundings = _surroundings(environ)
+        self._programs = Programs()
+        self._alike = self._same_for_all(self._programs)
+        self._tidy_up: Callable[[], None] = _nothing
+        self._held: int | None = None
+
+    def serve(self, request: Hold | Work, interrupt: int) -> Ran | None:
+        """Do what is requested.
+
+        Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        if isinstance(request, Hold):
+            from goldlock.runner import named_lock  # few cases want it
+
+            self._held = named_lock.hold(request.name, interrupt)
+            return None
+        try:
+            return self._run(request, interrupt)
+        finally:
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
+
+    def _run(self, request: Work, interrupt: int) -> Ran:
+        case, named, keep, watched = request
+        if named:
+            self._programs, self._alike = named, self._same_for_all(named)
+        programs = self._programs
+        reference = golden.choose(
+            case.expected, case.number, programs.traits, self.settings.variant
+        )
+        if verdict := self._not_here(case, programs, reference):
+            return Ran(verdict)
+        directories = self._scratch.directories(case.number)
+        job = _Job(case, programs, directories, reference, interrupt)
+        if watched:
+            return self._watch(job, watched)
+        keep |= self.settings.keep
+        ran = Ran(Verdict(reference), started=time.time())
+        try:
+            self._judge(job, ran)
+            keep |= ran.verdict.state is State.FAIL or bool(
+                self.settings.wrappers and self.settings.wrappers.logs(directories.top)
+            )
+            ran.log = self._shown(directories)
+        except BaseException:
+            self._scratch.done(directories, keep=keep)
+            raise
+        tidy_up = partial(self._scratch.done, directories, keep=keep)
+        if keep:  # it is another's now
+            tidy_up()
+            ran.kept = directories.top
+        else:  # while the next case runs; at the end of a run, all goes at once
+            self._tidy()  # the last time was for nothing, if this case could not be started
+            self._tidy_up = tidy_up
+        return ran
+
+    def _tidy(self) -> None:
+        """Tidy up after the last case."""
+        tidy_up, self._tidy_up = self._tidy_up, _nothing
+        tidy_up()
+
+    def _shown(self, directories: Directories) -> str:
+        asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
+        return "".join(safe_open.text(directories.top / name) for name, wanted in asked if wanted)
+
+    def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
+        """Return the verdict on a case that cannot be run here; None when it can."""
+        if case.formats and self.settings.imgfmt not in case.formats:
+            return Verdict(reference, reason=f"not for image format {self.settings.imgfmt}")
+        if case.protocols and self.settings.imgproto not in case.protocols:
+            return Verdict(reference, reason=f"not for protocol {self.settings.imgproto}")
+        for need in case.needs:
+            reason = _why_no_faults() if need == "faults" else programs.why_not(need)
+            if reason:
+                required = need in self.settings.require
+                problem = f"case {case.number} must run (--require): {reason}"
+                return Verdict(reference, reason=reason, problems=[problem] if required else [])
+        return None
+
+    def _judge(self, job: _Job, ran: Ran) -> None:
+        """Run a case and judge it; put down in *ran* what came of it."""
+        case, reference, directories = job.case, job.reference, job.directories
+        environ = self._environ_of(job)
+        before = golden.stamp(reference)
+        try:
+            limit = self.settings.limit(case.timeout)
+            transcript = self._execute(job, environ, ran, limit, self.settings.watch_files)
+        except CannotStart as error:
+            ran.verdict.problems.append(_cannot_start(case.path, error.reason))
+            return
+        wrappers = self.settings.wrappers
+        found = wrappers.problems(directories.top) if wrappers else []
+        if golden.stamp(reference) != before:
+            found.append(
+                f"{reference} was changed while the case ran: by the case, or someone else"
+            )
+        if self.settings.commands:
+            from goldlock.runner import replay_script  # only for those who want it
+
+            found += replay_script.write(self.settings, case, job.programs, directories, environ)
+        ran.verdict = judge(transcript, reference, self.settings, found)
+        ran.seconds = transcript.seconds
+
+    def _watch(self, job: _Job, seconds: float) -> Ran:
+        """Run a case only to see which files it creates outside its directories."""
+        ran = Ran(Verdict(job.reference))
+        try:
+            with suppress(CannotStart):
+                environ = self._environ_of(job)
+                ran.seconds = self._execute(job, environ, ran, seconds, watched=True).seconds
+        finally:
+            self._scratch.done(job.directories, keep=False)
+        return ran
+
+    def _execute(
+        self, job: _Job, environ: Mapping[str, str], ran: Ran, limit: float, watched: bool
+    ) -> Transcript:
+        """Run a case for *limit* seconds at most; put down which files it creates, if *watched*.
+
+        One that wants a supervisor cannot be: there is only one.
+        """
+        case, directories = job.case, job.directories
+
+        def execute_by(start: Start) -> Transcript:
+            return execute(
+                command_line(case.path),
+                environ,
+                directories.test,
+                directories.top / OUTPUT,
+                limit,
+                job.interrupt,
+                start,
+                self._tidy,
+            )
+
+        if is_supervised(case, self.settings):
+            return execute_by(under_supervision(directories.top / LOCKS))
+        if not watched:
+            return execute_by(spawn)
+        from goldlock.runner.file_audit import Witness  # only for those who want it
+
+        witness = Witness([directories.top, directories.sockets])
+        try:
+            return execute_by(witness.start)
+        finally:
+            ran.outside = witness.close()
+
+    def _environ_of(self, job: _Job) -> dict[str, str]:
+        home = str(job.directories.home)
+        own = self._environment(job).to_environ()
+        return {**self._surroundings, "HOME": home, "TMPDIR": home, **own}
+
+    def _environment(self, job: _Job) -> Environment:
+        top = str(job.directories.top)
+        own = self._alike._replace(
+            goldlock_case=job.case.number,
+            test_dir=str(job.directories.test),
+            sock_dir=str(job.directories.sockets),
+            goldlock_log=f"{top}/{LOG}",
+            goldlock_commands=f"{top}/commands",
+            goldlock_steps=f"{top}/steps" if self.settings.commands else "",
+            goldlock_situation=f"{top}/{SITUATION}",
+            goldlock_stack=f"{top}/{STACK}",
+        )
+        wrappers = self.settings.wrappers
+        if not wrappers:
+            return own
+        paths = job.programs.paths
+        wrapped = wrappers.install(paths, job.directories.test.parent, job.case.number)
+        return own._replace(goldlock_wrapped=" ".join(wrappers.names(paths)), **_progs(wrapped))
+
+    def _same_for_all(self, programs: Programs) -> Environment:
+        """Return the environment of cases, but for what each has of its own."""
+        given = self._environ.get
+        return Environment(
+            goldlock_case="",
+            test_dir="",
+            sock_dir="",
+            imgfmt=self.settings.imgfmt,
+            imgproto=self.settings.imgproto,
+            **_progs(programs.paths),
+            qemu_options=given("QEMU_OPTIONS", programs.options),
+            qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
+            qemu_io_options=given(
+                "QEMU_IO_OPTIONS",
+                f"--cache writeback --aio threads -f {self.settings.imgfmt}",
+            ),
+            qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
+            goldlock_errno_policy=self.settings.errno_policy,
+            goldlock_embedded=programs.launchers,
+            goldlock_print=self.settings.print_to,
+            goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
+        )
+
+
+def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of any process in a case, the same for every caller."""
+    passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
+    return {
+        "PATH": os.defpath,
+        **passed_on,
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PYTHON": sys.executable,
+        "PYTHONPATH": IMPORTED_FROM,
+        "PYTHONUTF8": "1",
+    }
+
+
+def _progs(paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of an environment that name the programs."""
+    return {
+        "qemu_prog": paths.get("qemu-system", ""),
+        "qemu_img_prog": paths.get("qemu-img", ""),
+        "qemu_io_prog": paths.get("qemu-io", ""),
+        "qemu_nbd_prog": paths.get("qemu-nbd", ""),
+    }
+
+
+def is_supervised(case: Case, settings: Settings) -> bool:
+    """Tell whether a case runs under a supervisor of its lock calls."""
+    return settings.trace_locks or "faults" in case.needs
+
+
+def _nothing() -> None:
+    """Tidy up where nothing was done."""
+
+
+def _followed(settings: Settings) -> bool:
+    """Tell whether somebody reads along, or has a debugger at the one port that there is."""
+    gdb = bool(settings.wrappers and settings.wrappers.gdb)
+    return gdb or bool(settings.print_to) or settings.trace_locks
+
+
+def _why_no_faults() -> str | None:
+    from goldlock.lockcalls.api import unavailable  # for those who want it only
+
+    return unavailable()
+
+
+def _cannot_start(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return f"{path}: not executable; chmod +x it"
+    first = b""
+    with suppress(OSError), path.open("rb") as file:  # it may be gone
+        first = file.readline(200)
+    why = (
+        "its first line ends in a carriage return"
+        if first.endswith(b"\r\n")
+        else ("has its first line a #! that is there?")
+    )
+    return f"{path}: cannot be started: {error.strerror}; {why}"

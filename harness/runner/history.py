@@ -1,0 +1,76 @@
+"""In which order cases are run, how often, and what is remembered of them for that."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case
+
+
+class Past(NamedTuple):
+    """How a case went when it was last run."""
+
+    seconds: float
+    failed: bool
+
+
+HISTORY = "goldlock/history"
+"""The key of pytest's cache for the past of cases, by their paths below pytest's root."""
+
+
+def read_history(root: Path) -> dict[str, Past]:
+    """Return the past of cases by their whole paths; of none, where the cache is not sound.
+
+    What has no folder is a number, by which the past was kept once.
+    """
+    try:
+        known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
+        return {
+            os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
+            for path, (seconds, failed) in known.items()
+            if "/" in path
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]:
+    """Return what failed last time first, what is new next, then the longest first.
+
+    A long case that is started last is what a run with several jobs would wait for.
+    """
+    new = Past(float("inf"), failed=False)
+
+    def rank(case: Case) -> tuple[bool, float]:
+        known = past.get(str(case.path), new)
+        return not known.failed, -known.seconds
+
+    return sorted(cases, key=rank)
+
+
+def runs_of_each(settings: Settings) -> float:
+    """Return how often each case is run; infinity, unless something fails first."""
+    if settings.repeat:
+        return settings.repeat
+    return float("inf") if settings.until_fail else 1
+
+
+def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
+    """Yield the cases as often as they are to be run, each time all of them.
+
+    With a seed, each time in another order, and the same orders for the same seed.
+    """
+    wanted = runs_of_each(settings)
+    if settings.seed is None:
+        yield from (list(cases) for _ in takewhile(lambda number: number < wanted, count()))
+        return
+    from random import Random  # takes longer to load than a quick case to run
+
+    source = Random(settings.seed)
+    cases = sorted(cases, key=lambda case: case.number)  # whatever the order was until now
+    for _ in takewhile(lambda number: number < wanted, count()):
+        yield source.sample(cases, len(cases))

@@ -1,0 +1,325 @@
+"""Run one case in a process tree of its own, and leave nothing of it behind."""
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from select import POLLIN, poll
+from typing import IO
+
+from goldlock.runner import mounts
+from goldlock.runner.output_capture import Transcriber
+from goldlock.runner.spawn import Start, spawn
+
+GRACE = 2.0
+"""Seconds that a case has to end by itself after SIGTERM, before it is killed."""
+
+PROCESS_LIMIT = 2000
+"""Processes that a case may have at a time."""
+
+_LOOK = 0.1
+"""Seconds between looks at how many processes there are."""
+
+_RUSH = PROCESS_LIMIT // 4
+"""Processes that are new since the last look, from which on a case is stopped to be looked at."""
+
+_LOOKED_AT = 100
+"""Processes that were left behind, past which no more are looked at."""
+
+_DESCRIBED = 10
+"""Processes that were left behind, past which only a count is told."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class CannotStart(Exception):
+    """A case cannot be started; *reason* is why."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What came of a case: its output, and how it ended.
+
+    *output* is a file with all that it wrote to standard output and error. *status* is its
+    exit status, -N if signal N ended it. *stopped* tells why the runner ended it, if not for its
+    time. *situation* tells what its processes were doing, and what they had locked, when its
+    time was over. *left_behind* describes the processes that were still there when the case had
+    ended, and what it had mounted; they are not, any more.
+    """
+
+    output: Path
+    status: int
+    seconds: float
+    limit: float
+    timed_out: bool = False
+    stopped: str = ""
+    situation: str = ""
+    left_behind: tuple[str, ...] = ()
+
+
+def command_line(path: Path) -> list[str]:
+    """Return how a case is started: Python scripts with this Python, others as they are."""
+    return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
+
+
+def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    output: Path,
+    time_limit: float,
+    interrupt: int,
+    start: Start = spawn,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Transcript:
+    """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
+
+    *start* does so; *meanwhile* is called once it runs. What the case prints is taken down until it
+    ends, and no longer, so that no process in the background can keep the runner waiting. This
+    process must have no other children, and nothing be mounted below the directory of *output*:
+    what there is when the case has ended, it left behind.
+
+    Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
+    """
+    _adopt_orphans()
+    _mounts()  # from now on, it knows of changes
+    began = time.monotonic()
+    with _opened(output) as file, closing(Transcriber(file.fileno())) as transcriber:
+        try:
+            pid = start(argv, environ, directory, transcriber.far_end)
+        except OSError as error:
+            raise CannotStart(error) from None
+        transcriber.drop_far_end()
+        ended, late, doing = False, False, ""
+        with closing(_Watch(pid, transcriber)) as watch:
+            try:
+                meanwhile()
+                ended = watch.ends_within(time_limit, interrupt)
+                late = not (ended or watch.trouble)
+                doing = _situation(pid) if late else ""
+            finally:  # also when the runner itself is interrupted
+                if not ended:
+                    _stop(pid, watch)
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                left_behind = (*_kill_orphans(tell=ended), *_unmount(output.parent))
+        transcriber.copy()
+        if not transcriber.written:
+            file.truncate(0)
+        _put_back(file, output)
+    return Transcript(
+        output,
+        status,
+        time.monotonic() - began,
+        time_limit,
+        timed_out=late,
+        stopped=watch.trouble or transcriber.trouble,
+        situation=doing,
+        left_behind=left_behind if ended else (),
+    )
+
+
+class _Watch:
+    """Waits for the end of a case, while its output is taken down.
+
+    *trouble* tells why it must be ended before its time.
+    """
+
+    def __init__(self, pid: int, transcriber: Transcriber) -> None:
+        self._pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._transcriber = transcriber
+        self._tasks = _tasks()
+        self.trouble = ""
+
+    def close(self) -> None:
+        """Watch no longer."""
+        os.close(self._pidfd)
+
+    def ends_within(self, seconds: float, interrupt: int | None = None) -> bool:
+        """Wait for the end, without reaping; False for one that takes longer, or makes trouble.
+
+        Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
+        """
+        waiting, pipe = poll(), self._transcriber.pipe
+        for descriptor in (self._pidfd, pipe, *([] if interrupt is None else [interrupt])):
+            waiting.register(descriptor, POLLIN)
+        now = time.monotonic()
+        deadline, look = now + seconds, now + _LOOK
+        while now < deadline:
+            ready = [each for each, _ in waiting.poll((min(look, deadline) - now) * 1000)]
+            if self._pidfd in ready:
+                return True
+            if interrupt in ready:
+                raise KeyboardInterrupt
+            if pipe in ready and not self._transcriber.copy():
+                waiting.unregister(pipe)
+                self.trouble = self.trouble or self._transcriber.trouble
+            now = time.monotonic()
+            if now >= look:
+                look = now + _LOOK
+                self._count_processes()
+            if self.trouble and interrupt is not None:
+                return False
+        return False
+
+    def _count_processes(self) -> None:
+        """Make trouble of more processes than a case may have.
+
+        How many there are on the machine is soon read; whose they are is not. Where they become
+        more all the while, there would be no processor left to find that out: they are stopped.
+        """
+        before, self._tasks = self._tasks, _tasks()
+        if self._tasks < PROCESS_LIMIT:
+            return
+        if rush := self._tasks - before >= _RUSH:
+            _kill(-self._pid, signal.SIGSTOP)
+        from goldlock.inspect.process_report import (
+            session_size,  # psutil: only where something is wrong
+        )
+
+        if session_size(self._pid) >= PROCESS_LIMIT:
+            self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
+            _kill(-self._pid, signal.SIGKILL)
+        elif rush:
+            _kill(-self._pid, signal.SIGCONT)
+
+
+def _situation(pid: int) -> str:
+    from goldlock.inspect.process_report import describe  # psutil: only where something is wrong
+
+    return describe(pid)
+
+
+def _opened(output: Path) -> IO[bytes]:
+    """Open a file for output, in which there may be a line end: one that was used before."""
+    return open(os.open(output, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: PTH123 - of a descriptor
+
+
+def _put_back(file: IO[bytes], output: Path) -> None:
+    """Make *output* what the case wrote, should the case have removed or replaced it."""
+    with suppress(OSError):
+        if output.lstat().st_ino == os.fstat(file.fileno()).st_ino:
+            return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.is_dir() and not output.is_symlink():
+        shutil.rmtree(output)
+    output.unlink(missing_ok=True)
+    file.seek(0)
+    with output.open("wb") as again:
+        shutil.copyfileobj(file, again)
+
+
+def _stop(pid: int, watch: _Watch) -> None:
+    """End a case: politely, then firmly."""
+    _kill(-pid, signal.SIGTERM)
+    if not watch.ends_within(GRACE):
+        _kill(-pid, signal.SIGKILL)
+        _kill(pid, signal.SIGKILL)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, or, with -N, a group, that may be gone, or another user's."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number) if pid > 0 else os.killpg(-pid, number)
+
+
+def _tasks() -> int:
+    """Return how many processes and threads the machine has; 0 where it does not tell."""
+    try:
+        with open("/proc/loadavg", "rb") as file:  # noqa: PTH123 - for each case
+            return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+@cache
+def _adopt_orphans() -> None:
+    """Make processes that lose their parent children of this one, also daemons."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill_orphans(*, tell: bool) -> tuple[str, ...]:
+    """Kill and reap what a case left to be adopted; describe what was still running, if asked to.
+
+    The children of what is killed are adopted in turn, so the end is where nothing is left.
+    """
+    described: list[str] = []
+    seen: set[int] = set()
+    while _reap_the_dead():
+        from goldlock.inspect.process_report import (  # as in _situation
+            children,
+            family,
+            left_behind,
+        )
+
+        orphans = [orphan for orphan in children() if orphan not in _others]
+        if not orphans:
+            break
+        groups: set[int] = set()
+        for orphan in orphans:
+            # There may be thousands, and to look for a family is to look at all of them.
+            if tell and len(seen) < _LOOKED_AT:
+                new = [process for process in family(orphan) if process not in seen]
+                described += filter(None, map(left_behind, new))
+                seen.update(new)
+            with suppress(ProcessLookupError):
+                groups.add(os.getpgid(orphan))
+        for group in groups - {os.getpgrp()}:
+            _kill(-group, signal.SIGKILL)  # all at once, or they would be chased
+        described += _reap(orphans)
+    return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
+
+
+_others: set[int] = set()
+"""Children that a case has left to this process, and that are not this user's to end."""
+
+
+def _reap(orphans: Sequence[int]) -> list[str]:
+    """Wait for processes that were killed; describe those that could not be."""
+    said = []
+    for orphan in orphans:
+        try:
+            os.kill(orphan, signal.SIGKILL)
+        except PermissionError:
+            _others.add(orphan)
+            said.append(f"pid {orphan}, which is another user's and goes on")
+            continue
+        except ProcessLookupError:
+            pass
+        with suppress(ChildProcessError):
+            os.waitpid(orphan, 0)
+    return said
+
+
+@cache
+def _mounts() -> mounts.Table:
+    return mounts.Table()
+
+
+def _unmount(folder: Path) -> list[str]:
+    """Unmount what a case has mounted; describe it."""
+    return mounts.clear(folder) if _mounts().changed() else []
+
+
+def _reap_the_dead() -> bool:
+    """Reap the children that have ended; tell whether there are others.
+
+    First of all, since a case that forked without end may have left thousands.
+    """
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True

@@ -1,0 +1,68 @@
+"""Split a suite over several machines, by durations that all of them see alike.
+
+The durations are in a file of the suite, for git to carry: those that each machine remembers
+for itself would have some cases run twice, and others by nobody.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goldlock.errors import UsageError
+from goldlock.suite.cases import Case
+
+FILE = ".goldlock-durations.json"
+"""A file in the folder of a suite: seconds by case."""
+
+
+def parse(text: str) -> tuple[int, int]:
+    """Return index, from 1 on, and number of shards for ``2/3``; raise UsageError."""
+    index, slash, number = text.partition("/")
+    if not (slash and index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number)):
+        raise UsageError(f"--shard takes I/N, the I-th of N from 1/N to N/N, not {text}")
+    return int(index), int(number)
+
+
+def shard(
+    cases: Sequence[Case], index: int, number: int, seconds: Mapping[str, float]
+) -> list[Case]:
+    """Return the cases of a shard, in their order: each case is in one, and all take as long.
+
+    A case whose duration is not known counts as the mean of the others.
+    """
+    known = [seconds[case.number] for case in cases if case.number in seconds]
+    mean = sum(known) / len(known) if known else 1.0
+    loads = [0.0] * number
+    chosen = set()
+    for case in sorted(cases, key=lambda case: (-seconds.get(case.number, mean), int(case.number))):
+        lightest = loads.index(min(loads))
+        loads[lightest] += seconds.get(case.number, mean)
+        if lightest == index - 1:
+            chosen.add(case)
+    return [case for case in cases if case in chosen]
+
+
+def read_durations(root: Path) -> dict[str, float]:
+    """Return the durations of a suite; raise UsageError where the file is not sound."""
+    path = root / FILE
+    try:
+        known = json.loads(path.read_text())
+        return {str(number): float(seconds) for number, seconds in known.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: {error}; remove it, and --store-durations makes it anew"
+        ) from None
+
+
+def store_durations(root: Path, seconds: Mapping[str, float]) -> Path:
+    """Write the durations of a suite; return the file. Raises UsageError."""
+    path = root / FILE
+    ordered = sorted(seconds.items(), key=lambda each: int(each[0]))
+    lines = ",\n".join(f'  "{number}": {took:.2f}' for number, took in ordered)
+    try:
+        path.write_text(f"{{\n{lines}\n}}\n")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    return path

@@ -1,0 +1,97 @@
+"""Start a case as a process: as it is, or under a supervisor of its lock calls."""
+
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from goldlock.inspect import processes
+from goldlock.lockcalls.light import signal  # a set-up of all signals takes it 1 ms less
+
+Start = Callable[[Sequence[str], Mapping[str, str], Path, int], int]
+"""Starts a command line with no more than an environment, in a directory, with a descriptor for
+all that it prints; returns its pid. The process leads a session of its own and has no input."""
+
+_DEFAULT = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""Signals that a case finds as they are by default, whatever Python or a caller made of them."""
+
+
+def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
+    """Start a program. Raises OSError.
+
+    Not by subprocess, which takes as long again as a trivial case does.
+    """
+    with _inside(directory):
+        return os.posix_spawn(
+            argv[0],
+            list(argv),
+            environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT,
+        )
+
+
+def under_supervision(trace: Path | None) -> Start:
+    """Return what starts a program under a supervisor, which writes its lock calls to a file.
+
+    It does what ``python -m goldlock.lockcalls --trace FILE -- PROGRAM ...`` would, in a fork
+    of this process: to start a Python for it takes as long again, 8 ms.
+    """
+    options = ["--trace", str(trace)] if trace else []
+    # Only for those who want it; and all of it once, so that no fork need load it again.
+    from goldlock.lockcalls import command, loop, supervisor  # noqa: F401 - as above
+    from goldlock.lockcalls import trace as traces  # noqa: F401 - as above
+
+    def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
+        arguments = [*options, "--", *argv]
+        processes.room()  # asked once, and known to all forks
+        pid = os.fork()
+        if pid == 0:
+            with apart(environ, directory, output):
+                processes.go_by(["goldlock.lockcalls", *arguments])
+                os._exit(command.main(arguments))
+        return pid
+
+    return start
+
+
+@contextmanager
+def apart(environ: Mapping[str, str], directory: Path, output: int) -> Iterator[None]:
+    """Be, in a fork, as what `spawn` starts; let nothing out, since all else is another's."""
+    try:
+        _settle(environ, directory, output)
+        yield
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(1)
+
+
+def _settle(environ: Mapping[str, str], directory: Path, output: int) -> None:
+    """Have in a fork what `spawn` gives a program."""
+    os.chdir(directory)
+    os.setsid()
+    for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
+        os.dup2(descriptor, number)
+    for each in _DEFAULT:
+        signal.signal(each, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+@contextmanager
+def _inside(directory: Path) -> Iterator[None]:
+    """Be in a directory for the length of a block, no longer: it is to be removed."""
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.chdir("/")

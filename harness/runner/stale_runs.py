@@ -1,0 +1,88 @@
+"""What a run that was killed left behind, found and cleared by the next one.
+
+A scratch directory has a file that its run, and the run's workers, hold locked for as long as
+any of them lives. One that can be locked is nobody's any more.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from goldlock import safe_open
+from goldlock.runner import mounts
+
+MARK = "running"
+
+
+def mark(folder: Path, *others: Path) -> IO[str] | None:
+    """Mark a run's scratch directory, and others that are to go with it, as in use.
+
+    They are until the file that is returned, and all copies that forked processes have of it,
+    are closed. None where the file system has no locks.
+    """
+    ahead = folder / f".{MARK}"
+    file = ahead.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        ahead.unlink()
+        return None
+    file.write("\n".join(map(str, others)))
+    file.flush()
+    ahead.rename(folder / MARK)  # not seen by others before it is locked
+    return file
+
+
+def clear(base: Path, prefix: str) -> list[str]:
+    """Clear what killed runs left in *base*, in folders of that prefix; return a line for each."""
+    said = []
+    for folder in sorted(base.glob(f"{prefix}*")):
+        if not _is_ours(folder):
+            continue
+        with suppress(OSError), safe_open.open_file(folder / MARK) as file:
+            if os.fstat(file.fileno()).st_uid != os.getuid():
+                continue
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            named = [Path(os.fsdecode(line)) for line in file.read().splitlines()]
+            others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
+            folders = [folder, *others]
+            ended = end_processes(folders)
+            for each in reversed(folders):
+                ended += [f"unmounted {mount}" for mount in mounts.clear(each)]
+                mounts.remove_tree(each)
+            said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
+    return said
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a path is that of a directory of ours, and of no link to one.
+
+    Anybody may write to /tmp, and what is named there is to be removed.
+    """
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return folder.is_absolute() and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def end_processes(folders: Sequence[Path]) -> list[str]:
+    """Kill the processes of cases whose TEST_DIR is below one of *folders*; describe them."""
+    import psutil  # only where something is left
+    from goldlock.inspect import processes
+    from goldlock.inspect.process_report import left_behind
+
+    described = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            test_dir = Path(process.environ().get("TEST_DIR", ""))
+            if process.pid != os.getpid() and not set(folders).isdisjoint(test_dir.parents):
+                if said := left_behind(process.pid):
+                    described.append(f"ended {said}")
+                processes.kill(process.pid)
+    return described

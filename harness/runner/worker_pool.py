@@ -1,0 +1,231 @@
+"""Processes that run one case at a time.
+
+A worker is the subreaper of its one case: whatever loses its parent becomes its child, so what
+a case leaves behind is known without a look at any other process. A worker whose runner has
+gone, even by SIGKILL, ends its case and cleans up. And two workers use two cores.
+"""
+
+import gc
+import os
+import pickle
+import signal
+import socket
+import struct
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from select import POLLIN, poll
+from threading import Lock
+from typing import Any, NoReturn
+
+from goldlock.inspect import processes
+
+Serve = Callable[[Any, int], Any]
+"""Answers a request, in a worker; the descriptor is readable when it must stop at once, which
+it tells by KeyboardInterrupt."""
+
+_SIZE = struct.Struct("=Q")
+"""What precedes each message."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class WorkerDied(Exception):
+    """A worker ended before it answered: somebody killed it, or the kernel, for want of memory.
+
+    Or it did not answer, and was killed here: then this says what was wrong with it.
+    """
+
+
+class Worker:
+    """The near end of a worker; for one thread.
+
+    It answers requests in their order, and has the next one at hand while it does. A worker that
+    is silent for *slack* seconds after its time is stuck, and is killed. It stops at once when
+    *leash* is shut down.
+    """
+
+    def __init__(self, connection: socket.socket, leash: socket.socket, slack: float) -> None:
+        limit = struct.pack("@ll", int(slack), int(slack % 1 * 1_000_000))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, option, limit)
+        self._connection = connection
+        self._leash = leash
+        self._answer = poll()
+        self._answer.register(connection, POLLIN)
+        self._pid = 0
+
+    def send(self, request: Any) -> None:
+        """Send a request. Raises WorkerDied, also after `stop`."""
+        with self._alive():
+            self._pid = self._pid or _receive(self._connection)
+            _send(self._connection, request)
+
+    def answer(self, seconds: float | None = None) -> Any:
+        """Return the answer to the first request that has none, or raise what *serve* raised.
+
+        It takes *seconds* at most; without them, as long as it takes. Raises WorkerDied as `send`.
+        """
+        with self._alive():
+            # After Ctrl-Z, this is over for both; but then the worker has all of the slack yet.
+            self._answer.poll(None if seconds is None else seconds * 1000)
+            answer = _receive(self._connection)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Let the worker end, and forget it."""
+        self.stop()
+        self._connection.close()
+        self._leash.close()
+
+    def stop(self) -> None:
+        """Let the worker end what it does, and itself; from any thread, also a signal handler.
+
+        Nobody waits for its answer any more; `Nursery.close` waits for its end.
+        """
+        for each in (self._leash, self._connection):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except BlockingIOError:
+            raise WorkerDied(self._kill()) from None
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+            raise WorkerDied from None
+
+    def _kill(self) -> str:
+        """Kill the worker, and what it was to look after; return what it was doing."""
+        if not self._pid:
+            return "no process came to run it"
+        said = f"the process that ran it (pid {self._pid}) was {processes.state(self._pid)}"
+        processes.kill_tree(self._pid)
+        return f"{said} and did not answer; it was killed"
+
+
+class Nursery:
+    """A process that forks workers on demand, as small and single-threaded as it was made.
+
+    Each worker serves its requests with *serve*, and what that could see when this was made;
+    *slack* is as for `Worker`.
+    """
+
+    def __init__(self, serve: Serve, slack: float) -> None:
+        self._slack = slack
+        self._lock = Lock()
+        self._ours, theirs = socket.socketpair()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _run(partial(self._raise_workers, theirs, serve))
+        theirs.close()
+
+    def worker(self) -> Worker:
+        """Return a new worker."""
+        (near, far), (leash, collar) = socket.socketpair(), socket.socketpair()
+        with self._lock, far, collar:
+            socket.send_fds(self._ours, [b"+"], [far.fileno(), collar.fileno()])
+        return Worker(near, leash, self._slack)
+
+    def close(self, seconds: float) -> bool:
+        """Wait until all workers have ended; each must have been stopped.
+
+        Those that have not in *seconds* are killed, with all below them; then it is False. That
+        is at once where somebody does not want to wait: at a second Ctrl-C.
+        """
+        self._ours.close()
+        try:
+            ended = processes.ends(self._pid, seconds)
+        except KeyboardInterrupt:
+            ended = False
+        if not ended:
+            processes.kill_tree(self._pid)
+        os.waitpid(self._pid, 0)
+        return ended
+
+    def _raise_workers(self, commands: socket.socket, serve: Serve) -> None:
+        self._ours.close()
+        for number in _SIGNALS:  # a terminal sends them to all; the runner says what to do
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for link in Path("/proc/self/fd").iterdir():  # what the caller left open is not for cases
+            with suppress(OSError):
+                os.set_inheritable(int(link.name), int(link.name) <= 2)
+        gc.freeze()
+        gc.enable()
+        while descriptors := socket.recv_fds(commands, 1, 2)[1]:
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)  # not for cases
+            connection, leash = (socket.socket(fileno=each) for each in descriptors)
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            if os.fork() == 0:
+                commands.close()
+                _run(partial(_serve, connection, leash.fileno(), serve))
+            connection.close()
+            leash.close()
+        with suppress(ChildProcessError):
+            while True:
+                os.wait()
+
+
+def _run(main: Callable[[], None]) -> NoReturn:
+    """Be a process that does no more than *main*."""
+    status = 1
+    try:
+        main()
+        status = 0
+    except BrokenPipeError:
+        pass  # nobody wants the answer any more
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+def _serve(connection: socket.socket, leash: int, serve: Serve) -> None:
+    _send(connection, os.getpid())
+    stopped = poll()
+    stopped.register(leash, POLLIN)
+    while True:
+        try:
+            request = _receive(connection)
+        except (EOFError, ConnectionResetError):
+            return
+        if stopped.poll(0):  # this one was at hand, and has not begun
+            return
+        try:
+            answer = serve(request, leash)
+        except KeyboardInterrupt:
+            return
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            answer = error
+        _send(connection, answer)
+
+
+def _send(connection: socket.socket, message: Any) -> None:
+    data = pickle.dumps(message)
+    connection.sendall(_SIZE.pack(len(data)) + data)
+
+
+def _receive(connection: socket.socket) -> Any:
+    (size,) = _SIZE.unpack(_read(connection, _SIZE.size))
+    return pickle.loads(_read(connection, size))
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    """Read so many bytes and no more, so that it is known whether there are others."""
+    data = b""
+    while len(data) < size:
+        read = connection.recv(size - len(data), socket.MSG_WAITALL)
+        if not read:
+            raise EOFError
+        data += read
+    return data

@@ -1,0 +1,93 @@
+"""A worker, and the cases that were handed to it."""
+
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from goldlock.goldens.judge import Verdict
+from goldlock.runner.case_queue import Turn
+from goldlock.runner.case_run import Hold, Ran, Work
+from goldlock.runner.process import GRACE
+from goldlock.runner.run_context import Ground
+from goldlock.runner.worker_pool import Worker
+from goldlock.settings import LONGEST, Settings
+from goldlock.suite.cases import Case
+
+QUICK = 0.01
+"""Seconds of a case, below which its worker is handed the next one before it is done."""
+
+
+class Hand:
+    """A worker, for one thread, with what it is to do: the first of *turns*, then the next.
+
+    One that is quick has the next case before it is done with the first: it would wait for it as
+    long as it takes to run.
+    """
+
+    def __init__(self, worker: Worker, settings: Settings) -> None:
+        self.worker = worker
+        self.turns: deque[Turn] = deque()
+        self.waits = False
+        """Whether the last case waits for one of another run, of the same ``exclusive`` name."""
+        self._settings = settings
+        self._knows_programs = self._is_quick = False
+
+    @property
+    def room(self) -> int:
+        """How many cases it can be handed."""
+        return 1 + self._is_quick - len(self.turns)
+
+    def give(self, turns: Iterable[Turn], ground: Ground) -> None:
+        """Hand cases over.
+
+        One that is exclusive goes once no other of its name runs. Raises WorkerDied; and
+        UsageError or KeyboardInterrupt, where there are no programs to run them with.
+        """
+        new = [*turns]
+        self.turns += new
+        for case, watched in new:
+            programs = None if self._knows_programs else ground.programs()
+            if case.exclusive:
+                self.waits = True
+                try:
+                    self.worker.send(Hold(case.exclusive))
+                    self.worker.answer()
+                finally:
+                    self.waits = False
+            self.worker.send(Work(case, programs, keep=self._settings.hunts, watched=watched))
+            self._knows_programs = True
+
+    def answer(self) -> Ran:
+        """Wait for what came of the first case. Raises WorkerDied, or what went wrong there."""
+        case, watched = self.turns[0]
+        limit = watched or self._settings.limit(case.timeout)
+        ran: Ran = self.worker.answer(None if limit == LONGEST else limit + GRACE)
+        self._is_quick = ran.seconds < QUICK
+        return ran
+
+    def change_to(self, worker: Worker) -> None:
+        """Go on with another worker."""
+        self.worker.close()
+        self.worker = worker
+        self._knows_programs = self._is_quick = False
+
+
+def lost(case: Case, why: str = "") -> Ran:
+    """Return what came of a case whose worker died; *why*, as far as that is known."""
+    why = why or "the process that ran it was killed; was there too little memory?"
+    return Ran(Verdict(_golden(case), problems=[f"{case.path}: {why}"]))
+
+
+def broken(case: Case, error: Exception) -> Ran:
+    """Return the failure of a case that could not be run, through no fault of its own."""
+    told = "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())])
+    return Ran(Verdict(_golden(case), problems=[told]))
+
+
+def not_started(case: Case) -> Ran:
+    """Return what came of a case that another has kept from being run."""
+    return Ran(Verdict(_golden(case), reason="another case failed first"))
+
+
+def _golden(case: Case) -> Path:
+    return case.expected / f"{case.number}.out"

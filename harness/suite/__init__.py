@@ -1,0 +1,1 @@
+"""A suite: its cases, their headers, and the programs under test."""

@@ -1,0 +1,202 @@
+"""A suite on disk: its numbered cases and their headers. Nothing is executed here.
+
+A case is a file in ``cases/`` whose name is a number, with or without an extension. Its
+header is made of the comment lines at its top that have the form ``# key: value``:
+
+    # group: rw quick          groups it can be selected by
+    # formats: qcow2 raw       image formats it works with (default: all)
+    # protocols: file          likewise, protocols
+    # needs: qemu-img qemu-nbd programs, or abilities: ofd-locks, faults
+    # timeout: 30              time limit, in seconds
+    # exclusive: port-80       never beside another case of that name
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from goldlock.errors import UsageError, choice, suggest
+from goldlock.settings import FORMATS, NEEDS, PROTOCOLS, TRAITS
+
+_CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
+_LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
+_COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
+_FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
+_HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
+_VALUES = {"formats": FORMATS, "protocols": PROTOCOLS, "needs": NEEDS}
+_KEYS = ("group", "formats", "protocols", "needs", "timeout", "exclusive")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case and what its header says. Empty *formats* or *protocols* stand for all."""
+
+    number: str
+    path: Path
+    groups: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    timeout: float | None = None
+    exclusive: str = ""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the suite that it is of."""
+        return self.path.parent.parent
+
+    @property
+    def expected(self) -> Path:
+        """The folder of its goldens."""
+        return self.root / "expected"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A folder with ``cases/`` and ``expected/``, its cases in the order of their numbers."""
+
+    root: Path
+    cases: tuple[Case, ...]
+
+    @property
+    def expected(self) -> Path:
+        """The folder of the goldens."""
+        return self.root / "expected"
+
+
+def orphans(root: Path) -> list[Path]:
+    """Return the goldens of a suite that no case owns, or for a trait that no program has."""
+    numbers = {path.name.partition(".")[0] for path in _case_files(root)}
+    expected = root / "expected"
+    found = sorted(expected.glob("*.out")) if expected.is_dir() else []
+    return [
+        golden
+        for golden in found
+        if golden.name.partition(".")[0] not in numbers or unknown_trait(golden)
+    ]
+
+
+def unknown_trait(golden: Path) -> str:
+    """Return the trait in the name of a golden, if no program can have it; else nothing."""
+    _, _, trait = golden.name.removesuffix(".out").partition(".")
+    return "" if trait in TRAITS else trait
+
+
+def read_suite(root: Path) -> Suite:
+    """Read the suite in *root*; raise UsageError, with file and line, where it is not sound."""
+    cases: dict[int, Case] = {}
+    for path in _case_files(root):
+        case = read_case(path)
+        if twin := cases.get(int(case.number)):
+            raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
+        cases[int(case.number)] = case
+    return Suite(root, tuple(case for _, case in sorted(cases.items())))
+
+
+def _case_files(root: Path) -> list[Path]:
+    folder = root / "cases"
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    return [path for path in map(folder.joinpath, names) if may_be_case(path)]
+
+
+def may_be_case(path: Path) -> bool:
+    """Tell whether a file is taken for a case: not one that editors and git leave beside it."""
+    return path.name[0].isdigit() and not path.name.endswith(_LEFTOVERS)
+
+
+@cache  # a run reads its suite, collects it, and looks for goldens that no case owns
+def read_case(path: Path) -> Case:
+    """Read the header of a case; raise UsageError where it is not sound."""
+    name = _CASE_NAME.fullmatch(path.name)
+    if not name:
+        raise UsageError(f"{path}: not a case's name; it is a number, as in 153.py or 153")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: not a file, so not a case")
+    try:
+        with path.open("rb") as file:
+            top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    fields: dict[str, str] = {}
+    for number, line in enumerate(top.split("\n"), start=1):
+        comment = _COMMENT.fullmatch(line.rstrip())
+        if comment and (given := _FIELD.fullmatch(comment[1])):
+            _read_field(fields, given[1].lower(), given[2] or "", f"{path}:{number}")
+        elif not comment and line.strip():
+            break
+    return Case(
+        name[1],
+        path,
+        groups=_words(fields.get("group", "")),
+        formats=_words(fields.get("formats", "")),
+        protocols=_words(fields.get("protocols", "")),
+        needs=_words(fields.get("needs", "")),
+        timeout=float(fields["timeout"]) if "timeout" in fields else None,
+        exclusive=fields.get("exclusive", ""),
+    )
+
+
+def _read_field(fields: dict[str, str], key: str, value: str, where: str) -> None:
+    if key not in _KEYS:
+        # Any comment may look like a field: only what must be a slip is one.
+        if near := get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+            raise UsageError(f"{where}: unknown header {key!r}; did you mean {near[0]!r}?")
+        return
+    if key in fields:
+        raise UsageError(f"{where}: {key!r} is given twice")
+    if not value.strip():
+        raise UsageError(f"{where}: {key!r} has no value")
+    for word in _words(value) if key in _VALUES else ():
+        if word not in _VALUES[key]:
+            raise UsageError(
+                f"{where}: unknown word in {key}: {word!r}{suggest(word, _VALUES[key])}"
+            )
+    if key == "timeout" and not re.fullmatch(
+        r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()
+    ):
+        raise UsageError(f"{where}: timeout is a number of seconds, not {value.strip()!r}")
+    fields[key] = value.strip()
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(value.replace(",", " ").split())
+
+
+def select(
+    suite: Suite,
+    numbers: Sequence[str] = (),
+    groups: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    start_from: str | None = None,
+) -> list[Case]:
+    """Return the cases that are asked for, in the order of their numbers.
+
+    That is those of *numbers* and of *groups* (for neither, all), less those of the groups
+    to *exclude*, from case *start_from* on.
+
+    Raises UsageError for a case or group that the suite does not have.
+    """
+    by_number = {case.number: case for case in suite.cases}
+    known_groups = {group for case in suite.cases for group in case.groups}
+    for number in (*numbers, *([start_from] if start_from is not None else [])):
+        if number not in by_number:
+            near = suggest(number, by_number)
+            raise UsageError(f"unknown case {number!r}{near or ';'} -n lists them")
+    groups, exclude = frozenset(groups), frozenset(exclude)
+    for group in sorted(groups | exclude):
+        if group not in known_groups:
+            raise UsageError(f"unknown group {group!r}{choice(group, sorted(known_groups))}")
+    return [
+        case
+        for case in suite.cases
+        if (not (numbers or groups) or case.number in numbers or groups & {*case.groups})
+        and not exclude & {*case.groups}
+        and (not start_from or int(case.number) >= int(start_from))
+    ]

@@ -1,0 +1,161 @@
+"""Programs that stay, and are talked to; also those that do not do what they are told."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from goldlock.case.case import Case
+from goldlock.environment import Environment
+from goldlock.errors import CaseError
+from goldlock.suite.programs import Programs
+
+GREETS = "print('{\"QMP\": {}}', flush=True)\n"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> "Fake":
+    return Fake(tmp_path)
+
+
+class Fake:
+    """Cases whose qemu-system is a few lines of Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def case(self, program: str) -> Case:
+        path = self.folder / "qemu-fake"
+        path.write_text(f"#!{sys.executable}\nimport sys\n{program}")
+        path.chmod(0o755)
+        return make_case(self.folder, qemu_prog=str(path))
+
+
+def make_case(folder: Path, **variables: str) -> Case:
+    for name in ("test", "sock"):
+        (folder / name).mkdir(exist_ok=True)
+    log = str(folder / "log")
+    directories = {"test_dir": str(folder / "test"), "sock_dir": str(folder / "sock")}
+    return Case(Environment(goldlock_case="1", **directories, goldlock_log=log, **variables))
+
+
+@pytest.fixture
+def real(tmp_path: Path, qemu: Programs) -> Case:
+    return make_case(
+        tmp_path,
+        qemu_prog=qemu.paths["qemu-system"],
+        qemu_img_prog=qemu.paths["qemu-img"],
+        qemu_io_prog=qemu.paths["qemu-io"],
+        qemu_options=qemu.options,
+    )
+
+
+Capture = pytest.CaptureFixture[bytes]
+
+
+def test_an_answer_that_does_not_come_names_command_program_status_and_output(fake: Fake) -> None:
+    program = GREETS + "sys.stdin.readline(); print('out of order', flush=True); sys.exit(3)"
+    with fake.case(program).holder() as holder, pytest.raises(CaseError) as caught:
+        holder.qmp("{ 'execute':\n   'stop' }")
+    assert str(caught.value) == (
+        "qemu-fake failed to answer { 'execute': 'stop' } (exit status 3); it printed:\n"
+        '  {"QMP": {}}\n'
+        "  out of order"
+    )
+
+
+def test_an_answer_that_takes_too_long(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goldlock.case.machine.ANSWER_LIMIT", 0.2)
+    holder = fake.case(GREETS + "sys.stdin.read()").holder()
+    said = r"qemu-fake failed to answer stop within 0.2 s; it"
+    with holder, pytest.raises(CaseError, match=said):
+        holder.qmp("stop")
+    assert holder.process.returncode == -9
+
+
+def test_a_program_that_ends_before_it_greets(fake: Fake) -> None:
+    with pytest.raises(CaseError) as caught:
+        fake.case("sys.exit('no such image')").holder()
+    assert str(caught.value) == (
+        "qemu-fake failed to greet (exit status 1); it printed:\n  no such image"
+    )
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match="qemu-system is not installed; with '# needs: qemu-sys"):
+        make_case(tmp_path).holder()
+    with pytest.raises(CaseError, match=r"cannot start gone: .*No such file"):
+        make_case(tmp_path, qemu_prog="/no/such/gone").holder()
+    with pytest.raises(CaseError, match=r"cannot start qemu-img: .*No such file"):
+        make_case(tmp_path, qemu_img_prog="/no/such/gone").qemu_img("info")
+
+
+@pytest.mark.parametrize("order", ["answer, event", "event, answer"])
+def test_the_answer_is_shown_before_the_events(
+    fake: Fake, capfdbinary: Capture, order: str
+) -> None:
+    said = {"answer": '{"return": {}}', "event": '{"event": "SHUTDOWN"}'}
+    lines = "".join(f"print('{said[each]}')\n" for each in order.split(", "))
+    with fake.case(GREETS + "sys.stdin.readline()\n" + lines).holder() as holder:
+        assert holder.qmp("quit") == {"return": {}}
+        assert holder.wait() == 0
+    out, _ = capfdbinary.readouterr()
+    assert out.decode() == 'quit\n{"return": {}}\n{"event": "SHUTDOWN"}\n'
+
+
+def test_an_event_can_be_waited_for(fake: Fake, capfdbinary: Capture) -> None:
+    events = 'print(\'{"event": "A"}\\n{"event": "B"}\\n{"return": 1}\', flush=True)\n'
+    later = 'sys.stdin.readline(); print(\'{"event": "C"}\\nplain\', flush=True)\n'
+    with fake.case(GREETS + "sys.stdin.readline()\n" + events + later).holder() as holder:
+        holder.qmp("one")
+        holder.send("two")
+        assert holder.event("B") == {"event": "B"}
+        assert holder.event("C") == {"event": "C"}
+        holder.wait()
+    out, _ = capfdbinary.readouterr()
+    assert out.decode().split("\n")[2:] == [
+        "two",
+        '{"event": "B"}',
+        '{"event": "C"}',
+        "plain",
+        '{"event": "A"}',
+        "",
+    ]
+
+
+def test_what_is_not_a_message_is_shown_as_it_is(fake: Fake, capfdbinary: Capture) -> None:
+    noise = "print('{oops\\n[1]\\n{\"return\": {}}', flush=True)\n"
+    with fake.case(GREETS + "sys.stdin.readline()\n" + noise).holder() as holder:
+        holder.qmp("x")
+    assert capfdbinary.readouterr()[0].decode().split("\n")[1:3] == ["{oops", "[1]"]
+
+
+def test_the_end_of_the_with_statement_frees_the_locks(real: Case) -> None:
+    real.qemu_img("create", "-f", "qcow2", real.image, "1M")
+    with real.holder("-drive", f"file={real.image},if=none") as holder:
+        assert real.qemu_io("-c", "read 0 512", real.image).status == 1
+    assert holder.process.returncode == -9
+    assert real.qemu_io("-c", "read 0 512", real.image).status == 0
+
+
+def test_a_human_monitor(real: Case, capfdbinary: Capture) -> None:
+    real.qemu_img("create", "-f", "qcow2", real.image, "1M")
+    with real.human_monitor("-drive", f"file={real.image},if=none,id=d0") as monitor:
+        monitor.hmp("info status")
+        assert real.image in monitor.hmp("info block")
+        assert monitor.hmp("drive_del d0") == ""
+        monitor.hmp("nonsense")
+    out, _ = capfdbinary.readouterr()
+    shown = out.decode().split("\n")
+    assert shown[0] == "(qemu) info status"
+    assert shown[1].startswith("VM status: ")
+    assert "d0 (NODE_NAME): TEST_DIR/t.qcow2 (qcow2)" in shown
+    assert shown[-3:] == ["(qemu) nonsense", "unknown command: 'nonsense'", ""]
+
+
+def test_all_that_was_said_is_in_the_log(real: Case, tmp_path: Path) -> None:
+    with real.holder() as holder:
+        holder.qmp("{'execute': 'qmp_capabilities'}")
+    log = (tmp_path / "log").read_text().split("\n")
+    assert log[0].startswith(f"$ {real.environment.qemu_prog} ")
+    assert log[1].startswith('<- {"QMP": {"version": {"qemu": ')
+    assert log[2:4] == ["-> {'execute': 'qmp_capabilities'}", '<- {"return": {}}']

@@ -1,0 +1,178 @@
+"""A case that hangs tells where, and what it waits for, and ends as any other."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.case.test_parallel import Started
+from tests.conftest import MakeSuite, RunTests
+
+PROGRAM = """
+import sys
+print('{"QMP": {}}\\n(qemu) ', flush=True)
+if "quiet" in sys.argv:
+    open(sys.argv[sys.argv.index("quiet") + 1], "w").close()
+    sys.stdin.read()
+for line in sys.stdin:
+    print('{"return": {}}', flush=True)
+    if "never" in line:
+        open("ready", "w").close()
+"""
+
+SCRIPT = """#!/usr/bin/env python3
+import os
+import time
+from goldlock import Case, run
+{}
+run(story)
+"""
+
+EVENT = """
+def story(case):
+    with case.holder() as holder:
+        holder.qmp("{'execute': 'x'}")
+        holder.event("NEVER")
+"""
+ANSWER = """
+def story(case):
+    with case.human_monitor() as monitor:
+        monitor.hmp("x")
+"""
+PARTS = f"""
+{EVENT.replace("story", "part")}
+def story(case):
+    with case.side_by_side() as parts:
+        parts.start(part)
+"""
+SLEEP = """
+def story(case):
+    time.sleep(1000)
+"""
+FIFO = """
+def story(case):
+    os.mkfifo("never")
+    open("never")
+"""
+BUSY = """
+def story(case):
+    sum(range(10**12))
+"""
+PART = """
+def part(case):
+    open("../../never")
+def story(case):
+    os.mkfifo("never")
+    with case.side_by_side() as parts:
+        parts.start(part)
+"""
+BLOCK = """
+def story(case):
+    with case.side_by_side() as parts:
+        sum(range(10**12))
+"""
+AFTER_PARTS = """
+def story(case):
+    with case.side_by_side() as parts:
+        parts.start(lambda case: None)
+    time.sleep(1000)
+"""
+FORK = """
+def story(case):
+    if os.fork():
+        os.wait()
+    time.sleep(1000)
+"""
+UTILITY = """
+def story(case):
+    os.mkfifo("never")
+    case.qemu_img("quiet", "never")
+"""
+
+
+HANGS = {
+    EVENT: {"9: waiting for qemu-fake (pid N) to send the event NEVER"},
+    ANSWER: {"8: waiting for qemu-fake (pid N) to answer 'x'"},
+    PARTS: {"10: waiting for qemu-fake (pid N) to send the event NEVER", "13: in story"},
+    UTILITY: {"8: waiting for qemu-img (pid N) to end"},
+    SLEEP: {"7: in story"},
+    FIFO: {"8: in story"},
+    BUSY: {"7: in story"},
+    PART: {"7: in part", "10: in story"},
+    BLOCK: {"8: in story"},
+    AFTER_PARTS: {"9: in story"},
+    FORK: {"8: in story"},
+}
+
+
+def places(said: str, root: Path) -> dict[str, set[str]]:
+    """Return the places that a report names, by the number of the case."""
+    found: dict[str, set[str]] = {}
+    for number, place in re.findall(rf"^ *{root}/cases/(\d+)\.py:(\d+: \w+ .*)", said, re.M):
+        found.setdefault(number, set()).add(re.sub(r"pid \d+", "pid N", place))
+    return found
+
+
+def test_at_the_time_limit_a_case_tells_where_it_is(run_tests: RunTests, suite: MakeSuite) -> None:
+    program = suite.root / "qemu-fake"
+    program.write_text(f"#!{sys.executable}\n{PROGRAM}")
+    program.chmod(0o755)
+    for number, story in enumerate(HANGS, start=1):
+        suite.case(f"{number}.py", SCRIPT.format(story), "")
+    said = run_tests(
+        *("--suite", str(suite.root), "--time-limit", "5", "-j", str(len(HANGS))),
+        QEMU_PROG=str(program),
+        QEMU_IMG_PROG=str(program),
+    ).stdout
+    told = {str(number): each for number, each in enumerate(HANGS.values(), start=1)}
+    assert places(said, suite.root) == told, said
+
+
+ENDED = {
+    "waiting": "    case.qemu_img('-c', 'echo >../go; exec sleep 1000')\n",
+    # A long call into C, in which no handler of Python's is called:
+    "in C": "    open('../go', 'w').close()\n    sum(range(10**12))\n",
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "go")
+    text = f"def story(case):\n{ENDED[name]}"
+    started = Started(tmp_path, text, qemu_img_prog="/bin/sh")
+    (tmp_path / "go").open().close()
+    started.process.send_signal(signal.SIGTERM)
+    try:
+        assert started.process.wait(30) == -signal.SIGTERM
+    finally:
+        started.process.kill()
+
+
+HANDLES = """
+import signal
+{before}
+def story(case):
+    {inside}
+    child = os.fork()
+    os.kill(child or os.getpid(), signal.SIGTERM)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        with case.side_by_side():
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(0)
+"""
+HANDLER = "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handled\\n'))"
+
+
+@pytest.mark.parametrize(
+    ("before", "inside"), [(HANDLER, ""), ("", HANDLER)], ids=["before run", "in the story"]
+)
+def test_a_script_may_handle_the_signal_itself(tmp_path: Path, before: str, inside: str) -> None:
+    """So may its forks."""
+    text = HANDLES.format(before=before, inside=inside or "pass")
+    started = Started(tmp_path, text, goldlock_stack=str(tmp_path / "stack"))
+    assert started.ended() == (0, "handled\n" * 2)

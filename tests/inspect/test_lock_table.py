@@ -1,0 +1,247 @@
+"""The table of locks: who holds what, in words; and the locks of one process."""
+
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from goldlock.inspect.lock_table import Held, Lock, Watch, held_by, locks_below, table
+
+from tests.conftest import ROOT, MakeSuite, RunTests
+
+
+def ofd_lock(file: int, first: int, length: int = 1, kind: int = fcntl.F_RDLCK) -> None:
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, 0, first, length, 0))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "t.qcow2"
+    path.write_bytes(bytes(512))
+    return path
+
+
+def mine(path: Path) -> list[Held]:
+    return [held for held in held_by(os.getpid()) if held.path == str(path)]
+
+
+def words(text: str) -> list[str]:
+    """Return what is locked, without who holds it."""
+    return [line.rpartition(": ")[0] for line in text.splitlines()]
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> "Iterator[Sleeper]":
+    started = Sleeper(tmp_path)
+    yield started
+    started.end()
+
+
+class Sleeper:
+    """Starts scripts that say ``ready`` and stay until the end of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *argv: str) -> int:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(argv, cwd=self.folder, stdin=pipe, stdout=pipe, text=True)
+        self._started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process.pid
+
+    def end(self) -> None:
+        for process in self._started:
+            process.communicate()
+            process.wait()
+
+
+def test_the_locks_of_a_writer_in_words(image: Path) -> None:
+    with image.open("r+b") as file:
+        for byte in (100, 101, 103, 201, 203):
+            ofd_lock(file.fileno(), byte)
+        (held,) = mine(image)
+        assert held.bytes() == "bytes 100-101 103 201 203 of t.qcow2"
+        assert words(table(str(image.parent))) == [
+            "t.qcow2: byte 100, it may read consistently",
+            "t.qcow2: byte 101, it may write",
+            "t.qcow2: byte 103, it may resize",
+            "t.qcow2: byte 201, nobody else may write",
+            "t.qcow2: byte 203, nobody else may resize",
+        ]
+    assert mine(image) == []
+    assert table(str(image.parent)) == ""
+
+
+@pytest.mark.parametrize(
+    ("lock", "said", "listed"),
+    [
+        ((7, 1, fcntl.F_WRLCK), "byte 7, exclusive", "byte 7 of t.qcow2"),
+        ((7, 1, fcntl.F_RDLCK), "byte 7, shared", "byte 7 of t.qcow2"),
+        ((101, 1, fcntl.F_WRLCK), "byte 101, it may write, exclusive", "byte 101 of t.qcow2"),
+        ((99, 3, fcntl.F_RDLCK), "bytes 99-101, shared", "bytes 99-101 of t.qcow2"),
+        ((200, 0, fcntl.F_RDLCK), "bytes 200 and up, shared", "bytes 200- of t.qcow2"),
+        ((0, 0, fcntl.F_WRLCK), "all bytes, exclusive", "all of t.qcow2"),
+    ],
+)
+def test_locks_that_are_not_qemu_s(
+    image: Path, lock: tuple[int, int, int], said: str, listed: str
+) -> None:
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), *lock)
+        (held,) = mine(image)
+        assert held.bytes() == listed
+        assert words(table(str(image.parent))) == [f"t.qcow2: {said}"]
+
+
+def test_flock_and_posix_locks(image: Path) -> None:
+    with image.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.lockf(file, fcntl.LOCK_EX, 4, 10)
+        held = {each.system: each.bytes() for each in mine(image)}
+        said = words(table(str(image.parent)))
+    assert held == {"flock": "all of t.qcow2", "POSIX": "bytes 10-13 of t.qcow2"}
+    assert said == [
+        "t.qcow2: all bytes, exclusive (flock)",
+        "t.qcow2: bytes 10-13, exclusive (POSIX)",
+    ]
+
+
+def test_the_table_names_holders_in_the_order_of_files_and_bytes(
+    image: Path, sleeper: Sleeper
+) -> None:
+    (image.parent / "sub").mkdir()
+    lock = "exec 9>>sub/a; flock -s 9; echo ready; read line"
+    (image.parent / "two.sh").write_text(f"#!/bin/sh\n{lock}\n")
+    (image.parent / "two.sh").chmod(0o755)
+    first = sleeper.start("/bin/sh", "-c", lock)
+    second = sleeper.start("./two.sh")
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 101)
+        lines = table(str(image.parent)).splitlines()
+    assert lines[:2] == [
+        f"sub/a: all bytes, shared (flock): sh (pid {first}, holder)",
+        f"sub/a: all bytes, shared (flock): two.sh (pid {second}, holder)",
+    ]
+    assert lines[2].startswith("t.qcow2: byte 101, it may write: ")
+    assert lines[2].endswith(f"(pid {os.getpid()}, holder)")
+
+
+def test_who_waits_is_a_contender(image: Path) -> None:
+    """Only the kernel knows when it waits: it is asked until it says so."""
+    with image.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiter = subprocess.Popen(["flock", str(image), "true"])
+        try:
+            while "contender" not in (said := table(str(image.parent))):
+                os.sched_yield()
+            assert said.splitlines()[1] == (
+                f"t.qcow2: all bytes, exclusive (flock): flock (pid {waiter.pid}, contender)"
+            )
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+            assert waiter.wait() == 0
+
+
+def test_a_file_that_is_gone_is_still_locked(image: Path) -> None:
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 101)
+        image.unlink()
+        assert words(table(str(image.parent))) == ["t.qcow2 (deleted): byte 101, it may write"]
+
+
+def test_a_link_to_the_directory_will_do(image: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(image.parent)
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 101)
+        assert words(table(str(link))) == ["t.qcow2: byte 101, it may write"]
+
+
+def test_a_process_that_is_gone_holds_nothing() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert held_by(pid) == []
+
+
+def test_a_watch_tells_what_has_changed(image: Path, sleeper: Sleeper) -> None:
+    watch, me = Watch(str(image.parent)), [os.getpid()]
+    assert watch.changed(me) == ""
+    assert watch.changed(me) is None
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 101)
+        assert words(watch.changed(me) or "") == ["t.qcow2: byte 101, it may write"]
+        assert watch.changed(me) is None
+        pid = sleeper.start("/bin/sh", "-c", "exec 9>>other; flock 9; echo ready; read line")
+        said = watch.changed(me)  # not one of those that it was told of
+        assert said is not None
+        assert said.startswith(f"other: all bytes, exclusive (flock): sh (pid {pid}, holder)\n")
+        assert len(said.splitlines()) == 2
+    sleeper.end()
+    assert watch.changed(me) == ""
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_the_locks_below_a_directory(image: Path, tmp_path: Path, others: int) -> None:
+    """So many others that the kernel tells of them in pieces, and may leave some out."""
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    with image.open("r+b") as file, (folder / "a").open("w") as inner, ExitStack() as opened:
+        for number in range(others):
+            fcntl.flock(opened.enter_context((tmp_path / f"{number}").open("w")), fcntl.LOCK_EX)
+        ofd_lock(file.fileno(), 100, 2)
+        fcntl.flock(inner, fcntl.LOCK_EX)
+        found = [lock for lock in locks_below(str(tmp_path)) if not Path(lock.path).name.isdigit()]
+        assert sorted(found) == [
+            Lock(f"{folder}/a", 0, None, "flock", True),
+            Lock(str(image), 100, 101, "OFD", False),
+        ]
+    assert locks_below(str(tmp_path)) == set()
+
+
+def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "goldlock.inspect.lock_table", *arguments],
+        env={"PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=[int(variables["FD"])] if "FD" in variables else [],
+    )
+
+
+def test_the_command_for_other_languages(image: Path, tmp_path: Path) -> None:
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 201)
+        fd = str(file.fileno())  # it has it open, too, and is not in the table
+        for done in (command(str(tmp_path), FD=fd), command(TEST_DIR=str(tmp_path))):
+            assert words(done.stdout) == ["t.qcow2: byte 201, nobody else may write"]
+            assert done.stdout.endswith(f"(pid {os.getpid()}, holder)\n")
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("/no/such",), ("--help",), (".", ".")])
+def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("goldlock.inspect.lock_table: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:
+    script = (
+        'exec 9>"$TEST_DIR/file"; flock 9\n'
+        '"$PYTHON" -m goldlock.inspect.lock_table | "$PYTHON" -m goldlock.filters holders ""\n'
+    )
+    suite.case("1.sh", script, "file: all bytes, exclusive (flock): 1.sh (pid PID, holder)\n")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,60 @@
+"""What the tests of goldlock.lockcalls share: an image, a locking program, a supervised run."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from goldlock.lockcalls.api import parse_plan, unavailable, wrap
+
+from tests.lockcalls.support import LOCKER, Run
+
+
+@pytest.fixture(scope="session")
+def _possible() -> None:
+    if reason := unavailable():
+        pytest.skip(f"no fault injection here: {reason}")
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    path = tmp_path / "t.raw"
+    path.write_bytes(bytes(1024))
+    return path
+
+
+@pytest.fixture
+def supervised(_possible: None, tmp_path: Path) -> Run:
+    """Return run(argv, plan="", **options of subprocess.run): the finished process."""
+
+    def run(
+        argv: list[str], plan: str = "", **options: object
+    ) -> "subprocess.CompletedProcess[str]":
+        line = wrap(argv, parse_plan(plan), tmp_path / "trace")
+        given = {"capture_output": True, "text": True, "timeout": 30, **options}
+        return subprocess.run(line, check=False, **given)  # type: ignore[call-overload,no-any-return]
+
+    return run
+
+
+@pytest.fixture
+def locks(supervised: Run, image: Path) -> Callable[..., list[str]]:
+    """Return a function of a plan and steps: what the locker printed for its steps on the image."""
+
+    def run(plan: str, *steps: str) -> list[str]:
+        done = supervised([*LOCKER, str(image), *steps], plan)
+        assert (done.stderr, done.returncode) == ("", 0)
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Callable[[], list[str]]:
+    """Return a function that gives the lines of the trace, with TEST_DIR for the directory."""
+
+    def read() -> list[str]:
+        text = (tmp_path / "trace").read_text()
+        return text.replace(str(tmp_path), "TEST_DIR").splitlines()
+
+    return read

@@ -1,0 +1,33 @@
+"""What the tests of goldlock.lockcalls share besides fixtures."""
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+LOCKER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("locker.py"))]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def watch(pid: int) -> int:
+    """Return a descriptor that gone() waits for."""
+    return os.pidfd_open(pid)
+
+
+def gone(pidfd: int) -> None:
+    """Wait until a process, of anybody, has ended."""
+    assert select.select([pidfd], [], [], 10)[0], "still there"
+    os.close(pidfd)
+
+
+def need(*programs: str) -> None:
+    """Skip the test unless these programs are installed."""
+    for program in programs:
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")

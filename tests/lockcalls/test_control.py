@@ -1,0 +1,176 @@
+"""Faults that a running case sets and takes away."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from goldlock.lockcalls import control
+from goldlock.lockcalls.api import faults, unavailable
+from goldlock.lockcalls.control import Control, NoSupervisorError
+from goldlock.lockcalls.plan import Fault
+
+from tests.lockcalls.support import LOCKER, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CASE = f"""
+import subprocess, sys
+from errno import EIO, ENOLCK
+sys.path.insert(0, {str(ROOT)!r})
+from goldlock.lockcalls.api import *
+
+def lock(*steps):
+    print(subprocess.check_output([*{LOCKER!r}, "t.raw", *steps], text=True), end="")
+
+"""
+
+
+@pytest.fixture
+def case(supervised: Run, image: Path):  # type: ignore[no-untyped-def]
+    """Return run(code): what a case that runs this code printed."""
+
+    def run(code: str) -> list[str]:
+        done = supervised([sys.executable, "-c", CASE + code], cwd=image.parent)
+        assert (done.stderr, done.returncode) == ("", 0)
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_fault_is_at_work_within_the_block_only(case) -> None:  # type: ignore[no-untyped-def]
+    code = """
+lock("lock:100")
+with faults("lock", byte=uses("consistent read"), image="t.raw", errno=ENOLCK, times=1) as active:
+    lock("lock:100", "lock:100")
+lock("lock:100")
+print(active.hits)
+"""
+    assert case(code) == [
+        "lock:100: ok",
+        "lock:100: ENOLCK",
+        "lock:100: ok",
+        "lock:100: ok",
+        "1",
+    ]
+
+
+def test_program_that_runs_already(case) -> None:  # type: ignore[no-untyped-def]
+    code = f"""
+p = subprocess.Popen([*{LOCKER!r}, "t.raw", "lock:1", "input", "lock:1", "input", "lock:1"],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=0)
+def step():
+    print(p.stdout.readline(), end="")
+step()
+with faults("lock 1 fails with EIO"):
+    p.stdin.write("x")
+    step()
+p.stdin.write("x")
+step()
+"""
+    assert case(code) == ["lock:1: ok", "lock:1: EIO", "lock:1: ok"]
+
+
+def test_several_and_nested(case) -> None:  # type: ignore[no-untyped-def]
+    code = """
+plan = "lock 1 fails with EIO once\\nlock 2 fails with EIO"
+with faults(plan, Fault("lock", ENOLCK, 3)) as outer:
+    with faults("lock any fails with ESTALE from call 2") as inner:
+        lock("lock:1", "lock:2", "lock:3", "lock:4")
+    lock("lock:4")
+print(outer.hits, inner.hits)
+"""
+    assert case(code) == [
+        "lock:1: EIO",
+        "lock:2: EIO",
+        "lock:3: ENOLCK",
+        "lock:4: ESTALE",
+        "lock:4: ok",
+        "3 1",
+    ]
+
+
+def test_faults_go_when_the_block_raises(case) -> None:  # type: ignore[no-untyped-def]
+    code = """
+try:
+    with faults("lock any fails with EIO"):
+        raise KeyError
+except KeyError:
+    lock("lock:1")
+print(unavailable())
+"""
+    assert case(code) == ["lock:1: ok", "None"]
+
+
+def test_trace_is_there_when_the_call_returns(case) -> None:  # type: ignore[no-untyped-def]
+    code = """
+lock("lock:100")
+print(trace_path().read_text().partition(" of ")[0])
+"""
+    assert case(code) == ["lock:100: ok", "locker.py: lock 100 (uses consistent read)"]
+
+
+def test_from_a_shell(supervised: Run, image: Path) -> None:
+    command = f"'{sys.executable}' '{ROOT}/.import/goldlock/lockcalls/__main__.py'"
+    locker = " ".join(LOCKER)
+    script = f"""
+key=$({command} --add 'lock 1 of t.raw fails with EIO')
+{locker} t.raw lock:1
+{command} --clear $key
+{locker} t.raw lock:1
+{command} 'lock 1 fails with ENOLCK' -- {locker} t.raw lock:1
+{locker} t.raw lock:1
+{command} --check; echo $?
+{command} -- sh -c 'kill -9 $$' 2>&-; echo $?
+{command} --clear 99; echo $?
+{command} --trace x -- true; echo $?
+"""
+    done = supervised(["sh", "-c", script], cwd=image.parent)
+    assert done.stdout.splitlines() == [
+        "lock:1: EIO",
+        "1",
+        "lock:1: ok",
+        "lock:1: ENOLCK",
+        "lock:1: ok",
+        "0",
+        "137",
+        "77",
+        "2",
+    ]
+    assert "goldlock.lockcalls: no such fault: 99\n" in done.stderr
+
+
+def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(control.FAULTS_VARIABLE, raising=False)
+    with (
+        pytest.raises(NoSupervisorError, match=r"^not under a fault supervisor"),
+        faults("lock 1 fails with EIO"),
+    ):
+        pass
+    monkeypatch.setenv(control.FAULTS_VARIABLE, "goldlock-faults-none")
+    with pytest.raises(NoSupervisorError, match=r"^no fault supervisor answers: "):
+        Control()
+    assert unavailable() == "no fault supervisor answers: Connection refused"
+
+
+class _Recorder:
+    """Stands for a supervisor: requests that are not understood must not reach it."""
+
+    def add(self, fault: Fault) -> int:
+        raise AssertionError(fault)
+
+    def clear(self, key: int) -> int:
+        raise KeyError(key)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        ("add lok", "error 1:1: lok: expected a call: lock, unlock, test or probe"),
+        ("add", "error expected one line of a plan"),
+        ("clear 7", "error no such fault: 7"),
+        ("clear x", "error no such fault: x"),
+        ("stop", "error no such request: stop"),
+    ],
+)
+def test_request_that_cannot_be(request_: str, reply: str) -> None:
+    assert control._reply(request_, _Recorder()) == reply  # type: ignore[arg-type]

@@ -1,0 +1,286 @@
+"""The process that stands for the program: exit status, signals, descriptors, what stays."""
+
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from goldlock.lockcalls import launcher
+from goldlock.lockcalls.api import wrap
+from goldlock.lockcalls.plan import Fault
+
+from tests.lockcalls.support import LOCKER, Run, gone, watch
+
+PYTHON = [sys.executable, "-I", "-S", "-c"]
+
+
+@pytest.fixture
+def started(_possible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Return start(argv, **options of Popen): a supervised program that runs, with pipes."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(argv: list[str], **options: object) -> "subprocess.Popen[str]":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        line = wrap(["sh", "-c", 'echo started; exec "$@"', "sh", *argv])
+        front = subprocess.Popen(line, **{**pipes, **options})  # type: ignore[call-overload]
+        running.append(front)
+        assert front.stdout.readline() == "started\n"
+        return front  # type: ignore[no-any-return]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                stream.close()
+
+
+def supervisor_of(front: "subprocess.Popen[str]") -> psutil.Process:
+    (supervisor,) = psutil.Process(front.pid).children()
+    return supervisor
+
+
+@pytest.mark.parametrize("status", [0, 1, 77, 255])
+def test_exit_status(supervised: Run, image: Path, status: int) -> None:
+    assert supervised([*LOCKER, str(image), f"exit:{status}"]).returncode == status
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
+def test_death_by_signal(supervised: Run, number: int) -> None:
+    assert supervised(["sh", "-c", f"kill -{number} $$"]).returncode == -number
+
+
+def test_program_that_cannot_run(supervised: Run, tmp_path: Path) -> None:
+    done = supervised(["no-such-program"])
+    assert done.returncode == launcher.NOT_FOUND
+    assert (
+        done.stderr == "goldlock.lockcalls: cannot run no-such-program: No such file or directory\n"
+    )
+    done = supervised([str(tmp_path)])
+    assert done.returncode == launcher.NOT_EXECUTABLE
+    assert done.stderr == f"goldlock.lockcalls: cannot run {tmp_path}: Permission denied\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signal_is_handed_on(started: Callable[..., "subprocess.Popen[str]"], number: int) -> None:
+    code = (
+        f"import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [{number:d}])\n"
+        f"os.write(1, b'ready\\n'); os._exit(signal.sigwait([{number:d}]))"
+    )
+    front = started([*PYTHON, code])
+    assert front.stdout
+    assert front.stdout.readline() == "ready\n"
+    os.kill(front.pid, number)
+    assert front.wait() == number
+
+
+def test_signal_that_kills(started: Callable[..., "subprocess.Popen[str]"]) -> None:
+    front = started(["cat"])
+    supervisor = supervisor_of(front)
+    front.terminate()
+    assert front.wait() == -signal.SIGTERM
+    assert not supervisor.is_running()
+
+
+def test_ignored_signal_stays_ignored(supervised: Run) -> None:
+    show = "grep SigIgn /proc/self/status"
+    shells = (["sh", "-c", show], ["sh", "-c", f"trap '' HUP USR1; exec {show}"])
+    bare = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True).stdout
+    assert supervised(shells[0]).stdout == bare
+    nohup = wrap(["sh", "-c", show])
+    quoted = " ".join(f"'{word}'" for word in nohup)
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' HUP; exec {quoted}"], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[1], 16) == int(bare.split()[1], 16) | 1
+
+
+def test_killing_the_front_kills_the_program(
+    started: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    front = started(["cat"])
+    supervisor = supervisor_of(front)
+    assert front.stdin
+    assert front.stdout
+    front.stdin.write("x\n")
+    front.stdin.flush()
+    assert front.stdout.readline() == "x\n"
+    (program,) = supervisor.children()
+    ends = [watch(program.pid), watch(supervisor.pid)]
+    front.kill()
+    front.wait()
+    for end in ends:
+        gone(end)
+
+
+def test_program_ends_with_its_supervisor(started: Callable[..., "subprocess.Popen[str]"]) -> None:
+    front = started(["cat"])
+    supervisor = supervisor_of(front)
+    (program,) = supervisor.children()
+    end = watch(program.pid)
+    supervisor.kill()
+    assert front.wait() == launcher.BROKEN
+    gone(end)
+
+
+def test_killing_the_group_spares_only_daemons(
+    started: Callable[..., "subprocess.Popen[str]"], image: Path
+) -> None:
+    locker = f'"$@" {image} daemon lock:1 input lock:2 <&3 &'
+    script = f"exec 3<&0; {locker} exec sleep 60"  # which does not see the end of its input
+    front = started(["sh", "-c", script, "sh", *LOCKER], start_new_session=True)
+    assert front.stdin
+    assert front.stdout
+    assert front.stdout.readline() == "lock:1: ok\n"
+    end = watch(supervisor_of(front).pid)
+    os.killpg(front.pid, signal.SIGKILL)
+    assert front.wait() == -signal.SIGKILL
+    front.stdin.close()
+    assert front.stdout.readline() == "lock:2: ok\n"  # the daemon is served on
+    gone(end)
+
+
+def test_standard_streams_pass_through(supervised: Run) -> None:
+    done = supervised(["sh", "-c", "cat; echo error >&2"], input="in\n")
+    assert (done.stdout, done.stderr) == ("in\n", "error\n")
+
+
+def test_readers_see_the_end_when_the_program_closes(
+    started: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    front = started([*PYTHON, "import os; os.write(1, b'x'); os.close(1); os.read(0, 1)"])
+    assert front.stdout
+    assert front.stdout.read() == "x"  # an end, though the program goes on
+    assert front.poll() is None
+
+
+@pytest.mark.usefixtures("_possible")
+def test_other_descriptors_pass_through_and_are_let_go() -> None:
+    reader, writer = os.pipe()
+    code = f"import os; os.write({writer}, b'x'); os.close({writer}); os.read(0, 1)"
+    with subprocess.Popen(wrap([*PYTHON, code]), stdin=subprocess.PIPE, pass_fds=[writer]) as front:
+        os.close(writer)
+        assert os.read(reader, 2) == b"x"
+        assert os.read(reader, 2) == b""
+        assert front.poll() is None
+        assert front.stdin
+        front.stdin.close()
+    os.close(reader)
+
+
+def test_daemon_is_served_after_the_program_ended(
+    started: Callable[..., "subprocess.Popen[str]"], image: Path
+) -> None:
+    front = started([*LOCKER, str(image), "daemon", "input", "lock:1", "test:1"])
+    supervisor = supervisor_of(front)
+    assert front.wait() == 0  # while the daemon lives
+    (daemon,) = supervisor.children()
+    ends = [watch(daemon.pid), watch(supervisor.pid)]
+    assert front.stdin
+    assert front.stdout
+    front.stdin.close()
+    assert front.stdout.read() == "lock:1: ok\ntest:1: none 0 1 1 0\n"
+    for end in ends:
+        gone(end)
+
+
+def test_nothing_is_left_when_the_front_ends(
+    started: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    for _ in range(10):
+        front = started(["sh", "-c", "read x"])
+        supervisor = supervisor_of(front)
+        assert front.stdin
+        front.stdin.close()
+        front.wait()
+        assert not supervisor.is_running()
+
+
+def test_environment_and_directory(supervised: Run, tmp_path: Path) -> None:
+    done = supervised(["sh", "-c", "pwd; echo $X"], cwd=tmp_path, env={**os.environ, "X": "y"})
+    assert done.stdout == f"{tmp_path}\ny\n"
+
+
+@pytest.mark.usefixtures("_possible")
+def test_terminal_is_the_programs() -> None:
+    """Control-C reaches the program, once: the kernel sends it to the whole group."""
+    front_side, program_side = os.openpty()
+    code = (
+        "import signal, os, time\n"
+        "signal.signal(signal.SIGINT, lambda *_: os.write(1, b'caught '))\n"
+        "os.write(1, b'ready ')\n"
+        "for _ in range(2): signal.sigtimedwait([], 0.2)\n"
+    )
+    pid = os.fork()
+    if pid == 0:
+        os.login_tty(program_side)
+        line = wrap([*PYTHON, code])
+        os.execv(line[0], line)
+    os.close(program_side)
+    seen = b""
+    while chunk := _read_terminal(front_side):
+        seen += chunk
+        if chunk.endswith(b"ready "):
+            os.write(front_side, b"\x03")
+    os.close(front_side)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert seen.count(b"caught") == 1
+
+
+def _read_terminal(fd: int) -> bytes:
+    try:
+        return os.read(fd, 100) if select.select([fd], [], [], 10)[0] else b""
+    except OSError:  # how a terminal says that nobody is at the other side
+        return b""
+
+
+@pytest.mark.usefixtures("_possible")
+def test_ordinary_user(image: Path) -> None:
+    """Without any right: no capability, no ptrace, no_new_privs."""
+    if os.getuid() != 0:
+        pytest.skip("all tests run as an ordinary user")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    python, script = "/usr/bin/python3", wrap([])[3]
+    enter = subprocess.run([python, "-c", f"open({script!r})"], check=False, **nobody)  # type: ignore[call-overload]
+    if enter.returncode != 0:
+        pytest.skip("the interpreter or the checkout is closed to other users")
+    code = (
+        "import fcntl, os, struct\n"
+        "try: fcntl.fcntl(0, fcntl.F_OFD_SETLK, struct.pack('@hhqqi4x', 0, 0, 100, 1, 0))\n"
+        "except OSError as error: print(os.getuid(), error.strerror)\n"
+    )
+    line = wrap([python, "-c", code], [Fault("lock", errno.ENOLCK, 100)])
+    with image.open("r+b") as stdin:
+        done = subprocess.run(
+            [python, *line[1:]], stdin=stdin, capture_output=True, text=True, check=True, **nobody
+        )  # type: ignore[call-overload]
+    assert done.stdout == "65534 No locks available\n"
+
+
+def test_unavailable_under_a_supervisor_that_cannot_be_reached(supervised: Run) -> None:
+    inner = wrap(["true"])
+    done = supervised(["env", "-u", "GOLDLOCK_FAULTS", *inner])
+    assert done.returncode == launcher.UNAVAILABLE
+    assert done.stderr == "goldlock.lockcalls: seccomp: a supervisor is at work already\n"
+
+
+@pytest.mark.usefixtures("_possible")
+def test_start_up_is_small() -> None:
+    def best(argv: list[str]) -> float:
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            subprocess.run(argv, check=True)
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    python = best([sys.executable, "-I", "-S", "-c", "pass"])
+    assert best(wrap(["true"])) < 5 * python + 0.02

@@ -1,0 +1,120 @@
+import errno
+from errno import EINTR, EINVAL, EIO, ENOLCK
+from pathlib import Path
+
+import pytest
+from goldlock.lockcalls.plan import ALWAYS, CALLS, Fault, PlanError, absolute, parse_plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("lock 100 fails with ENOLCK", Fault("lock", ENOLCK, 100)),
+        ("lock byte 100 fails with ENOLCK once", Fault("lock", ENOLCK, 100, times=1)),
+        ("lock uses consistent read fails with EIO", Fault("lock", EIO, 100)),
+        ("lock uses write fails with EIO", Fault("lock", EIO, 101)),
+        ("lock uses write unchanged fails with EIO", Fault("lock", EIO, 102)),
+        ('test unshares "write unchanged" fails with EIO', Fault("test", EIO, 202)),
+        ("test unshares resize of t.qcow2 fails with EIO", Fault("test", EIO, 203, "t.qcow2")),
+        ('unlock any of "my disk" fails with EIO', Fault("unlock", EIO, image="my disk")),
+        ("unlock any byte by qemu-io fails with EIO", Fault("unlock", EIO, program="qemu-io")),
+        ("probe fails with EINVAL  # no OFD locks", Fault("probe", EINVAL)),
+        ("lock any fails with EIO from call 3 2 times", Fault("lock", EIO, nth=3, times=2)),
+        ("lock any fails with EINTR once", Fault("lock", EINTR, times=1)),
+        ("lock any fails with EINTR always", Fault("lock", EINTR, times=ALWAYS)),
+        ("lock any of of by by fails with EIO", Fault("lock", EIO, image="of", program="by")),
+        ("lock any fails with EWOULDBLOCK", Fault("lock", errno.EAGAIN)),
+    ],
+)
+def test_line(line: str, fault: Fault) -> None:
+    assert parse_plan(line) == (fault,)
+
+
+def test_several_lines() -> None:
+    plan = "# before\n\nlock 100 fails with EIO\n  unlock any fails with EIO # after\n"
+    assert parse_plan(plan) == (Fault("lock", EIO, 100), Fault("unlock", EIO))
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ("lok 100", "1:1: lok: expected a call: lock, unlock, test or probe"),
+        ("\n lock", "2:6: end of line: expected a byte: "),
+        ("lock x", "1:6: x: expected a byte: a number, "),
+        ("lock byte x", "1:11: x: expected a byte: a number from 0"),
+        ("lock byte ²", "1:11: ²: expected a byte: a number from 0"),
+        ("lock uses read", "1:11: read: expected a permission: consistent read, write, "),
+        ("lock uses consistent", '1:21: end of line: expected "read": '),
+        ("lock 1 of", "1:10: end of line: expected the path of an image"),
+        ("lock 1 by", "1:10: end of line: expected the name of a program"),
+        ("lock 1 ENOLCK", '1:8: ENOLCK: expected "fails with" and an errno'),
+        ("lock 1 fails ENOLCK", '1:14: ENOLCK: expected "with" and an errno'),
+        ("lock 1 fails with enolck", "1:19: enolck: not the name of an errno: is it ENOLCK?"),
+        ("lock 1 fails with 37", "1:19: 37: not the name of an errno"),
+        ("lock 1 fails with EIO from 3", '1:28: 3: expected "call" and a number'),
+        ("lock 1 fails with EIO from call 0", "1:33: 0: expected the first call that fails: "),
+        ("lock 9223372036854775808", "1:6: 9223372036854775808: expected a byte: a number up to"),
+        (f"lock {'1' * 5000}", f"1:6: {'1' * 5000}: expected a byte: a number up to"),
+        ("lock 1 fails with EIO 0 times", "1:23: 0: expected how often: a number from 1"),
+        ("lock 1 fails with EIO 2", '1:24: end of line: expected "times"'),
+        ("lock 1 fails with EIO twice", '1:23: twice: expected "from call N", "once", '),
+        ("lock 1 fails with EIO once more", "1:28: more: nothing may follow here"),
+        ("lock 1 fails with EINTR", "1:24: end of line: EINTR every time: "),
+        ('lock 1 of "t', '1:11: "\\"": a quote that is not closed'),
+        ("probe 100 fails with EIO", '1:7: 100: expected "fails with" and an errno'),
+    ],
+)
+def test_error_points_to_the_word(plan: str, message: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(plan)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"call": "open"}, 'no call "open"'),
+        ({"errno": 0}, "no errno 0"),
+        ({"byte": -1}, "a lock has no byte -1"),
+        ({"byte": 2**63}, "a lock has no byte 9223372036854775808"),
+        ({"nth": 2**63}, "calls are counted from 1"),
+        ({"call": "probe", "byte": 100}, "a probe has no byte 100"),
+        ({"nth": 0}, "calls are counted from 1"),
+        ({"times": 0}, "calls are counted from 1"),
+        ({"errno": EINTR}, "EINTR every time"),
+    ],
+)
+def test_field_out_of_range(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Fault(**{"call": "lock", "errno": EIO, **fields})  # type: ignore[arg-type]
+
+
+names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1)
+
+
+# The fields of a fault, each of its own kind:
+# ruff: noqa: PLR0917
+
+
+@given(
+    call=st.sampled_from(CALLS),
+    code=st.sampled_from(sorted(set(errno.errorcode) - {EINTR})),
+    byte=st.none() | st.integers(0, 2**63 - 1),
+    image=st.none() | names,
+    program=st.none() | names,
+    nth=st.integers(1, 99),
+    times=st.none() | st.integers(1, 99) | st.just(ALWAYS),
+)
+def test_text_reads_back(call, code, byte, image, program, nth, times) -> None:  # type: ignore[no-untyped-def]
+    fault = Fault(call, code, None if call == "probe" else byte, image, program, nth, times)
+    assert parse_plan(str(fault)) == (fault,)
+
+
+def test_absolute() -> None:
+    fault = Fault("lock", EIO, 100, "t.qcow2", "qemu-io", 2, 3)
+    there = str(Path.cwd() / "t.qcow2")
+    assert absolute(fault) == Fault("lock", EIO, 100, there, "qemu-io", 2, 3)
+    assert absolute(Fault("lock", EIO)) == Fault("lock", EIO)

@@ -1,0 +1,206 @@
+"""The filter in every ABI, and processes that do not wait for their answer."""
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from goldlock.lockcalls import seccomp
+from goldlock.lockcalls.plan import Fault
+from goldlock.lockcalls.supervisor import Supervisor
+
+from tests.lockcalls.support import Run
+
+ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
+
+
+def verdict(code: bytes, arch: int, number: int, command: int) -> int:
+    """Run a filter as the kernel does, on one system call."""
+    data = struct.pack("=iIQ6Q", number, arch, 0, 3, command, 0, 0, 0, 0)
+    accumulator, at = 0, 0
+    while True:
+        operation, if_true, if_false, value = struct.unpack_from("=HBBI", code, 8 * at)
+        at += 1
+        if operation == 0x20:
+            (accumulator,) = struct.unpack_from("=I", data, value)
+        elif operation == 0x15:
+            at += if_true if accumulator == value else if_false
+        else:
+            assert operation == 0x06
+            return int(value)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_filter(machine: str) -> None:
+    numbers = seccomp.FCNTL_NUMBERS[machine]
+    code = seccomp.program(numbers)
+    for arch, fcntls in numbers.items():
+        for number in range(512):
+            for command in range(1100):
+                if number not in fcntls and command > 40:
+                    break
+                asked = number in fcntls and command in seccomp.LOCK_COMMANDS
+                assert verdict(code, arch, number, command) == (NOTIFY if asked else ALLOW)
+    assert verdict(code, 0xC00000F3, 25, fcntl.F_OFD_SETLK) == ALLOW  # riscv64, by chance
+
+
+def test_filter_knows_x32_and_the_upper_half_of_the_command() -> None:
+    code = seccomp.program(seccomp.FCNTL_NUMBERS["x86_64"])
+    assert verdict(code, seccomp.X86_64, 0x40000000 | 72, fcntl.F_OFD_SETLK) == NOTIFY
+    assert verdict(code, seccomp.X86_64, 72, 1 << 32 | fcntl.F_OFD_SETLK) == NOTIFY
+
+
+def under_filter(act: Callable[[], int]) -> tuple[int, seccomp.Listener]:
+    """Start a child that acts under a filter; return it, and the listener."""
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        try:
+            listener = seccomp.install()
+            socket.send_fds(theirs, [b"x"], [listener])
+            os.close(listener)
+            os._exit(act())
+        finally:
+            os._exit(99)
+    theirs.close()
+    _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
+    ours.close()
+    return child, seccomp.Listener(listener)
+
+
+def lock(fd: int) -> int:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("@hhqqi4x", fcntl.F_RDLCK, 0, 100, 1, 0))
+    except OSError as error:
+        return error.errno or 0
+    return 0
+
+
+@pytest.mark.usefixtures("_possible")
+@pytest.mark.parametrize(
+    "faults", [(), (Fault("lock", errno.EIO),), (Fault("lock", errno.EIO, nth=2),)]
+)
+def test_exit_before_the_answer(image: Path, faults: tuple[Fault, ...]) -> None:
+    with image.open("r+b") as file:
+        child, listener = under_filter(lambda: lock(file.fileno()))
+        supervisor = Supervisor(listener)
+        keys = [supervisor.add(fault) for fault in faults]
+        assert listener.wait()
+        notification = listener.call()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        supervisor.decide(notification)  # no error
+        assert [supervisor.clear(key) for key in keys] == [0] * len(keys)
+        assert not listener.valid(notification)
+        assert not listener.answer(notification, 0)
+        os.close(listener.fd)
+
+
+@pytest.mark.usefixtures("_possible")
+def test_exit_before_the_notification_is_read(image: Path) -> None:
+    with image.open("r+b") as file:
+        child, listener = under_filter(lambda: lock(file.fileno()))
+        assert select.select([listener.fd], [], [], 10)[0]
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert not listener.wait()
+        os.close(listener.fd)
+
+
+@pytest.mark.usefixtures("_possible")
+def test_signal_does_not_cut_a_call_short(image: Path) -> None:
+    def act() -> int:
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        return lock(file.fileno())
+
+    with image.open("r+b") as file:
+        child, listener = under_filter(act)
+        assert listener.wait()
+        notification = listener.call()
+        os.kill(child, signal.SIGUSR1)
+        assert listener.answer(notification, errno.ENOLCK)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == errno.ENOLCK
+        os.close(listener.fd)
+
+
+def i386_fcntl() -> Callable[[int, int, int, int], int]:
+    """Return fcntl as an i386 program calls it: of number, fd, command and address."""
+    # push rbx; mov eax, edi; mov ebx, esi; mov r8d, ecx; mov ecx, edx; mov edx, r8d;
+    # int 0x80; pop rbx; ret
+    code = bytes.fromhex("53 89f8 89f3 4189c8 89d1 4489c2 cd80 5b c3")
+    memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    memory.write(code)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    kept.append(memory)
+    return ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int] * 4)(address)
+
+
+kept: list[mmap.mmap] = []
+MAP_32BIT = 0x40
+
+
+def low_buffer() -> tuple[int, mmap.mmap]:
+    memory = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT)
+    kept.append(memory)
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory
+
+
+@pytest.mark.usefixtures("_possible")
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 programs run on x86_64")
+@pytest.mark.parametrize(
+    ("number", "command", "layout"),
+    [(221, 37, "=hhqqi"), (221, 13, "=hhqqi"), (55, 6, "=hhiii"), (221, 6, "=hhiii")],
+)
+def test_i386_caller(image: Path, number: int, command: int, layout: str) -> None:
+    call = i386_fcntl()
+    address, buffer = low_buffer()
+    if call(20, 0, 0, 0) != os.getpid():
+        pytest.skip("this kernel runs no i386 programs")
+
+    def act() -> int:
+        results = []
+        for byte in (100, 101):
+            struct.pack_into(layout, buffer, 0, fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0)
+            results.append(call(number, file.fileno(), command, address))
+        # The question, on another description, whether a lock is there.
+        struct.pack_into("=hhqqi", buffer, 0, fcntl.F_WRLCK, os.SEEK_SET, 101, 1, 0)
+        other = os.open(image, os.O_RDWR)
+        asked = call(221, other, fcntl.F_OFD_GETLK, address)
+        found = struct.unpack_from("=hhqq", buffer)
+        return results != [-errno.EIO, 0] or asked or found != (fcntl.F_RDLCK, 0, 101, 1)
+
+    with image.open("r+b") as file:
+        child, listener = under_filter(act)
+        supervisor = Supervisor(listener)
+        supervisor.add(Fault("lock", errno.EIO, 100))
+        for _ in range(3):
+            supervisor.serve()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        os.close(listener.fd)
+
+
+def test_no_machine_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "FCNTL_NUMBERS", {})
+    with pytest.raises(OSError, match="no system call numbers known for "):
+        seccomp.install()
+
+
+def test_refusal_of_the_kernel(supervised: Run) -> None:
+    """A sandbox in the way: the filter is there already (a process can have one listener)."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path.cwd())!r})\n"
+        "from goldlock.lockcalls import seccomp\n"
+        "try: seccomp.install()\n"
+        "except OSError as error: print(error.strerror)\n"
+    )
+    done = supervised([sys.executable, "-c", code])
+    assert done.stdout == "seccomp: a supervisor is at work already\n"

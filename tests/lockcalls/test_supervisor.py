@@ -1,0 +1,185 @@
+"""Which calls fail: by call, byte, image, program, number and times."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lockcalls.support import LOCKER, Run
+
+Locks = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize(
+    "name", ["EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF"]
+)
+def test_errno(locks: Locks, name: str) -> None:
+    assert locks(f"lock 100 fails with {name}", "lock:100") == [f"lock:100: {name}"]
+
+
+def test_call_and_byte(locks: Locks) -> None:
+    steps = ("lock:100", "lock:101", "test:100", "unlock:100", "probe")
+    free = "none 0 {} {} 0"
+    before = ["ok", "ok", free.format(100, 1), "ok", free.format(0, 0)]
+    for failing, plan in enumerate(
+        ["lock 100", "lock uses write", "test uses consistent read", "unlock any byte", "probe"]
+    ):
+        results = [line.partition(": ")[2] for line in locks(f"{plan} fails with EIO", *steps)]
+        assert results == [*before[:failing], "EIO", *before[failing + 1 :]]
+
+
+def test_byte_within_a_range(locks: Locks) -> None:
+    plan = "lock 100 fails with EIO"
+    assert locks(plan, "lock:90-100", "lock:90-99", "lock:101-110", "lock") == [
+        "lock:90-100: EIO",
+        "lock:90-99: ok",
+        "lock:101-110: ok",
+        "lock: EIO",  # the whole file
+    ]
+
+
+def test_from_the_end_of_the_file(locks: Locks) -> None:
+    assert locks("lock 1023 fails with EIO", "lock:end-1", "lock:end-2") == [
+        "lock:end-1: EIO",
+        "lock:end-2: ok",
+    ]
+
+
+def test_number_and_times(locks: Locks) -> None:
+    steps = ["lock:100"] * 6
+    results = "".join(
+        "F" if "EIO" in line else "."
+        for line in locks("lock any fails with EIO from call 2 3 times", *steps)
+    )
+    assert results == ".FFF.."
+    assert "EIO" in locks("lock any fails with EIO from call 6", *steps)[5]
+
+
+def test_eintr_once_is_seen_once(locks: Locks) -> None:
+    # Python, like QEMU, calls again after EINTR: the program sees nothing.
+    assert locks("lock 100 fails with EINTR once", "lock:100") == ["lock:100: ok"]
+
+
+def test_eintr_is_traced(locks: Locks, traced: Callable[[], list[str]]) -> None:
+    locks("lock 100 fails with EINTR 2 times", "lock:100")
+    assert [line.rpartition(": ")[2] for line in traced()] == ["EINTR (injected)"] * 2 + ["ok"]
+
+
+def test_first_fault_that_is_due_wins_and_all_count(locks: Locks) -> None:
+    plan = "lock 100 fails with EIO once\nlock any fails with ENOLCK from call 2 once"
+    assert locks(plan, *["lock:100"] * 3) == [
+        "lock:100: EIO",
+        "lock:100: ENOLCK",
+        "lock:100: ok",
+    ]
+
+
+def test_program(locks: Locks) -> None:
+    assert locks("lock any by locker.py fails with EIO", "lock:1") == ["lock:1: EIO"]
+    assert locks("lock any by qemu-io fails with EIO", "lock:1") == ["lock:1: ok"]
+
+
+def test_image_by_identity(supervised: Run, image: Path) -> None:
+    other = image.with_name("backing.raw")
+    other.write_bytes(b"")
+    soft, hard = image.with_name("soft"), image.with_name("hard")
+    soft.symlink_to(image)
+    hard.hardlink_to(image)
+
+    def result(named: Path, opened: Path) -> str:
+        return supervised(
+            [*LOCKER, str(opened), "lock:1"], f"lock any of {named} fails with EIO"
+        ).stdout
+
+    for named in (image, soft, hard):
+        for opened in (image, soft, hard):
+            assert result(named, opened) == "lock:1: EIO\n"
+        assert result(named, other) == "lock:1: ok\n"
+    assert result(image.with_name("missing"), image) == "lock:1: ok\n"
+
+
+def test_image_that_is_made_or_replaced_later(supervised: Run, image: Path) -> None:
+    plan = f"lock any of {image.name} fails with EIO"
+    script = 'rm t.raw; "$@" other; touch t.raw; "$@" t.raw; cp t.raw new; mv new t.raw; "$@" t.raw'
+    image.with_name("other").write_bytes(b"")
+    argv = ["sh", "-c", script, "sh", *LOCKER[:-1], LOCKER[-1]]
+    program = image.with_name("locker")
+    program.write_text(f'#!/bin/sh\nexec {" ".join(LOCKER)} "$1" lock:1\n')
+    program.chmod(0o755)
+    here = Path.cwd()
+    os.chdir(image.parent)  # the plan's path is relative to where it is said
+    try:
+        done = supervised([*argv[:4], str(program)], plan)
+    finally:
+        os.chdir(here)
+    assert done.stdout.split() == ["lock:1:", "ok", "lock:1:", "EIO", "lock:1:", "EIO"]
+
+
+@pytest.mark.parametrize("where", ["thread", "fork", "daemon"])
+def test_covers(supervised: Run, image: Path, where: str) -> None:
+    argv = [*LOCKER, str(image), where, "lock:100", "lock:101"]
+    # The pipe's end is waited for: a daemon's output is in it, though its parent is gone.
+    done = supervised(argv, "lock 100 fails with EIO")
+    assert done.stdout == "lock:100: EIO\nlock:101: ok\n"
+
+
+def test_conflict_is_reported_in_the_struct(supervised: Run, image: Path) -> None:
+    with subprocess.Popen(
+        [*LOCKER, str(image), "lock:100", "write:201-203", "input"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdin
+        holder.stdout.readline()
+        holder.stdout.readline()
+        done = supervised(
+            [*LOCKER, str(image), "test:100", "test:202", "test:204", "write:100", "lock:100"]
+        )
+        holder.stdin.close()
+    assert done.stdout.splitlines() == [
+        "test:100: read 0 100 1 -1",
+        "test:202: write 0 201 3 -1",
+        "test:204: none 0 204 1 0",
+        "write:100: EAGAIN",
+        "lock:100: ok",
+    ]
+
+
+def test_same_answers_as_without_a_supervisor(locks: Locks, image: Path) -> None:
+    steps = [
+        *(
+            "lock:1",
+            "write:5-9",
+            "test:5",
+            "test:end-3",
+            "unlock:6",
+            "probe",
+            "lock",
+            "unlock",
+            "wait:1",
+            "unlock",
+        ),
+        *("posix-lock:1", "posix-write:20", "posix-test:20", "posix-unlock:1", "posix-wait:30"),
+        *("posix-probe", "posix-test:1", "fork", "test:1", "posix-test:20"),
+    ]
+    bare = subprocess.run(
+        [*LOCKER, str(image), *steps], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    def without_pids(lines: list[str]) -> list[str]:
+        return [line.rpartition(" ")[0] if "posix-test" in line else line for line in lines]
+
+    assert without_pids(locks("", *steps)) == without_pids(bare.stdout.splitlines())
+
+
+def test_posix_calls_fail_too(locks: Locks) -> None:
+    plan = "lock any fails with EIO\ntest any fails with ENOLCK\nunlock any fails with EINVAL"
+    assert locks(plan, "posix-lock:1", "posix-wait:1", "posix-test:1", "posix-unlock:1") == [
+        "posix-lock:1: EIO",
+        "posix-wait:1: EIO",
+        "posix-test:1: ENOLCK",
+        "posix-unlock:1: EINVAL",
+    ]

@@ -1,0 +1,135 @@
+"""The trace as a golden would hold it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from goldlock.lockcalls.api import wrap
+
+from tests.lockcalls.support import LOCKER, Run
+
+Locks = Callable[..., list[str]]
+Traced = Callable[[], list[str]]
+
+
+def test_lines(locks: Locks, traced: Traced) -> None:
+    plan = "lock 102 fails with ENOLCK\ntest 203 fails with EIO"
+    locks(plan, "probe", "lock:100", "write:101", "lock:102", "test:200", "test:203", "unlock:100")
+    assert traced() == [
+        "locker.py: probe of TEST_DIR/t.raw, write: free",
+        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, read: ok",
+        "locker.py: lock 101 (uses write) of TEST_DIR/t.raw, write: ok",
+        "locker.py: lock 102 (uses write unchanged) of TEST_DIR/t.raw, read: ENOLCK (injected)",
+        "locker.py: test 200 (unshares consistent read) of TEST_DIR/t.raw, write: free",
+        "locker.py: test 203 (unshares resize) of TEST_DIR/t.raw, write: EIO (injected)",
+        "locker.py: unlock 100 (uses consistent read) of TEST_DIR/t.raw: ok",
+    ]
+
+
+def test_ranges_and_posix_and_waiting(locks: Locks, traced: Traced) -> None:
+    locks("", "lock:90-100", "lock", "unlock", "posix-lock:100", "posix-test:7", "wait:9")
+    assert traced() == [
+        "locker.py: lock 90-100 of TEST_DIR/t.raw, read: ok",
+        "locker.py: lock all of TEST_DIR/t.raw, read: ok",
+        "locker.py: unlock all of TEST_DIR/t.raw: ok",
+        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, read posix: unseen",
+        "locker.py: test 7 of TEST_DIR/t.raw, write posix: unseen",
+        "locker.py: wait 9 of TEST_DIR/t.raw, write waiting: ok".replace("wait 9", "lock 9"),
+    ]
+
+
+def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced) -> None:
+    holder = image.with_name("holder")
+    holder.symlink_to(LOCKER[-1])
+    script = (
+        f"mkfifo go; {LOCKER[0]} -I -S holder {image} lock:100 input <go | "
+        f"{{ read x; {' '.join(LOCKER)} {image} test:100 write:100 >&2; }} >go"
+    )
+    supervised(["sh", "-c", script], cwd=image.parent)
+    assert traced() == [
+        "holder: lock 100 (uses consistent read) of TEST_DIR/t.raw, read: ok",
+        "locker.py: test 100 (uses consistent read) of TEST_DIR/t.raw, write: held by holder",
+        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, write: EAGAIN",
+    ]
+
+
+@pytest.mark.usefixtures("_possible")
+def test_waiting_call_waits_in_the_program(image: Path) -> None:
+    """It must be the program that waits: the supervisor goes on serving the one waited for."""
+    locker = " ".join(LOCKER)
+    waits = f"grep -q -e '->.*OFD.*:{image.stat().st_ino} ' /proc/locks"  # no event tells it
+    script = (
+        f"mkfifo go; exec 3<>go; {locker} {image} lock:100 input unlock:100 <&3 | "
+        f"(read x; {locker} {image} wait:100 & until {waits}; do :; done; echo >&3; wait)"
+    )
+    line = wrap(["sh", "-c", script], trace=image.with_name("trace"))
+    done = subprocess.run(
+        line, cwd=image.parent, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "wait:100: ok\n"
+    results = [
+        line.rpartition(": ")[2] for line in image.with_name("trace").read_text().splitlines()
+    ]
+    assert results == ["ok", "unseen", "ok"]
+
+
+def test_names(supervised: Run, image: Path, traced: Traced) -> None:
+    image.with_name("locker").symlink_to(LOCKER[-1])
+    image.with_name("lock er").symlink_to(LOCKER[-1])
+    direct = image.with_name("a-program-with-a-long-name")
+    direct.write_text(f"#!{sys.executable} -IS\n{Path(LOCKER[-1]).read_text()}")
+    direct.chmod(0o755)
+    arguments = f"{image} lock:1"
+    python = f"{sys.executable} -I -S"
+    script = f"""
+{python} -X utf8 locker {arguments}
+{python} 'lock er' {arguments}
+PYTHONPATH={Path(LOCKER[-1]).parent} {sys.executable} -m locker {arguments}
+{sys.executable} -c "$(cat {LOCKER[-1]})" {arguments}
+{direct} {arguments}
+{python} locker {image} fork name:played lock:1
+"""
+    supervised(["sh", "-c", script], cwd=image.parent)
+    names = [line.partition(": ")[0] for line in traced()]
+    assert names == [
+        "locker",
+        '"lock er"',
+        "locker",
+        Path(sys.executable).name,
+        direct.name,
+        "played",
+    ]
+
+
+def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> None:
+    odd = image.with_name('a "b"\n.raw')
+    odd.write_bytes(b"")
+    supervised([*LOCKER, str(odd), "lock:1"])
+    assert traced() == [r'locker.py: lock 1 of "TEST_DIR/a \"b\"\n.raw", read: ok']
+    code = (
+        "import fcntl, os, struct\n"
+        f"fd = os.open({str(image)!r}, os.O_RDWR); os.unlink({str(image)!r})\n"
+        "def call(fd, kind):\n"
+        "    try: fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack('@hhqqi4x', kind, 0, 1, 1, 0))\n"
+        "    except OSError as error: print(error.errno)\n"
+        "call(fd, 0); call(99, 0); call(fd, 77)\n"
+    )
+    done = supervised([sys.executable, "-c", code])
+    name = Path(sys.executable).name
+    assert done.stdout == "9\n22\n"
+    assert traced() == [
+        f'{name}: lock 1 of "TEST_DIR/t.raw (deleted)", read: ok',
+        f"{name}: lock call that cannot be read (EBADF): unseen",
+        f"{name}: lock call that cannot be read (not a lock type): unseen",
+    ]
+
+
+@pytest.mark.usefixtures("_possible")
+def test_trace_that_cannot_be_written(image: Path) -> None:
+    line = wrap([*LOCKER, str(image), "lock:1", "input"], trace="/dev/full")
+    # The pipe's end is waited for: the program ends with its supervisor.
+    done = subprocess.run(line, stdin=None, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 125
+    assert "cannot write the trace: No space left on device\n" in done.stderr

@@ -1,0 +1,199 @@
+"""What may go wrong around a case: it fails with the right words, and no golden is harmed.
+
+The other case passes. The names of these tests are the lines of the table in the README.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from goldlock.runner.mounts import clear
+
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.runner.test_mounts import mounting_is_allowed
+
+GOLDEN = "what it should be\n"
+
+
+@pytest.fixture
+def beside(suite: MakeSuite) -> MakeSuite:
+    """A suite with a case 1 to go wrong, with a golden, and a case 2 that passes."""
+    suite.case("2", "echo two", golden="two\n")
+    (suite.root / "expected" / "1.out").write_text(GOLDEN)
+    return suite
+
+
+def check(beside: MakeSuite, done: "subprocess.CompletedProcess[str]", said: str) -> None:
+    """Check that case 1 failed with what is to be *said*, that 2 passed, and the golden."""
+    assert done.returncode == 1, done.stdout
+    assert said in done.stdout
+    assert "2 cases: 1 passed, 1 failed" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (beside.root / "expected" / "1.out").read_text() == GOLDEN
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 200 kB."""
+    if not mounting_is_allowed(tmp_path / "try"):
+        pytest.skip("needs the right to mount")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "goldlock", folder], check=True)
+    yield folder
+    clear(folder.parent)
+
+
+def test_the_disk_is_full_when_output_is_written(
+    run_tests: RunTests, beside: MakeSuite, small_disk: Path
+) -> None:
+    beside.case("1", "yes | head -c 1000000")
+    done = run_tests("--suite", str(beside.root), "-j1", TEST_DIR=str(small_disk))
+    # A case that was kept has filled the disk: 2 may find no room for its directories.
+    assert done.returncode == 1
+    assert "its output cannot be kept: No space left on device; TEST_DIR can" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_the_disk_is_full_when_a_golden_is_written(
+    run_tests: RunTests, suite: MakeSuite, small_disk: Path
+) -> None:
+    suite.case("1", "yes | head -c 300000")
+    (suite.root / "expected").rmdir()
+    (small_disk / "expected").mkdir()
+    (suite.root / "expected").symlink_to(small_disk / "expected")
+    (suite.root / "expected" / "1.out").write_text(GOLDEN)
+    done = run_tests("--suite", str(suite.root), "--update")
+    assert done.returncode == 1
+    assert "No space left on device; the golden is as it was" in done.stdout
+    assert [each.name for each in (small_disk / "expected").iterdir()] == ["1.out"]
+    assert (suite.root / "expected" / "1.out").read_text() == GOLDEN
+
+
+def test_test_dir_is_removed_by_its_case(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", 'rm -r "$TEST_DIR"; echo gone')
+    check(beside, run_tests("--suite", str(beside.root)), "+        gone\n")
+
+
+def test_all_of_the_scratch_directory_is_removed(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", 'rm -r "$TEST_DIR/../.."; echo gone')
+    check(beside, run_tests("--suite", str(beside.root), "-j1"), "+        gone\n")
+
+
+def test_expected_is_read_only(run_tests: RunTests, beside: MakeSuite, tmp_path: Path) -> None:
+    if not mounting_is_allowed(tmp_path / "try"):  # to the superuser, no mode is read-only
+        pytest.skip("needs the right to mount")
+    beside.case("1", "echo new")
+    expected = beside.root / "expected"
+    subprocess.run(["mount", "--bind", expected, expected], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", expected], check=True)
+    try:
+        done = run_tests("--suite", str(beside.root), "--update")
+    finally:
+        clear(beside.root)
+    check(beside, done, f"{expected}/1.out: Read-only file system; the golden is as it was")
+
+
+def test_a_case_prints_a_gigabyte(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "yes | head -c 1000000000")
+    done = run_tests("--suite", str(beside.root))
+    check(beside, done, "it printed more than 256 MiB, and was ended")
+
+
+def test_a_case_closes_its_output(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "exec >&- 2>&-\nsleep 0.1")
+    check(beside, run_tests("--suite", str(beside.root)), "1 of 1 section not as in")
+
+
+def test_a_case_forks_for_ever(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "more() { sleep 1000 & more & more & wait; }\nmore 2>/dev/null")
+    done = run_tests("--suite", str(beside.root), "--time-limit", "100")
+    check(beside, done, "it had 2000 processes, and was ended")
+
+
+def test_a_case_changes_its_directory(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "cd /\nrmdir $TEST_DIR\npwd")
+    check(beside, run_tests("--suite", str(beside.root)), "+        /\n")
+
+
+def test_a_case_ignores_sigterm(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "trap '' TERM HUP INT\nsleep 1000")
+    done = run_tests("--suite", str(beside.root), "--time-limit", "0.5")
+    check(beside, done, "time limit: the case was still running after 0.5 s")
+
+
+def test_a_case_sends_escape_codes(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", r"printf '\033[2J\033]0;title\007\r\b'")
+    done = run_tests("--suite", str(beside.root))
+    check(beside, done, r"\x1b[2J\x1b]0;title\x07\r\x08")
+    assert "\x1b" not in done.stdout
+
+
+def test_a_case_emits_nul_bytes(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", r"printf '\000a\377\000'")
+    check(beside, run_tests("--suite", str(beside.root)), r"\x00a\xff\x00")
+
+
+@pytest.mark.parametrize("kind", ["mkfifo", "ln -s /dev/zero", "mkdir"])
+def test_a_case_puts_something_else_in_the_place_of_its_files(
+    run_tests: RunTests, beside: MakeSuite, tmp_path: Path, kind: str
+) -> None:
+    """Whoever reads one of them would wait without end, or see no end of it."""
+    names = "log output situation locks steps"
+    beside.case("1", f"cd ..\nfor f in {names}; do rm -f $f; {kind} $f; done\necho a; exit 1")
+    report, scripts = tmp_path / "report", tmp_path / "scripts"
+    options = ("-d", "--trace-locks", "--commands", str(scripts), "--json-lines", str(report))
+    done = run_tests("--suite", str(beside.root), *options)
+    check(beside, done, "exit status 1: the case did not come to its end")
+    assert "+        a\n" in done.stdout
+
+
+def test_a_case_is_not_executable(run_tests: RunTests, beside: MakeSuite) -> None:
+    path = beside.case("1", "echo one")
+    path.chmod(0o644)
+    check(beside, run_tests("--suite", str(beside.root)), f"{path}: not executable; chmod +x it")
+
+
+def test_a_background_process_keeps_the_output_open(run_tests: RunTests, beside: MakeSuite) -> None:
+    """And it is not waited for: this would take far longer than any limit."""
+    beside.case("1", "sleep 1000 &\necho hi")
+    done = run_tests("--suite", str(beside.root), "--time-limit", "500")
+    check(beside, done, "left behind: sleep 1000 (pid ")
+
+
+def test_two_runs_at_the_same_time(beside: MakeSuite, tmp_path: Path) -> None:
+    """The case of each run waits until that of the other has started."""
+    for name in "ab":
+        os.mkfifo(tmp_path / name)
+    beside.case(
+        "1",
+        f"""if mkdir {tmp_path}/first 2>/dev/null
+        then echo >{tmp_path}/a; read -r line <{tmp_path}/b
+        else read -r line <{tmp_path}/a; echo >{tmp_path}/b
+        fi; echo what it should be""",
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(beside.root)],
+            env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for run in runs:
+        said, _ = run.communicate()
+        assert run.returncode == 0, said
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+def test_the_memory_of_durations_is_damaged(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", "echo one")
+    cache = beside.root / ".pytest_cache" / "v" / "goldlock" / "history"
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(b"\xff\x00{")
+    check(beside, run_tests("--suite", str(beside.root), "-j2"), "+        one\n")

@@ -1,0 +1,96 @@
+"""What a case mounts, and forgets to unmount."""
+
+import ctypes
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from goldlock.runner import mounts
+
+from tests.conftest import MakeSuite, RunTests
+
+
+def mounting_is_allowed(folder: Path) -> bool:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "goldlock", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return False
+    return not ctypes.CDLL(None).umount2(os.fsencode(folder), 0)
+
+
+@pytest.fixture
+def can_mount(tmp_path: Path) -> None:
+    if not mounting_is_allowed(tmp_path / "try"):
+        pytest.skip("needs the right to mount")
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder with a file that no mount of a case's is to cost."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "precious").write_text("not the case's")
+    return folder
+
+
+@pytest.mark.usefixtures("can_mount")
+@pytest.mark.parametrize("base", ["plain", "with blank\tand \\ more"])
+def test_a_forgotten_mount_is_named_and_unmounted(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, outside: Path, base: str
+) -> None:
+    suite.case(
+        "1",
+        f"mkdir a 'b c'\nmount -t tmpfs goldlock a\nmount --bind {outside} 'b c'",
+        golden="",
+    )
+    suite.case("2", "echo two", golden="two\n")
+    done = run_tests("--suite", str(suite.root), TEST_DIR=str(tmp_path / base))
+    assert done.returncode == 1
+    assert "tmpfs mounted on " in done.stdout
+    assert done.stdout.count(" mounted on ") == 2
+    assert "/1/test/b c" in done.stdout
+    assert "1 passed, 1 failed" in done.stdout
+    assert mounts.below(tmp_path) == []
+    assert (outside / "precious").read_text() == "not the case's"
+
+
+@pytest.mark.usefixtures("can_mount")
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_a_mount_in_the_suite_is_unmounted_before_it_is_moved(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, outside: Path, below: str
+) -> None:
+    place = f"{suite.root}/mnt{below}"
+    suite.case("1", f"mkdir -p {place}; mount --bind {outside} {place}", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert f" mounted on {place}; unmounted, and {suite.root}/mnt; moved to " in done.stdout
+    assert mounts.below(tmp_path) == []
+    assert (outside / "precious").read_text() == "not the case's"
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path, outside: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a").mkdir(parents=True)
+    subprocess.run(["mount", "--bind", outside, tree / "a"], check=True)
+    try:
+        mounts.remove_tree(tree)
+        assert (tree / "a" / "precious").read_text() == "not the case's"
+    finally:
+        mounts.clear(tree)
+    mounts.remove_tree(tree)
+    assert not tree.exists()
+
+
+def test_a_tree_that_is_deeper_than_python_goes_is_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    deep = os.open(top, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=deep)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = deeper
+    os.close(deep)
+    mounts.remove_tree(top)
+    assert not top.exists()

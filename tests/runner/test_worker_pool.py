@@ -1,0 +1,121 @@
+"""Workers that do not answer: the case of one fails, and nothing waits for it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from goldlock.runner import scheduler
+from goldlock.runner.leaked_files import Strays
+from goldlock.runner.scheduler import Ahead
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case, read_suite
+
+from tests.conftest import MakeSuite, RunTests
+from tests.runner.test_stale_runs import has_ended
+
+
+@pytest.fixture
+def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker taken for stuck as soon as its case's time is over."""
+    monkeypatch.setattr(scheduler, "GRACE", 0.0)
+    monkeypatch.setattr(scheduler, "SLACK", 1.0)
+
+
+def start_and_stop_worker(suite: MakeSuite, folder: Path) -> tuple[Ahead, Case, list[int]]:
+    """Start a case that stops its worker; return it, and both processes, once that is done."""
+    fifo = folder / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
+    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(folder / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    ahead.start([case])
+    return ahead, case, [int(pid) for pid in fifo.read_text().split()]
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    stop = f"kill -STOP $PPID; sleep 1000 & echo $PPID $$ $! >{family}; wait"
+    suite.case("1", f"#!/bin/sh\n# timeout: 2\n{stop}\n", golden="")
+    suite.case("2", "echo two", golden="two\n")
+    ahead = Ahead(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    one, two = read_suite(suite.root).cases
+    problems = ahead.result(one).ran.verdict.problems
+    worker, *others = map(int, family.read_text().split())
+    assert problems == [
+        f"{one.path}: the process that ran it (pid {worker}) was stopped and did not answer;"
+        " it was killed"
+    ]
+    assert all(map(has_ended, (worker, *others)))
+    assert ahead.result(two).ran.verdict.problems == []
+    ahead.close()
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    ahead, case, family = start_and_stop_worker(suite, tmp_path)
+    ahead.interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        ahead.result(case)
+    ahead.close()
+    assert all(map(has_ended, family))
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+def test_whoever_interrupts_twice_does_not_wait_at_all(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "SLACK", 10_000.0)
+    ahead, _, family = start_and_stop_worker(suite, tmp_path)
+    ahead.interrupt()
+    ahead.interrupt()
+    ahead.close()
+    assert all(map(has_ended, family))
+    assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+@pytest.mark.usefixtures("no_slack")
+def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_path: Path) -> None:
+    """Nothing is left of it, nor of the worker, which has done as it was told."""
+    suite.case("1", "cut -d' ' -f4 /proc/$PPID/stat", golden="")
+    ahead = Ahead(Settings(keep=True), {**os.environ, "TEST_DIR": str(tmp_path)})
+    (case,) = read_suite(suite.root).cases
+    kept = ahead.result(case).ran.kept
+    assert kept
+    nursery = int((kept / "output").read_text())
+    os.kill(nursery, signal.SIGSTOP)
+    ahead.close()
+    assert has_ended(nursery)
+
+
+def test_the_case_behind_one_whose_worker_is_killed_runs_once(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """A quick worker has the next case already; that is not lost, and not run again."""
+    for number in range(1, 9):
+        kill = "kill -9 $PPID; " if number == 5 else ""
+        suite.case(str(number), f"echo {number} >>{tmp_path}/ran; {kill}echo hi", golden="hi\n")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert "8 cases: 7 passed, 1 failed" in done.stdout
+    assert "5: the process that ran it was killed" in done.stdout
+    assert (tmp_path / "ran").read_text().split() == [*"12345678"]
+
+
+def test_what_goes_wrong_in_a_thread_is_told_to_whoever_waits(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LookupError("a bug of ours")
+
+    monkeypatch.setattr(Strays, "look", fail)
+    suite.case("1", "echo one", golden="one\n")
+    ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    (case,) = read_suite(suite.root).cases
+    with pytest.raises(LookupError, match="a bug of ours"):
+        ahead.result(case)
+    ahead.close()
+    assert [*(tmp_path / "scratch").iterdir()] == []
