@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run the cases of a suite, and hold what they print against its goldens."""
 
 import sys

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: rw quick lock
 # formats: qcow2
 # protocols: file
 # needs: qemu-system qemu-img qemu-io ofd-locks
 """Image locking: who may open an image that another process has open.
 
-The story is that of test 153 of QEMU's qemu-iotests.
+This retells test 153 of QEMU's qemu-iotests, which is Copyright (C) Red Hat, Inc., and
+GPL-2.0-or-later, as are this case and its goldens.
 """
 
 from itertools import product

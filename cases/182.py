@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: rw quick lock
 # formats: qcow2
 # protocols: file
 # needs: qemu-system qemu-img ofd-locks
 """Image locking across a reopen, and after the image is gone.
 
-The story is that of test 182 of QEMU's qemu-iotests.
+This retells test 182 of QEMU's qemu-iotests, which is Copyright (C) Red Hat, Inc., and
+GPL-2.0-or-later, as are this case and its goldens.
 """
 
 from pathlib import Path

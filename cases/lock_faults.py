@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the cases of failing lock calls share: how an attempt is shown, and what is held.
 
 Goldens of these cases name errnos instead of quoting strerror, which each C library words

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Filters: pure functions from text to text that make output comparable.
 
 A filter takes any text, never raises, leaves text that it does not know alone, and

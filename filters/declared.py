@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 r"""What a case declares, in the open, to differ from run to run: an order, a span of text.
 
 A golden shows where: lines that come in any order begin with ``~``, a span has a name.

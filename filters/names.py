@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 r"""Names that differ from run to run: directories, the image format, programs."""
 
 import re

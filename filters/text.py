@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 r"""Line ends, white space, and the words that the C library puts in."""
 
 import re

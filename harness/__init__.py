@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """goldlock: golden-output regression tests for programs that fight over locks.
 
 What a case imports: ``from goldlock import Case, run``.

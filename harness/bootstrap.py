@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Make sure that the packages are there; set up ``.venv`` where they are not.
 
 An environment that has them is used as it is. Only the standard library is used here, and

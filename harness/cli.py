@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command that people type: options in, pytest started, an exit status out.
 
 The options are spelled as those of qemu-iotests' ``check`` wherever it has them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case is told: a frozen record, carried by environment variables.
 
 The runner writes it, the case reads it; nothing else passes between them but standard

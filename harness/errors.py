@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What can go wrong, and is a person's to mend."""
 
 from collections.abc import Callable, Iterable

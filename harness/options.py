@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of options: spelled once, and taken from here by `run_tests.py` and by pytest."""
 
 from collections.abc import Mapping

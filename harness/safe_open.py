@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files where somebody may have put something else that blocks who reads it, or has no end.
 
 That is a case in its own directory, or anybody in one that all can write to.

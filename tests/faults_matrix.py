@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Print what becomes of each lock fault: site x errno x opener, for real QEMU and the embedded.
 
 Runs cases 401, 402, 403 and 411 with the programs that a plain run would take (QEMU_PROG and its

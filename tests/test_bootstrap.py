@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Setting up: from nothing, without a network, and beside what is somebody else's."""
 
 import os

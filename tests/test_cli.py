@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is typed: refused where it would not be heeded."""
 
 import re

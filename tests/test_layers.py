@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who may know whom: rooms know those below them, never above, and nowhere in a circle."""
 
 import ast

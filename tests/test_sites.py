@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Each of the six places where QEMU fails over a lock has a case, with every errno.
 
 What the cases reach is read off their goldens: the messages that they show, and the calls in

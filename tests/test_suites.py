@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tiny suites of tests/suites, under each pytest that goldlock works with."""
 
 import subprocess

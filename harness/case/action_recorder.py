@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case does, step by step, for a script that repeats it; nothing unless it is asked for.
 
 One step is a line of JSON, with its kind in ``step``. The programs say what they do; what the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case script imports: start programs, show what they say, filtered.
 
     from goldlock.case.case import Case, run

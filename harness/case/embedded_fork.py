@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Start the embedded programs as forks of the case, which spares each the start of Python.
 
 A Python case has an interpreter running, and what a program imports need be imported once.

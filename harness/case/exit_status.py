@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How a story ends: what is said of it, and the exit status that tells the runner."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A long-lived program under test, driven over its monitor.
 
 The program's standard output and error are one pipe, so that what it prints keeps its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Parts of a case that run side by side, each in a process and in directories of its own.
 
 A part is a fork of the case, so nothing that it changes is seen elsewhere. What it writes is

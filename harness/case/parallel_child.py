@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The process of a part of a case, and the file that keeps what it writes."""
 
 # In the way of a quick case, where pathlib costs too much:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case keeps beside its output: what was said before any filter, and what was seen."""
 
 # In the way of a quick case, where pathlib costs too much:

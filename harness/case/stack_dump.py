@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a case is and what it waits for, for its report when it is ended: at a time limit, mostly.
 
 SIGTERM makes `faulthandler` write the stack, which it does in the midst of a call into C, too,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """End a program below another one that was put before it, such as strace or gdbserver.
 
 Killed itself, strace leaves its program running, with all its locks.

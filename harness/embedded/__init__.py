@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Stand-ins for qemu-img, qemu-io, qemu-nbd and qemu-system's block layer.
 
 Every module here runs in a process of its own, started as a program, and takes

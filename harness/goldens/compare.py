@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What differs between a golden and an output, section by section.
 
 The comparison is exact but for white space at line ends.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The files of goldens: which one counts, and how it is read and written.
 
 Texts that are not UTF-8 keep their bytes (surrogateescape).

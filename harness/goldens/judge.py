@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Judge a transcript by its golden, or, on update, the other way round."""
 
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Walk through the sections that differ, one key each, and write what was accepted.
 
 Nothing here knows pytest: who walks hands over what to show with, and what to read keys with.

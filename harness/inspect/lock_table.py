@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who holds which locks, in words, as the kernel tells of them.
 
     t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)

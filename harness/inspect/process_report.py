@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the processes of a case are doing: a tree of them, and the locks on its files."""
 
 import os

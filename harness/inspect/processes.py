@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Processes as the kernel tells of them: names, command lines, who is below whom; and their end.
 
 Both sides use this, at a failure and at a time limit; it is all standard library, as a case

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a case was when it was ended, from what `goldlock.case.stack_dump` has kept in a file.
 
 The first line is the path of the script, the second one what it waits for, the rest of

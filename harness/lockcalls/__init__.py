@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Faults in lock calls, and a trace of them, for any unmodified program.
 
 Imports stand in goldlock.lockcalls.api: this package is also started as a program, ahead of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a harness and a case use: say a fault, run a program under a supervisor, ask if one can.
 
 A whole case is started under a supervisor, which then costs its programs next to nothing::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A lock call as its program means it, read out of the process that waits in it.
 
 The supervisor carries out calls on open-file-description (OFD) locks itself, on a duplicate of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command: python -m goldlock.lockcalls [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The way for a running case to set faults and to take them away again.
 
 The supervisor listens on a socket in the abstract namespace (no file to clean up), named in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run a program, and all that it starts, under a supervisor.
 
 Three processes: the *front* is the one that the caller started.  It starts the *supervisor*,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Parts of the standard library without what makes them slow to load.
 
 A supervisor starts ahead of programs that live 10 ms.  Of the 23 ms that it took, 8 went into

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The supervisor's loops: one waits for lock calls, one for requests, signals and the end.
 
 A thread for each, since a wait in the kernel for nothing but a call ends sooner than a wait for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Calls of the C library, without what the package ctypes puts around them.
 
 A supervisor starts ahead of programs that live 10 ms, and to load ctypes takes 2.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The fault plan: what a case writer says, one line a fault.
 
     lock 100 fails with ENOLCK

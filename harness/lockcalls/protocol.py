@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """QEMU's image locking protocol, in words: which byte says what.
 
 Byte 100 + i locked means "I use permission i", byte 200 + i locked means "I do not share

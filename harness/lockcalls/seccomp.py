@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's side: a seccomp filter that asks a supervisor about every lock call.
 
 The filter is inherited through fork and exec and cannot be taken off, so one filter covers a

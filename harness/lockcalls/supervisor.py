@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The supervisor: decides each lock call of a tree of programs, one after the other."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:

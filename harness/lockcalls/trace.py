@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The trace: one line for each lock call, fit for a golden.
 
     PROGRAM: CALL RANGE [(MEANING)] of IMAGE, KIND: RESULT

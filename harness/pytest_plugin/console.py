@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a run says: pytest's own reporters, with our words.
 
 Reports of sections that are as expected are not shown; what a run came to is counted here,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Goldens that no case owns: failures, or removed on request."""
 
 from pathlib import Path

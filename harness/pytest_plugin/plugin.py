@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Cases as pytest items, their sections as subtests.
 
 A failing section is a failing subtest on any pytest. Its parent, the case, is failed here,

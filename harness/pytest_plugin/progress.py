@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What runs right now, and how long it may still take: for a person who waits at a terminal.
 
 The words stand behind the name of the case that is waited for, where pytest has left the cursor,

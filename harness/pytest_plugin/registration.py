@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Begins what a run tells: the console for all, and what else is asked for, each loaded then."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Gathers the records of a run, and has the reports that were asked for written.
 
 It is there only in a run that wants reports, and, with pytest-xdist, only where the workers'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The review at the end of a run, when pytest has judged all cases and said so."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reports of a run, for people and for CI: the console, and files in five formats.
 
 What came of a case is made into a `record.CaseRecord` once, where it was judged, and is carried

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Failures where GitHub and GitLab show them: beside the golden's line, in a review.
 
 GitHub reads commands off the output of a job; it shows the first ten errors of a step. GitLab

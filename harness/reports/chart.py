@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Charts of a run: what became of its cases, how long they took, and which ran side by side.
 
 Coordinates are percentages, so that a chart is as wide as the page, and its text is not stretched.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The failures of a run, one by one, each at a line of a file: what is annotated."""
 
 from collections.abc import Iterator

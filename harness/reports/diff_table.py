@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A difference as a table: the golden on the left, the output on the right."""
 
 from collections.abc import Iterator, Sequence

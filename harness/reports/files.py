@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files of reports: checked before a run, and written whole or not at all."""
 
 import os

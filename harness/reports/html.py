@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run as one HTML page: made of strings, complete in itself, fit to be mailed.
 
 All that a program or a case wrote goes through `html.escape`. Should anything get past that, the

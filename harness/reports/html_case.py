@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One case on the HTML page: a line about it, and what is folded under that."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run as JSON lines: an object for each event, written as it happens.
 
 ``{"event": "run start", ...}`` has what is under test, ``case`` what came of one (in the order

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JUnit XML by pytest's own writer, with the sections of cases as its test cases.
 
 pytest writes a test case for each test, and the failures of its subtests into that one, while

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a run was made: machine, commit, and the job of a service that ran it."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 r"""What came of a case, and what a run was made of: plain data, for reports of any format.
 
 All of it goes into JSON as it is, and all text is printable: what a program wrote that is not

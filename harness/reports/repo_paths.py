@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where a file is in its repository: the path by which a service that shows it knows it."""
 
 import os

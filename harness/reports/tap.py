@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run in the Test Anything Protocol: cases are tests, their sections subtests of them.
 
 It says version 13, since the ``prove`` that is mostly installed refuses 14, which is 13 with

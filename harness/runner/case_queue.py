@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cases that wait to be run, and which of them may start."""
 
 from collections import Counter, deque

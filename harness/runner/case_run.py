@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os

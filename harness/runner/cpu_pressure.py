@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How much of the machine is left: whether programs wait for a processor that is not free."""
 
 import os

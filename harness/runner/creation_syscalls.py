@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """System calls by which files come to be: a filter that asks about them, and what they name.
 
 See seccomp_unotify(2), and `goldlock.lockcalls.seccomp`, which does so for lock calls. Only calls

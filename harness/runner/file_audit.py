@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Looks on while a case runs, and notes which files it creates outside its directories."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """In which order cases are run, how often, and what is remembered of them for that."""
 
 import json

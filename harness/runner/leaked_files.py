@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files that turn up where no case is to write, and whose they are.
 
 A case writes to its TEST_DIR. What turns up in its suite's folders, or in the system's for

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is mounted below a directory, and how it is unmounted."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A name that one case at a time may have, be it of another run, or of a process of pytest-xdist.
 
 It is a file that is locked meanwhile, in a folder of the user's. None of them is ever removed:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case prints, copied from a pipe to a file for as long as the case runs.
 
 Not a file of the case's own: a full disk would be the case's trouble, and a case that prints

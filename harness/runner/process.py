@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run one case in a process tree of its own, and leave nothing of it behind."""
 
 import ctypes

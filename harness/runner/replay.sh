@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 set -u
 TOP=$(mktemp -d "${TMPDIR:-/tmp}/goldlock-XXXXXX") || exit 2
 case ${#TOP}$TOP in # too long for sockets, or to be quoted in options and for monitors

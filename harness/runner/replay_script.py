@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Write a shell script that repeats the command lines of a case, from the steps that it took."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a run stands on: its scratch directory, and programs that are being probed."""
 
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What came of the runs of one case: one, or as many as a hunt for a race takes."""
 
 from collections import Counter

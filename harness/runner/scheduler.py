@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run cases ahead of those who judge them."""
 
 from collections import defaultdict, deque

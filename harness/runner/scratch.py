@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where cases work: a directory of its own for each, removed unless there is something to see."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Split a suite over several machines, by durations that all of them see alike.
 
 The durations are in a file of the suite, for git to carry: those that each machine remembers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Start a case as a process: as it is, or under a supervisor of its lock calls."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a run that was killed left behind, found and cleared by the next one.
 
 A scratch directory has a file that its run, and the run's workers, hold locked for as long as

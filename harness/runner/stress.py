@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A machine that is busy, and programs that start a little later than asked: to shake out races."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Processes that run one case at a time.
 
 A worker is the subreaper of its one case: whatever loses its parent becomes its child, so what

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A worker, and the cases that were handed to it."""
 
 from collections import deque

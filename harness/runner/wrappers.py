@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A command before the programs under test: strace, valgrind, gdbserver, or any other.
 
 In a case's environment a script takes the place of each program, with the program's own name,

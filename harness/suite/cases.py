@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A suite on disk: its numbered cases and their headers. Nothing is executed here.
 
 A case is a file in ``cases/`` whose name is a number, with or without an extension. Its

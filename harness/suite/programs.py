@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The programs under test: where they are, and what they can. Probed once a run."""
 
 import fcntl

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hold a run of 153 and 182 against the bare floor: their own command lines, replayed.
 
 The floor is a shell script that starts each program that the cases started, one after the

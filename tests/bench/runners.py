@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a trivial case costs in goldlock, in other runners of golden tests, and in a bare loop.
 
 Each runner gets COUNT cases that print a line, and one that does; the difference of the two

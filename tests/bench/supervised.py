@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hold a case under the supervisor of lock calls, without a plan or a trace, against it bare.
 
 The case is started as the runner starts it, and in the environment that it has there: with its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case tells of its steps, and of what it does to its files."""
 
 import json

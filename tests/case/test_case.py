@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a case script can do, and what its runner sees of it."""
 
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An embedded program that a case forks is the one that it would execute, for all who look."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that stay, and are talked to; also those that do not do what they are told."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Parts of a case that run side by side: tests/suites has those that only a whole run shows."""
 
 import json

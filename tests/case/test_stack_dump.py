@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A case that hangs tells where, and what it waits for, and ends as any other."""
 
 import os

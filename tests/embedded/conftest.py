@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Images that the tests of the embedded programs begin with."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run under a supervisor of lock calls: every opener with a fault at every call, as JSON.
 
 `python -m tests.embedded.fault_runs real|ours OPENER` in a folder with images. One

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What there is to say of all tests of the embedded programs together."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Starting the embedded programs and the real ones alike, and seeing what they do."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A table of command lines: exit status and output are those of the real programs."""
 
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """With an errno injected into any lock call, ours show and do what the real programs do."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Guest bytes written through one program are read through the other; metadata stays sound."""
 
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Killed at its n-th call that changes a file or a lock, for every n: the image can be repaired.
 
 The program kills itself with SIGKILL in place of the call, or after the first pages of a write,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The six places where a lock call can fail, under both errno policies, without real QEMU."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The same locks on the same bytes, in the same order, as the real programs."""
 
 from collections.abc import Callable

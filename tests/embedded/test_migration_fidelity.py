@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Images given up to another emulator and taken back: as the real one does it, byte by byte."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A real program and one of ours fight over an image, with a fault in either.
 
 The goldens are those of the real programs, so what the cases show (verdict, messages, the

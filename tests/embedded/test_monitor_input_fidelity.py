@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the monitors are sent wrongly, answered by our programs and by the real ones alike."""
 
 import json

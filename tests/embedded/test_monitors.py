@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The monitors, spoken to by a client that is not ours."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-nbd itself: what it serves on a socket is read and written by the real clients."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Damaged input: one clear message and exit status 1, in bounded time and memory."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Snapshots made, applied and deleted by ours and by the real programs, in turn on one image."""
 
 import shutil

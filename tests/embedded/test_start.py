@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Start-up is fast because little is imported: a module more is a decision, made here."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Each filter: what it changes, what it leaves alone; and what holds for all of them."""
 
 import errno

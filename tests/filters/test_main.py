@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Filters by name, as a case in another language applies them."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a golden's reader is told: one wrong line is one failing section, whatever line."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A review, by a person at a real terminal; and the goldens that it leaves."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of locks: who holds what, in words; and the locks of one process."""
 
 import fcntl

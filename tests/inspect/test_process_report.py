@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is told of a case's processes at its time limit, or when it fails."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A tiny program that makes lock calls: locker.py FILE STEP ...
 
 Steps: lock:B, write:B (a write lock), wait:B (a write lock, waiting), unlock:B, test:B, all,

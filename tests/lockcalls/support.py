@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of goldlock.lockcalls share besides fixtures."""
 
 import os

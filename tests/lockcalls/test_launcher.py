@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The process that stands for the program: exit status, signals, descriptors, what stays."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 import errno
 from errno import EINTR, EINVAL, EIO, ENOLCK
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 from goldlock.lockcalls.protocol import PERMISSIONS, quote, unshares, uses, words
 

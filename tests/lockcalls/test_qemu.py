@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Real QEMU, unmodified: every message with every errno, and what strace says of it."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The filter in every ABI, and processes that do not wait for their answer."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which calls fail: by call, byte, image, program, number and times."""
 
 import os

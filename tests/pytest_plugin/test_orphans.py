@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Goldens that no case owns: named on each whole run, removed on request only."""
 
 import subprocess

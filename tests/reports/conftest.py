@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A suite with a case of each kind, for reports to be made of."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files of reports: where they go, and what is in them when something goes wrong."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A case that fails now and then: each report says so, and how often."""
 
 import json

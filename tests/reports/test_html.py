@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The HTML page: parsed as a browser would, and looked at where there is a browser."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JSON lines: what a program reads that follows a run."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JUnit XML, as a CI reads it."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What may go wrong around a case: it fails with the right words, and no golden is harmed.
 
 The other case passes. The names of these tests are the lines of the table in the README.

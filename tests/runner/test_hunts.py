@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hunting a race: cases that are run again and again."""
 
 import os

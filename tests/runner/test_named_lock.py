@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Cases of one name never run side by side, whoever runs them."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Scripts of --commands: run by hand, they say what the programs of the case said."""
 
 import re

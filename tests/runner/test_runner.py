@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A run as a person sees it: directories, variables, programs, real cases."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """In which order cases run, and which never run side by side."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A runner that is killed: its workers clean up, or else the next run does."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Workers that do not answer: the case of one fails, and nothing waits for it."""
 
 import os

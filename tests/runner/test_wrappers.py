@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Looking inside: commands before the programs, debuggers, and programs as they speak."""
 
 import os

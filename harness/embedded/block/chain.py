@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a stretch of a disk is, seen through its whole backing chain."""
 
 from __future__ import annotations

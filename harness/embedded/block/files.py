@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The nodes at the bottom and without a format: file, null-co and raw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The block graph: nodes, their users, and the permissions that follow from them.
 
 A node's users (a drive, a device, a job, a node above it) each state what they

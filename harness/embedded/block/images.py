@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Images as commands use them: a node, and what its user does with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Image locks: the byte protocol by which QEMU processes keep out of each other's way.
 
 Permission i (consistent read, write, write unchanged, resize) is two bytes of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From a file name or options to a chain of open nodes, with locks on every file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Command lines as getopt_long reads them: options anywhere, `--` ends them."""
 
 from __future__ import annotations

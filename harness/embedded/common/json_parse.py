@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JSON as QEMU's monitors read it: single quotes too, split anyhow, several values in one write.
 
 Text is held with one character for each byte (Latin-1) until the strings in it are decoded.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """JSON as QEMU writes it: one line on a monitor, four blanks an indent elsewhere."""
 
 from __future__ import annotations

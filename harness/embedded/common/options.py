@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Option strings: `key=value,key=value`, switches, sizes, and `json:` file names."""
 
 from __future__ import annotations

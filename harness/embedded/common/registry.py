@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Names: what the name of a file or a driver says, and which node has which name."""
 
 from __future__ import annotations

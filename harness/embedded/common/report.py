@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Errors and warnings of the programs, in the words and on the channels of QEMU's tools."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the commands of qemu-img share: opening by their options, and numbers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-img convert and dd: a new image with the contents of another."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-img: make, look at and change images, one command a process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-img snapshot: list, make, apply and delete the snapshots of an image."""
 
 from __future__ import annotations

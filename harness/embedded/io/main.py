@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-io: open an image and read and write it, by commands from -c or standard input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The commands of qemu-io that read and change an image's contents."""
 
 from __future__ import annotations

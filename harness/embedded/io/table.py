@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of qemu-io's commands."""
 
 from __future__ import annotations

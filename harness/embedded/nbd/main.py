@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-nbd: serve one image over NBD on a UNIX socket or a TCP port."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An NBD server (fixed newstyle, without structured replies) for exports of named nodes."""
 
 from __future__ import annotations

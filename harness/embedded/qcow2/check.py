@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Checking the metadata of a qcow2 image against itself, and repairing reference counts."""
 
 from __future__ import annotations

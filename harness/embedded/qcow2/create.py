@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Making qcow2 images, with the locks that QEMU takes on the way."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The header of a qcow2 image: fields, extensions, backing file name; checked as QEMU checks it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reading qcow2: guest clusters mapped to clusters of the file, the rest from the backing chain."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The qcow2 format: reading by the map, copy on write above it, and changes of the whole image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reference counts of a qcow2 image, and the allocation of its clusters."""
 
 from __future__ import annotations

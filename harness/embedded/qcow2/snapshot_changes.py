@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Making, applying and deleting the snapshots of a qcow2 image.
 
 A snapshot is a copy of the L1 table: what it refers to is counted once more, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The snapshot table of a qcow2 image, to be listed and counted."""
 
 from __future__ import annotations

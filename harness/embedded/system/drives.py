@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The block side of the system emulator: drives, devices on them, named nodes, exports."""
 
 from __future__ import annotations

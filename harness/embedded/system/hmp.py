@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The human monitor: the commands that people type, and what they answer."""
 
 from __future__ import annotations

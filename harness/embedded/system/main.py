@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """qemu-system: the block layer and the monitors of an emulator that runs no guest."""
 
 from __future__ import annotations

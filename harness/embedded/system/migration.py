@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A migration as its images see it: given up to another emulator, and taken back by `cont`.
 
 There is no guest whose state could travel: what is handed over is the images, and the

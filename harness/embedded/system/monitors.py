@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Monitors on UNIX sockets: `unix:PATH[,server=on|off][,wait=on|off]`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command line of the system emulator: what is served, taken without effect, or refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A client of the machine monitor (QMP): greeting, negotiation, answers, events as JSON lines."""
 
 from __future__ import annotations

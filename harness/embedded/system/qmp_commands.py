@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The commands of the machine monitor, but for those of its negotiation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the commands of the machine monitor take, checked before anything is done."""
 
 from __future__ import annotations

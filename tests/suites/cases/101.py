@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: quick
 """What a run says of cases that pass, fail, crash, hang, leak, or cannot run."""
 

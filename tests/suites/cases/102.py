@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: quick
 """Goldens that are not as they should be, and output that is hard to compare."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: quick
 """--update writes goldens when all is well, and nothing when anything is not."""
 

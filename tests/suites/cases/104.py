@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # group: quick
 """Which cases are run; and one line, with status 2, for what cannot be meant."""
 

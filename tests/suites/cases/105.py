@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a run says of cases with parts that run side by side: that pass, fail, hang, cannot run."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run a tiny suite as a person would, and show the report, filtered."""
 
 import os
