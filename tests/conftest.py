@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Have SIGINT as a person at a terminal has it: a shell ignores it for what runs behind it."""
+    """Let programs that tests start import goldlock, and have SIGINT as a person at a terminal.
+
+    A shell ignores it for what runs behind it.
+    """
+    os.environ["PYTHONPATH"] = str(ROOT / ".import")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -33,7 +37,7 @@ RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def quiet_environment() -> dict[str, str]:
     """Return the environment without what could change what a run says."""
-    unwanted = ("CI", "PYTEST_ADDOPTS", "TEST_DIR", "SOCK_DIR", "COLUMNS")
+    unwanted = ("CI", "PYTEST_ADDOPTS", "PYTHONPATH", "TEST_DIR", "SOCK_DIR", "COLUMNS")
     return {name: value for name, value in os.environ.items() if name not in unwanted}
 
 

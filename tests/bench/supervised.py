@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / ".import"))
 
 from goldlock.lockcalls.api import unavailable  # noqa: E402 - found by the line before
 from goldlock.runner.spawn import Start, spawn, under_supervision  # noqa: E402 - as above

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 DOES = r"""
 import os, shutil, sys
-from goldlock.case import steps
+from goldlock.case import action_recorder as steps
 folder, path = sys.argv[1:]
 steps.note("run", argv=["before"])
 steps.record(path, folder)

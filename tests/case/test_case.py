@@ -24,7 +24,7 @@ def run_script(tmp_path: Path, text: str, **variables: str) -> "subprocess.Compl
     environment = Environment("1", str(tmp_path / "test"), str(tmp_path), **variables)
     return subprocess.run(
         [sys.executable, str(script)],
-        env={**environment.to_environ(), "PYTHONPATH": str(ROOT)},
+        env={**environment.to_environ(), "PYTHONPATH": str(ROOT / ".import")},
         capture_output=True,
         text=True,
         check=False,
@@ -41,7 +41,7 @@ def test_a_script_that_is_started_by_hand_says_so() -> None:
     done = subprocess.run(
         [sys.executable, "cases/153.py"],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
+        env={"PYTHONPATH": str(ROOT / ".import")},
         capture_output=True,
         text=True,
         check=False,

@@ -61,7 +61,7 @@ def record(folder: Path, way: str, root: Path = ROOT) -> Environment:
     paths = embed(folder)
     text = {name: Path(path).read_text() for name, path in paths.items()}
     for name, path in paths.items():
-        Path(path).write_text(text[name].replace(repr(str(ROOT)), repr(str(root))))
+        Path(path).write_text(text[name].replace(repr(str(ROOT / ".import")), repr(str(root))))
     named = {variable.lower(): paths[name] for name, variable in VARIABLES.items()}
     launchers = str(folder / "programs") if way == "forked" else ""
     return Environment("1", str(folder / "test"), str(folder), goldlock_embedded=launchers, **named)
@@ -275,9 +275,8 @@ def story(case):
 run(story)
 """
     broken = tmp_path / "broken"
-    shutil.copytree(ROOT / "harness", broken / "harness")
-    shutil.copytree(ROOT / "filters", broken / "filters")
-    module = broken / "harness/embedded/img/map.py"
+    shutil.copytree(ROOT / "harness", broken / "goldlock")
+    module = broken / "goldlock/embedded/img/map.py"
     module.write_text(f"{module.read_text()}\ndef map(words):\n    return 1 // len(words[1:])\n")
     said = {}
     for way in WAYS:
@@ -301,9 +300,8 @@ def story(case):
 run(story)
 """
     broken = tmp_path / "broken"
-    shutil.copytree(ROOT / "harness", broken / "harness")
-    shutil.copytree(ROOT / "filters", broken / "filters")
-    (broken / "harness/embedded/nbd/main.py").write_text("import no_such_module\n")
+    shutil.copytree(ROOT / "harness", broken / "goldlock")
+    (broken / "goldlock/embedded/nbd/main.py").write_text("import no_such_module\n")
     for way in WAYS:
         (tmp_path / way).mkdir()
         said = ran(tmp_path / way, way, script, broken)

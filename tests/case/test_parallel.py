@@ -44,7 +44,7 @@ class Started:
         with (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(script)],
-                env={**environment.to_environ(), "PYTHONPATH": str(ROOT), "HOME": "/"},
+                env={**environment.to_environ(), "PYTHONPATH": str(ROOT / ".import"), "HOME": "/"},
                 cwd=folder / "test",
                 stdin=subprocess.DEVNULL,
                 stdout=output,

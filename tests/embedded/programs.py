@@ -40,7 +40,7 @@ def command(name: str, kind: str) -> list[str]:
         assert found is not None
         return [found]
     start = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        f"import sys; sys.path.insert(0, {str(ROOT / '.import')!r}); "
         f"from goldlock.embedded.{MODULES[name]}.main import main; "
         f"sys.exit(main([{name!r}, *sys.argv[1:]]))"
     )

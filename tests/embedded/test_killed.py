@@ -22,7 +22,7 @@ pytestmark = pytest.mark.real
 # Words: the number of the call to be killed at, whether in the midst of it, a command line.
 KILLED = f"""
 import fcntl, os, sys
-sys.path.insert(0, {str(ROOT)!r})
+sys.path.insert(0, {str(ROOT / ".import")!r})
 left, torn = int(sys.argv[1]), sys.argv[2] == "torn"
 
 def mortal(call):

@@ -11,8 +11,8 @@ from tests.conftest import ROOT, MakeSuite, RunTests
 
 def apply(*words: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     return subprocess.run(
-        [sys.executable, "-m", "filters", *words],
-        env={"PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "goldlock.filters", *words],
+        env={"PYTHONPATH": str(ROOT / ".import")},
         input=text,
         capture_output=True,
         check=False,

@@ -231,7 +231,11 @@ def test_not_with_xdist_whose_workers_have_no_terminal(start: Start, suite: Make
 def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
     suite.case("1", shows(OUTPUT), golden=GOLDEN)
     (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
-    environ = {**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")}
+    environ = {
+        **quiet_environment(),
+        "PYTHONPATH": str(ROOT / ".import"),
+        "TEST_DIR": str(tmp_path / "s"),
+    }
     for options, status in ((["-s"], 0), ([], 4)):
         runner: pexpect.spawn[str] = pexpect.spawn(
             sys.executable,

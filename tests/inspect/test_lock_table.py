@@ -212,7 +212,7 @@ def test_the_locks_below_a_directory(image: Path, tmp_path: Path, others: int) -
 def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "goldlock.inspect.lock_table", *arguments],
-        env={"PYTHONPATH": str(ROOT), **variables},
+        env={"PYTHONPATH": str(ROOT / ".import"), **variables},
         capture_output=True,
         text=True,
         check=False,

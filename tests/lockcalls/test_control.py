@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CASE = f"""
 import subprocess, sys
 from errno import EIO, ENOLCK
-sys.path.insert(0, {str(ROOT)!r})
+sys.path.insert(0, {str(ROOT / ".import")!r})
 from goldlock.lockcalls.api import *
 
 def lock(*steps):

@@ -81,7 +81,11 @@ def test_with_plain_pytest(mixed: MakeSuite, tmp_path: Path, any_python: str) ->
     done = subprocess.run(
         [any_python, "-m", "pytest", "--goldlock-orphans", "cases", *asked],
         cwd=mixed.root,
-        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        env={
+            **quiet_environment(),
+            "PYTHONPATH": str(ROOT / ".import"),
+            "TEST_DIR": str(tmp_path / "s"),
+        },
         capture_output=True,
         text=True,
         check=False,

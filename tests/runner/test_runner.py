@@ -214,7 +214,11 @@ def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-v", "cases/1.py", "--imgfmt=raw"],
         cwd=suite.root,
-        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        env={
+            **quiet_environment(),
+            "PYTHONPATH": str(ROOT / ".import"),
+            "TEST_DIR": str(tmp_path / "s"),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -232,7 +236,11 @@ def test_a_header_that_is_wrong_is_no_interruption_to_plain_pytest(
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "cases"],
         cwd=suite.root,
-        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        env={
+            **quiet_environment(),
+            "PYTHONPATH": str(ROOT / ".import"),
+            "TEST_DIR": str(tmp_path / "s"),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -62,7 +62,11 @@ def test_two_suites_in_one_run_have_memories_of_their_own(tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "one/cases/1", "other/cases/1", "--slowest=2"],
         cwd=tmp_path,
-        env={**quiet_environment(), "PYTHONPATH": str(ROOT), "TEST_DIR": str(tmp_path / "s")},
+        env={
+            **quiet_environment(),
+            "PYTHONPATH": str(ROOT / ".import"),
+            "TEST_DIR": str(tmp_path / "s"),
+        },
         capture_output=True,
         text=True,
         check=False,
