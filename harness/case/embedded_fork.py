@@ -39,7 +39,6 @@ _PACKAGE = embedded.__name__
 _LIKELY = {
     "qemu-img": ("qcow2.node",),
     "qemu-io": ("qcow2.node", "io.commands"),
-    "qemu-nbd": ("qcow2.node", "nbd.server"),
     "qemu-system": ("qcow2.node", "system.qmp", "system.hmp"),
 }
 """The embedded programs, and what nearly every run of each imports besides its own module."""

@@ -7,5 +7,5 @@ Standard library only, and as little of it as possible at start: a utility
 command lives for some 20 ms.
 """
 
-PROGRAMS = {"qemu-system": "system", "qemu-img": "img", "qemu-io": "io", "qemu-nbd": "nbd"}
+PROGRAMS = {"qemu-system": "system", "qemu-img": "img", "qemu-io": "io"}
 """The programs, and the package here whose module ``main`` each of them is."""

@@ -55,19 +55,19 @@ def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def record(folder: Path, way: str, root: Path = ROOT) -> Environment:
+def record(folder: Path, way: str, root: Path = ROOT / ".import") -> Environment:
     """Make the directories of a case and the launchers; return what a case there is told."""
     (folder / "test").mkdir()
     paths = embed(folder)
     text = {name: Path(path).read_text() for name, path in paths.items()}
     for name, path in paths.items():
         Path(path).write_text(text[name].replace(repr(str(ROOT / ".import")), repr(str(root))))
-    named = {variable.lower(): paths[name] for name, variable in VARIABLES.items()}
+    named = {VARIABLES[name].lower(): path for name, path in paths.items()}
     launchers = str(folder / "programs") if way == "forked" else ""
     return Environment("1", str(folder / "test"), str(folder), goldlock_embedded=launchers, **named)
 
 
-def ran(folder: Path, way: str, script: str, root: Path = ROOT, trace: str = "") -> str:
+def ran(folder: Path, way: str, script: str, root: Path = ROOT / ".import", trace: str = "") -> str:
     """Run a case script; return what it printed."""
     environment = record(folder, way, root)._replace(goldlock_stack=f"{folder}/stack")
     path = folder / "1.py"
@@ -189,17 +189,16 @@ def test_signals_are_as_for_a_program_that_has_just_started(
     for handler in (signal.SIG_IGN, lambda *_: None, signal.SIG_DFL):
         before = signal.signal(number, handler)
         try:
-            # The monitor's program handles SIGINT itself: qemu-nbd does not.
-            os.mkfifo("pid")
-            words = ("-t", "-k", "s", "--pid-file", "pid", "-f", "qcow2", case.image)
-            process = case._start(case.qemu_nbd.argv(*words), stdout=subprocess.DEVNULL)
-            Path("pid").read_text()  # it is served from here on
+            # The monitor's program handles SIGINT itself: qemu-io does not.
+            pipe = subprocess.PIPE
+            process = case._start(case.qemu_io.argv(case.image), stdin=pipe, stdout=pipe)
+            assert process.stdout is not None
+            process.stdout.read(1)  # its prompt: it waits for commands from here on
             status = Path(f"/proc/{process.pid}/status").read_text()
             process.kill()
-            process.wait()
+            process.communicate()
         finally:
             signal.signal(number, before)
-        Path("pid").unlink()
         bit = 1 << (number - 1)
         masks = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Sig"))
         found.append([name for name in ("SigIgn", "SigCgt") if int(masks[name], 16) & bit])
@@ -228,16 +227,15 @@ def test_an_interrupt_ends_it_as_the_signal_would(case: Case) -> None:
 def test_where_the_case_is_is_no_affair_of_its_programs(tmp_path: Path, way: str) -> None:
     """SIGTERM ends them, and the handler that tells where the case is stays with the case."""
     script = """
-import os, signal
+import signal, subprocess
 from goldlock import Case, run
 
 def story(case):
     case.qemu_img("create", "-f", "qcow2", case.image, "1M")
-    os.mkfifo("pid")
-    words = ("-t", "-k", "s", "--pid-file", "pid", "-f", "qcow2", case.image)
-    process = case._start(case.qemu_nbd.argv(*words))
-    pid = open("pid").read().strip()
-    for each in (pid, "self"):
+    pipe = subprocess.PIPE
+    process = case._start(case.qemu_io.argv(case.image), stdin=pipe, stdout=pipe)
+    process.stdout.read(1)  # its prompt
+    for each in (process.pid, "self"):
         masks = dict(line.split(":") for line in open(f"/proc/{each}/status"))
         print(int(masks["SigCgt"], 16) >> signal.SIGTERM - 1 & 1)
     process.terminate()
@@ -284,7 +282,7 @@ run(story)
         said[way] = ran(tmp_path / way, way, script, broken)
     assert said["forked"].startswith("1 Traceback (most recent call last):\n")
     assert said["forked"].endswith("ZeroDivisionError: integer division or modulo by zero\n")
-    frames = {w: said[w].partition("qemu_img.py")[2] for w in WAYS}
+    frames = {w: said[w].partition("img/main.py")[2] for w in WAYS}
     assert frames["forked"] == frames["executed"] != ""
 
 
@@ -294,14 +292,14 @@ from goldlock import Case, run
 
 def story(case):
     for _ in range(2):
-        done = case.qemu_nbd("--version")
+        done = case.qemu_io("--version")
         case.log(f"{done.status} {done.text.splitlines()[-1]}")
 
 run(story)
 """
     broken = tmp_path / "broken"
     shutil.copytree(ROOT / "harness", broken / "goldlock")
-    (broken / "goldlock/embedded/nbd/main.py").write_text("import no_such_module\n")
+    (broken / "goldlock/embedded/io/main.py").write_text("import no_such_module\n")
     for way in WAYS:
         (tmp_path / way).mkdir()
         said = ran(tmp_path / way, way, script, broken)

@@ -14,7 +14,6 @@ MODULES = {
     "qemu-img": "img",
     "qemu-io": "io",
     "qemu-system-x86_64": "system",
-    "qemu-nbd": "nbd",
 }
 REAL = {name: shutil.which(name) for name in MODULES}
 STRACE = shutil.which("strace")

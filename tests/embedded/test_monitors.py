@@ -72,7 +72,7 @@ def test_a_real_client_reads_what_is_exported(images: Path) -> None:
     assert run("qemu-io", "real", *words, cwd=images).status == 0
 
 
-@pytest.mark.parametrize("program", ["qemu-img", "qemu-io", "qemu-system-x86_64", "qemu-nbd"])
+@pytest.mark.parametrize("program", ["qemu-img", "qemu-io", "qemu-system-x86_64"])
 def test_help_tells_what_is_not_served(program: str, tmp_path: Path) -> None:
     outcome = run(program, "ours", "--help", cwd=tmp_path)
     assert outcome.status == 0
@@ -91,7 +91,6 @@ def test_help_tells_what_is_not_served(program: str, tmp_path: Path) -> None:
         ("qemu-io", ("-s", "t"), "-s"),
         ("qemu-system-x86_64", ("-daemonize",), "-daemonize"),
         ("qemu-system-x86_64", ("-incoming", "x"), "-incoming"),
-        ("qemu-nbd", ("--fork", "t"), "--fork"),
     ],
 )
 def test_what_is_not_served_is_refused_by_name(

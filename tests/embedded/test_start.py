@@ -16,11 +16,12 @@ _STANDARD = {
     "genericpath", "os", "os.path", "posixpath", "stat", "struct",
 }  # fmt: skip
 _OURS = {
-    "block", "block.files", "block.graph", "block.images", "block.locks", "block.opening",
-    "common", "common.options", "common.registry", "common.report",
+    "block", "block.files", "block.graph", "block.locks", "block.registry",
+    "common", "common.options", "common.report",
+    "image", "image.backend", "image.open_node",
 }  # fmt: skip
 _QCOW2 = {"qcow2", "qcow2.node", "qcow2.header", "qcow2.map", "qcow2.refcounts"}
-_IO = {"common.getopt", "io", "io.commands", "io.main", "io.requests", "io.table"}
+_IO = {"common.getopt", "io", "io.commands", "io.main", "io.requests", "io.session", "io.table"}
 _SYSTEM = {"system", "system.drives", "system.main", "system.options"}
 _QMP = {
     "common.json_parse", "common.json_writer",
@@ -30,7 +31,7 @@ _QMP = {
 STARTS: dict[str, tuple[tuple[str, ...], str, set[str], set[str]]] = {
     "qemu-img info": (
         ("qemu-img", "info", "t"), "", set(),
-        {"common.getopt", "img", "img.common", "img.info", "img.main"},
+        {"common.getopt", "image.describe", "img", "img.common", "img.info", "img.main"},
     ),
     "qemu-io": (("qemu-io", "-c", "quit", "t"), "", {"time"}, _IO),
     "qemu-system, human monitor": (

@@ -67,7 +67,7 @@ class Node:
         self.force_share = False
         self.no_io = False
         self.inactive = False  # given up to another process, by a migration
-        self.holds = 0  # references by name: blockdev-add keeps a node without users
+        self.refcount = 0  # references by name: blockdev-add keeps a node without users
 
     @property
     def size(self) -> int:
@@ -257,7 +257,7 @@ def release(edge: Edge) -> None:
 
 def dispose(node: Node) -> None:
     """Close `node` if nothing uses or holds it: first its backing file, then its storage."""
-    if node.parents or node.holds:
+    if node.parents or node.refcount:
         return
     node.flush()
     for edge in (node.backing, node.file):
@@ -275,7 +275,7 @@ on_closed: Callable[[Node], None] | None = None
 
 def _reopened(node: Node) -> list[Node]:
     """Return what a reopen of `node` reopens: itself, and storage that has no name of its own."""
-    if node.file is not None and not node.file.node.holds:
+    if node.file is not None and not node.file.node.refcount:
         return [node, node.file.node]
     return [node]
 

@@ -95,6 +95,17 @@ def size(text: str, default_suffix: str = "b") -> int | None:
     return value if value < 1 << 64 else None
 
 
+def human_size(value: int) -> str:
+    """Return a size as `qemu-img info` writes it: three significant digits, binary units."""
+    units = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+    at = 0
+    scaled = float(value)
+    while scaled > 999.99999 and at < len(units) - 1:
+        scaled /= 1024
+        at += 1
+    return f"{scaled:.3g} {units[at]}B"
+
+
 def subset(options: Options, prefix: str) -> Options:
     """Remove and return the options below `prefix.`, without it."""
     found = {}

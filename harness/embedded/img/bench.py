@@ -7,9 +7,9 @@ import sys
 import time
 
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, os_error
+from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.img.common import (
     Reported,
     check_cache_mode,

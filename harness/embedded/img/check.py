@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, error
+from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
 from goldlock.embedded.qcow2.node import Qcow2Node
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 import sys
 
 from goldlock.embedded.block import graph
-from goldlock.embedded.block.chain import status
 from goldlock.embedded.block.graph import Edge, Node
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image
+from goldlock.embedded.image.open_node import Flags
+from goldlock.embedded.image.resize import truncate
+from goldlock.embedded.image.status import status
 from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
-from goldlock.embedded.img.resize import truncate
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 _CHUNK = 1 << 20

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.block import images
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import ALL
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image, open_image
+from goldlock.embedded.image.open_node import Flags
 
 FORMATS_NAMED = ("raw", "qcow2")
 OBJECT = "--object"
@@ -50,7 +49,7 @@ def open_one(  # noqa: PLR0913 - switches, each named
     elif fmt:
         options["driver"] = fmt
     try:
-        return images.open_image(name, options, flags, resize=resize, shared=shared)
+        return open_image(name, options, flags, resize=resize, shared=shared)
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{filename}': ") from None
 
@@ -81,14 +80,3 @@ def _too_large(text: str) -> bool:
 
 class Reported(Exception):
     """A failure whose message is out already: exit status 1."""
-
-
-def human_size(value: int) -> str:
-    """Return a size as `qemu-img info` writes it: three significant digits, binary units."""
-    units = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
-    at = 0
-    scaled = float(value)
-    while scaled > 999.99999 and at < len(units) - 1:
-        scaled /= 1024
-        at += 1
-    return f"{scaled:.3g} {units[at]}B"

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.block.chain import reads_as_zero
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, error
+from goldlock.embedded.image.open_node import Flags
+from goldlock.embedded.image.status import reads_as_zero
 from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
 from goldlock.embedded.qcow2.map import read_padded
 

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.block import images
-from goldlock.embedded.block.chain import reads_as_zero
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import CONSISTENT_READ, WRITE_UNCHANGED
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image, open_image
+from goldlock.embedded.image.create import check_options, format_image, known_options
+from goldlock.embedded.image.open_node import Flags
+from goldlock.embedded.image.status import reads_as_zero
 from goldlock.embedded.img.common import (
     Reported,
     check_cache_mode,
@@ -20,7 +20,6 @@ from goldlock.embedded.img.common import (
     open_one,
     reject_objects,
 )
-from goldlock.embedded.img.create import _known_options, check_options, format_image
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 _CHUNK = 1 << 20
@@ -85,7 +84,7 @@ def _open_target(target: str, arguments: Arguments, size: int) -> Image:
     if not arguments.has("-n"):
         options = check_options(
             opts.parse(",".join(arguments.all("-o"))) if arguments.has("-o") else {},
-            _known_options(fmt, target),
+            known_options(fmt, target),
         )
         options.setdefault("size", str(size))
         if arguments.has("-B"):
@@ -103,7 +102,7 @@ def _open_target(target: str, arguments: Arguments, size: int) -> Image:
             raise failure.prefixed(f"{target}: error while converting {fmt}: ") from None
     try:
         # A fresh target takes what is written whatever lies below it.
-        output = images.open_image(target, {"driver": fmt}, Flags(read_only=False))
+        output = open_image(target, {"driver": fmt}, Flags(read_only=False))
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{target}': ") from None
     if output.node.size < size:
@@ -207,7 +206,7 @@ def dd(words: list[str]) -> int:
     source = open_one(given["if"], arguments, flags, fmt=arguments.last("-f"))
     output: Image | None = None
     try:
-        _known_options(fmt, given["of"])
+        known_options(fmt, given["of"])
         size = source.node.size
         if count is not None:
             size = min(size, count * block)
@@ -221,7 +220,7 @@ def dd(words: list[str]) -> int:
         except BlockError as failure:
             raise failure.prefixed(f"{given['of']}: error while creating output image: ") from None
         try:
-            output = images.open_image(given["of"], {"driver": fmt}, Flags(read_only=False))
+            output = open_image(given["of"], {"driver": fmt}, Flags(read_only=False))
         except BlockError as failure:
             raise failure.prefixed(f"Could not open '{given['of']}': ") from None
         _copy(source.node, start, output.node, 0, size)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.block.chain import Status, status
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.open_node import Flags
+from goldlock.embedded.image.status import Status, status
 from goldlock.embedded.img.common import Reported, number, open_one, reject_objects
 
 

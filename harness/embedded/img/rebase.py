@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.block import graph, images
+from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ
-from goldlock.embedded.block.opening import Flags
-from goldlock.embedded.common import getopt, registry
+from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image, open_image
+from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
 from goldlock.embedded.qcow2.map import UNALLOCATED, read_padded
 from goldlock.embedded.qcow2.node import Qcow2Node
@@ -76,7 +76,7 @@ def _keep_contents(node: Qcow2Node, backing: str, fmt: str | None, force_share: 
             if new_node is None:
                 options = {"driver": fmt} if fmt else {}
                 try:
-                    new = images.open_image(path, options, Flags(force_share=force_share))
+                    new = open_image(path, options, Flags(force_share=force_share))
                 except BlockError as failure:
                     raise failure.prefixed(
                         f"Could not open new backing file '{backing}': "

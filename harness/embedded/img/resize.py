@@ -6,14 +6,13 @@ from __future__ import annotations
 import struct
 import sys
 
-from goldlock.embedded.block.files import FileNode
-from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.create import NO_SIZE, SIZE_HINT, check_options
+from goldlock.embedded.image.open_node import Flags
+from goldlock.embedded.image.resize import truncate
 from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
-from goldlock.embedded.img.create import _NO_SIZE, _SIZE_HINT, check_options
 from goldlock.embedded.qcow2.header import LAZY_REFCOUNTS
 from goldlock.embedded.qcow2.node import Qcow2Node
 
@@ -51,7 +50,7 @@ def resize(words: list[str]) -> int:
     sign = {"+": 1, "-": -1}.get(size_text[:1], 0)
     change = opts.size(size_text[1:] if sign else size_text)
     if change is None:
-        raise BlockError(f"Parameter 'size' {_NO_SIZE}", _SIZE_HINT)
+        raise BlockError(f"Parameter 'size' {NO_SIZE}", SIZE_HINT)
     image = open_one(
         arguments.operands[0], arguments, Flags(read_only=False), fmt=arguments.last("-f"),
         resize=True,
@@ -74,21 +73,6 @@ def resize(words: list[str]) -> int:
     finally:
         image.close()
     return 0
-
-
-def truncate(node: Node, size: int) -> None:
-    """Give the disk behind `node` a size of `size` bytes."""
-    if isinstance(node, Qcow2Node):
-        node.truncate(size)
-        return
-    while node.file is not None:
-        node = node.file.node
-    if not isinstance(node, FileNode):
-        raise BlockError(f"Image format driver does not support resize: {node.driver}")
-    try:
-        node.truncate(size)
-    except OSError as failure:
-        raise report.os_error("Failed to resize the file", failure.errno or 0) from None
 
 
 def amend(words: list[str]) -> int:

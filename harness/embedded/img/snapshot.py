@@ -8,9 +8,9 @@ import os
 import sys
 
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.img.common import open_one, reject_objects
 from goldlock.embedded.qcow2.node import Qcow2Node
 
@@ -47,7 +47,7 @@ def _list(node: Node) -> None:
     if isinstance(node, Qcow2Node) and node.header.snapshot_count:
         from goldlock.embedded.qcow2.snapshots import TITLE, describe, read_snapshots
 
-        lines = [describe(one) for one in read_snapshots(node)[0]]
+        lines = [describe(one) for one in read_snapshots(node.storage, node.header)[0]]
         sys.stdout.write("\n".join(["Snapshot list:", TITLE, *lines, ""]))
 
 

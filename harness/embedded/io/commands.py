@@ -26,6 +26,7 @@ from goldlock.embedded.io.requests import (
     usage,
     write,
 )
+from goldlock.embedded.io.session import Session
 from goldlock.embedded.io.table import COMMANDS
 from goldlock.embedded.qcow2.node import Qcow2Node
 
@@ -33,7 +34,6 @@ TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goldlock.embedded.io.main import Session
 
 _NOT_SERVED = ("break", "remove_break", "resume", "wait_break", "abort", "sigraise")
 _WITHOUT_FILE = ("open", "help", "quit", "sleep")
@@ -135,7 +135,7 @@ def _truncate(edge: Edge, name: str, words: list[str]) -> None:
     if mode not in (None, "off"):
         raise BlockError(f"Invalid preallocation mode '{mode}'")
     size = number(given.operands[0])
-    from goldlock.embedded.img.resize import truncate
+    from goldlock.embedded.image.resize import truncate
 
     truncate(edge.node, size)
 
@@ -145,7 +145,7 @@ def _length(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - 
 
 
 def _info(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    from goldlock.embedded.img.info import describe
+    from goldlock.embedded.image.describe import describe
 
     node = edge.node
     sys.stdout.write(f"format name: {node.driver}\n")
@@ -183,7 +183,12 @@ def _reopen(edge: Edge, name: str, words: list[str]) -> None:
         graph.set_read_only(edge.node, False)
         graph.change(edge, edge.perm | WRITE, edge.shared)
     node = edge.node
-    if writable and not node.read_only and isinstance(node, Qcow2Node) and not node.storage.holds:
+    if (
+        writable
+        and not node.read_only
+        and isinstance(node, Qcow2Node)
+        and not node.storage.refcount
+    ):
         node.storage.renew()
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.block import images
-from goldlock.embedded.block.images import Image
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.io.session import Session
 
 _HELP = """\
 Usage: qemu-io [OPTIONS]... [-c STRING]... [file]
@@ -115,40 +113,6 @@ def _check(arguments: getopt.Arguments) -> None:
             raise BlockError(f"Invalid discard option: {value}")
         if option in ("-s", "--snapshot", "-C", "--copy-on-read", "--object"):
             raise BlockError(f"Option '{option}' is not served by the embedded programs")
-
-
-class Session:
-    """The one image that qemu-io has open, or none."""
-
-    def __init__(self) -> None:
-        self.image: Image | None = None
-        self.read_only = False
-        self.force_share = False
-
-    def open(
-        self, name: str | None, options: opts.Options, read_only: bool, force_share: bool
-    ) -> bool:
-        """Open an image; report why not and return False if that fails."""
-        if self.image is not None:
-            report.error("file open already, try 'help close'")
-            return False
-        if force_share and "force-share" in options and options["force-share"] in ("off", "no"):
-            report.error("-U conflicts with image options")
-            return False
-        flags = Flags(read_only=read_only, force_share=force_share)
-        try:
-            self.image = images.open_image(name, options, flags)
-        except BlockError as failure:
-            shown = f" device {name}" if name is not None else ""
-            report.error(f"can't open{shown}: {failure.message}", failure.hint)
-            return False
-        return True
-
-    def close(self) -> None:
-        """Close the image if one is open."""
-        if self.image is not None:
-            image, self.image = self.image, None
-            image.close()
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ import struct
 
 from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.sockets import bind_path
 from goldlock.embedded.qcow2.node import Qcow2Node
-from goldlock.embedded.system.monitors import bind_path
 
-TYPE_CHECKING = False  # see graph.py
-if TYPE_CHECKING:
-    from goldlock.embedded.system.drives import Machine
+Exports = dict[str, tuple[Edge, bool]]
+"""By name: the user of a node that an export is, and whether clients may write."""
 
 _MAGIC = 0x4E42444D41474943
 _OPTION_MAGIC = 0x49484156454F5054
@@ -48,19 +47,19 @@ class Client:
 class Server:
     """The server behind nbd-server-start: one listening socket, exports by name."""
 
-    def __init__(self, machine: Machine, listener: socket.socket, path: str) -> None:
-        self.machine = machine
+    def __init__(self, exports: Exports, listener: socket.socket, path: str) -> None:
+        self.exports = exports
         self.listener = listener
         self.path = path
         self.clients: dict[int, Client] = {}
 
     @classmethod
-    def listen(cls, machine: Machine, kind: str, data: dict[str, object]) -> Server:
+    def listen(cls, exports: Exports, kind: str, data: dict[str, object]) -> Server:
         """Listen on a UNIX socket (`path`) or a TCP port (`host`, `port`)."""
         path = str(data.get("path", "")) if kind == "unix" else ""
         listener = bind_path(path) if kind == "unix" else _bind_port(data)
         listener.listen(16)
-        return cls(machine, listener, path)
+        return cls(exports, listener, path)
 
     def descriptors(self) -> list[int]:
         """Return what to wait on."""
@@ -129,7 +128,7 @@ class Server:
             _reply(client, option, _ACK)
             return False
         if option == _LIST:
-            for name in self.machine.exports:
+            for name in self.exports:
                 encoded = name.encode()
                 _reply(client, option, _SERVER, struct.pack(">I", len(encoded)) + encoded)
             _reply(client, option, _ACK)
@@ -165,11 +164,11 @@ class Server:
         return True
 
     def _choose(self, client: Client, name: str) -> bool:
-        if not name and len(self.machine.exports) == 1:
-            name = next(iter(self.machine.exports))
-        if name not in self.machine.exports:
+        if not name and len(self.exports) == 1:
+            name = next(iter(self.exports))
+        if name not in self.exports:
             return False
-        client.export, client.writable = self.machine.exports[name]
+        client.export, client.writable = self.exports[name]
         client.name = name
         return True
 
@@ -184,7 +183,7 @@ class Server:
             return True
         data = client.buffer[28 : 28 + body]
         client.buffer = client.buffer[28 + body :]
-        if kind == 2 or client.name not in self.machine.exports:
+        if kind == 2 or client.name not in self.exports:
             return False
         code, answer = _serve_request(client, kind, offset, length, data)
         client.connection.sendall(struct.pack(">IIQ", _ANSWER_MAGIC, code, handle) + answer)

@@ -129,7 +129,7 @@ class Checker:
     def _check_snapshots(self) -> None:
         from goldlock.embedded.qcow2.snapshots import read_snapshots
 
-        snapshots, length = read_snapshots(self.node)
+        snapshots, length = read_snapshots(self.node.storage, self.node.header)
         for one in snapshots:
             if one.l1_size * 8 > 32 << 20:
                 self._error(f" snapshot {one.id} ({one.name}) l1_size={one.l1_size:#x}: too large")

@@ -64,7 +64,7 @@ class Qcow2Map(Node):
         if self.header.snapshot_count and not checking:
             from goldlock.embedded.qcow2.snapshots import read_snapshots
 
-            read_snapshots(self)
+            read_snapshots(self.storage, self.header)
 
     def _check_file_length(self) -> None:
         # QEMU reads zeroes past the end of the file; a table of which nothing is there

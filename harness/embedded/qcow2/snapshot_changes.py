@@ -27,7 +27,7 @@ _MAX_L1_BYTES = 32 << 20
 
 def create(node: Qcow2Node, name: str) -> None:
     """Keep the present contents as a new snapshot; names need not differ."""
-    snapshots, _ = read_snapshots(node)
+    snapshots, _ = read_snapshots(node.storage, node.header)
     snapshot = Snapshot()
     numbers = [int(one.id) for one in snapshots if one.id.isdecimal()]
     snapshot.id = str(max(numbers, default=0) + 1)
@@ -47,7 +47,7 @@ def create(node: Qcow2Node, name: str) -> None:
 
 def apply(node: Qcow2Node, name: str) -> None:
     """Go back to the snapshot with this id or, if there is none, this name."""
-    snapshots, _ = read_snapshots(node)
+    snapshots, _ = read_snapshots(node.storage, node.header)
     found = [one for one in snapshots if one.id == name]
     found += [one for one in snapshots if one.name == name]
     if not found:
@@ -68,7 +68,7 @@ def apply(node: Qcow2Node, name: str) -> None:
 
 def delete(node: Qcow2Node, name: str) -> None:
     """Forget the first snapshot of this name, and what only it refers to."""
-    snapshots, _ = read_snapshots(node)
+    snapshots, _ = read_snapshots(node.storage, node.header)
     found = [one for one in snapshots if one.name == name]
     if not found:
         raise BlockError("snapshot not found")
@@ -182,7 +182,7 @@ def _rewrite(node: Qcow2Node, table: bytearray, pointer: int, change: Callable[[
 def _write_table(node: Qcow2Node, snapshots: list[Snapshot]) -> None:
     """Write a new snapshot table, point the header to it, and give the old one back."""
     header = node.header
-    _, old_length = read_snapshots(node)
+    _, old_length = read_snapshots(node.storage, node.header)
     old_offset = header.snapshots_offset
     data = b"".join(encode(one) for one in snapshots)
     offset = _allocate(node, len(data)) if data else 0

@@ -6,11 +6,13 @@ from __future__ import annotations
 import struct
 
 from goldlock.embedded.common import report
+from goldlock.embedded.common.options import human_size
 from goldlock.embedded.common.report import BlockError
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
-    from goldlock.embedded.qcow2.map import Qcow2Map
+    from goldlock.embedded.block.graph import Node
+    from goldlock.embedded.qcow2.header import Header
 
 _FIXED = struct.Struct(">QIHHIIQII")
 _MAX_EXTRA = 1024
@@ -33,22 +35,22 @@ class Snapshot:
         self.further = b""  # what a later format has there, kept as it is
 
 
-def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
+def read_snapshots(storage: Node, header: Header) -> tuple[list[Snapshot], int]:
     """Return the snapshots and the table's length in bytes; BlockError for a damaged table."""
     found = []
-    at = start = node.header.snapshots_offset
-    for _ in range(node.header.snapshot_count):
-        if at >= node.storage.size:
+    at = start = header.snapshots_offset
+    for _ in range(header.snapshot_count):
+        if at >= storage.size:
             raise report.os_error("Failed to read snapshot table", 5)
         snapshot = Snapshot()
-        snapshot.disk_size = node.header.size
-        data = node.storage.read(at, _FIXED.size)
+        snapshot.disk_size = header.size
+        data = storage.read(at, _FIXED.size)
         (snapshot.l1_offset, snapshot.l1_size, id_length, name_length, snapshot.seconds,
          snapshot.nanoseconds, snapshot.vm_clock, snapshot.vm_state_size, extra_length,
         ) = _FIXED.unpack(data)  # fmt: skip
         if extra_length > _MAX_EXTRA:
             raise BlockError("Too much extra metadata in snapshot table entry")
-        extra = node.storage.read(at + _FIXED.size, extra_length)
+        extra = storage.read(at + _FIXED.size, extra_length)
         if extra_length >= 8:
             snapshot.vm_state_size = struct.unpack_from(">Q", extra)[0]
         if extra_length >= 16:
@@ -58,7 +60,7 @@ def read_snapshots(node: Qcow2Map) -> tuple[list[Snapshot], int]:
             icount = struct.unpack_from(">Q", extra, 16)[0]
             snapshot.icount = icount if icount != (1 << 64) - 1 else None
         at += _FIXED.size + extra_length
-        text = node.storage.read(at, id_length + name_length)
+        text = storage.read(at, id_length + name_length)
         snapshot.id = text[:id_length].decode("utf-8", "surrogateescape")
         snapshot.name = text[id_length:].decode("utf-8", "surrogateescape")
         at = (at + id_length + name_length + 7) & ~7
@@ -85,8 +87,6 @@ def encode(snapshot: Snapshot) -> bytes:
 def describe(snapshot: Snapshot) -> str:
     """Return a snapshot's line of the list that info and snapshot -l print."""
     import time
-
-    from goldlock.embedded.img.common import human_size
 
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.seconds))
     seconds = snapshot.vm_clock // 1000000000

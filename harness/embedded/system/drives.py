@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.block import graph, opening
+from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Edge, Node
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, WRITE_UNCHANGED
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common import registry, report
+from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image
+from goldlock.embedded.image.open_node import Flags, open_node
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from goldlock.embedded.nbd.server import Server
-    from goldlock.embedded.system.migration import Migration
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
 _CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
@@ -41,6 +40,14 @@ class Drive:
         self.attached = ""
 
 
+class Migration:
+    """What a machine knows of its migrations; `users` are the edges without permissions now."""
+
+    def __init__(self) -> None:
+        self.events_enabled = False
+        self.users: dict[Edge, tuple[int, int]] = {}
+
+
 class Machine:
     """All that the monitors can look at and change."""
 
@@ -55,24 +62,11 @@ class Machine:
         self.events: list[tuple[str, dict[str, object]]] = []  # what clients are to be told
         self.job: Callable[[], None] | None = None  # what remains to be done after an answer
         self.quit_reason = ""
-        self._migration: Migration | None = None
+        self.migration = Migration()
         self._unnamed = 0
 
-    @property
-    def migration(self) -> Migration:
-        """What is known of migrations."""
-        if self._migration is None:
-            from goldlock.embedded.system.migration import Migration  # hardly ever wanted
-
-            self._migration = Migration()
-        return self._migration
-
-    def go_on(self) -> None:
-        """Run; after a migration with the images locked again, or BlockError and as before."""
-        if self.state == "postmigrate":
-            from goldlock.embedded.system.migration import take_back
-
-            take_back(self)
+    def cont(self) -> None:
+        """Run."""
         if not self.running:
             self.events.append(("RESUME", {}))
         self.running, self.state = True, "paused"
@@ -120,7 +114,7 @@ class Machine:
         flags = Flags(read_only=read_only, auto_read_only=True)
         if "force-share" in options or "read-only" in options:
             options.setdefault("read-only", "on" if read_only else "off")
-        node = opening.open_node(filename or None, options, flags)
+        node = open_node(filename or None, options, flags)
         return Image(node, CONSISTENT_READ, ALL, f"block device '{name}'")
 
     def drive(self, name: str) -> Drive:
@@ -183,8 +177,8 @@ class Machine:
         name = options.get("node-name")
         if name is None:
             raise BlockError("'node-name' must be specified for the root node")
-        node = opening.open_node(None, options, Flags(read_only=False))
-        node.holds += 1
+        node = open_node(None, options, Flags(read_only=False))
+        node.refcount += 1
         self.named[name] = node
 
     def delete_node(self, name: str) -> None:
@@ -197,7 +191,7 @@ class Machine:
         if node.parents:
             raise BlockError(f"Node {name} is in use")
         del self.named[name]
-        node.holds -= 1
+        node.refcount -= 1
         graph.dispose(node)
 
     def find(self, device: str | None, node_name: str | None) -> Node:
@@ -214,7 +208,7 @@ class Machine:
 
     def snapshot(self, node: Node, options: Options) -> None:
         """Put a new overlay above `node` (blockdev-snapshot-sync) and move its users there."""
-        from goldlock.embedded.img.create import create_image
+        from goldlock.embedded.image.create import create_image
 
         filename = options["snapshot-file"]
         fmt = options.get("format", "qcow2")
@@ -229,7 +223,7 @@ class Machine:
         if name is not None:
             below["node-name"] = name
         flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
-        overlay = opening.open_node(filename, below, flags)
+        overlay = open_node(filename, below, flags)
         try:
             graph.put_above(overlay, node)
         except BlockError:
@@ -274,7 +268,7 @@ class Machine:
             self.drives.clear()
             for name, node in list(self.named.items()):
                 del self.named[name]
-                node.holds -= 1
+                node.refcount -= 1
                 graph.dispose(node)
         except BlockError as failure:
             report.warn(failure.message)

@@ -137,7 +137,7 @@ class Loop:
         elif value.startswith("unix:"):
             from goldlock.embedded.system.monitors import listen
 
-            listen(self, value[5:], kind)
+            self._watch(listen(value[5:], kind))
         else:
             raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
 
@@ -183,6 +183,16 @@ class Loop:
         if self._running:
             self._send(source, session.greeting())
 
+    def _watch(self, listener: Listener) -> None:
+        """Serve a monitor's client, or wait for one."""
+        if listener.client is None:
+            assert listener.server is not None
+            self.listeners[listener.server.fileno()] = listener
+            return
+        fd = listener.client.fileno()
+        self.listeners[fd] = listener
+        self.add_session(fd, fd, listener.kind)
+
     def _send(self, source: int, data: bytes) -> None:
         # What a command prints (`Formatting ...`) stands before its answer.
         sys.stdout.flush()
@@ -203,7 +213,10 @@ class Loop:
     def _drop(self, source: int) -> None:
         self.sessions.pop(source, None)
         if source in self.listeners:
-            self.listeners.pop(source).hang_up(self)
+            listener = self.listeners.pop(source)
+            listener.disconnect()
+            if listener.server is not None:
+                self._watch(listener)
 
     def run(self) -> None:
         """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
@@ -248,7 +261,9 @@ class Loop:
                     job()
                     self._announce()
         elif fd in self.listeners:
-            self.listeners[fd].accept(self)
+            listener = self.listeners.pop(fd)
+            listener.accept()
+            self._watch(listener)
         elif self.machine.nbd is not None:
             self.machine.nbd.serve(fd)
 

@@ -25,14 +25,6 @@ if TYPE_CHECKING:
 _SCHEMES = ("tcp:", "unix:", "fd:", "rdma:", "vsock:")
 
 
-class Migration:
-    """What a machine knows of its migrations; `users` are the edges without permissions now."""
-
-    def __init__(self) -> None:
-        self.tells = False  # the capability "events"
-        self.users: dict[Edge, tuple[int, int]] = {}
-
-
 def set_capabilities(machine: Machine, arguments: Arguments) -> object:
     """Take the capability `events`; any other is refused by name when it is to be on."""
     check_arguments(arguments, {"capabilities": list})
@@ -47,7 +39,7 @@ def set_capabilities(machine: Machine, arguments: Arguments) -> object:
             raise QmpError(f"Capability '{name}' is not served by the embedded programs")
     for one in listed:
         if one["capability"] == "events":
-            machine.migration.tells = one["state"]
+            machine.migration.events_enabled = one["state"]
     return {}
 
 
@@ -91,7 +83,7 @@ def _hand_over(machine: Machine, command: str) -> None:
     _tell(machine, "completed")
 
 
-def take_back(machine: Machine) -> None:
+def activate(machine: Machine) -> None:
     """Lock the images again to go on; BlockError at the first that cannot be.
 
     As with QEMU, those before it stay locked; the next try is for the rest.
@@ -106,7 +98,7 @@ def take_back(machine: Machine) -> None:
 
 
 def _tell(machine: Machine, status: str) -> None:
-    if machine.migration.tells:
+    if machine.migration.events_enabled:
         machine.events.append(("MIGRATION", {"status": status}))
 
 

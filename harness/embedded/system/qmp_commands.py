@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.block import graph
+from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common import registry
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.system.drives import Drive, Machine
 from goldlock.embedded.system.qmp_schema import QmpError, check_arguments, check_node
@@ -58,7 +57,11 @@ def _stop(machine: Machine, arguments: Arguments) -> object:
 
 def _cont(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    machine.go_on()
+    if machine.state == "postmigrate":
+        from goldlock.embedded.system.migration import activate  # hardly ever wanted
+
+        activate(machine)
+    machine.cont()
     return {}
 
 
@@ -143,7 +146,7 @@ def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
 
 
 def _node_facts(node: Node, nested: bool) -> dict[str, object]:
-    from goldlock.embedded.img.info import storage_of
+    from goldlock.embedded.image.describe import storage_of
     from goldlock.embedded.system.hmp import chain_depth
 
     facts: dict[str, object] = {
@@ -161,7 +164,7 @@ def _node_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _image_facts(node: Node, nested: bool) -> dict[str, object]:
-    from goldlock.embedded.img.info import describe
+    from goldlock.embedded.image.describe import describe
 
     facts = describe(node)
     facts.pop("snapshots", None)
@@ -202,7 +205,7 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
         raise BlockError("abstract sockets are not served by the embedded programs")
     from goldlock.embedded.nbd.server import Server
 
-    machine.nbd = Server.listen(machine, kind, data)
+    machine.nbd = Server.listen(machine.exports, kind, data)
     return {}
 
 

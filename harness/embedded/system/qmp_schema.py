@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.common import registry
+from goldlock.embedded.block import registry
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:

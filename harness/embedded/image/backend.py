@@ -6,9 +6,9 @@ from __future__ import annotations
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
-from goldlock.embedded.block.opening import Flags, open_node
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.open_node import Flags, open_node
 
 
 class Image:

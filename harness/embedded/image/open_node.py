@@ -6,10 +6,7 @@ from __future__ import annotations
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import FileNode, NullNode, RawNode
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.common import options as opts
-from goldlock.embedded.common import report
-from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.registry import (
+from goldlock.embedded.block.registry import (
     FILE_OPTIONS,
     GENERIC_OPTIONS,
     NULL_OPTIONS,
@@ -22,6 +19,9 @@ from goldlock.embedded.common.registry import (
     resolve,
     unknown_driver,
 )
+from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import report
+from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError
 
 _QCOW2_MAGIC = b"QFI\xfb"

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import struct
 
-from goldlock.embedded.block import graph, images, opening
+from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import create_file
-from goldlock.embedded.block.images import Image
 from goldlock.embedded.block.locks import ALL, RESIZE, WRITE
-from goldlock.embedded.block.opening import Flags
 from goldlock.embedded.common.options import Options, switch
 from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.backend import Image, open_image
+from goldlock.embedded.image.open_node import Flags, open_node
 from goldlock.embedded.qcow2.header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
 from goldlock.embedded.qcow2.node import Qcow2Node
 from goldlock.embedded.qcow2.refcounts import pack_count
@@ -34,16 +34,14 @@ def create_qcow2(filename: str, size: int, options: Options) -> None:
         )
     create_file(filename, 0)
     try:
-        storage = opening.open_node(
-            None, {"driver": "file", "filename": filename}, Flags(read_only=False)
-        )
+        storage = open_node(None, {"driver": "file", "filename": filename}, Flags(read_only=False))
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{filename}': ") from None
-    storage.holds += 1
+    storage.refcount += 1
     try:
         _fill(storage, header, size, options)
     finally:
-        storage.holds -= 1
+        storage.refcount -= 1
         graph.dispose(storage)
 
 
@@ -60,7 +58,7 @@ def _fill(storage: graph.Node, header: Header, size: int, options: Options) -> N
     writer.close()
 
     reference = {"driver": "qcow2", "file": storage.name}
-    image = images.open_image(None, dict(reference), Flags(read_only=False), resize=True)
+    image = open_image(None, dict(reference), Flags(read_only=False), resize=True)
     node = image.node
     assert isinstance(node, Qcow2Node)
     node.truncate(size)
@@ -71,7 +69,7 @@ def _fill(storage: graph.Node, header: Header, size: int, options: Options) -> N
     _trim(node)
     image.close()
     flags = Flags(read_only=False, no_backing=True, no_io=True)
-    images.open_image(None, reference, flags).close()
+    open_image(None, reference, flags).close()
 
 
 def _trim(node: Qcow2Node) -> None:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What there is to say about an image: QEMU's ImageInfo."""
+
+from __future__ import annotations
+
+import os
+
+from goldlock.embedded.block.files import FileNode
+from goldlock.embedded.block.graph import Node
+from goldlock.embedded.image.open_node import backing_of
+from goldlock.embedded.qcow2.header import CORRUPT, DIRTY
+from goldlock.embedded.qcow2.node import Qcow2Node
+
+
+def storage_of(node: Node) -> Node:
+    """Return the node at the bottom below `node`."""
+    while node.file is not None:
+        node = node.file.node
+    return node
+
+
+def describe(node: Node) -> dict[str, object]:
+    """Return what QEMU's ImageInfo says about a node, in the order in which it prints it."""
+    facts: dict[str, object] = {}
+    bottom = storage_of(node)
+    used = os.fstat(bottom.fd).st_blocks * 512 if isinstance(bottom, FileNode) else 0
+    if isinstance(node, Qcow2Node) and node.header.backing_file and node.header.backing_format:
+        facts["backing-filename-format"] = node.header.backing_format
+    if isinstance(node, Qcow2Node) and node.header.snapshot_count:
+        facts["snapshots"] = _snapshots(node)
+    facts["virtual-size"] = node.size
+    facts["filename"] = node.filename
+    if isinstance(node, Qcow2Node):
+        facts["cluster-size"] = node.cluster_size
+    facts["format"] = node.driver
+    facts["actual-size"] = used
+    if isinstance(node, Qcow2Node):
+        facts["format-specific"] = {"type": "qcow2", "data": _specific(node)}
+        if node.header.backing_file:
+            facts["full-backing-filename"] = backing_of(node)[0]
+            facts["backing-filename"] = node.header.backing_file
+    facts["dirty-flag"] = isinstance(node, Qcow2Node) and bool(node.header.incompatible & DIRTY)
+    return facts
+
+
+def _specific(node: Qcow2Node) -> dict[str, object]:
+    header = node.header
+    if header.version == 2:
+        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
+    return {
+        "compat": "1.1",
+        "compression-type": ("zlib", "zstd")[header.compression_type],
+        "lazy-refcounts": header.lazy_refcounts,
+        "refcount-bits": 1 << header.refcount_order,
+        "corrupt": bool(header.incompatible & CORRUPT),
+        "extended-l2": False,
+    }
+
+
+def _snapshots(node: Qcow2Node) -> list[object]:
+    from goldlock.embedded.qcow2.snapshots import read_snapshots
+
+    return [
+        {
+            **({} if one.icount is None else {"icount": one.icount}),
+            "vm-clock-nsec": one.vm_clock % 1000000000,
+            "name": one.name,
+            "date-sec": one.seconds,
+            "date-nsec": one.nanoseconds,
+            "vm-clock-sec": one.vm_clock // 1000000000,
+            "id": one.id,
+            "vm-state-size": one.vm_state_size,
+            "-line": _line(one),
+        }
+        for one in read_snapshots(node.storage, node.header)[0]
+    ]
+
+
+def _line(one: object) -> str:
+    from goldlock.embedded.qcow2.snapshots import Snapshot, describe
+
+    assert isinstance(one, Snapshot)
+    return describe(one)
