@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run the cases of a suite, and hold what they print against its goldens."""
+"""The command ``goldlock`` from a checkout: sets up what it needs, and runs QEMU's suite."""
 
 import sys
 from pathlib import Path
@@ -13,19 +13,9 @@ if sys.version_info < (3, 11):
     )
     sys.exit(2)
 
-import gc
-import os
+root = Path(__file__).resolve().parent
+sys.path.insert(0, str(root / ".import"))  # `goldlock` is harness/
 
-gc.disable()  # loading makes much and drops little; goldlock.cli enables it again
+from goldlock.__main__ import start
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / ".import"))  # `goldlock` is harness/
-
-from goldlock.cli import main
-
-status = main(sys.argv[1:], Path(__file__).resolve())
-if "--self-test" in sys.argv:
-    sys.exit(status)  # pytest tidies up its temporary directories at exit
-# To take the interpreter down takes as long as a quick case, and there is nothing left to do.
-sys.stdout.flush()
-sys.stderr.flush()
-os._exit(status)
+start(checkout=root)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from goldlock.case.case import Case as Case
     from goldlock.case.case import run as run
 
+__version__ = "0.2.0.dev0"
+
 IMPORTED_FROM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - loaded by all
 """The folder on ``sys.path`` that this package was found in."""
 

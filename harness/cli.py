@@ -15,16 +15,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from goldlock import __version__
 from goldlock.bootstrap import NO_SETUP, enter_environment
 from goldlock.errors import UsageError, suggest
 from goldlock.options import GROUPS, HOW, OPTIONS, WHICH
 from goldlock.runner import shards
 from goldlock.settings import FORMATS, PROTOCOLS, Settings, check_names
-from goldlock.suite.cases import Case, read_suite, select
+from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.programs import VARIABLES, locate
+from goldlock.suite.project import find_suite
 
 _EPILOG = """\
-After "--", options go to pytest as they are: ./run_tests.py -- -k 153
+After "--", options go to pytest as they are: %(prog)s -- -k 153
 
 Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
 named is looked up on PATH. TEST_DIR is where directories for the cases are made.
@@ -34,6 +36,10 @@ anything wrong with what was given here or with the suite, 130 when interrupted,
 a bug in here.
 """
 
+
+_NAME_IN_CHECKOUT = "run_tests.py"
+
+_PYTEST_INI = Path(__file__).with_name("pytest.ini")
 
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
@@ -57,13 +63,17 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
-def main(arguments: Sequence[str], script: Path) -> int:
-    """Do what *arguments* ask for; *script* is what was started. Return the exit status."""
+def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
+    """Do what *arguments* ask for; return the exit status.
+
+    *checkout* is the folder of the ``run_tests.py`` that was started, if it was that.
+    """
     _open_standard_files()
+    name = _NAME_IN_CHECKOUT if checkout else "goldlock"
     try:
-        return _main(arguments, script)
+        return _main(arguments, checkout)
     except UsageError as error:
-        print(f"{script.name}: {error}", file=sys.stderr)  # noqa: T201 - to the person who started it
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - to the person who started it
         return 2
     except KeyboardInterrupt:
         return 130
@@ -73,7 +83,7 @@ def main(arguments: Sequence[str], script: Path) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print(f"{script.name}: the output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{name}: the output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
 
@@ -87,18 +97,15 @@ def _open_standard_files() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
-def _main(arguments: Sequence[str], script: Path) -> int:
-    root = script.parent
+def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     ours, for_pytest = _split(arguments)
-    options = _parse(ours)
+    options = _parse(ours, checkout)
     check_names(options)
-    if options.self_test:
+    if checkout and options.self_test:
         _check_alone(options)
-        enter_environment(root, script, arguments, tests=True)
-        some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)
-        tests = [] if some else [str(root / "tests")]
-        return _pytest(["-c", str(root / "pyproject.toml"), *tests, *for_pytest])
-    suite = read_suite(Path(options.suite or root).resolve())
+        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=True)
+        return _self_test(checkout, for_pytest)
+    suite = read_suite(find_suite(options.suite, Path.cwd(), checkout))
     if not suite.cases:
         raise UsageError(
             f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
@@ -108,14 +115,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     )
     if not cases:
         raise UsageError("no case is left: the options exclude all")
-    if options.shard is not None:
-        index, number = shards.parse(options.shard)
-        part = shards.shard(cases, index, number, shards.read_durations(suite.root))
-        of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
-        print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
-        cases = part
-    if options.store_durations:
-        shards.read_durations(suite.root)  # what is damaged is not found out after the run
+    cases = _shard(options, suite, cases)
     if options.list:
         _list(cases)
     if options.list or not cases:
@@ -123,7 +123,8 @@ def _main(arguments: Sequence[str], script: Path) -> int:
     settings = Settings.from_options(options, os.environ)
     _name_programs(options.build)
     locate(os.environ)
-    enter_environment(root, script, arguments, tests=False)
+    if checkout:
+        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
@@ -139,7 +140,7 @@ def _main(arguments: Sequence[str], script: Path) -> int:
         [] if for_pytest or options.print or options.gdb else cases,
         suite.root,
         [
-            *("-p", "goldlock.pytest_plugin.plugin", "-c", str(root / "harness" / "pytest.ini")),
+            *("-p", "goldlock.pytest_plugin.plugin", "-c", str(_PYTEST_INI)),
             *("-v", "-rN", "--no-header"),
             *(f"-pno:{name}" for name in _NOT_FOR_CASES),
             f"--rootdir={suite.root}",
@@ -149,6 +150,24 @@ def _main(arguments: Sequence[str], script: Path) -> int:
             *selected,
         ],
     )
+
+
+def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list[Case]:
+    if options.store_durations:
+        shards.read_durations(suite.root)  # what is damaged is not found out after the run
+    if options.shard is None:
+        return cases
+    index, number = shards.parse(options.shard)
+    part = shards.shard(cases, index, number, shards.read_durations(suite.root))
+    of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
+    print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
+    return part
+
+
+def _self_test(checkout: Path, for_pytest: Sequence[str]) -> int:
+    some = any(Path(word.partition("::")[0]).exists() for word in for_pytest)
+    tests = [] if some else [str(checkout / "tests")]
+    return _pytest(["-c", str(checkout / "pyproject.toml"), *tests, *for_pytest])
 
 
 def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Sequence[str]) -> int:
@@ -214,8 +233,8 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:at]), list(arguments[at + 1 :])
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _parser()
+def _parse(arguments: Sequence[str], checkout: Path | None) -> argparse.Namespace:
+    parser = _parser(checkout)
     options, unknown = parser.parse_known_intermixed_args(arguments)
     for word in unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
@@ -225,7 +244,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _check_alone(options: argparse.Namespace) -> None:
     """Raise UsageError for what is given beside ``--self-test``, which would not heed it."""
-    given, alone = vars(options), vars(_parse(["--self-test"]))
+    given, alone = vars(options), vars(_parse(["--self-test"], Path()))
     others = [name for name in given if given[name] != alone[name] and name != "no_setup"]
     if others:
         what = "cases" if others[0] == "cases" else f"--{others[0].replace('_', '-')}"
@@ -235,9 +254,9 @@ def _check_alone(options: argparse.Namespace) -> None:
         )
 
 
-def _parser() -> _Parser:
+def _parser(checkout: Path | None) -> _Parser:
     parser = _Parser(
-        prog="run_tests.py",
+        prog=_NAME_IN_CHECKOUT if checkout else "goldlock",
         description="Run cases, and hold what they print against their goldens.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -252,7 +271,7 @@ def _parser() -> _Parser:
     choose.add_argument("--start-from", metavar="CASE", help="from this case on")
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
-    choose.add_argument("--suite", metavar="DIR", help="a suite elsewhere: cases/, expected/")
+    choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
     for option in OPTIONS:
         flags = [option.short, option.flag] if option.short else [option.flag]
         groups[option.group].add_argument(*flags, **option.keywords)
@@ -269,8 +288,10 @@ def _parser() -> _Parser:
                 f"-{name}", dest=dest, action="store_const", const=name, help=argparse.SUPPRESS
             )
     rest = parser.add_argument_group("this program")
-    rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
-    rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
+    if checkout:
+        rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
+        rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
+    rest.add_argument("--version", action="version", version=f"goldlock {__version__}")
     return parser
 
 

@@ -17,9 +17,9 @@ from tests.conftest import ROOT, quiet_environment
 def checkout(tmp_path: Path) -> Path:
     """A copy of what run_tests.py needs to start; no .venv in it."""
     root = tmp_path / "checkout"
-    for folder in ("harness", "filters", "cases", "expected"):
+    for folder in (".import", "harness", "filters", "cases", "expected"):
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
+        shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=ignore)
     shutil.copy(ROOT / "run_tests.py", root)
     return root
 

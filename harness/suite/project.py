@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where suites are: named, declared by a project, at hand, or one that comes with goldlock.
+
+A project declares its suites in its ``pyproject.toml``, by their paths below it:
+
+    [tool.goldlock]
+    suites = ["tests/locks"]
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from goldlock.errors import UsageError, choice, suggest
+
+FILE = "pyproject.toml"
+_KEYS = ("suites",)
+_BUNDLED = Path(__file__).resolve().parent.parent / "suites"
+_WAYS = "name one with --suite DIR, or make one: goldlock --new tests/locks"
+
+
+def find_suite(given: str | None, here: Path, checkout: Path | None) -> Path:
+    """Return the folder of the suite to run; *given* is a folder, or the name of a bundled suite.
+
+    For None it is that of the *checkout*, that in the folder *here*, or the one that the project
+    there declares. Raises UsageError where there is none, or more than one.
+    """
+    if given is not None:
+        bundled = _BUNDLED / given
+        is_bundled = given in bundled_suites() and not (here / given / "cases").is_dir()
+        return bundled if is_bundled else (here / given).resolve()
+    if checkout:
+        return checkout
+    if (here / "cases").is_dir():
+        return here
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return _only(folder, declared(folder))
+    raise UsageError(f"{here}: no cases/ and no {FILE} here; {_WAYS}")
+
+
+def _only(project: Path, suites: list[Path]) -> Path:
+    if not suites:
+        raise UsageError(f"{project / FILE}: no suites in [tool.goldlock]; {_WAYS}")
+    if len(suites) > 1:
+        names = ", ".join(str(path.relative_to(project)) for path in suites)
+        raise UsageError(
+            f"{project / FILE} has several suites: choose one of them with --suite, or run all"
+            f" with pytest: {names}"
+        )
+    return suites[0]
+
+
+def bundled_suites() -> list[str]:
+    """Return the names of the suites that come with goldlock."""
+    return sorted(path.name for path in _BUNDLED.iterdir())
+
+
+def declared(project: Path) -> list[Path]:
+    """Return the suites that a project declares; none where it has no ``[tool.goldlock]``.
+
+    Raises UsageError, with the file, for what cannot be.
+    """
+    path = project / FILE
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
+    if "goldlock" not in text:  # most are of projects that do without
+        return []
+    import tomllib  # takes a while to load
+
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("goldlock", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from None
+    for key in table:
+        if key not in _KEYS:
+            raise UsageError(f"{path}: unknown key {key!r} in [tool.goldlock]{choice(key, _KEYS)}")
+    return existing(table.get("suites", []), project, f"{path}: suites in [tool.goldlock]")
+
+
+def existing(names: Iterable[str], project: Path, where: str) -> list[Path]:
+    """Return the folders of suites called *names*; raise UsageError where one is not there."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f'{where} takes a list of folders, such as ["tests/locks"]')
+    for name in names:
+        if not (project / name / "cases").is_dir():
+            near = [str(each.parent.relative_to(project)) for each in project.glob("*/*/cases")]
+            raise UsageError(f"{where}: {name}: no such suite{suggest(name, near)}")
+    return [(project / name).resolve() for name in dict.fromkeys(names)]
