@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
+    {"__main__"},
     {"cli"},
     {"pytest_plugin"},
     {"runner", "kits"},
