@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""python -m goldlock.lockcalls: see goldlock.lockcalls.command.
+"""goldlock faults, started by itself: see goldlock.lockcalls.command.
 
 Python compiles the file that it is told to run each time: hence there is next to nothing in it.
 """

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
 from goldlock.lockcalls.control import Control, NoSupervisorError
+from goldlock.lockcalls.launcher import COMMAND
 from goldlock.lockcalls.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
 from goldlock.lockcalls.protocol import PERMISSIONS, unshares, uses
 
@@ -74,7 +75,7 @@ def _unavailable() -> str | None:
     check = subprocess.run([*_COMMAND, "--check"], capture_output=True, text=True, check=False)
     if check.returncode == 0:
         return None
-    return check.stderr.strip().removeprefix("goldlock.lockcalls: ") or "the supervisor fails"
+    return check.stderr.strip().removeprefix(f"{COMMAND}: ") or "the supervisor fails"
 
 
 class ActiveFaults:

@@ -17,11 +17,11 @@ import errno
 import fcntl
 import itertools
 import os
+import struct
 
-from goldlock.lockcalls import native, seccomp
-from goldlock.lockcalls.light import struct
+from goldlock import linux
+from goldlock.lockcalls import seccomp
 
-_NATIVE = struct.Struct("@hhqqi4x")  # struct flock where off_t has 64 bits: type, whence, ...
 _I386_SMALL = struct.Struct("=hhiii")
 _I386_LARGE = struct.Struct("=hhqqi")  # packed on i386, not on arm
 _ARM_LARGE = struct.Struct("=hh4xqqi4x")
@@ -38,7 +38,7 @@ def _meaning(call: seccomp.Notification) -> tuple[int, struct.Struct] | None:
     """Return the native command and the layout of its struct flock, or None: no lock call."""
     if call.arch in (seccomp.X86_64, seccomp.AARCH64):
         command = _POSIX.get(call.command) or _OFD.get(call.command)
-        return (command, _NATIVE) if command else None
+        return (command, linux.FLOCK) if command else None
     if call.command in _POSIX:
         return _POSIX[call.command], _I386_SMALL
     command = _POSIX_64.get(call.command) or _OFD.get(call.command)
@@ -132,8 +132,8 @@ class LockCall:
         that it must: let it through, so that it is the program that waits.
         """
         command = fcntl.F_OFD_SETLK if self.waits else self._command
-        flock = _NATIVE.pack(self._type, os.SEEK_SET, self.start, self.length, self._owner)
-        found = _NATIVE.unpack(fcntl.fcntl(self._fd, command, flock))
+        flock = linux.FLOCK.pack(self._type, os.SEEK_SET, self.start, self.length, self._owner)
+        found = linux.FLOCK.unpack(fcntl.fcntl(self._fd, command, flock))
         if self._command not in _GETS:
             return None
         self._write_memory(found)
@@ -159,7 +159,11 @@ class LockCall:
         for pid in pids:
             try:
                 for fd in os.listdir(f"/proc/{pid}/fdinfo"):
-                    locked = _holds(f"/proc/{pid}/fdinfo/{fd}", place, self.start)
+                    locks = linux.locks_of_descriptor(pid, fd)
+                    locked = any(
+                        lock.place == place and lock.overlaps(self.start, self.start)
+                        for lock in locks
+                    )
                     if locked and not _same_open_file(pid, int(fd), self._fd):
                         names.add(program_name(pid))
             except OSError:
@@ -173,9 +177,10 @@ _KCMP = {"x86_64": 312, "aarch64": 272}
 
 def _same_open_file(pid: int, fd: int, copy: int) -> bool:
     """Return whether a descriptor of a process and one of this process share an open file."""
-    kcmp = _KCMP[os.uname().machine]
-    same: int = native.syscall(kcmp, pid, os.getpid(), 0, fd, copy)
-    return same == 0
+    try:
+        return linux.syscall(_KCMP[os.uname().machine], pid, os.getpid(), 0, fd, copy) == 0
+    except OSError:
+        return False
 
 
 def _duplicate(tid: int, fd: int) -> tuple[int, int]:
@@ -186,9 +191,11 @@ def _duplicate(tid: int, fd: int) -> tuple[int, int]:
         pid = _process_of(tid)
         process = os.pidfd_open(pid)
     try:
-        copy: int = native.syscall(_PIDFD_GETFD, process, fd, 0)
-        if copy < 0 and native.errno() not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
-            raise native.error()
+        copy = linux.syscall(_PIDFD_GETFD, process, fd, 0)
+    except OSError as problem:
+        if problem.errno not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
+            raise
+        copy = -1
     finally:
         os.close(process)
     return pid, copy
@@ -235,15 +242,3 @@ def _script(words: list[str]) -> str:
         if word and not word.startswith("-") and option not in ("-W", "-X"):
             return word.rpartition("/")[2]
     return ""
-
-
-def _holds(fdinfo: str, place: str, byte: int) -> bool:
-    # A line reads "lock:  1: OFDLCK ADVISORY READ -1 fe:00:1234 100 101".
-    with open(fdinfo) as lines:
-        for line in lines:
-            words = line.split()
-            if words[0] == "lock:" and words[6] == place:
-                end = float("inf") if words[8] == "EOF" else int(words[8])
-                if int(words[7]) <= byte <= end:
-                    return True
-    return False

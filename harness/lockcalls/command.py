@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command: python -m goldlock.lockcalls [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
+"""The command: goldlock faults [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH123
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 USAGE = """\
 Run a program, and all that it starts, with faults in its lock calls.
 
-  python -m goldlock.lockcalls [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]
-  python -m goldlock.lockcalls --check        say whether it can be done here
-  python -m goldlock.lockcalls --add PLAN     in a program under it: set a fault, print its key
-  python -m goldlock.lockcalls --clear KEY    ... take it away, print how many calls it made fail
+  goldlock faults [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]
+  goldlock faults --check        say whether it can be done here
+  goldlock faults --add PLAN     in a program under it: set a fault, print its key
+  goldlock faults --clear KEY    ... take it away, print how many calls it made fail
 
 PLAN is a line such as "lock uses write of t.qcow2 fails with ENOLCK once", or @FILE; lines in
 the environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.

@@ -4,14 +4,17 @@
 The supervisor listens on a socket in the abstract namespace (no file to clean up), named in
 the environment variable GOLDLOCK_FAULTS.  It is served by the same loop that answers lock
 calls, so a fault is at work for every call that comes after the answer, and for none before.
+A message is a packet (SOCK_SEQPACKET), so nothing need say where it ends; the module
+multiprocessing.connection would take longer to load (22 ms) than a program to start.
 
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS | error WHY
 """
 
 import os
+import socket
+import struct
 
 from goldlock.lockcalls import FAULTS_VARIABLE
-from goldlock.lockcalls.light import socket, struct
 
 _LONGEST = 65536
 
@@ -37,9 +40,7 @@ class Control:
         """
         name = name or os.environ.get(FAULTS_VARIABLE)
         if not name:
-            raise NoSupervisorError(
-                "not under a fault supervisor: start it with goldlock.lockcalls"
-            )
+            raise NoSupervisorError("not under a fault supervisor: start it with goldlock faults")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self._socket.connect(f"\0{name}")
@@ -67,44 +68,45 @@ class Control:
         return int(rest)
 
 
-class Requests:
+class ControlServer:
     """The supervisor's end: what comes in by the socket."""
 
     def __init__(self) -> None:
         self.name = f"goldlock-faults-{os.urandom(16).hex()}"
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._door.bind(f"\0{self.name}")
-        self._door.listen(64)
-        self._guests: dict[int, socket.socket] = {}
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(f"\0{self.name}")
+        self._listener.listen(64)
+        self._clients: dict[int, socket.socket] = {}
 
     def descriptors(self) -> "Iterator[int]":
         """Yield the descriptors to be waited for until they can be read."""
-        yield self._door.fileno()
-        yield from self._guests
+        yield self._listener.fileno()
+        yield from self._clients
 
     def serve(self, fd: int, supervisor: "Supervisor") -> None:
         """Answer what waits on one of the descriptors."""
-        if fd == self._door.fileno():
-            self._admit()
+        if fd == self._listener.fileno():
+            self._accept()
             return
-        guest = self._guests[fd]
+        client = self._clients[fd]
         try:
-            request = os.fsdecode(guest.recv(_LONGEST))
+            request = os.fsdecode(client.recv(_LONGEST))
             if request:
-                guest.send(os.fsencode(_reply(request, supervisor)))
+                # One that never reads what it asked for holds up nobody: it is dropped.
+                client.send(os.fsencode(_reply(request, supervisor)), socket.MSG_DONTWAIT)
                 return
         except OSError:
-            pass  # the guest is gone, as with an empty request
-        del self._guests[fd]
-        guest.close()
+            pass  # the client is gone, as with an empty request
+        del self._clients[fd]
+        client.close()
 
-    def _admit(self) -> None:
-        guest = socket.socket(fileno=self._door._accept()[0])  # type: ignore[attr-defined]  # of _socket
-        credentials = guest.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         if struct.unpack("iII", credentials)[1] in (0, os.geteuid()):
-            self._guests[guest.fileno()] = guest
+            self._clients[client.fileno()] = client
         else:
-            guest.close()
+            client.close()
 
 
 def _reply(request: str, supervisor: "Supervisor") -> str:

@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run a program, and all that it starts, under a supervisor.
 
-Three processes: the *front* is the one that the caller started.  It starts the *supervisor*,
-which starts the *program*.
+Three processes: the *launcher* is the one that the caller started.  It starts the
+*supervisor*, which starts the *program*.
 
 - The supervisor must be an ancestor of all that it serves, or a kernel with Yama does not let
   it read their calls.  So it also adopts what daemonises (a subreaper), serves it for as long
   as it lives, and ends with the last of it.
 - The caller wants the program's exit status when the program ends, not later; and may kill the
-  whole process group, daemons excepted.  So the front stands for the program: it is in the
-  program's group, hands signals on, and ends as the program ended; the supervisor is in a
-  session of its own.  If the front is killed, the supervisor kills the program.
+  whole process group, daemons excepted.  So the launcher stands for the program: it is in
+  the program's group, hands signals on, and ends as the program ended; the supervisor is in a
+  session of its own.  If the launcher is killed, the supervisor kills the program.
 - Neither keeps a descriptor of the program open, so that its readers and writers see an end.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH208
 
+import ctypes
 import os
-import sys
+import signal
+import socket
+import struct
+from contextlib import suppress
 
-from goldlock.lockcalls import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, native, seccomp
-from goldlock.lockcalls.control import Requests
-from goldlock.lockcalls.light import signal, socket, struct, suppress
+from goldlock import linux
+from goldlock.lockcalls import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, seccomp
+from goldlock.lockcalls.control import ControlServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+COMMAND = "goldlock faults"
+"""What messages begin with."""
+
 UNAVAILABLE = 77
 """Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
 BROKEN = 125
@@ -42,15 +49,14 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 )  # fmt: skip
-_SET_DEATH_SIGNAL, _SET_NAME, _SET_CHILD_SUBREAPER = 1, 15, 36
 _SAMPLE = b"can this be read"
-_DESCRIPTOR = struct.Struct("=i")
+_ADDRESS = struct.Struct("=Q")
 
 
 def complain(text: str) -> None:
     """Say one line on standard error, if there is one."""
     with suppress(OSError):
-        os.write(2, os.fsencode(f"goldlock.lockcalls: {text}\n"))
+        os.write(2, os.fsencode(f"{COMMAND}: {text}\n"))
 
 
 def occupy_standard_descriptors() -> None:
@@ -63,11 +69,11 @@ def occupy_standard_descriptors() -> None:
     os.close(fd)
 
 
-class Origin:
+class SavedSignals:
     """What the caller set up for a program, to be set up again where the program starts."""
 
     def __init__(self) -> None:
-        """Note the signal set-up, and hold all signals back that the front must hand on."""
+        """Note the signal set-up, and hold all signals back that the launcher must hand on."""
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, signal.SIGCHLD))
         self._on_child = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -92,23 +98,23 @@ def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> 
 
     An empty argv only tries whether it can be done.
     """
-    origin = Origin()
-    news, tell = os.pipe()
+    saved = SavedSignals()
+    status, status_pipe = os.pipe()
     supervisor = os.fork()
     if supervisor == 0:
-        os.close(news)
-        _supervise(origin, argv, faults, trace, tell)
-    os.close(tell)
-    keep_only({2, news})
-    os.set_blocking(news, False)
+        os.close(status)
+        _supervise(saved, argv, faults, trace, status_pipe)
+    os.close(status_pipe)
+    keep_only({2, status})
+    os.set_blocking(status, False)
 
-    def heard() -> list[str] | None:
+    def read_status() -> list[str] | None:
         try:
-            return os.fsdecode(os.read(news, 4096)).split(" ", 2)
+            return os.fsdecode(os.read(status, 4096)).split(" ", 2)
         except BlockingIOError:
             return None
 
-    what, *rest = _wait(supervisor, heard)
+    what, *rest = _wait(supervisor, read_status)
     if what == "ended" and rest[1] == "staying":
         return end_as(int(rest[0]))
     os.waitpid(supervisor, 0)
@@ -120,10 +126,10 @@ def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> 
 
 def run_here(argv: list[str]) -> int:
     """Run a program without a supervisor of its own; else as run()."""
-    origin = Origin()
+    saved = SavedSignals()
     program = os.fork()
     if program == 0:
-        origin.execute(argv, {})
+        saved.execute(argv, {})
 
     def ended() -> int | None:
         pid, status = os.waitpid(program, os.WNOHANG)
@@ -175,41 +181,41 @@ def keep_only(descriptors: set[int]) -> None:
 
 
 def _supervise(
-    origin: Origin,
+    saved: SavedSignals,
     argv: list[str],
     faults: "tuple[Fault, ...]",
     trace: "Trace | None",
-    tell: int,
+    status_pipe: int,
 ) -> "NoReturn":
-    """Be the supervisor: start the program, serve it, and tell the front how it ended."""
+    """Be the supervisor: start the program, serve it, and tell the launcher how it ended."""
     try:
-        native.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        native.prctl(_SET_NAME, SUPERVISOR_NAME.encode(), 0, 0, 0)
-        requests = Requests()
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        linux.prctl(linux.PR_SET_NAME, SUPERVISOR_NAME.encode())
+        control = ControlServer()
         ours, theirs = socket.socketpair()
-        variables = {FAULTS_VARIABLE: requests.name, TRACE_VARIABLE: trace.path if trace else ""}
+        variables = {FAULTS_VARIABLE: control.name, TRACE_VARIABLE: trace.path if trace else ""}
         program = os.fork()
         if program == 0:
             ours.close()
-            _start(origin, argv, variables, theirs)
+            _start(saved, argv, variables, theirs)
         theirs.close()
-        os.setsid()  # after the fork: the program stays in the session of the front
+        os.setsid()  # after the fork: the program stays in the session of the launcher
         os.chdir("/")
-        listener = _meet(program, ours)
+        listener = _handshake(program, ours)
         from goldlock.lockcalls.loop import Loop  # now: the program starts meanwhile
         from goldlock.lockcalls.supervisor import Supervisor
 
         supervisor = Supervisor(seccomp.Listener(listener), trace)
         for fault in faults:
             supervisor.add(fault)
-        loop = Loop(supervisor, listener, requests, program, tell)
-        keep_only({tell, listener, *loop.descriptors(), *([trace.fd] if trace else [])})
+        loop = Loop(supervisor, listener, control, program, status_pipe)
+        keep_only({status_pipe, listener, *loop.descriptors(), *([trace.fd] if trace else [])})
         loop.run()
     except RefusedError as refusal:
-        os.write(tell, os.fsencode(f"unavailable {refusal}"))
-    except Exception as problem:  # the front must hear of it, whatever it is
+        os.write(status_pipe, os.fsencode(f"unavailable {refusal}"))
+    except Exception as problem:  # the launcher must hear of it, whatever it is
         with suppress(OSError):
-            os.write(tell, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
+            os.write(status_pipe, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
     finally:
         os._exit(0)
 
@@ -219,36 +225,36 @@ class RefusedError(Exception):
 
 
 def _start(
-    origin: Origin, argv: list[str], variables: dict[str, str], theirs: socket.socket
+    saved: SavedSignals, argv: list[str], variables: dict[str, str], theirs: socket.socket
 ) -> "NoReturn":
     """Be the program: get under the filter, hand its listener over, and execute.
 
     Should the supervisor die, the program dies with it, or its lock calls would fail with
     ENOSYS.
     """
-    native.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    sample = ctypes.create_string_buffer(_SAMPLE)
     try:
         listener = seccomp.install()
     except OSError as error:
         theirs.send(os.fsencode(str(error.strerror)))
         os._exit(UNAVAILABLE)
-    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTOR.pack(listener))
-    theirs.sendmsg([b"\0" + native.pointer(_SAMPLE)], [rights])
+    socket.send_fds(theirs, [b"\0" + _ADDRESS.pack(linux.address_of(sample))], [listener])
     os.close(listener)
     if theirs.recv(2) != b"go" or not argv:
         os._exit(0)
     theirs.close()
-    origin.execute(argv, variables)
+    saved.execute(argv, variables)
 
 
-def _meet(program: int, ours: socket.socket) -> int:
+def _handshake(program: int, ours: socket.socket) -> int:
     """Let the program go once it is sure that its memory can be read; return its listener."""
-    message, rights, _, _ = ours.recvmsg(4096, socket.CMSG_SPACE(_DESCRIPTOR.size))
-    if not rights:
+    message, listeners, _, _ = socket.recv_fds(ours, 4096, 1)
+    if not listeners:
         raise RefusedError(os.fsdecode(message) or "the program ended before its start")
     try:
         memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
-        found = os.pread(memory, len(_SAMPLE), int.from_bytes(message[1:], sys.byteorder))
+        found = os.pread(memory, len(_SAMPLE), _ADDRESS.unpack(message[1:])[0])
         os.close(memory)
     except OSError as error:
         raise RefusedError(f"reading a program's memory: {error.strerror}") from error
@@ -256,5 +262,4 @@ def _meet(program: int, ours: socket.socket) -> int:
         raise RefusedError("reading a program's memory: it is not what it should be")
     ours.send(b"go")
     ours.close()
-    (listener,) = _DESCRIPTOR.unpack(rights[0][2])
-    return int(listener)
+    return listeners[0]

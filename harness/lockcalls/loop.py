@@ -8,9 +8,10 @@ one thing among others: 153 under a supervisor takes 1.03 of its time, not 1.05.
 import _thread  # the package threading takes 2 ms to load
 import os
 import select
+import signal
+from contextlib import suppress
 
-from goldlock.lockcalls.control import Requests
-from goldlock.lockcalls.light import signal, suppress
+from goldlock.lockcalls.control import ControlServer
 from goldlock.lockcalls.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -22,21 +23,26 @@ class Loop:
     """Serves until no process is left under the filter.
 
     supervisor, listener  who decides, and the descriptor by which the calls come
-    requests              what a case asks for
-    program               the process whose end the front wants to hear of
-    tell                  the pipe to the front: "ended WAITSTATUS gone|staying"
+    control               what a case asks for
+    program               the process whose end the launcher wants to hear of
+    status_pipe           the pipe to the launcher: "ended WAITSTATUS gone|staying"
     """
 
     def __init__(
-        self, supervisor: Supervisor, listener: int, requests: Requests, program: int, tell: int
+        self,
+        supervisor: Supervisor,
+        listener: int,
+        control: ControlServer,
+        program: int,
+        status_pipe: int,
     ) -> None:
-        """Take over the signals that the front will hand on."""
+        """Take over the signals that the launcher will hand on."""
         self._supervisor = supervisor
         self._listener = listener
-        self._requests = requests
+        self._control = control
         self._program = program
-        self._tell = tell
-        self._front = os.getppid()
+        self._status_pipe = status_pipe
+        self._launcher = os.getppid()
         self._ended = False
         self._deserted = False  # no process is left under the filter
         self._problem: Exception | None = None
@@ -45,23 +51,23 @@ class Loop:
         os.set_blocking(self._waker, False)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        for number in blocked:  # those of the front, by inheritance
+        for number in blocked:  # those of the launcher, by inheritance
             signal.signal(number, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
         self._poll = select.poll()
 
     def descriptors(self) -> "Iterator[int]":
-        """Yield the descriptors that the loop waits for, besides listener and tell."""
+        """Yield the descriptors that the loop waits for, besides listener and status pipe."""
         yield self._signals
         yield self._waker
-        yield from self._requests.descriptors()
+        yield from self._control.descriptors()
 
     def run(self) -> None:
         """Serve to the end."""
         self._poll.register(self._listener, 0)  # for this thread, only that it is deserted
         self._poll.register(self._signals, select.POLLIN)
-        self._poll.register(self._tell, 0)  # it only ever says that the front is gone
-        for fd in self._requests.descriptors():
+        self._poll.register(self._status_pipe, 0)  # only says that the launcher is gone
+        for fd in self._control.descriptors():
             self._poll.register(fd, select.POLLIN)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         _thread.start_new_thread(self._serve_calls, ())  # without signals: they are for this one
@@ -79,7 +85,7 @@ class Loop:
         try:
             while self._supervisor.serve() or not any_left.poll()[0][1] & select.POLLHUP:
                 pass
-        except Exception as problem:  # the front must hear of it, whatever it is
+        except Exception as problem:  # the launcher must hear of it, whatever it is
             self._problem = problem
             os.write(self._waker, b"\0")
 
@@ -89,15 +95,15 @@ class Loop:
             self._poll.unregister(fd)
         elif fd == self._signals:
             self._signalled(os.read(fd, 512))
-        elif fd == self._tell:
-            self._front_is_gone()
+        elif fd == self._status_pipe:
+            self._launcher_is_gone()
         else:
             self._request(fd)
 
     def _request(self, fd: int) -> None:
-        before = set(self._requests.descriptors())
-        self._requests.serve(fd, self._supervisor)
-        after = set(self._requests.descriptors())
+        before = set(self._control.descriptors())
+        self._control.serve(fd, self._supervisor)
+        after = set(self._control.descriptors())
         for gone in before - after:
             self._poll.unregister(gone)
         for new in after - before:
@@ -114,19 +120,19 @@ class Loop:
                     status = found[1]
         if status is not None:
             self._ended = True
-            self._tell_front(status)
+            self._tell_launcher(status)
 
-    def _tell_front(self, status: int) -> None:
+    def _tell_launcher(self, status: int) -> None:
         events = [event for fd, event in self._poll.poll(0) if fd == self._listener]
         deserted = self._deserted or any(event & select.POLLHUP for event in events)
         text = f"ended {status} {'gone' if deserted else 'staying'}"
-        with suppress(OSError):  # somebody killed the front meanwhile
-            os.write(self._tell, text.encode())
-        if not deserted and os.getppid() == self._front:
-            os.kill(self._front, signal.SIGCHLD)  # if this process ends, the kernel sends it
+        with suppress(OSError):  # somebody killed the launcher meanwhile
+            os.write(self._status_pipe, text.encode())
+        if not deserted and os.getppid() == self._launcher:
+            os.kill(self._launcher, signal.SIGCHLD)  # if this process ends, the kernel sends it
 
-    def _front_is_gone(self) -> None:
+    def _launcher_is_gone(self) -> None:
         """Do to the program what somebody did to the process that stood for it."""
-        self._poll.unregister(self._tell)
+        self._poll.unregister(self._status_pipe)
         if not self._ended:
             os.kill(self._program, signal.SIGKILL)

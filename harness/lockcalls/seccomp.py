@@ -6,12 +6,15 @@ whole tree of programs.  It is written by hand (no libseccomp): it is small, and
 program that must be right on a 32-bit caller too.  See seccomp(2) and seccomp_unotify(2).
 """
 
+import ctypes
 import errno
 import fcntl
 import os
+import struct
+from contextlib import suppress
 
-from goldlock.lockcalls import native
-from goldlock.lockcalls.light import struct, suppress
+from goldlock import linux
+from goldlock.linux import BPF_JUMP_EQUAL, BPF_LOAD, BPF_RETURN
 
 X86_64, I386 = 0xC000003E, 0x40000003  # AUDIT_ARCH_*: machine | 64 bit | little-endian
 AARCH64, ARM = 0xC00000B7, 0x40000028
@@ -30,41 +33,25 @@ SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
 # F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, and the three F_OFD_*.
 LOCK_COMMANDS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
 
-LOAD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
-NUMBER_AT, ARCH_AT, _COMMAND_AT = 0, 4, 24  # in struct seccomp_data; the low half of args[1]
+NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data; of numbers, the low half
 
 
 def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
     """Return the BPF program: notify of a lock call in any of these ABIs, allow all else."""
-    size = 1 + len(numbers) + 1 + sum(2 + len(n) for n in numbers.values())
-    command_check = size
-    notify = command_check + 1 + len(LOCK_COMMANDS) + 1
-    code: list[tuple[int, int, int, int]] = []
-
-    def equal(value: int, target: int) -> None:
-        code.append((JUMP_EQUAL, target - len(code) - 1, 0, value))
-
-    code.append((LOAD, 0, 0, ARCH_AT))
-    block = 1 + len(numbers) + 1
+    allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
+    lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
+    lines += [(BPF_JUMP_EQUAL, arch, f"ABI {arch}", "") for arch in numbers]
+    lines.append(allow)
     for arch, fcntls in numbers.items():
-        equal(arch, block)
-        block += 2 + len(fcntls)
-    code.append((RETURN, 0, 0, ALLOW))
-    for fcntls in numbers.values():
-        code.append((LOAD, 0, 0, NUMBER_AT))
-        for number in fcntls:
-            equal(number, command_check)
-        code.append((RETURN, 0, 0, ALLOW))
-    code.append((LOAD, 0, 0, _COMMAND_AT))
-    for command in LOCK_COMMANDS:
-        equal(command, notify)
-    code.append((RETURN, 0, 0, ALLOW))
-    code.append((RETURN, 0, 0, NOTIFY))
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+        lines += [f"ABI {arch}", (BPF_LOAD, NUMBER_AT)]
+        lines += [(BPF_JUMP_EQUAL, number, "fcntl", "") for number in fcntls]
+        lines.append(allow)
+    lines += ["fcntl", (BPF_LOAD, ARGUMENTS_AT + 8)]
+    lines += [(BPF_JUMP_EQUAL, command, "lock", "") for command in LOCK_COMMANDS]
+    return linux.bpf_program([*lines, allow, "lock", notify])
 
 
-_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
@@ -80,26 +67,37 @@ def install(code: bytes = b"") -> int:
     machine = os.uname().machine
     if machine not in FCNTL_NUMBERS:
         raise OSError(errno.ENOSYS, f"no system call numbers known for {machine}")
-    if native.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        refusal = native.error()
-        raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}")
+    try:
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    except OSError as refusal:
+        raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}") from None
     code = code or program(FCNTL_NUMBERS[machine])
-    prog = struct.pack("@H6x", len(code) // 8) + native.pointer(code)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    prog = struct.pack("@H6xP", len(code) // 8, linux.address_of(buffer))
+    try:
+        return _listener(SECCOMP_NUMBER[machine], prog)
+    except OSError as refusal:
+        reason = _REASONS.get(refusal.errno or 0, refusal.strerror)
+        raise OSError(refusal.errno, f"seccomp: {reason}") from None
+
+
+_REASONS = {
+    errno.EBUSY: "a supervisor is at work already",
+    errno.EINVAL: "the kernel has no seccomp user notification",
+    errno.ENOSYS: "the kernel has no seccomp",
+}
+
+
+def _listener(seccomp: int, prog: bytes) -> int:
     # WAIT_KILLABLE (Linux 5.19): a signal does not cut a call short that the supervisor works
     # on, so that no call is counted and traced twice.  An older kernel does without.
-    for flags in (_NEW_LISTENER | _SPEC_ALLOW | _WAIT_KILLABLE, _NEW_LISTENER):
-        listener: int = native.syscall(SECCOMP_NUMBER[machine], _SET_MODE_FILTER, flags, prog)
-        if listener >= 0:
-            return listener
-        if native.errno() != errno.EINVAL:
-            break
-    code_of = native.errno()
-    reasons = {
-        errno.EBUSY: "a supervisor is at work already",
-        errno.EINVAL: "the kernel has no seccomp user notification",
-        errno.ENOSYS: "the kernel has no seccomp",
-    }
-    raise OSError(code_of, f"seccomp: {reasons.get(code_of, os.strerror(code_of))}")
+    flags = _NEW_LISTENER | _SPEC_ALLOW
+    try:
+        return linux.syscall(seccomp, _SET_MODE_FILTER, flags | _WAIT_KILLABLE, prog)
+    except OSError as refusal:
+        if refusal.errno != errno.EINVAL:
+            raise
+    return linux.syscall(seccomp, _SET_MODE_FILTER, flags, prog)
 
 
 class Notification:

@@ -10,6 +10,7 @@ import struct
 import sys
 from typing import NamedTuple
 
+from goldlock import linux
 from goldlock.lockcalls import seccomp
 
 
@@ -64,8 +65,6 @@ _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
     ),
 }  # fmt: skip
 
-_JUMP_SET = 0x45
-_ARGUMENTS_AT = 16  # in struct seccomp_data
 _O_CREAT = 0o100  # on both machines
 
 # struct seccomp_notif: id, pid, flags, {nr, arch, instruction pointer, args[6]}
@@ -85,31 +84,23 @@ def calls(machine: str) -> dict[int, _Call]:
 def program(machine: str) -> bytes:
     """Return the BPF program: notify of a call that may create a file, allow all else."""
     arch, _ = _NUMBERS[machine]
-    # A jump goes over so many instructions; "n" and "a" lead to the two at the end.
-    code: list[tuple[int, int | str, int | str, int]] = [
-        (seccomp.LOAD, 0, 0, seccomp.ARCH_AT),
-        (seccomp.JUMP_EQUAL, 0, "a", arch),
-        (seccomp.LOAD, 0, 0, seccomp.NUMBER_AT),
+    lines: list[linux.BpfLine] = [
+        (linux.BPF_LOAD, seccomp.ARCH_AT),
+        (linux.BPF_JUMP_EQUAL, arch, "", "allow"),
+        (linux.BPF_LOAD, seccomp.NUMBER_AT),
     ]
     for number, call in calls(machine).items():
         if call.flags is None:
-            code.append((seccomp.JUMP_EQUAL, "n", 0, number))
+            lines.append((linux.BPF_JUMP_EQUAL, number, "notify", ""))
         else:
-            code += [
-                (seccomp.JUMP_EQUAL, 0, 2, number),
-                (seccomp.LOAD, 0, 0, _ARGUMENTS_AT + 8 * call.flags),
-                (_JUMP_SET, "n", "a", _O_CREAT),
+            lines += [
+                (linux.BPF_JUMP_EQUAL, number, "", f"not {number}"),
+                (linux.BPF_LOAD, seccomp.ARGUMENTS_AT + 8 * call.flags),
+                (linux.BPF_JUMP_SET, _O_CREAT, "notify", "allow"),
+                f"not {number}",
             ]
-    ends = {"a": len(code), "n": len(code) + 1}
-    code += [(seccomp.RETURN, 0, 0, seccomp.ALLOW), (seccomp.RETURN, 0, 0, seccomp.NOTIFY)]
-
-    def steps(target: int | str, here: int) -> int:
-        return target if isinstance(target, int) else ends[target] - here - 1
-
-    return b"".join(
-        struct.pack("=HBBI", operation, steps(yes, here), steps(no, here), value)
-        for here, (operation, yes, no, value) in enumerate(code)
-    )
+    lines += ["allow", (linux.BPF_RETURN, seccomp.ALLOW)]
+    return linux.bpf_program([*lines, "notify", (linux.BPF_RETURN, seccomp.NOTIFY)])
 
 
 def created(raw: bytes, known: dict[int, _Call]) -> tuple[int, str]:

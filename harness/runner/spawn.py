@@ -2,13 +2,13 @@
 """Start a case as a process: as it is, or under a supervisor of its lock calls."""
 
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from goldlock.inspect import processes
-from goldlock.lockcalls.light import signal  # a set-up of all signals takes it 1 ms less
 
 Start = Callable[[Sequence[str], Mapping[str, str], Path, int], int]
 """Starts a command line with no more than an environment, in a directory, with a descriptor for

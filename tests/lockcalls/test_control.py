@@ -137,7 +137,7 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
         "77",
         "2",
     ]
-    assert "goldlock.lockcalls: no such fault: 99\n" in done.stderr
+    assert "goldlock faults: no such fault: 99\n" in done.stderr
 
 
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:

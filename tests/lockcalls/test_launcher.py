@@ -30,10 +30,10 @@ def started(_possible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
     def start(argv: list[str], **options: object) -> "subprocess.Popen[str]":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         line = wrap(["sh", "-c", 'echo started; exec "$@"', "sh", *argv])
-        front = subprocess.Popen(line, **{**pipes, **options})  # type: ignore[call-overload]
-        running.append(front)
-        assert front.stdout.readline() == "started\n"
-        return front  # type: ignore[no-any-return]
+        launched = subprocess.Popen(line, **{**pipes, **options})  # type: ignore[call-overload]
+        running.append(launched)
+        assert launched.stdout.readline() == "started\n"
+        return launched  # type: ignore[no-any-return]
 
     yield start
     for process in running:
@@ -44,8 +44,8 @@ def started(_possible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
                 stream.close()
 
 
-def supervisor_of(front: "subprocess.Popen[str]") -> psutil.Process:
-    (supervisor,) = psutil.Process(front.pid).children()
+def supervisor_of(launched: "subprocess.Popen[str]") -> psutil.Process:
+    (supervisor,) = psutil.Process(launched.pid).children()
     return supervisor
 
 
@@ -62,12 +62,10 @@ def test_death_by_signal(supervised: Run, number: int) -> None:
 def test_program_that_cannot_run(supervised: Run, tmp_path: Path) -> None:
     done = supervised(["no-such-program"])
     assert done.returncode == launcher.NOT_FOUND
-    assert (
-        done.stderr == "goldlock.lockcalls: cannot run no-such-program: No such file or directory\n"
-    )
+    assert done.stderr == "goldlock faults: cannot run no-such-program: No such file or directory\n"
     done = supervised([str(tmp_path)])
     assert done.returncode == launcher.NOT_EXECUTABLE
-    assert done.stderr == f"goldlock.lockcalls: cannot run {tmp_path}: Permission denied\n"
+    assert done.stderr == f"goldlock faults: cannot run {tmp_path}: Permission denied\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
@@ -76,18 +74,18 @@ def test_signal_is_handed_on(started: Callable[..., "subprocess.Popen[str]"], nu
         f"import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [{number:d}])\n"
         f"os.write(1, b'ready\\n'); os._exit(signal.sigwait([{number:d}]))"
     )
-    front = started([*PYTHON, code])
-    assert front.stdout
-    assert front.stdout.readline() == "ready\n"
-    os.kill(front.pid, number)
-    assert front.wait() == number
+    launched = started([*PYTHON, code])
+    assert launched.stdout
+    assert launched.stdout.readline() == "ready\n"
+    os.kill(launched.pid, number)
+    assert launched.wait() == number
 
 
 def test_signal_that_kills(started: Callable[..., "subprocess.Popen[str]"]) -> None:
-    front = started(["cat"])
-    supervisor = supervisor_of(front)
-    front.terminate()
-    assert front.wait() == -signal.SIGTERM
+    launched = started(["cat"])
+    supervisor = supervisor_of(launched)
+    launched.terminate()
+    assert launched.wait() == -signal.SIGTERM
     assert not supervisor.is_running()
 
 
@@ -104,31 +102,31 @@ def test_ignored_signal_stays_ignored(supervised: Run) -> None:
     assert int(done.stdout.split()[1], 16) == int(bare.split()[1], 16) | 1
 
 
-def test_killing_the_front_kills_the_program(
+def test_killing_the_launcher_kills_the_program(
     started: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
-    front = started(["cat"])
-    supervisor = supervisor_of(front)
-    assert front.stdin
-    assert front.stdout
-    front.stdin.write("x\n")
-    front.stdin.flush()
-    assert front.stdout.readline() == "x\n"
+    launched = started(["cat"])
+    supervisor = supervisor_of(launched)
+    assert launched.stdin
+    assert launched.stdout
+    launched.stdin.write("x\n")
+    launched.stdin.flush()
+    assert launched.stdout.readline() == "x\n"
     (program,) = supervisor.children()
     ends = [watch(program.pid), watch(supervisor.pid)]
-    front.kill()
-    front.wait()
+    launched.kill()
+    launched.wait()
     for end in ends:
         gone(end)
 
 
 def test_program_ends_with_its_supervisor(started: Callable[..., "subprocess.Popen[str]"]) -> None:
-    front = started(["cat"])
-    supervisor = supervisor_of(front)
+    launched = started(["cat"])
+    supervisor = supervisor_of(launched)
     (program,) = supervisor.children()
     end = watch(program.pid)
     supervisor.kill()
-    assert front.wait() == launcher.BROKEN
+    assert launched.wait() == launcher.BROKEN
     gone(end)
 
 
@@ -137,15 +135,15 @@ def test_killing_the_group_spares_only_daemons(
 ) -> None:
     locker = f'"$@" {image} daemon lock:1 input lock:2 <&3 &'
     script = f"exec 3<&0; {locker} exec sleep 60"  # which does not see the end of its input
-    front = started(["sh", "-c", script, "sh", *LOCKER], start_new_session=True)
-    assert front.stdin
-    assert front.stdout
-    assert front.stdout.readline() == "lock:1: ok\n"
-    end = watch(supervisor_of(front).pid)
-    os.killpg(front.pid, signal.SIGKILL)
-    assert front.wait() == -signal.SIGKILL
-    front.stdin.close()
-    assert front.stdout.readline() == "lock:2: ok\n"  # the daemon is served on
+    launched = started(["sh", "-c", script, "sh", *LOCKER], start_new_session=True)
+    assert launched.stdin
+    assert launched.stdout
+    assert launched.stdout.readline() == "lock:1: ok\n"
+    end = watch(supervisor_of(launched).pid)
+    os.killpg(launched.pid, signal.SIGKILL)
+    assert launched.wait() == -signal.SIGKILL
+    launched.stdin.close()
+    assert launched.stdout.readline() == "lock:2: ok\n"  # the daemon is served on
     gone(end)
 
 
@@ -157,51 +155,53 @@ def test_standard_streams_pass_through(supervised: Run) -> None:
 def test_readers_see_the_end_when_the_program_closes(
     started: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
-    front = started([*PYTHON, "import os; os.write(1, b'x'); os.close(1); os.read(0, 1)"])
-    assert front.stdout
-    assert front.stdout.read() == "x"  # an end, though the program goes on
-    assert front.poll() is None
+    launched = started([*PYTHON, "import os; os.write(1, b'x'); os.close(1); os.read(0, 1)"])
+    assert launched.stdout
+    assert launched.stdout.read() == "x"  # an end, though the program goes on
+    assert launched.poll() is None
 
 
 @pytest.mark.usefixtures("_possible")
 def test_other_descriptors_pass_through_and_are_let_go() -> None:
     reader, writer = os.pipe()
     code = f"import os; os.write({writer}, b'x'); os.close({writer}); os.read(0, 1)"
-    with subprocess.Popen(wrap([*PYTHON, code]), stdin=subprocess.PIPE, pass_fds=[writer]) as front:
+    with subprocess.Popen(
+        wrap([*PYTHON, code]), stdin=subprocess.PIPE, pass_fds=[writer]
+    ) as launched:
         os.close(writer)
         assert os.read(reader, 2) == b"x"
         assert os.read(reader, 2) == b""
-        assert front.poll() is None
-        assert front.stdin
-        front.stdin.close()
+        assert launched.poll() is None
+        assert launched.stdin
+        launched.stdin.close()
     os.close(reader)
 
 
 def test_daemon_is_served_after_the_program_ended(
     started: Callable[..., "subprocess.Popen[str]"], image: Path
 ) -> None:
-    front = started([*LOCKER, str(image), "daemon", "input", "lock:1", "test:1"])
-    supervisor = supervisor_of(front)
-    assert front.wait() == 0  # while the daemon lives
+    launched = started([*LOCKER, str(image), "daemon", "input", "lock:1", "test:1"])
+    supervisor = supervisor_of(launched)
+    assert launched.wait() == 0  # while the daemon lives
     (daemon,) = supervisor.children()
     ends = [watch(daemon.pid), watch(supervisor.pid)]
-    assert front.stdin
-    assert front.stdout
-    front.stdin.close()
-    assert front.stdout.read() == "lock:1: ok\ntest:1: none 0 1 1 0\n"
+    assert launched.stdin
+    assert launched.stdout
+    launched.stdin.close()
+    assert launched.stdout.read() == "lock:1: ok\ntest:1: none 0 1 1 0\n"
     for end in ends:
         gone(end)
 
 
-def test_nothing_is_left_when_the_front_ends(
+def test_nothing_is_left_when_the_launcher_ends(
     started: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
     for _ in range(10):
-        front = started(["sh", "-c", "read x"])
-        supervisor = supervisor_of(front)
-        assert front.stdin
-        front.stdin.close()
-        front.wait()
+        launched = started(["sh", "-c", "read x"])
+        supervisor = supervisor_of(launched)
+        assert launched.stdin
+        launched.stdin.close()
+        launched.wait()
         assert not supervisor.is_running()
 
 
@@ -270,7 +270,7 @@ def test_unavailable_under_a_supervisor_that_cannot_be_reached(supervised: Run) 
     inner = wrap(["true"])
     done = supervised(["env", "-u", "GOLDLOCK_FAULTS", *inner])
     assert done.returncode == launcher.UNAVAILABLE
-    assert done.stderr == "goldlock.lockcalls: seccomp: a supervisor is at work already\n"
+    assert done.stderr == "goldlock faults: seccomp: a supervisor is at work already\n"
 
 
 @pytest.mark.usefixtures("_possible")

@@ -42,20 +42,20 @@ def test_usage(words: list[str], message: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (
         2,
         "",
-        f"goldlock.lockcalls: {message}\n",
+        f"goldlock faults: {message}\n",
     )
 
 
 def test_request_without_a_supervisor() -> None:
     done = command("--clear", "1", GOLDLOCK_FAULTS="")
     assert done.returncode == 77
-    assert done.stderr.startswith("goldlock.lockcalls: not under a fault supervisor")
+    assert done.stderr.startswith("goldlock faults: not under a fault supervisor")
 
 
 def test_help() -> None:
     done = command("--help")
     assert done.returncode == 0
-    assert "python -m goldlock.lockcalls [PLAN ...] [--trace FILE] --" in done.stdout
+    assert "goldlock faults [PLAN ...] [--trace FILE] --" in done.stdout
 
 
 @pytest.mark.usefixtures("_possible")
@@ -85,11 +85,10 @@ def test_plan_from_argument_file_and_environment(image: Path) -> None:
     file.write_text("\nlock 2 fails\n")
     done = command(f"@{file}", "--", "true")
     assert (
-        done.stderr
-        == f'goldlock.lockcalls: {file}:2:13: end of line: expected "with" and an errno\n'
+        done.stderr == f'goldlock faults: {file}:2:13: end of line: expected "with" and an errno\n'
     )
     done = command("--", "true", GOLDLOCK_FAULT_PLAN="x")
-    assert done.stderr.startswith("goldlock.lockcalls: GOLDLOCK_FAULT_PLAN:1:1: x: expected a call")
+    assert done.stderr.startswith("goldlock faults: GOLDLOCK_FAULT_PLAN:1:1: x: expected a call")
 
 
 @pytest.mark.usefixtures("_possible")
@@ -114,7 +113,7 @@ def test_help_that_cannot_be_written() -> None:
         done = subprocess.run(
             [*COMMAND, "--help"], stdout=full, stderr=subprocess.PIPE, check=False
         )
-    message = "goldlock.lockcalls: standard output: No space left on device\n"
+    message = "goldlock faults: standard output: No space left on device\n"
     assert (done.returncode, done.stderr.decode()) == (2, message)
 
 
@@ -122,4 +121,4 @@ def test_help_that_cannot_be_written() -> None:
 def test_program_without_a_name() -> None:
     done = command("--", "")
     assert done.returncode == 127
-    assert done.stderr == "goldlock.lockcalls: cannot run a program without a name\n"
+    assert done.stderr == "goldlock faults: cannot run a program without a name\n"

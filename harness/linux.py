@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Linux has and Python's standard library has no words for.
+
+System calls without a wrapper, struct flock, the kernel's table of locks, and BPF programs.
+"""
+
+# A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
+# ruff: noqa: PTH123
+
+import ctypes
+import errno
+import os
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
+
+
+def prctl(option: int, value: int | bytes) -> None:
+    """Set something of this process, as ``man 2 prctl`` says; raises OSError."""
+    _checked(_libc.prctl(option, value, 0, 0, 0))
+
+
+def syscall(number: int, *arguments: int | bytes) -> int:
+    """Make a system call that returns an int; raises OSError."""
+    return _checked(_libc.syscall(number, *arguments))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result
+
+
+def address_of(data: "ctypes.Array[ctypes.c_char]") -> int:
+    """Return where a buffer of `ctypes.create_string_buffer` is in memory, as long as it lives."""
+    return ctypes.addressof(data)
+
+
+def errno_name(code: int) -> str:
+    """Return the name of an errno, e.g. "ENOLCK"; where it has two, the one of POSIX."""
+    if code == errno.EDEADLK:  # Python calls it EDEADLOCK
+        return "EDEADLK"
+    return errno.errorcode.get(code, f"errno {code}")
+
+
+FLOCK = struct.Struct("@hhqqi4x")
+"""struct flock of fcntl(2) where off_t has 64 bits: type, whence, start, length, pid."""
+
+
+def flock(kind: int, first: int, length: int) -> bytes:
+    """Return a struct flock: F_RDLCK, F_WRLCK or F_UNLCK; *length* 0 is to the end of the file."""
+    return FLOCK.pack(kind, os.SEEK_SET, first, length, 0)
+
+
+class KernelLock:
+    """A lock as the kernel tells of it, in /proc/locks and in a descriptor's fdinfo.
+
+    system   "OFDLCK", "POSIX", "FLOCK" or "LEASE"
+    exclusive  whether it is one to write; waiting: whether it is only asked for
+    pid      who took it; -1 for an OFD lock, 0 for a process of another PID namespace
+    place    the file, as the kernel numbers it: "fe:00:1234"
+    first    its first byte; last: its last one, None for the end of the file
+    """
+
+    __slots__ = ("exclusive", "first", "last", "pid", "place", "system", "waiting")
+
+    def __init__(self, line: str) -> None:
+        """Read ``OFDLCK ADVISORY READ -1 fe:00:12 100 101``; ``->`` is before who waits."""
+        words = line.split()
+        self.waiting = words[0] == "->"
+        self.system, _, kind, pid, self.place, first, last = words[self.waiting :]
+        self.exclusive = kind == "WRITE"
+        self.pid = int(pid)
+        self.first = int(first)
+        self.last = None if last == "EOF" else int(last)
+
+    @property
+    def inode(self) -> str:
+        """The number of its file, as it stands in `place`."""
+        return self.place.rpartition(":")[2]
+
+    def key(self) -> tuple[object, ...]:
+        """Return what is equal for equal locks."""
+        return self.system, self.exclusive, self.pid, self.place, self.first, self.last
+
+    def overlaps(self, first: int, last: int | None) -> bool:
+        """Return whether a byte of a range is one of the lock's."""
+        return (last is None or self.first <= last) and (self.last is None or first <= self.last)
+
+
+def locks_of_descriptor(pid: int, fd: int | str) -> list[KernelLock]:
+    """Return the locks that a process has on an open file; raises OSError when it is gone."""
+    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as info:
+        return [KernelLock(line.split(":", 2)[2]) for line in info if line.startswith("lock:")]
+
+
+_PAGES = 1024 * 1024
+
+
+def all_locks() -> tuple[list[str], bool]:
+    """Return the lines of /proc/locks, for `KernelLock`, and whether they are all.
+
+    The kernel tells as much as fits in a page at a time. When locks come and go between one
+    page and the next, others may be missing.
+    """
+    pages = []
+    fd = os.open("/proc/locks", os.O_RDONLY)
+    try:
+        while page := os.read(fd, _PAGES):
+            pages.append(page)
+    finally:
+        os.close(fd)
+    lines = b"".join(pages).decode("ascii").splitlines()
+    return [line.partition(":")[2] for line in lines], len(pages) <= 1
+
+
+BPF_LOAD, BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_RETURN = 0x20, 0x15, 0x45, 0x06
+
+
+BpfLine = str | tuple[int, int] | tuple[int, int, str, str]
+
+
+def bpf_program(lines: "Iterable[BpfLine]") -> bytes:
+    """Return a classic BPF program, of instructions and of names that jumps lead to.
+
+    A line is a name, or an operation with a value; a jump has two names more, for where to go
+    on if the test is true, and if not: an empty one is the next instruction. Only forward.
+    """
+    names: dict[str, int] = {}
+    code: list[tuple[int, int, str, str]] = []
+    for line in lines:
+        if isinstance(line, str):
+            names[line] = len(code)
+        else:
+            operation, value, *targets = line
+            yes, no = targets or ("", "")
+            code.append((operation, value, yes, no))
+    return b"".join(_instructions(code, names))
+
+
+def _instructions(
+    code: list[tuple[int, int, str, str]], names: "Mapping[str, int]"
+) -> "Iterator[bytes]":
+    for here, (operation, value, *targets) in enumerate(code):
+        steps = [names[name] - here - 1 if name else 0 for name in targets]
+        yield struct.pack("=HBBI", operation, *steps, value)  # struct.error past 255 steps
