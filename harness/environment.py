@@ -27,7 +27,8 @@ class Environment(NamedTuple):
     ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
     a case run one after the other then.
     ``errno_policy`` is for the embedded programs, ``embedded`` the folder that they are started
-    from, empty where others are under test.
+    from, empty where others are under test, ``not_served`` the file to which they add a line for
+    each thing that they refuse, because only QEMU has it.
     """
 
     goldlock_case: str
@@ -45,6 +46,7 @@ class Environment(NamedTuple):
     qemu_nbd_options: str = ""
     goldlock_errno_policy: str = "errno"
     goldlock_embedded: str = ""
+    goldlock_not_served: str = ""
     goldlock_log: str = ""
     goldlock_commands: str = ""
     goldlock_print: str = ""

@@ -19,6 +19,9 @@ from goldlock.settings import Settings
 SITUATION = "situation"
 """A file beside the output: what the case saw around it when it failed."""
 
+NOT_SERVED = "not-served"
+"""A file beside the output: a line for each thing that the embedded programs have refused."""
+
 TOO_LARGE = 8 * 1024 * 1024
 """Size in bytes past which a text is not taken apart into sections."""
 
@@ -76,6 +79,11 @@ def judge(
     if transcript.status == NOTRUN_STATUS and not (transcript.timed_out or transcript.stopped):
         said = diff.tail(transcript.output, 1).strip()
         verdict.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
+        verdict.problems = [*_left_behind(transcript), *found]
+        return verdict
+    if refused := safe_open.text(transcript.output.with_name(NOT_SERVED)).splitlines():
+        listed = "; ".join(map(diff.printable, dict.fromkeys(refused)))
+        verdict.reason = f"not served by the embedded programs: {listed}"
         verdict.problems = [*_left_behind(transcript), *found]
         return verdict
     verdict.problems = [*_ending(transcript), *found]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from goldlock import IMPORTED_FROM, safe_open
 from goldlock.environment import Environment
 from goldlock.goldens import golden
-from goldlock.goldens.judge import SITUATION, State, Verdict, judge
+from goldlock.goldens.judge import NOT_SERVED, SITUATION, State, Verdict, judge
 from goldlock.inspect.stack_dump import STACK
 from goldlock.runner.process import CannotStart, Transcript, command_line, execute
 from goldlock.runner.scratch import OUTPUT, Directories, Scratch
@@ -248,6 +248,7 @@ class Runner:
             goldlock_log=f"{top}/{LOG}",
             goldlock_commands=f"{top}/commands",
             goldlock_steps=f"{top}/steps" if self.settings.commands else "",
+            goldlock_not_served=f"{top}/{NOT_SERVED}",
             goldlock_situation=f"{top}/{SITUATION}",
             goldlock_stack=f"{top}/{STACK}",
         )

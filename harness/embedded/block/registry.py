@@ -7,7 +7,7 @@ from goldlock.embedded.block import graph
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 GENERIC_OPTIONS = {"discard", "detect-zeroes", "cache.direct", "cache.no-flush", "cache.writeback"}
 FILE_OPTIONS = {"aio", "aio-max-batch", "drop-cache", "x-check-cache-dropped", "pr-manager"}
@@ -30,7 +30,7 @@ nodes: dict[str, Node] = {}
 def unknown_driver(driver: str) -> BlockError:
     """Return the refusal of a driver: not served, if QEMU has it, else unknown."""
     if driver in NOT_SERVED:
-        return BlockError(f"Driver '{driver}' is not served by the embedded programs")
+        return not_served(f"Driver '{driver}'")
     return BlockError(f"Unknown driver '{driver}'")
 
 

@@ -5,6 +5,8 @@ import os
 import sys
 
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
+NOT_SERVED_VARIABLE = "GOLDLOCK_NOT_SERVED"
+"""Names a file to which each refusal adds a line: the runner's, which does not judge the case."""
 _program = "qemu"
 
 
@@ -30,6 +32,18 @@ class BlockError(Exception):
 def os_error(prefix: str, code: int) -> BlockError:
     """Return `prefix: <strerror text of code>` as an error, as QEMU's errno reports have it."""
     return BlockError(f"{prefix}: {os.strerror(code)}", code=code)
+
+
+def not_served(what: str) -> BlockError:
+    """Return the refusal of something that QEMU has and these programs have not.
+
+    A case that has met one says nothing about locks: the file of refusals tells its runner.
+    """
+    if path := os.environ.get(NOT_SERVED_VARIABLE):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        os.write(fd, f"{_program}: {what}\n".encode("utf-8", "surrogateescape"))
+        os.close(fd)
+    return BlockError(f"{what} is not served by the embedded programs")
 
 
 def errno_is_elided() -> bool:

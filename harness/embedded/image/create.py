@@ -8,7 +8,7 @@ import sys
 from goldlock.embedded.block import graph, registry
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.open_node import Flags, open_node
 
 # The options in the order in which QEMU prints them, with their defaults.
@@ -65,10 +65,7 @@ def format_image(filename: str, fmt: str, options: Options) -> None:
     filename = filename.removeprefix("file:")
     size = -(-int(options["size"]) // 512) * 512
     if options.get("preallocation", "off") != "off":
-        raise BlockError(
-            f"Preallocation mode '{options['preallocation']}' is not served by the "
-            "embedded programs"
-        )
+        raise not_served(f"Preallocation mode '{options['preallocation']}'")
     if fmt == "raw":
         from goldlock.embedded.block.files import create_file
 
@@ -84,7 +81,7 @@ def known_options(fmt: str, filename: str) -> tuple[tuple[str, str | None], ...]
         raise BlockError(f"Format driver '{fmt}' does not support image creation")
     if fmt not in ("raw", "qcow2"):
         if fmt in registry.NOT_SERVED:
-            raise BlockError(f"Format '{fmt}' is not served by the embedded programs")
+            raise not_served(f"Format '{fmt}'")
         raise BlockError(f"Unknown file format '{fmt}'")
     scheme = filename.split("/", 1)[0]
     if ":" in scheme and not scheme.startswith("file:"):

@@ -9,7 +9,7 @@ from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import create_file
 from goldlock.embedded.block.locks import ALL, RESIZE, WRITE
 from goldlock.embedded.common.options import Options, switch
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags, open_node
 from goldlock.embedded.qcow2.header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
@@ -90,10 +90,10 @@ def _first_header(options: Options, version: int) -> Header:
     """Return the header of an image of size 0: refcount table, one block, no L1 table."""
     for name, harmless in _NOT_SERVED.items():
         if options.get(name, harmless) != harmless:
-            raise BlockError(f"Option '{name}' is not served by the embedded programs")
+            raise not_served(f"Option '{name}'")
     for name in ("encrypt.format", "data_file"):
         if name in options:
-            raise BlockError(f"Option '{name}' is not served by the embedded programs")
+            raise not_served(f"Option '{name}'")
     compression = options.get("compression_type", "zlib")
     if compression not in ("zlib", "zstd"):
         raise BlockError(f"Parameter 'compression-type' does not accept value '{compression}'")

@@ -22,7 +22,7 @@ from goldlock.embedded.block.registry import (
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 _QCOW2_MAGIC = b"QFI\xfb"
 MAX_CHAIN = 200
@@ -209,7 +209,7 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
     if node.driver == "raw":
         for name in ("offset", "size"):
             if name in options:
-                raise BlockError(f"Option '{name}' of raw is not served by the embedded programs")
+                raise not_served(f"Option '{name}' of raw")
         reject_unknown(options, "raw", "format")
         return
     for name in QCOW2_OPTIONS:

@@ -8,7 +8,7 @@ from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags
 
@@ -19,7 +19,7 @@ OBJECT = "--object"
 def reject_objects(arguments: Arguments) -> None:
     """Refuse --object: secrets and throttle groups are not served."""
     if arguments.has("--object"):
-        raise BlockError("Option '--object' is not served by the embedded programs")
+        raise not_served("Option '--object'")
 
 
 def check_cache_mode(mode: str | None, what: str = "cache") -> None:

@@ -8,7 +8,7 @@ from goldlock.embedded.block.locks import CONSISTENT_READ, WRITE_UNCHANGED
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.getopt import Arguments
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.create import check_options, format_image, known_options
 from goldlock.embedded.image.open_node import Flags
@@ -44,7 +44,7 @@ def convert(words: list[str]) -> int:
     reject_objects(arguments)
     for option in _NOT_SERVED:
         if arguments.has(option):
-            raise BlockError(f"Option '{option}' of convert is not served by the embedded programs")
+            raise not_served(f"Option '{option}' of convert")
     *sources, target = arguments.operands or [""]
     if not sources:
         raise BlockError("Must specify image file name")

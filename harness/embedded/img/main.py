@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from goldlock.embedded.common import getopt, report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 _VERSION = """\
 qemu-img version 7.2.22 (embedded programs of goldlock)
@@ -98,7 +98,7 @@ def _run(words: list[str]) -> int:
         return 0
     name, *rest = arguments.operands
     if name in _NOT_SERVED:
-        raise BlockError(f"Command '{name}' is not served by the embedded programs")
+        raise not_served(f"Command '{name}'")
     if name not in COMMANDS:
         raise getopt.UsageError(f"Command not found: {name}")
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=[name])

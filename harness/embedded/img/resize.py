@@ -8,7 +8,7 @@ import sys
 
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.create import NO_SIZE, SIZE_HINT, check_options
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.resize import truncate
@@ -44,7 +44,7 @@ def resize(words: list[str]) -> int:
     if preallocation not in (None, "off", "metadata", "falloc", "full"):
         raise BlockError(f"Invalid preallocation mode '{preallocation}'")
     if preallocation not in (None, "off"):
-        raise BlockError("Option '--preallocation' is not served by the embedded programs")
+        raise not_served("Option '--preallocation'")
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting image file name and size")
     sign = {"+": 1, "-": -1}.get(size_text[:1], 0)
@@ -115,7 +115,7 @@ def _amend(node: Qcow2Node, given: opts.Options) -> None:
     if compat is not None and compat not in versions:
         raise BlockError(f"Unknown compatibility level {compat}")
     if compat is not None and versions[compat] != header.version:
-        raise BlockError("Option 'compat' of amend is not served by the embedded programs")
+        raise not_served("Option 'compat' of amend")
     for name in ("backing_file", "backing_fmt"):
         present = header.backing_file if name == "backing_file" else header.backing_format
         if name in given and given[name] != present:
@@ -125,7 +125,7 @@ def _amend(node: Qcow2Node, given: opts.Options) -> None:
     if "data_file" in given or given.get("data_file_raw", "off") != "off":
         raise BlockError("data-file can only be set for images that use an external data file")
     if "refcount_bits" in given and int(given["refcount_bits"]) != 1 << header.refcount_order:
-        raise BlockError("Option 'refcount_bits' of amend is not served by the embedded programs")
+        raise not_served("Option 'refcount_bits' of amend")
     _amend_values(node, given)
 
 

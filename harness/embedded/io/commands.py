@@ -11,7 +11,7 @@ from goldlock.embedded.block.graph import Edge
 from goldlock.embedded.block.locks import RESIZE, WRITE
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.io.requests import (
     CommandError,
     Quiet,
@@ -89,9 +89,7 @@ def _find(session: Session, words: list[str]) -> str:
         if entry[0] == name:
             name = full
     if words[0] in _NOT_SERVED:
-        raise CommandError(
-            f'command "{words[0]}" is not served by the embedded programs', stderr=True
-        )
+        raise not_served(f'Command "{words[0]}"')
     if name not in COMMANDS:
         raise CommandError(f'command "{words[0]}" not found', stderr=True)
     if session.image is None and name not in _WITHOUT_FILE:
@@ -172,7 +170,7 @@ def _reopen(edge: Edge, name: str, words: list[str]) -> None:
         raise BlockError("Only one -r/-w option may be given")
     for option in ("-c", "-o"):
         if given.has(option):
-            raise BlockError(f"reopen {option} is not served by the embedded programs")
+            raise not_served(f"reopen {option}")
     if given.operands:
         raise usage(name)
     writable = not edge.node.read_only
@@ -208,7 +206,7 @@ def _open(session: Session, words: list[str]) -> None:
     given = command_options("open", words, "snCro:ki:t:d:U")
     for option in ("-s", "-C"):
         if given.has(option):
-            raise BlockError(f"Option '{option}' of open is not served by the embedded programs")
+            raise not_served(f"Option '{option}' of open")
     if len(given.operands) > 1:
         raise usage("open")
     options: opts.Options = {}

@@ -7,7 +7,7 @@ import sys
 
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.io.session import Session
 
 _HELP = """\
@@ -112,7 +112,7 @@ def _check(arguments: getopt.Arguments) -> None:
         if option in ("-d", "--discard") and value not in ("ignore", "unmap", "off", "on"):
             raise BlockError(f"Invalid discard option: {value}")
         if option in ("-s", "--snapshot", "-C", "--copy-on-read", "--object"):
-            raise BlockError(f"Option '{option}' is not served by the embedded programs")
+            raise not_served(f"Option '{option}'")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.block.locks import WRITE
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
+from goldlock.embedded.common.report import not_served
 from goldlock.embedded.io.table import COMMANDS
 from goldlock.embedded.qcow2.map import UNALLOCATED
 from goldlock.embedded.qcow2.node import Qcow2Node
@@ -170,7 +171,7 @@ def _dump(data: bytes, offset: int) -> None:
 
 def _check_operands(name: str, given: getopt.Arguments) -> None:
     if name == "read" and given.has("-b"):
-        raise CommandError("read -b is not served by the embedded programs")
+        raise not_served("read -b")
     count = len(given.operands)
     if name in ("read", "write", "discard"):
         if count != 2:
@@ -200,7 +201,7 @@ def write(edge: Edge, name: str, words: list[str]) -> None:
         raise CommandError("Only one of -z, -P, and -s can be specified at the same time")
     for option in ("-b", "-c", "-s", "-n"):
         if given.has(option):
-            raise CommandError(f"write {option} is not served by the embedded programs")
+            raise not_served(f"write {option}")
     pattern = _pattern(given.last("-P"))
     _check_operands(name, given)
     offset, length = _lengths(name, given.operands)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 MAGIC = 0x514649FB
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
@@ -168,18 +168,13 @@ def _check_features(header: Header, data: bytes, end: int) -> None:
     if unknown:
         raise BlockError(f"Unsupported qcow2 feature(s): {_feature_names(header, data, end)}")
     if header.incompatible & ~_SUPPORTED:
-        raise BlockError(
-            f"Unsupported qcow2 feature(s): {_feature_names(header, data, end, _SUPPORTED)} "
-            "(not served by the embedded programs)"
-        )
+        raise not_served(f"qcow2 feature {_feature_names(header, data, end, _SUPPORTED)!r}")
     if header.refcount_order > 6:
         raise BlockError("Reference count entry width too large; may not exceed 64 bits")
     if header.crypt_method:
-        raise BlockError(
-            f"Unsupported encryption method {header.crypt_method}"
-            if header.crypt_method > 2
-            else "Encrypted images are not served by the embedded programs"
-        )
+        if header.crypt_method > 2:
+            raise BlockError(f"Unsupported encryption method {header.crypt_method}")
+        raise not_served("An encrypted image")
 
 
 def _feature_names(

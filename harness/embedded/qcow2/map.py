@@ -8,7 +8,7 @@ import struct
 from goldlock.embedded.block.files import FileNode, zeroes
 from goldlock.embedded.block.graph import Node, next_node_name
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.qcow2.header import CORRUPT, Header, decode
 from goldlock.embedded.qcow2.refcounts import Refcounts
 
@@ -207,7 +207,7 @@ class Qcow2Map(Node):
 
     def _unpack(self, entry: int) -> bytes:
         if self.header.compression_type:
-            raise BlockError("Compression type zstd is not served by the embedded programs")
+            raise not_served("Compression type zstd")
         import zlib
 
         offset, length = self.packed_place(entry)

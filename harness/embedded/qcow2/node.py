@@ -8,7 +8,7 @@ import struct
 
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.qcow2.header import DIRTY, l1_entries
 from goldlock.embedded.qcow2.map import (
     COMPRESSED,
@@ -120,7 +120,7 @@ class Qcow2Node(Qcow2Map):
         if kind in (DATA, PACKED) or host is not None:
             raise report.os_error("Cannot compress over a cluster", errno.EIO)
         if self.header.compression_type:
-            raise BlockError("Compression type zstd is not served by the embedded programs")
+            raise not_served("Compression type zstd")
         import zlib
 
         packer = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -12, 9)

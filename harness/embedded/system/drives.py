@@ -9,7 +9,7 @@ from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE, W
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image
 from goldlock.embedded.image.open_node import Flags, open_node
 
@@ -104,7 +104,7 @@ class Machine:
         for key in _IGNORED:
             options.pop(key, None)
         if opts.take_switch(options, "snapshot", False):
-            raise BlockError("Option 'snapshot' is not served by the embedded programs")
+            raise not_served("Option 'snapshot'")
         fmt = options.pop("format", None)
         if fmt is not None:
             options.setdefault("driver", fmt)

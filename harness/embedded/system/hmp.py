@@ -7,7 +7,7 @@ import sys
 
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.system.drives import Drive, Machine
 
 TYPE_CHECKING = False  # see graph.py
@@ -155,7 +155,7 @@ def run(machine: Machine, text: str) -> str:
 def _drive_add(machine: Machine, arguments: list[str]) -> str:
     node, _, options = arguments
     if node:
-        raise BlockError("drive_add -n is not served by the embedded programs")
+        raise not_served("drive_add -n")
     machine.add_drive(options)
     return "OK\n"
 
@@ -168,7 +168,7 @@ def _drive_del(machine: Machine, arguments: list[str]) -> str:
 def _help(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
     words = arguments[0].split()
     if words[1:] and words[0] == "info":
-        return "Help on `info` is not served by the embedded programs.\n"
+        raise not_served("Help on `info`")
     lines = []
     for name, (parameters, what) in _HELP.items():
         if not words or words[0] in name.split("|"):
@@ -185,7 +185,7 @@ def _info(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one 
 def _info_block(machine: Machine, arguments: list[str]) -> str:
     nodes, verbose, device = arguments
     if nodes or verbose:
-        raise BlockError(f"info block -{nodes or verbose} is not served by the embedded programs")
+        raise not_served(f"info block -{nodes or verbose}")
     return info_block(machine, [device] if device else [])
 
 

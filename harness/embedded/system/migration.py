@@ -12,7 +12,7 @@ import os
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.block.locks import ALL
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.qcow2.node import Qcow2Node
 from goldlock.embedded.system.qmp_schema import QmpError, check_arguments
 
@@ -36,7 +36,7 @@ def set_capabilities(machine: Machine, arguments: Arguments) -> object:
         check_arguments(one, {"capability": str, "state": bool})
         if one["state"] and one["capability"] != "events":
             name = one["capability"]
-            raise QmpError(f"Capability '{name}' is not served by the embedded programs")
+            raise not_served(f"Capability '{name}'")
     for one in listed:
         if one["capability"] == "events":
             machine.migration.events_enabled = one["state"]
@@ -59,11 +59,11 @@ def migrate(machine: Machine, arguments: Arguments) -> object:
     if machine.state == "postmigrate":
         raise QmpError("Can't migrate the vm that was paused due to previous migration")
     if uri.startswith(_SCHEMES):
-        raise QmpError(f"Migration to '{uri}' is not served by the embedded programs")
+        raise not_served(f"Migration to '{uri}'")
     if not uri.startswith("exec:"):
         raise QmpError("Parameter 'uri' expects a valid migration protocol")
     if machine.exports:
-        raise QmpError("Migration beside exports is not served by the embedded programs")
+        raise not_served("Migration beside exports")
     _tell(machine, "setup")
     machine.job = lambda: _hand_over(machine, uri[len("exec:") :])
     return {}

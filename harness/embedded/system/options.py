@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 _HELP = """\
 usage: {name} [options]
@@ -91,7 +91,7 @@ def _take(found: Configuration, word: str, option: str, value: str) -> None:
 
 def _refusal(word: str, option: str) -> BlockError:
     if option in _NOT_SERVED:
-        return BlockError(f"{word}: not served by the embedded programs")
+        return not_served(f"Option '{word}'")
     if not option:
-        return BlockError(f"{word}: a disk image without -drive is not served")
+        return not_served(f"A disk image without -drive ('{word}')")
     return BlockError(f"{word}: invalid option")

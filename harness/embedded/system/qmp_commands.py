@@ -6,7 +6,7 @@ from __future__ import annotations
 from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.system.drives import Drive, Machine
 from goldlock.embedded.system.qmp_schema import QmpError, check_arguments, check_node
 
@@ -202,7 +202,7 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
     data = address["data"]
     check_arguments(data, *_ADDRESSES[kind], "addr.data.")
     if data.get("abstract"):
-        raise BlockError("abstract sockets are not served by the embedded programs")
+        raise not_served("abstract sockets")
     from goldlock.embedded.nbd.server import Server
 
     machine.nbd = Server.listen(machine.exports, kind, data)
