@@ -18,7 +18,7 @@ from goldlock.errors import UsageError
 NO_SETUP = "--no-setup"
 
 _MODULES = ("pytest", "pytest_subtests", "pexpect", "deepdiff", "psutil")
-_TEST_MODULES = (*_MODULES, "hypothesis", "mypy", "ruff", "xdist", "qemu")
+_TEST_MODULES = (*_MODULES, "hypothesis", "mypy", "ruff", "setuptools", "xdist", "qemu")
 
 _MARK = "goldlock-setup.txt"
 """A file in a ``.venv`` that was made here: the requirements that it has, once it has them."""

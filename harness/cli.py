@@ -23,7 +23,7 @@ from goldlock.runner import shards
 from goldlock.settings import FORMATS, PROTOCOLS, Settings, check_names
 from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.programs import VARIABLES, locate
-from goldlock.suite.project import find_suite
+from goldlock.suite.project import cache_folder, find_suite
 
 _EPILOG = """\
 After "--", options go to pytest as they are: %(prog)s -- -k 153
@@ -144,6 +144,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
             *("-v", "-rN", "--no-header"),
             *(f"-pno:{name}" for name in _NOT_FOR_CASES),
             f"--rootdir={suite.root}",
+            *("-o", f"cache_dir={cache_folder(suite.root)}"),
             *(["--goldlock-orphans"] if whole else []),
             *_given(options),
             *for_pytest,

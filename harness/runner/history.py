@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
+from goldlock.suite.project import cache_folder
 
 
 class Past(NamedTuple):
@@ -29,7 +30,7 @@ def read_history(root: Path) -> dict[str, Past]:
     What has no folder is a number, by which the past was kept once.
     """
     try:
-        known = json.loads((root / ".pytest_cache" / "v" / HISTORY).read_text())
+        known = json.loads((cache_folder(root) / "v" / HISTORY).read_text())
         return {
             os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
             for path, (seconds, failed) in known.items()

@@ -7,6 +7,7 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
     suites = ["tests/locks"]
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,9 +26,9 @@ def find_suite(given: str | None, here: Path, checkout: Path | None) -> Path:
     there declares. Raises UsageError where there is none, or more than one.
     """
     if given is not None:
-        bundled = _BUNDLED / given
-        is_bundled = given in bundled_suites() and not (here / given / "cases").is_dir()
-        return bundled if is_bundled else (here / given).resolve()
+        if given in bundled_suites() and not (here / given / "cases").is_dir():
+            return (_BUNDLED / given / "cases").resolve().parent  # in a checkout, its own suite
+        return (here / given).resolve()
     if checkout:
         return checkout
     if (here / "cases").is_dir():
@@ -53,6 +54,14 @@ def _only(project: Path, suites: list[Path]) -> Path:
 def bundled_suites() -> list[str]:
     """Return the names of the suites that come with goldlock."""
     return sorted(path.name for path in _BUNDLED.iterdir())
+
+
+def cache_folder(root: Path) -> Path:
+    """Return where pytest keeps what it remembers of a suite: beside it, if that is anybody's."""
+    if root.parent != _BUNDLED:
+        return root / ".pytest_cache"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base, "goldlock", root.name)
 
 
 def declared(project: Path) -> list[Path]:
