@@ -5,7 +5,6 @@ The runner writes it, the case reads it; nothing else passes between them but st
 output and an exit status. The names are those of qemu-iotests wherever it has one.
 """
 
-import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,8 +16,8 @@ class Environment(NamedTuple):
     """The variables of one case.
 
     ``test_dir`` and ``sock_dir`` are absolute, empty and the case's own; ``sock_dir`` is
-    short enough for a Unix socket. A program's path is empty where there is none.
-    ``*_options`` are words of a command line as a shell writes them. ``log`` is the file
+    short enough for a Unix socket. ``kit`` is the name of the suite's kit, whose own variables
+    stand beside these. ``log`` is the file
     for what the programs said before any filter, ``commands`` the one for the command
     lines, a JSON list each, ``print`` one to show all of that in as it comes, ``steps`` one for
     what `goldlock.case.action_recorder` tells, ``situation`` the one for what a case sees around it
@@ -26,26 +25,14 @@ class Environment(NamedTuple):
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
     a case run one after the other then.
-    ``errno_policy`` is for the embedded programs, ``embedded`` the folder that they are started
-    from, empty where others are under test, ``not_served`` the file to which they add a line for
-    each thing that they refuse, because only QEMU has it.
+    ``not_served`` is the file to which stand-ins for programs add a line for each thing that they
+    refuse.
     """
 
     goldlock_case: str
     test_dir: str
     sock_dir: str
-    imgfmt: str = "qcow2"
-    imgproto: str = "file"
-    qemu_prog: str = ""
-    qemu_img_prog: str = ""
-    qemu_io_prog: str = ""
-    qemu_nbd_prog: str = ""
-    qemu_options: str = ""
-    qemu_img_options: str = ""
-    qemu_io_options: str = ""
-    qemu_nbd_options: str = ""
-    goldlock_errno_policy: str = "errno"
-    goldlock_embedded: str = ""
+    goldlock_kit: str = ""
     goldlock_not_served: str = ""
     goldlock_log: str = ""
     goldlock_commands: str = ""
@@ -70,7 +57,3 @@ class Environment(NamedTuple):
                 f"{missing[0]} is not set: cases are started by run_tests.py, not by hand"
             )
         return cls(**given)
-
-    def options(self, program: str) -> list[str]:
-        """Return the words of ``<program>_OPTIONS``; *program* is ``qemu``, ``qemu_io``, ..."""
-        return shlex.split(getattr(self, f"{program}_options"))

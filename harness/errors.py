@@ -50,6 +50,13 @@ def choice(word: str, known: Iterable[str]) -> str:
     return f"{near}{' There are' if near else '; there are'}: {', '.join(known) or 'none'}"
 
 
+def check_known(kind: str, word: str, known: Iterable[str]) -> None:
+    """Raise UsageError for a *word* that is none of its *kind*."""
+    known = list(known)
+    if word not in known:
+        raise UsageError(f"unknown {kind} {word!r}{choice(word, known)}")
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'rw'?`` for the known word nearest to *word*, or nothing."""
     from difflib import get_close_matches  # only for those who slipped

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of options: spelled once, and taken from here by `run_tests.py` and by pytest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-
-from goldlock.settings import REQUIREMENTS
 
 WHICH = "which cases (default: all)"
 HOW = "how they are run"
@@ -20,6 +18,7 @@ class Option(NamedTuple):
     """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
 
     *of_pytest* says that pytest has the option already. *group* is its heading in the help.
+    *words* are values that can stand alone, as ``-raw`` for ``--imgfmt raw``.
     """
 
     flag: str
@@ -27,19 +26,17 @@ class Option(NamedTuple):
     short: str = ""
     of_pytest: bool = False
     group: str = HOW
+    words: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the name of its value among the options that were parsed."""
+        return self.flag.removeprefix("--").replace("-", "_")
 
 
 _FILE = {"metavar": "FILE", "default": None}
 
 OPTIONS = (
-    Option(
-        "--imgfmt",
-        {"metavar": "FORMAT", "default": "qcow2", "help": "image format (default: qcow2)"},
-    ),
-    Option(
-        "--imgproto",
-        {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
-    ),
     Option(
         "--jobs",
         {
@@ -71,30 +68,12 @@ OPTIONS = (
         group=_HUNTING,
     ),
     Option(
-        "--programs",
-        {
-            "metavar": "KIND",
-            "default": "auto",
-            "help": "system: the QEMU that is named or on PATH; embedded: goldlock's own;"
-            " auto: system if there is one (default)",
-        },
-    ),
-    Option(
-        "--errno-policy",
-        {
-            "metavar": "POLICY",
-            "default": "errno",
-            "help": "errno or elided: whether the embedded programs tell the errno of a lock"
-            " conflict (default: errno)",
-        },
-    ),
-    Option(
         "--require",
         {
             "metavar": "NAME,...",
             "default": "",
-            "help": "fail, instead of not running, the cases that miss one of these: "
-            + ", ".join(REQUIREMENTS),
+            "help": "fail, instead of not running, the cases that miss one of these: a program"
+            " or an ability, as headers name them, or qemu, for all of QEMU's",
         },
     ),
     Option(

@@ -4,40 +4,16 @@
 import os.path
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from goldlock.errors import UsageError, choice
+from goldlock.errors import UsageError, check_known
 
 if TYPE_CHECKING:
     from goldlock.runner.wrappers import Wrappers
 
-FORMATS = (
-    *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
-    *("bochs", "cloop", "dmg", "vvfat"),
-)
-PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
 LONGEST = 1_000_000.0
 """Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
-
-KINDS = ("auto", "system", "embedded")
-POLICIES = ("errno", "elided")
-TRAITS = POLICIES
-"""What goldens can be variants for: each of `programs.Programs.traits` is one of these."""
-
-REQUIREMENTS = {
-    "qemu": ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd", "ofd-locks"),
-    "qemu-system": ("qemu-system",),
-    "qemu-img": ("qemu-img",),
-    "qemu-io": ("qemu-io",),
-    "qemu-nbd": ("qemu-nbd",),
-    "ofd-locks": ("ofd-locks",),
-    "faults": ("faults",),
-}
-"""What ``--require`` takes, and the needs of cases that each stands for."""
-
-NEEDS = tuple(dict.fromkeys(need for needs in REQUIREMENTS.values() for need in needs))
-"""What the header of a case can need."""
 
 _REPORTS = {
     "--html": "html",
@@ -68,12 +44,24 @@ def reports(options: Namespace) -> dict[str, str]:
     return {flag: file for flag, file in found.items() if file}
 
 
+class Choices(NamedTuple):
+    """What kits let a person choose from: traits, requirements with their needs, programs.
+
+    *of_kits* has what was chosen of the kits' own options, by the name of each kit.
+    """
+
+    traits: Sequence[str] = ()
+    requirements: Mapping[str, Sequence[str]] = {}
+    programs: Sequence[str] = ()
+    of_kits: Mapping[str, Mapping[str, str]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The choices of a run. *time_limit* is in seconds; *require* are needs of cases."""
 
-    imgfmt: str = "qcow2"
-    imgproto: str = "file"
+    of_kits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The choices of each kit's own options, by its name."""
     require: frozenset[str] = frozenset()
     time_limit: float = 180.0
     variant: str = ""
@@ -91,8 +79,6 @@ class Settings:
     show_commands: bool = False
     trace_locks: bool = False
     watch_files: bool = False
-    programs: str = "auto"
-    errno_policy: str = "errno"
     print_to: str = ""
     """A file that is the terminal, where what programs say is to be seen as it comes."""
     wrappers: "Wrappers | None" = None
@@ -109,18 +95,16 @@ class Settings:
         return bool(self.repeat) or self.until_fail
 
     @classmethod
-    def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Settings":
+    def from_options(
+        cls, options: Namespace, environ: Mapping[str, str], choices: Choices
+    ) -> "Settings":
         """Check the values of `goldlock.options`; raise UsageError for one that cannot be."""
         check_names(options)
-        _known("image format", options.imgfmt, FORMATS)
-        _known("protocol", options.imgproto, PROTOCOLS)
-        _known("kind of programs", options.programs, KINDS)
-        _known("errno policy", options.errno_policy, POLICIES)
         if options.variant:
-            _known("trait", options.variant, TRAITS)
+            check_known("trait", options.variant, choices.traits)
         required = [name for name in options.require.split(",") if name]
         for name in required:
-            _known("requirement", name, REQUIREMENTS)
+            check_known("requirement", name, choices.requirements)
         if not 0 <= options.time_limit < LONGEST:
             raise UsageError(
                 f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
@@ -138,14 +122,13 @@ class Settings:
             from goldlock.runner.replay_script import check_folder  # as above
 
             check_folder(options.commands)
-        wrappers, print_to = _looking_inside(options, environ, jobs)
+        wrappers, print_to = _looking_inside(options, environ, jobs, choices.programs)
         if options.gdb or options.print:
             jobs = 1
         patient = not options.time_limit or (wrappers and wrappers.patient)
         return cls(
-            imgfmt=options.imgfmt,
-            imgproto=options.imgproto,
-            require=frozenset(need for name in required for need in REQUIREMENTS[name]),
+            of_kits=choices.of_kits,
+            require=frozenset(n for name in required for n in choices.requirements[name]),
             time_limit=LONGEST if patient else options.time_limit,
             variant=options.variant,
             update=options.update,
@@ -161,8 +144,6 @@ class Settings:
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
             watch_files=options.watch_files,
-            programs=_kind(options.programs, required),
-            errno_policy=options.errno_policy,
             print_to=print_to,
             wrappers=wrappers,
             commands=os.path.abspath(options.commands) if options.commands else "",  # noqa: PTH100 - no need of pathlib here
@@ -200,7 +181,7 @@ def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _looking_inside(
-    options: Namespace, environ: Mapping[str, str], jobs: int
+    options: Namespace, environ: Mapping[str, str], jobs: int, programs: Sequence[str]
 ) -> tuple["Wrappers | None", str]:
     """Return what stands before the programs, and where what they say is to be seen."""
     for option in ("gdb", "print"):
@@ -211,7 +192,7 @@ def _looking_inside(
         return None, ""
     from goldlock.runner.wrappers import Wrappers, terminal  # only for those who look inside
 
-    wrappers = Wrappers.from_options(options, environ)
+    wrappers = Wrappers.from_options(options, environ, programs)
     return wrappers if wrappers.commands or wrappers.gdb else None, (
         terminal() if options.print else ""
     )
@@ -219,14 +200,3 @@ def _looking_inside(
 
 def _is_ci(environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "") not in ("", "false", "0")
-
-
-def _kind(given: str, required: Sequence[str]) -> str:
-    """Return the kind of programs: where a real QEMU is required, ours does not stand in."""
-    real = any(name.startswith("qemu") for name in required)
-    return "system" if given == "auto" and real else given
-
-
-def _known(kind: str, word: str, words: Mapping[str, object] | tuple[str, ...]) -> None:
-    if word not in words:
-        raise UsageError(f"unknown {kind} {word!r}{choice(word, words)}")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldlock.suite.programs import Probe, Programs
+from goldlock.kits.qemu.probe import QemuProbe
+from goldlock.suite.programs import Programs
 
 ROOT = Path(__file__).resolve().parent.parent
 

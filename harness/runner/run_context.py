@@ -1,55 +1,64 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run stands on: its scratch directory, and programs that are being probed."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 
 from goldlock.errors import UsageError
 from goldlock.runner.scratch import Scratch
 from goldlock.settings import Settings
+from goldlock.suite.kit import load
 from goldlock.suite.programs import Probe, Programs
 
 
-class Ground:
-    """A scratch directory, and a probe of the programs that answers in its own time.
+class RunContext:
+    """A scratch directory, and for each kit a probe of its programs that answers in its own time.
 
-    Made first of all, since a run has enough to load until the programs have answered.
-    Raises UsageError when it cannot be made.
+    Made first of all, with the *kits* that the run is known to need, since a run has enough to
+    load until the programs have answered. Raises UsageError when it cannot be made.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        _check_options(environ)
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], kits: Iterable[str] = ()
+    ) -> None:
         self._settings = settings
+        self._environ = environ
         self._lock = Lock()
-        self._programs: Programs | None = None
+        self._probes: dict[str, Probe] = {}
+        self._programs: dict[str, Programs] = {}
         self.scratch = Scratch(environ)
         try:
-            self._probe = Probe(
-                environ, self.scratch.root, settings.programs, settings.errno_policy
-            )
+            for kit in kits:
+                self._ask(kit)
         except BaseException:
             self.scratch.close()
             raise
 
-    def programs(self) -> Programs:
-        """Return the programs under test, as soon as they have answered; from any thread.
+    def programs(self, kit: str) -> Programs:
+        """Return the programs of a kit, as soon as they have answered; from any thread.
 
         Raises UsageError when they do not, or do not go with the settings.
         """
         with self._lock:
-            if not self._programs:
-                programs = self._probe.programs()
+            if kit not in self._programs:
+                programs = self._ask(kit).programs()
                 self._check(programs)
-                self._programs = programs
-            return self._programs
+                self._programs[kit] = programs
+            return self._programs[kit]
 
     def interrupt(self) -> None:
         """End what has not answered; `programs` raises KeyboardInterrupt then.
 
         From any thread, also a signal handler.
         """
-        self._probe.stop()
+        for probe in [*self._probes.values()]:
+            probe.stop()
+
+    def _ask(self, kit: str) -> Probe:
+        if kit not in self._probes:
+            chosen = self._settings.of_kits.get(kit, {})
+            self._probes[kit] = load(kit).probe(self._environ, self.scratch.root, chosen)
+        return self._probes[kit]
 
     def _check(self, programs: Programs) -> None:
         settings = self._settings
@@ -65,11 +74,3 @@ class Ground:
                 f"--variant {variant}: not a trait of the programs under test,"
                 f" which have {', '.join(traits) or 'none'}"
             )
-
-
-def _check_options(environ: Mapping[str, str]) -> None:
-    for name in ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS"):
-        try:
-            shlex.split(environ.get(name, ""))
-        except ValueError as error:
-            raise UsageError(f"{name}: {str(error).lower()}; write it as for a shell") from None

@@ -5,45 +5,45 @@ A case is a file in ``cases/`` whose name is a number, with or without an extens
 header is made of the comment lines at its top that have the form ``# key: value``:
 
     # group: rw quick          groups it can be selected by
-    # formats: qcow2 raw       image formats it works with (default: all)
-    # protocols: file          likewise, protocols
-    # needs: qemu-img qemu-nbd programs, or abilities: ofd-locks, faults
+    # needs: faults            abilities (ofd-locks, faults) and programs of the suite's kit
     # timeout: 30              time limit, in seconds
     # exclusive: port-80       never beside another case of that name
+
+and those of the suite's kit, such as ``formats``.
 """
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from goldlock.errors import UsageError, choice, suggest
-from goldlock.settings import FORMATS, NEEDS, PROTOCOLS, TRAITS
+from goldlock.suite import kit as kits
+from goldlock.suite.kit import Kit
 
 _CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
-_VALUES = {"formats": FORMATS, "protocols": PROTOCOLS, "needs": NEEDS}
-_KEYS = ("group", "formats", "protocols", "needs", "timeout", "exclusive")
+_KEYS = ("group", "needs", "timeout", "exclusive")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case and what its header says. Empty *formats* or *protocols* stand for all."""
+    """A case and what its header says; *words* is what it says by the keys of the suite's kit."""
 
     number: str
     path: Path
     groups: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ()
-    protocols: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     timeout: float | None = None
     exclusive: str = ""
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    kit: str = ""
 
     @property
     def root(self) -> Path:
@@ -84,7 +84,7 @@ def orphans(root: Path) -> list[Path]:
 def unknown_trait(golden: Path) -> str:
     """Return the trait in the name of a golden, if no program can have it; else nothing."""
     _, _, trait = golden.name.removesuffix(".out").partition(".")
-    return "" if trait in TRAITS else trait
+    return "" if trait in ("", *kits.of_suite(golden.parent.parent).traits) else trait
 
 
 def read_suite(root: Path) -> Suite:
@@ -125,39 +125,41 @@ def read_case(path: Path) -> Case:
             top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+    kit = kits.of_suite(path.parent.parent)
     fields: dict[str, str] = {}
     for number, line in enumerate(top.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip())
         if comment and (given := _FIELD.fullmatch(comment[1])):
-            _read_field(fields, given[1].lower(), given[2] or "", f"{path}:{number}")
+            _read_field(fields, given[1].lower(), given[2] or "", kit, f"{path}:{number}")
         elif not comment and line.strip():
             break
     return Case(
         name[1],
         path,
         groups=_words(fields.get("group", "")),
-        formats=_words(fields.get("formats", "")),
-        protocols=_words(fields.get("protocols", "")),
         needs=_words(fields.get("needs", "")),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
         exclusive=fields.get("exclusive", ""),
+        words={key: _words(fields[key]) for key in kit.words if key in fields},
+        kit=kit.name,
     )
 
 
-def _read_field(fields: dict[str, str], key: str, value: str, where: str) -> None:
-    if key not in _KEYS:
+def _read_field(fields: dict[str, str], key: str, value: str, kit: Kit, where: str) -> None:
+    keys, values = (*_KEYS, *kit.words), {**kit.words, "needs": kit.needs}
+    if key not in keys:
         # Any comment may look like a field: only what must be a slip is one.
-        if near := get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+        if near := get_close_matches(key, keys, n=1, cutoff=0.8):
             raise UsageError(f"{where}: unknown header {key!r}; did you mean {near[0]!r}?")
         return
     if key in fields:
         raise UsageError(f"{where}: {key!r} is given twice")
     if not value.strip():
         raise UsageError(f"{where}: {key!r} has no value")
-    for word in _words(value) if key in _VALUES else ():
-        if word not in _VALUES[key]:
+    for word in _words(value) if key in values else ():
+        if word not in values[key]:
             raise UsageError(
-                f"{where}: unknown word in {key}: {word!r}{suggest(word, _VALUES[key])}"
+                f"{where}: unknown word in {key}: {word!r}{suggest(word, values[key])}"
             )
     if key == "timeout" and not re.fullmatch(
         r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()

@@ -15,7 +15,8 @@ from goldlock.case.case import Case
 from goldlock.environment import Environment
 from goldlock.inspect import process_report
 from goldlock.lockcalls.api import unavailable, wrap
-from goldlock.suite.programs import VARIABLES, embed
+from goldlock.kits.qemu import VARIABLES
+from goldlock.kits.qemu.probe import embed
 
 from tests.conftest import ROOT, MakeSuite, RunTests
 from tests.embedded.conftest import make_images

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from goldlock.lockcalls.api import unavailable
-from goldlock.suite.programs import ERRNO_POLICY_VARIABLE, VARIABLES
+from goldlock.kits.qemu import VARIABLES
+from goldlock.kits.qemu.probe import ERRNO_POLICY_VARIABLE
 
 from tests.embedded.programs import REAL, ROOT, command
 

@@ -13,7 +13,8 @@ from goldlock.lockcalls.api import unavailable
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite.cases import read_suite
-from goldlock.suite.programs import Probe, Programs
+from goldlock.kits.qemu.probe import QemuProbe
+from goldlock.suite.programs import Programs
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 from tests.runner.test_stale_runs import has_ended

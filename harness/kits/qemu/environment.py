@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a case of QEMU's is told beside `goldlock.environment`, in the same way.
+
+The names are those of qemu-iotests wherever it has one.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class QemuEnvironment(NamedTuple):
+    """The variables of all cases of a run.
+
+    A program's path is empty where there is none. ``*_options`` are words of a command line as a
+    shell writes them. ``errno_policy`` is for the embedded programs, ``embedded`` the folder that
+    they are started from, empty where others are under test.
+    """
+
+    imgfmt: str = "qcow2"
+    imgproto: str = "file"
+    qemu_prog: str = ""
+    qemu_img_prog: str = ""
+    qemu_io_prog: str = ""
+    qemu_nbd_prog: str = ""
+    qemu_options: str = ""
+    qemu_img_options: str = ""
+    qemu_io_options: str = ""
+    qemu_nbd_options: str = ""
+    goldlock_errno_policy: str = "errno"
+    goldlock_embedded: str = ""
+
+    def to_environ(self) -> dict[str, str]:
+        """Return the environment variables that carry this record."""
+        return {name.upper(): value for name, value in self._asdict().items()}
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "QemuEnvironment":
+        """Read the record; what is not set has its default."""
+        return cls(**{n: environ[n.upper()] for n in cls._fields if n.upper() in environ})
+
+    def options(self, program: str) -> list[str]:
+        """Return the words of ``<program>_OPTIONS``; *program* is ``qemu``, ``qemu_io``, ..."""
+        return shlex.split(getattr(self, f"{program}_options"))

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where QEMU's programs are, and what they can: probed once a run."""
+
+import fcntl
+import os
+import re
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from goldlock import IMPORTED_FROM, embedded
+from goldlock.errors import UsageError
+from goldlock.kits.qemu import VARIABLES
+from goldlock.kits.qemu.environment import QemuEnvironment
+from goldlock.suite.programs import Programs
+
+ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
+"""Tells the embedded programs their errno policy."""
+
+LAUNCHERS = "programs"
+"""The folder of the scratch directory that the embedded programs are started from."""
+
+_ARM = ("qemu-system-aarch64", "qemu-system-arm")
+
+PROBE_LIMIT = 20.0
+"""Seconds that a program has to tell its version."""
+
+
+def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Find the programs: those that variables name, else those on PATH.
+
+    Returns paths, and reasons for those that are missing. Raises UsageError when a
+    variable names a file that is not there or cannot be executed.
+    """
+    paths, missing = {}, {}
+    for program, variable in VARIABLES.items():
+        if named := environ.get(variable):
+            paths[program] = _executable(named, variable, environ)
+        elif found := _on_path(program, environ.get("PATH", os.defpath)):
+            paths[program] = found
+        else:
+            missing[program] = f"no {program} on PATH; {variable} can name one"
+    return paths, missing
+
+
+class QemuProbe:
+    """Finds the programs, and learns their version, accelerator, locks and errno policy.
+
+    They are asked from the start; `programs` waits for their answers. *scratch* is a folder
+    on the file system that the cases will use, for an image to lock and for the embedded
+    programs. *chosen* has the values of the kit's options, by their names. Raises UsageError as
+    `locate`.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]
+    ) -> None:
+        self._chosen, kind = chosen, chosen["programs"]
+        self._environ = environ = {**_of_build(chosen["build"]), **environ}
+        self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
+        self._launchers = ""
+        if kind == "embedded" or (kind == "auto" and not self._paths):
+            self._paths, self._missing = embed(scratch), {}
+            self._launchers = str(scratch / LAUNCHERS)
+            environ = {**environ, ERRNO_POLICY_VARIABLE: chosen["errno_policy"]}
+        self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
+        any_program = next(iter(self._paths.values()), None)
+        version = _Question(environ, qemu_img or any_program, "--version")
+        accelerators = _Question(environ, self._qemu, "-accel", "help")
+        self._image = _LockedImage(scratch)
+        filename = str(self._image.path).replace(",", ",,")
+        options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
+        asked = qemu_img if self._image.locked else None
+        conflict = _Question(environ, asked, "map", "--image-opts", options)
+        self._questions = (version, accelerators, conflict)
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End what has not answered; from any thread, also a signal handler."""
+        self._stopped = True
+        for question in self._questions:
+            question.stop()
+
+    def programs(self) -> Programs:
+        """Return what was learnt; raise UsageError when a program hangs.
+
+        Raises KeyboardInterrupt after `stop`.
+        """
+        version, accelerators, said = (question.answer() for question in self._questions)
+        self._image.close()
+        if self._stopped:
+            raise KeyboardInterrupt
+        known = accelerators.split()
+        missing = dict(self._missing)
+        accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
+        if self._qemu and not accelerator:
+            missing["qemu-system"] = f"{self._qemu} has neither qtest nor tcg (-accel help)"
+        if not self._image.locked:
+            missing["ofd-locks"] = "this system has no OFD locks"
+        elif "falling back to POSIX file" in said:
+            missing["ofd-locks"] = "OFD locks are not available"
+        return self._told(_version(version), accelerator, _errno_policy(said), missing)
+
+    def _told(
+        self, version: str, accelerator: str, policy: str, missing: Mapping[str, str]
+    ) -> Programs:
+        """Return what was learnt as a run, its cases and its reports take it."""
+        chosen, paths = self._chosen, self._paths
+        name = "embedded, as QEMU" if self._launchers else "QEMU"
+        words = {"errno": "with errno text", "elided": "without errno text"}
+        conflicts = words.get(policy, "not known")
+        heading = [f"goldlock: image format {chosen['imgfmt']}, protocol {chosen['imgproto']}"]
+        if paths:
+            accelerated = f"accelerator {accelerator or 'none'}"
+            said = f"{name} {version}, {accelerated}, lock conflicts {conflicts}"
+            heading += [f"programs: {said}", *(f"  {n}: {path}" for n, path in paths.items())]
+        else:
+            said = "no QEMU found"
+            heading.append(f"programs: {said}; cases that need it are not run")
+        kind = "embedded, in place of QEMU" if self._launchers else "QEMU"
+        rows = [("Programs", f"{kind} {version}" if paths else said)]
+        if paths:
+            rows.append(("Lock conflicts", conflicts))
+        rows += [("Image format", chosen["imgfmt"]), ("Protocol", chosen["imgproto"])]
+        return Programs(
+            paths,
+            missing,
+            traits=(policy,) if policy else (),
+            variables=self._variables(accelerator).to_environ(),
+            named_by=VARIABLES,
+            heading=tuple(heading),
+            facts={
+                "imgfmt": chosen["imgfmt"],
+                "imgproto": chosen["imgproto"],
+                "version": version,
+                "embedded": bool(self._launchers),
+                "accelerator": accelerator,
+                "errno_policy": policy,
+            },
+            rows=tuple(rows),
+        )
+
+    def _variables(self, accelerator: str) -> QemuEnvironment:
+        """Return what each case is told of the programs."""
+        given, imgfmt = self._environ.get, self._chosen["imgfmt"]
+        qemu = self._paths.get("qemu-system", "")
+        return QemuEnvironment(
+            imgfmt=imgfmt,
+            imgproto=self._chosen["imgproto"],
+            qemu_prog=qemu,
+            qemu_img_prog=self._paths.get("qemu-img", ""),
+            qemu_io_prog=self._paths.get("qemu-io", ""),
+            qemu_nbd_prog=self._paths.get("qemu-nbd", ""),
+            qemu_options=given("QEMU_OPTIONS", _machine_options(qemu, accelerator)),
+            qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
+            qemu_io_options=given(
+                "QEMU_IO_OPTIONS", f"--cache writeback --aio threads -f {imgfmt}"
+            ),
+            qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
+            goldlock_errno_policy=self._chosen["errno_policy"],
+            goldlock_embedded=self._launchers,
+        )
+
+
+def _machine_options(qemu: str, accelerator: str) -> str:
+    """Return the options that each qemu-system is started with."""
+    accelerated = {"qtest": " -accel qtest", "tcg": " -accel tcg -S"}.get(accelerator, "")
+    # The emulators of ARM have no default machine.
+    machine = "-machine virt " if Path(qemu).name in _ARM else ""
+    return f"{machine}-nodefaults -display none{accelerated}"
+
+
+def _of_build(build: str) -> dict[str, str]:
+    """Return the variables that name the programs of a build directory."""
+    if not build:
+        return {}
+    folder = Path(build)
+    if not folder.is_dir():
+        raise UsageError(f"--build {build}: no such directory")
+    named = {}
+    for program, variable in VARIABLES.items():
+        pattern = "qemu-system-*" if program == "qemu-system" else program
+        found = [path for path in sorted(folder.glob(pattern)) if os.access(path, os.X_OK)]
+        native = [path for path in found if path.name.endswith(os.uname().machine)]
+        if found:
+            named[variable] = str((native or found)[0])
+    if not named:
+        raise UsageError(f"--build {build}: none of {', '.join(VARIABLES)} is there")
+    return named
+
+
+def embed(scratch: Path) -> dict[str, str]:
+    """Make programs out of the embedded ones, in a folder of *scratch*; return their paths.
+
+    They start without site-packages, which takes half the time.
+    """
+    folder = scratch / LAUNCHERS
+    folder.mkdir()
+    paths = {}
+    for name, package in embedded.PROGRAMS.items():
+        text = (
+            f"#!{sys.executable} -IS\n"
+            f"import sys\nsys.path.insert(0, {IMPORTED_FROM!r})\n"
+            f"from goldlock.embedded.{package}.main import main\nsys.exit(main(sys.argv))\n"
+        )
+        path = folder / name
+        if len(sys.executable) > 120 or " " in sys.executable:  # too much for a #! line
+            (folder / f"{name}.py").write_text(text)
+            argv = shlex.join([sys.executable, "-IS", f"{path}.py"])
+            text = f'#!/bin/sh\nexec {argv} "$@"\n'
+        path.write_text(text)
+        path.chmod(0o755)
+        paths[name] = str(path)
+    return paths
+
+
+def _executable(named: str, variable: str, environ: Mapping[str, str]) -> str:
+    found = shutil.which(named, path=environ.get("PATH", os.defpath))
+    if found:
+        return str(Path(found).absolute())
+    state = "is not executable" if Path(named).exists() else "is not there"
+    raise UsageError(f"{variable}: {named} {state}; name another program, or unset {variable}")
+
+
+def _on_path(program: str, path: str) -> str | None:
+    names = [program]
+    if program == "qemu-system":
+        native = os.uname().machine
+        machine = {"i686": "i386", "arm64": "aarch64"}.get(native, native)
+        names = [f"qemu-system-{machine}", "qemu-kvm"]
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+class _Question:
+    """A program that is asked something, while others are."""
+
+    def __init__(self, environ: Mapping[str, str], program: str | None, *arguments: str) -> None:
+        self._argv = [program, *arguments] if program else []
+        self._answered = False
+        if not self._argv:
+            return
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**environ, "LC_ALL": "C"},
+                process_group=0,  # it may be a script, whose programs end with it
+            )
+        except OSError as error:
+            raise UsageError(f"{program} cannot be started: {error.strerror}") from None
+
+    def answer(self) -> str:
+        """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
+        if not self._argv:
+            return ""
+        try:
+            said, _ = self._process.communicate(timeout=PROBE_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            self._process.wait()
+            words = " ".join(self._argv[:2])
+            raise UsageError(f"{words}: no answer in {PROBE_LIMIT:g} s") from None
+        self._answered = True
+        return said.decode("utf-8", "replace")
+
+    def stop(self) -> None:
+        """Kill it, and what it has started, unless it has answered."""
+        if self._argv and not self._answered:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class _LockedImage:
+    """An image that nobody else may read, as its locks say, until it is closed."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.path = scratch / "probe"
+        self._file = self.path.open("w+b")
+        self._file.write(bytes(512))
+        self._file.flush()
+        # struct flock, for a read lock on byte 200: "I do not share consistent reads".
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 1, 0)
+        try:
+            fcntl.fcntl(self._file, getattr(fcntl, "F_OFD_SETLK", -1), lock)
+        except OSError:
+            self.locked = False
+        else:
+            self.locked = True
+
+    def close(self) -> None:
+        """Unlock it, and remove it."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _version(said: str) -> str:
+    found = re.search(r"^qemu.* version (\S+(?: \([^)]*\))?)", said, re.M | re.I)
+    return found[1] if found else "of an unknown version"
+
+
+def _errno_policy(said: str) -> str:
+    """Tell from what a program says of a conflict whether it tells the errno."""
+    if found := re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', said, re.M):
+        return "errno" if found[1] else "elided"
+    return ""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which kit a suite has, and what a kit is to the runner.
+
+A suite names its kit in the file ``suite.toml`` beside its ``cases/``:
+
+    kit = "qemu"
+
+A suite without the file, or without a kit, is one of plain programs.
+"""
+
+import tomllib
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from goldlock import kits
+from goldlock.errors import UsageError, choice, suggest
+from goldlock.options import Option
+from goldlock.settings import Choices, Settings
+from goldlock.suite.programs import NoPrograms, Probe
+
+FILE = "suite.toml"
+_KEYS = ("kit",)
+
+
+class Kit:
+    """What a suite's programs need; this one, of no name, is for suites without a kit.
+
+    *words* are the keys that headers of its cases can have beside everybody's, each with the
+    words that it takes. *traits* are those that goldens may be variants for. *needs* are what a
+    header can need; *requirements* what ``--require`` takes, each with the needs that it stands
+    for.
+    """
+
+    name = ""
+    options: Sequence[Option] = ()
+    words: Mapping[str, Sequence[str]] = {}
+    traits: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    requirements: Mapping[str, Sequence[str]] = {"ofd-locks": ("ofd-locks",), "faults": ("faults",)}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return what the header of a case can need."""
+        return tuple(dict.fromkeys(n for needs in self.requirements.values() for n in needs))
+
+    def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Check the values of *options* that are the kit's, and return them by their names.
+
+        Raises UsageError for one that cannot be.
+        """
+        del options, environ
+        return {}
+
+    def why_not(self, words: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> str:
+        """Return why a case with *words* in its header is not for what was *chosen*; or nothing."""
+        del words, chosen
+        return ""
+
+    def probe(self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]) -> Probe:
+        """Find the programs, and begin to ask them; *scratch* is a folder that they may use.
+
+        Raises UsageError where one that was named is not there.
+        """
+        del environ, scratch, chosen
+        return NoPrograms()
+
+
+@cache
+def load(name: str) -> Kit:
+    """Return the kit of that name; raise UsageError where there is none."""
+    if not name:
+        return Kit()
+    if name not in known():
+        raise UsageError(f"unknown kit {name!r}{choice(name, known())}")
+    kit: Kit = import_module(f"{kits.__name__}.{name}").KIT
+    return kit
+
+
+@cache
+def known() -> tuple[str, ...]:
+    """Return the names of the kits that there are."""
+    folders = (path for each in kits.__path__ for path in Path(each).iterdir())
+    return tuple(sorted(path.parent.name for f in folders for path in f.glob("__init__.py")))
+
+
+def every() -> list[Kit]:
+    """Return all kits, the plain one first."""
+    return [load(name) for name in ("", *known())]
+
+
+@cache
+def of_suite(root: Path) -> Kit:
+    """Return the kit of the suite in *root*; raise UsageError, with the file, for a bad one."""
+    path = root / FILE
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return load("")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from None
+    for key in given:
+        if key not in _KEYS:
+            raise UsageError(f"{path}:{_line(text, key)}: unknown key {key!r}{suggest(key, _KEYS)}")
+    name = given.get("kit", "")
+    where = f"{path}:{_line(text, 'kit')}"
+    if not isinstance(name, str):
+        raise UsageError(f"{where}: kit takes a name, such as {known()[0]!r}, not {name!r}")
+    try:
+        return load(name)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _line(text: str, key: str) -> int:
+    """Return the line that sets a key; the first one where none is found."""
+    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.strip("[ \t\"'").startswith(key))
+    return next(lines, 1)
+
+
+def settings(options: Namespace, environ: Mapping[str, str]) -> Settings:
+    """Check all *options*, the kits' among them; raise UsageError for one that cannot be."""
+    kits = every()
+    choices = Choices(
+        traits=tuple(trait for kit in kits for trait in kit.traits),
+        requirements={name: needs for kit in kits for name, needs in kit.requirements.items()},
+        programs=tuple(program for kit in kits for program in kit.programs),
+        of_kits={kit.name: kit.choose(options, environ) for kit in kits},
+    )
+    return Settings.from_options(options, environ, choices)
