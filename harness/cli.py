@@ -18,11 +18,11 @@ from typing import NoReturn
 from goldlock import __version__
 from goldlock.bootstrap import NO_SETUP, enter_environment
 from goldlock.errors import UsageError, suggest
-from goldlock.options import GROUPS, HOW, OPTIONS, WHICH
+from goldlock.options import GROUPS, WHICH
 from goldlock.runner import shards
-from goldlock.settings import FORMATS, PROTOCOLS, Settings, check_names
+from goldlock.settings import Settings, check_names
+from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, Suite, read_suite, select
-from goldlock.suite.programs import VARIABLES, locate
 from goldlock.suite.project import cache_folder, find_suite
 
 _EPILOG = """\
@@ -120,9 +120,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         _list(cases)
     if options.list or not cases:
         return 0
-    settings = Settings.from_options(options, os.environ)
-    _name_programs(options.build)
-    locate(os.environ)
+    settings = kits.settings(options, os.environ)
     if checkout:
         enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
     whole = options.shard is None and len(cases) == len(suite.cases)
@@ -135,10 +133,10 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
     return _run(
         settings,
+        suite,
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
         [] if for_pytest or options.print or options.gdb else cases,
-        suite.root,
         [
             *("-p", "goldlock.pytest_plugin.plugin", "-c", str(_PYTEST_INI)),
             *("-v", "-rN", "--no-header"),
@@ -171,28 +169,26 @@ def _self_test(checkout: Path, for_pytest: Sequence[str]) -> int:
     return _pytest(["-c", str(checkout / "pyproject.toml"), *tests, *for_pytest])
 
 
-def _run(settings: Settings, cases: Sequence[Case], root: Path, arguments: Sequence[str]) -> int:
-    """Start *cases*, which takes as long as to import pytest; then pytest, to judge them."""
+def _run(settings: Settings, suite: Suite, cases: Sequence[Case], arguments: Sequence[str]) -> int:
+    """Start *cases* of a suite, which takes as long as to import pytest; then judge them."""
     signals = _Signals()
     sys.setswitchinterval(_SWITCH)
-    from goldlock.runner.run_context import (
-        Ground,  # before the others, which take their time to load
-    )
+    from goldlock.runner.run_context import RunContext  # before the others, which take long
 
-    ground = Ground(settings, os.environ)
+    context = RunContext(settings, os.environ, [suite.kit])
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
     from goldlock.runner.scheduler import Ahead
 
-    ahead = Ahead(settings, os.environ, ground)
+    ahead = Ahead(settings, os.environ, context)
     try:
         signals.end_cases_with(ahead.interrupt)
         if settings.jobs != 1:  # one job runs them in the order in which they are judged
-            cases = in_best_order(cases, read_history(root))
+            cases = in_best_order(cases, read_history(suite.root))
         ahead.start(cases)
         import pytest  # noqa: F401 - now, while cases start
 
-        ground.programs()
+        context.programs(suite.kit)
         return _pytest(arguments, [ahead])
     finally:
         ahead.close()
@@ -273,27 +269,29 @@ def _parser(checkout: Path | None) -> _Parser:
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
-    for option in OPTIONS:
+    for option in kits.options():
         flags = [option.short, option.flag] if option.short else [option.flag]
         groups[option.group].add_argument(*flags, **option.keywords)
-    groups[HOW].add_argument(
-        "--build", metavar="DIR", help="QEMU's build directory: test its programs"
-    )
-    short = parser.add_argument_group(
-        "image formats and protocols, for short",
-        "\n".join(" ".join(f"-{name}" for name in names) for names in (FORMATS, PROTOCOLS)),
-    )
-    for dest, names in (("imgfmt", FORMATS), ("imgproto", PROTOCOLS)):
-        for name in names:
-            short.add_argument(
-                f"-{name}", dest=dest, action="store_const", const=name, help=argparse.SUPPRESS
-            )
+    _add_short_words(parser)
     rest = parser.add_argument_group("this program")
     if checkout:
         rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
         rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
     rest.add_argument("--version", action="version", version=f"goldlock {__version__}")
     return parser
+
+
+def _add_short_words(parser: _Parser) -> None:
+    """Let values that can stand alone do so: -raw for --imgfmt raw."""
+    options = [option for option in kits.options() if option.words]
+    lines = "\n".join(" ".join(f"-{word}" for word in option.words) for option in options)
+    group = parser.add_argument_group("image formats and protocols, for short", lines)
+    for option in options:
+        for word in option.words:
+            help_ = argparse.SUPPRESS
+            group.add_argument(
+                f"-{word}", dest=option.name, action="store_const", const=word, help=help_
+            )
 
 
 def _words(given: str | None) -> list[str]:
@@ -308,28 +306,11 @@ def _list(cases: Sequence[Case]) -> None:
         print(f"{case.number}  {' '.join(case.groups)}".rstrip())  # noqa: T201 - what was asked for
 
 
-def _name_programs(build: str | None) -> None:
-    """Let the variables name the programs of a build directory; a variable that is set stays."""
-    if not build:
-        return
-    folder = Path(build).absolute()
-    if not folder.is_dir():
-        raise UsageError(f"--build {build}: no such directory")
-    for program, variable in VARIABLES.items():
-        pattern = "qemu-system-*" if program == "qemu-system" else program
-        found = [path for path in sorted(folder.glob(pattern)) if os.access(path, os.X_OK)]
-        native = [path for path in found if path.name.endswith(os.uname().machine)]
-        if found:
-            os.environ.setdefault(variable, str((native or found)[0]))
-    if not any(os.environ.get(variable) for variable in VARIABLES.values()):
-        raise UsageError(f"--build {build}: none of {', '.join(VARIABLES)} is there")
-
-
 def _given(options: argparse.Namespace) -> list[str]:
     """Return the options of the table, as pytest takes them."""
     given = []
-    for option in OPTIONS:
-        value = getattr(options, option.flag.removeprefix("--").replace("-", "_"))
+    for option in kits.options():
+        value = getattr(options, option.name)
         if value is True:
             given.append(option.flag)
         elif isinstance(value, list):

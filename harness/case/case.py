@@ -29,6 +29,7 @@ from goldlock.case.raw_log import Record
 from goldlock.environment import Environment
 from goldlock.errors import CaseError, NotRun, call_at_failures
 from goldlock.filters import Filter
+from goldlock.kits.qemu.environment import QemuEnvironment
 from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
 
 if TYPE_CHECKING:
@@ -128,16 +129,17 @@ class Case:
         self.number = environment.goldlock_case
         self.test_dir = environment.test_dir
         self.sock_dir = environment.sock_dir
-        self.imgfmt = environment.imgfmt
-        self.imgproto = environment.imgproto
+        self.qemu_environment = of_qemu = QemuEnvironment.from_environ(os.environ)
+        self.imgfmt = of_qemu.imgfmt
+        self.imgproto = of_qemu.imgproto
         self.image = f"{self.test_dir}/t.{self.imgfmt}"
         """The path of the test image; it is the case's to create."""
 
         self._start: Start = subprocess.Popen
-        if environment.goldlock_embedded:
+        if of_qemu.goldlock_embedded:
             from goldlock.case.embedded_fork import starter  # only for the embedded programs
 
-            self._start = starter(environment.goldlock_embedded)
+            self._start = starter(of_qemu.goldlock_embedded)
         self.qemu_img = self._program("qemu-img")
         self.qemu_io = self._program("qemu-io")
         self.qemu_nbd = self._program("qemu-nbd")
@@ -210,7 +212,7 @@ class Case:
     def messages(self) -> Filter:
         """What qemu-system says: paths, and ``QEMU_PROG`` for its name."""
         return filters.compose(
-            self.paths, filters.program(self.environment.qemu_prog), filters.carriage_returns
+            self.paths, filters.program(self.qemu_environment.qemu_prog), filters.carriage_returns
         )
 
     @cached_property
@@ -228,7 +230,7 @@ class Case:
     @cached_property
     def holders(self) -> Filter:
         """What the lock table says: ``PID``, and ``QEMU_PROG`` for qemu-system's name."""
-        return filters.holders(self.environment.qemu_prog)
+        return filters.holders(self.qemu_environment.qemu_prog)
 
     @cached_property
     def commands(self) -> Filter:
@@ -382,7 +384,8 @@ class Case:
 
     def _program(self, variable: str, name: str = "") -> Program:
         key = variable.replace("-", "_")
-        command = [getattr(self.environment, f"{key}_prog"), *self.environment.options(key)]
+        of_qemu = self.qemu_environment
+        command = [getattr(of_qemu, f"{key}_prog"), *of_qemu.options(key)]
         return Program(name or variable, command, self._record, self._start)
 
     def _show_command(self, text: str) -> None:

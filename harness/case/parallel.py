@@ -244,7 +244,7 @@ def _load(case: "Case") -> None:
     """Import what most parts want, once for all of them."""
     import goldlock.inspect.lock_table  # for the log
 
-    if case.environment.qemu_prog:
+    if case.qemu_environment.qemu_prog:
         import goldlock.case.machine  # noqa: F401
 
 

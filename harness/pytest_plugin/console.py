@@ -15,8 +15,6 @@ from goldlock.goldens import diff
 from goldlock.reports.repo_paths import here
 from goldlock.runner.history import Past, read_history
 from goldlock.runner.leaked_files import MOST
-from goldlock.settings import Settings
-from goldlock.suite.programs import Programs
 
 CASE = "goldlock"
 """The user property that marks a report as one of a case, or of a section; a number."""
@@ -139,23 +137,6 @@ def _measure(properties: Mapping[str, Any]) -> str:
     if runs := properties.get("runs"):
         said.append(share_of_runs(properties["failed runs"], runs))
     return f" ({', '.join(said)})"
-
-
-def header(settings: Settings, programs: Programs) -> list[str]:
-    """Return the lines that say what is under test."""
-    lines = [f"goldlock: image format {settings.imgfmt}, protocol {settings.imgproto}"]
-    if not programs.paths:
-        return [*lines, "programs: no QEMU found; cases that need it are not run"]
-    policy = {"errno": "with errno text", "elided": "without errno text"}.get(
-        programs.errno_policy, "not known"
-    )
-    name = "embedded, as QEMU" if programs.embedded else "QEMU"
-    lines.append(
-        f"programs: {name} {programs.version}, accelerator {programs.accelerator or 'none'},"
-        f" lock conflicts {policy}"
-    )
-    lines += [f"  {name}: {path}" for name, path in programs.paths.items()]
-    return lines
 
 
 @pytest.hookimpl(tryfirst=True)

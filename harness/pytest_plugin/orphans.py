@@ -10,8 +10,8 @@ from goldlock.goldens import diff, golden
 from goldlock.goldens.golden import GoldenError
 from goldlock.pytest_plugin import console
 from goldlock.reports.repo_paths import here
-from goldlock.settings import TRAITS
 from goldlock.suite.cases import orphans, read_suite, unknown_trait
+from goldlock.suite.kit import of_suite
 
 OPTION = "--goldlock-orphans"
 """Asks for an item for each such golden."""
@@ -41,8 +41,8 @@ class OrphanItem(pytest.Item):
         if number not in cases:
             add = f"add a case {number} to {self.path.parent}"
             return f"no case owns this golden; {_REMOVES}, or {add}"
-        trait = unknown_trait(self.golden)
-        return f"no program has the trait {trait!r}{choice(trait, TRAITS)}; {_REMOVES}"
+        trait, traits = unknown_trait(self.golden), of_suite(self.golden.parent.parent).traits
+        return f"no program has the trait {trait!r}{choice(trait, traits)}; {_REMOVES}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, GoldenError):

@@ -18,7 +18,6 @@ from goldlock.goldens import diff
 from goldlock.goldens.compare import SectionResult
 from goldlock.goldens.diff import Difference
 from goldlock.goldens.judge import State, Verdict
-from goldlock.options import OPTIONS
 from goldlock.pytest_plugin import console, orphans
 from goldlock.pytest_plugin.registration import start, wants_records
 from goldlock.reports.repo_paths import here
@@ -28,6 +27,7 @@ from goldlock.runner.history import HISTORY, Past, in_best_order, read_history
 from goldlock.runner.run_stats import Tally
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
+from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, may_be_case, read_case
 
 _AHEAD = pytest.StashKey[Ahead]()
@@ -50,7 +50,7 @@ class CaseFailed(Exception):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("goldlock", "golden-output cases")
-    for option in OPTIONS:
+    for option in kits.options():
         if not option.of_pytest:
             group.addoption(option.flag, **option.keywords)
     group.addoption(orphans.OPTION, action="store_true", help="fail for goldens that no case owns")
@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
     try:
-        settings = Settings.from_options(config.option, os.environ)
+        settings = kits.settings(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(settings, os.environ)
         if settings.review and not hasattr(config, "workerinput"):
             _prepare_review(config, settings, plain=not ahead)
@@ -143,14 +143,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     ahead = config.stash[_AHEAD]
     try:
-        ground = ahead.ground
-        programs = ground.programs()
+        context = ahead.context
+        kit = kits.of_suite(config.rootpath).name
+        programs = context.programs(kit)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
         folder = ahead.settings.commands
         scripts = [f"commands: a script for each case, in {folder}"] if folder else []
-        notes = [*scripts, *ground.scratch.cleared]
+        notes = [*scripts, *context.scratch.cleared]
         start(config, ahead.settings, programs, ahead.running, notes)
 
 

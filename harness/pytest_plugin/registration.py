@@ -31,7 +31,7 @@ def start(
     """
     manager = config.pluginmanager
     if reporter := manager.get_plugin("terminalreporter"):
-        for line in (*console.header(settings, programs), *notes):
+        for line in (*programs.heading, *notes):
             reporter.write_line(line)
         manager.register(console.Commands(reporter), "goldlock-commands")
         if _somebody_waits(config):

@@ -19,6 +19,7 @@ from goldlock.reports.repo_paths import here, on_github
 from goldlock.runner.history import Past, read_history
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
+from goldlock.suite.kit import given
 from goldlock.suite.programs import Programs
 
 T = TypeVar("T")
@@ -40,7 +41,9 @@ class Reports:
         self._faults: list[str] = []
         self._past: Mapping[str, Past] = {}
         self._report: Report = {
-            "run": of_run(config.rootpath, settings, programs, time.time(), environ),
+            "run": of_run(
+                config.rootpath, settings, programs, given(settings), time.time(), environ
+            ),
             "cases": [],
             "others": [],
             "end": {"seconds": 0.0, "status": 0, "stopped": True},

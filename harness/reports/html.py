@@ -124,16 +124,7 @@ def _header(report: Report) -> Iterator[str]:
 def _under_test(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what is under test, in words; and how to run what failed once more."""
     run = report["run"]
-    if run["programs"]:
-        kind = "embedded, as QEMU" if run["embedded"] else "QEMU"
-        policy = {"errno": "with errno text", "elided": "without errno text"}
-        yield "Programs", f"{kind} {run['version']}"
-        yield "Lock conflicts", policy.get(run["errno_policy"], "not known")
-        yield "Accelerator", run["accelerator"] or "none"
-    else:
-        yield "Programs", "no QEMU found"
-    yield "Image format", run["imgfmt"]
-    yield "Protocol", run["imgproto"]
+    yield from run["rows"]
     yield "Options", " ".join(run["how"])
     yield "Host", run["host"]
     yield "Commit", run["commit"]

@@ -15,7 +15,8 @@ from goldlock.reports.record import CaseRecord, EndRecord, OtherRecord, Report, 
 
 def run_start(run: RunRecord) -> str:
     """Return the first line."""
-    return _line("run start", run)
+    told = {key: value for key, value in run.items() if key not in ("facts", "rows", "heading")}
+    return _line("run start", {**told, **run["facts"]})
 
 
 def case(record: CaseRecord) -> str:

@@ -8,7 +8,7 @@ stands as ``\x1b``.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from goldlock import safe_open
 from goldlock.goldens import diff
@@ -96,13 +96,10 @@ class RunRecord(TypedDict):
     suite: str
     root: str
     started: float
-    imgfmt: str
-    imgproto: str
     programs: dict[str, str]
-    version: str
-    embedded: bool
-    accelerator: str
-    errno_policy: str
+    facts: dict[str, Any]
+    rows: list[tuple[str, str]]
+    heading: list[str]
     options: list[str]
     how: list[str]
     host: str
@@ -175,22 +172,27 @@ def of_section(title: str, difference: Difference | None) -> SectionRecord:
     }
 
 
-def of_run(
-    root: Path, settings: Settings, programs: Programs, now: float, environ: Mapping[str, str]
+def of_run(  # noqa: PLR0913, PLR0917 - each is of another source
+    root: Path,
+    settings: Settings,
+    programs: Programs,
+    given: Sequence[str],
+    now: float,
+    environ: Mapping[str, str],
 ) -> RunRecord:
-    """Make the record of a run that begins *now*; how many cases it has is not known yet."""
+    """Make the record of a run that begins *now*; how many cases it has is not known yet.
+
+    *given* are the options of kits that are not as by default.
+    """
     return {
         "suite": root.name,
         "root": str(root),
         "started": now,
-        "imgfmt": settings.imgfmt,
-        "imgproto": settings.imgproto,
         "programs": {name: str(path) for name, path in programs.paths.items()},
-        "version": programs.version,
-        "embedded": bool(programs.embedded),
-        "accelerator": programs.accelerator or "",
-        "errno_policy": programs.errno_policy,
-        "options": _options(root, settings),
+        "facts": dict(programs.facts),
+        "rows": [*programs.rows],
+        "heading": [*programs.heading],
+        "options": _options(root, settings, given),
         "how": provenance.how(settings),
         "host": provenance.host(),
         "commit": provenance.commit(root),
@@ -199,18 +201,11 @@ def of_run(
     }
 
 
-def _options(root: Path, settings: Settings) -> list[str]:
+def _options(root: Path, settings: Settings, given: Sequence[str]) -> list[str]:
     """Return the options that repeat the choice of what is under test."""
-    plain = Settings()
     options = [] if (root / "run_tests.py").exists() else ["--suite", str(root)]
-    if settings.imgfmt != plain.imgfmt:
-        options.append(f"-{settings.imgfmt}")
-    if settings.imgproto != plain.imgproto:
-        options.append(f"-{settings.imgproto}")
-    for name in ("programs", "errno_policy", "variant"):
-        if getattr(settings, name) != getattr(plain, name):
-            options += [f"--{name.replace('_', '-')}", getattr(settings, name)]
-    return options
+    options += given
+    return [*options, "--variant", settings.variant] if settings.variant else options
 
 
 def command(run: RunRecord, *words: str) -> str:

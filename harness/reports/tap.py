@@ -32,10 +32,7 @@ def document(report: Report) -> str:
 
 
 def _header(run: RunRecord) -> Iterator[str]:
-    yield f"# goldlock: image format {run['imgfmt']}, protocol {run['imgproto']}"
-    if run["programs"]:
-        kind = "embedded, as QEMU" if run["embedded"] else "QEMU"
-        yield f"# programs: {kind} {run['version']}"
+    yield from (f"# {line}" for line in run["heading"])
 
 
 def _case(number: int, case: CaseRecord) -> Iterator[str]:

@@ -21,6 +21,7 @@ from goldlock.runner.scratch import OUTPUT, Directories, Scratch
 from goldlock.runner.spawn import Start, spawn, under_supervision
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
+from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
 
 if TYPE_CHECKING:
@@ -88,7 +89,6 @@ class Runner:
         self._scratch = scratch
         self._surroundings = _surroundings(environ)
         self._programs = Programs()
-        self._alike = self._same_for_all(self._programs)
         self._tidy_up: Callable[[], None] = _nothing
         self._held: int | None = None
 
@@ -112,7 +112,7 @@ class Runner:
     def _run(self, request: Work, interrupt: int) -> Ran:
         case, named, keep, watched = request
         if named:
-            self._programs, self._alike = named, self._same_for_all(named)
+            self._programs = named
         programs = self._programs
         reference = golden.choose(
             case.expected, case.number, programs.traits, self.settings.variant
@@ -154,16 +154,15 @@ class Runner:
 
     def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
         """Return the verdict on a case that cannot be run here; None when it can."""
-        if case.formats and self.settings.imgfmt not in case.formats:
-            return Verdict(reference, reason=f"not for image format {self.settings.imgfmt}")
-        if case.protocols and self.settings.imgproto not in case.protocols:
-            return Verdict(reference, reason=f"not for protocol {self.settings.imgproto}")
+        chosen = self.settings.of_kits.get(case.kit, {})
+        if reason := load(case.kit).why_not(case.words, chosen):
+            return Verdict(reference, reason=reason)
         for need in case.needs:
-            reason = _why_no_faults() if need == "faults" else programs.why_not(need)
-            if reason:
+            why = _why_no_faults() if need == "faults" else programs.why_not(need)
+            if why:
                 required = need in self.settings.require
-                problem = f"case {case.number} must run (--require): {reason}"
-                return Verdict(reference, reason=reason, problems=[problem] if required else [])
+                problem = f"case {case.number} must run (--require): {why}"
+                return Verdict(reference, reason=why, problems=[problem] if required else [])
         return None
 
     def _judge(self, job: _Job, ran: Ran) -> None:
@@ -236,13 +235,24 @@ class Runner:
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         home = str(job.directories.home)
-        own = self._environment(job).to_environ()
-        return {**self._surroundings, "HOME": home, "TMPDIR": home, **own}
+        paths, wrappers = job.programs.paths, self.settings.wrappers
+        wrapped = list[str]()
+        if wrappers:
+            wrapped = wrappers.names(paths)
+            paths = wrappers.install(paths, job.directories.test.parent, job.case.number)
+        return {
+            **self._surroundings,
+            **job.programs.variables_for(paths),
+            **self._environment(job, wrapped).to_environ(),
+            "HOME": home,
+            "TMPDIR": home,
+        }
 
-    def _environment(self, job: _Job) -> Environment:
+    def _environment(self, job: _Job, wrapped: Sequence[str]) -> Environment:
         top = str(job.directories.top)
-        own = self._alike._replace(
+        return Environment(
             goldlock_case=job.case.number,
+            goldlock_kit=job.case.kit,
             test_dir=str(job.directories.test),
             sock_dir=str(job.directories.sockets),
             goldlock_log=f"{top}/{LOG}",
@@ -251,33 +261,7 @@ class Runner:
             goldlock_not_served=f"{top}/{NOT_SERVED}",
             goldlock_situation=f"{top}/{SITUATION}",
             goldlock_stack=f"{top}/{STACK}",
-        )
-        wrappers = self.settings.wrappers
-        if not wrappers:
-            return own
-        paths = job.programs.paths
-        wrapped = wrappers.install(paths, job.directories.test.parent, job.case.number)
-        return own._replace(goldlock_wrapped=" ".join(wrappers.names(paths)), **_progs(wrapped))
-
-    def _same_for_all(self, programs: Programs) -> Environment:
-        """Return the environment of cases, but for what each has of its own."""
-        given = self._environ.get
-        return Environment(
-            goldlock_case="",
-            test_dir="",
-            sock_dir="",
-            imgfmt=self.settings.imgfmt,
-            imgproto=self.settings.imgproto,
-            **_progs(programs.paths),
-            qemu_options=given("QEMU_OPTIONS", programs.options),
-            qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
-            qemu_io_options=given(
-                "QEMU_IO_OPTIONS",
-                f"--cache writeback --aio threads -f {self.settings.imgfmt}",
-            ),
-            qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
-            goldlock_errno_policy=self.settings.errno_policy,
-            goldlock_embedded=programs.launchers,
+            goldlock_wrapped=" ".join(wrapped),
             goldlock_print=self.settings.print_to,
             goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
@@ -296,16 +280,6 @@ def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
         "PYTHON": sys.executable,
         "PYTHONPATH": IMPORTED_FROM,
         "PYTHONUTF8": "1",
-    }
-
-
-def _progs(paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of an environment that name the programs."""
-    return {
-        "qemu_prog": paths.get("qemu-system", ""),
-        "qemu_img_prog": paths.get("qemu-img", ""),
-        "qemu_io_prog": paths.get("qemu-io", ""),
-        "qemu_nbd_prog": paths.get("qemu-nbd", ""),
     }
 
 

@@ -15,7 +15,7 @@ from goldlock.runner.history import rounds, runs_of_each
 from goldlock.runner.leaked_files import Strays
 from goldlock.runner.mounts import remove_tree
 from goldlock.runner.process import GRACE
-from goldlock.runner.run_context import Ground
+from goldlock.runner.run_context import RunContext
 from goldlock.runner.run_stats import Tally
 from goldlock.runner.worker_pool import Nursery, Worker, WorkerDied
 from goldlock.runner.worker_slot import Hand, broken, lost, not_started
@@ -46,12 +46,12 @@ class Ahead:
     """
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], ground: Ground | None = None
+        self, settings: Settings, environ: Mapping[str, str], context: RunContext | None = None
     ) -> None:
         self.settings = settings
         self._environ = environ
         self._change = Condition()
-        self._ground = ground
+        self._context = context
         self._nursery: Nursery | None = None
         self._line = Line()
         self._tallies: dict[Path, Tally] = {}
@@ -70,11 +70,11 @@ class Ahead:
         self._gauge = Gauge()
 
     @property
-    def ground(self) -> Ground:
+    def context(self) -> RunContext:
         """The scratch directory, and the programs; raises UsageError when it cannot be made."""
         with self._change:
-            self._ground = self._ground or Ground(self.settings, self._environ)
-            return self._ground
+            self._context = self._context or RunContext(self.settings, self._environ)
+            return self._context
 
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
@@ -147,8 +147,8 @@ class Ahead:
         if not self._error:
             self._error = KeyboardInterrupt()
             self._cut_off = self._line.running()
-        if self._ground:
-            self._ground.interrupt()
+        if self._context:
+            self._context.interrupt()
         for hand in [*self._hands]:
             hand.worker.stop()
 
@@ -165,10 +165,10 @@ class Ahead:
         if self._busy:  # after the nursery, which has copies of all that was open when it was made
             self._busy.close()
             self._busy = None
-        if self._ground:
+        if self._context:
             if self._lost_workers:
-                self._ground.scratch.end_processes()
-            self._ground.scratch.close(self._kept)
+                self._context.scratch.end_processes()
+            self._context.scratch.close(self._kept)
 
     def _be_busy(self) -> None:
         if self.settings.stress and not self._busy:
@@ -195,7 +195,7 @@ class Ahead:
 
     def _worker(self) -> Worker:
         if not self._nursery:
-            runner = Runner(self.settings, self._environ, self.ground.scratch)
+            runner = Runner(self.settings, self._environ, self.context.scratch)
             self._nursery = Nursery(runner.serve, SLACK)
         return self._nursery.worker()
 
@@ -245,7 +245,7 @@ class Ahead:
 
     def _charge(self, case: Case, judged: Ran, seen: "Sequence[Seen]") -> None:
         """Let a case answer for the files that it left outside its directories."""
-        folder = self.ground.scratch.strays(case.number)
+        folder = self.context.scratch.strays(case.number)
         judged.verdict.problems += self._strays.left_by(case, seen, folder)
         if folder.exists():
             self._kept.add(folder)
@@ -309,7 +309,7 @@ class Ahead:
             with self._change:
                 new = self._take(hand.room, wait=not hand.turns)
             try:
-                hand.give(new, self.ground)
+                hand.give(new, self.context)
                 if not hand.turns:
                     break
                 ran = hand.answer()
@@ -334,7 +334,7 @@ class Ahead:
         """
         case = hand.turns[0].case
         if case.exclusive and not self._error:
-            self.ground.scratch.end_processes(case.number)
+            self.context.scratch.end_processes(case.number)
         with self._change:
             while len(hand.turns) > 1:
                 self._line.put_back(hand.turns.pop())

@@ -9,7 +9,7 @@ from goldlock.goldens.judge import Verdict
 from goldlock.runner.case_queue import Turn
 from goldlock.runner.case_run import Hold, Ran, Work
 from goldlock.runner.process import GRACE
-from goldlock.runner.run_context import Ground
+from goldlock.runner.run_context import RunContext
 from goldlock.runner.worker_pool import Worker
 from goldlock.settings import LONGEST, Settings
 from goldlock.suite.cases import Case
@@ -31,14 +31,15 @@ class Hand:
         self.waits = False
         """Whether the last case waits for one of another run, of the same ``exclusive`` name."""
         self._settings = settings
-        self._knows_programs = self._is_quick = False
+        self._kit: str | None = None  # whose programs the worker knows
+        self._is_quick = False
 
     @property
     def room(self) -> int:
         """How many cases it can be handed."""
         return 1 + self._is_quick - len(self.turns)
 
-    def give(self, turns: Iterable[Turn], ground: Ground) -> None:
+    def give(self, turns: Iterable[Turn], context: RunContext) -> None:
         """Hand cases over.
 
         One that is exclusive goes once no other of its name runs. Raises WorkerDied; and
@@ -47,7 +48,7 @@ class Hand:
         new = [*turns]
         self.turns += new
         for case, watched in new:
-            programs = None if self._knows_programs else ground.programs()
+            programs = None if case.kit == self._kit else context.programs(case.kit)
             if case.exclusive:
                 self.waits = True
                 try:
@@ -56,7 +57,7 @@ class Hand:
                 finally:
                     self.waits = False
             self.worker.send(Work(case, programs, keep=self._settings.hunts, watched=watched))
-            self._knows_programs = True
+            self._kit = case.kit
 
     def answer(self) -> Ran:
         """Wait for what came of the first case. Raises WorkerDied, or what went wrong there."""
@@ -70,7 +71,7 @@ class Hand:
         """Go on with another worker."""
         self.worker.close()
         self.worker = worker
-        self._knows_programs = self._is_quick = False
+        self._kit, self._is_quick = None, False
 
 
 def lost(case: Case, why: str = "") -> Ran:

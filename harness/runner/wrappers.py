@@ -18,7 +18,6 @@ from pathlib import Path
 from goldlock import safe_open
 from goldlock.errors import UsageError, suggest
 from goldlock.runner.stress import LATER
-from goldlock.suite.programs import VARIABLES
 
 LOGS = "wrap"
 """The folder of a case's directory with the logs of commands: ``PROGRAM.1``, ``PROGRAM.2``, ..."""
@@ -70,14 +69,16 @@ class Wrappers:
     terminal: str = os.devnull
 
     @classmethod
-    def from_options(cls, options: Namespace, environ: Mapping[str, str]) -> "Wrappers":
-        """Read ``--wrap``, ``--gdb``, ``--valgrind`` and ``--stress``.
+    def from_options(
+        cls, options: Namespace, environ: Mapping[str, str], programs: Sequence[str]
+    ) -> "Wrappers":
+        """Read ``--wrap``, ``--gdb``, ``--valgrind`` and ``--stress``; *programs* have names.
 
         Raises UsageError when two want the same program, or a command is not there.
         """
         commands: dict[str, tuple[str, ...]] = {}
         for given in options.wrap:
-            program, words = _parse(given)
+            program, words = _parse(given, programs)
             if program in commands:
                 raise UsageError(f"--wrap: two commands for {program or 'all programs'}")
             commands[program] = (_found(words[0], "--wrap", environ), *words[1:])
@@ -185,13 +186,13 @@ def terminal() -> str:
         return os.devnull
 
 
-def _parse(given: str) -> tuple[str, list[str]]:
+def _parse(given: str, programs: Sequence[str]) -> tuple[str, list[str]]:
     """Split what ``--wrap`` was given: a program's name, or none, and the words."""
     program, equals, command = given.partition("=")
     if not equals or not re.fullmatch(r"[\w-]+", program) or not program.startswith("qemu"):
         program, command = _ALL, given
-    elif program not in VARIABLES:
-        raise UsageError(f"--wrap: unknown program {program!r}{suggest(program, VARIABLES)}")
+    elif program not in programs:
+        raise UsageError(f"--wrap: unknown program {program!r}{suggest(program, programs)}")
     words = _split(f"--wrap {given!r}", command)
     if not words:
         raise UsageError(f"--wrap {given!r}: no command; as in --wrap 'strace -f -o LOG'")

@@ -62,6 +62,7 @@ class Suite:
 
     root: Path
     cases: tuple[Case, ...]
+    kit: str = ""
 
     @property
     def expected(self) -> Path:
@@ -95,7 +96,7 @@ def read_suite(root: Path) -> Suite:
         if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
         cases[int(case.number)] = case
-    return Suite(root, tuple(case for _, case in sorted(cases.items())))
+    return Suite(root, tuple(case for _, case in sorted(cases.items())), kits.of_suite(root).name)
 
 
 def _case_files(root: Path) -> list[Path]:

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 from goldlock import kits
 from goldlock.errors import UsageError, choice, suggest
-from goldlock.options import Option
+from goldlock.options import OPTIONS, Option
 from goldlock.settings import Choices, Settings
 from goldlock.suite.programs import NoPrograms, Probe
 
@@ -35,11 +36,14 @@ class Kit:
     """
 
     name = ""
-    options: Sequence[Option] = ()
-    words: Mapping[str, Sequence[str]] = {}
-    traits: Sequence[str] = ()
-    programs: Sequence[str] = ()
-    requirements: Mapping[str, Sequence[str]] = {"ofd-locks": ("ofd-locks",), "faults": ("faults",)}
+    options: ClassVar[Sequence[Option]] = ()
+    words: ClassVar[Mapping[str, Sequence[str]]] = {}
+    traits: ClassVar[Sequence[str]] = ()
+    programs: ClassVar[Sequence[str]] = ()
+    requirements: ClassVar[Mapping[str, Sequence[str]]] = {
+        "ofd-locks": ("ofd-locks",),
+        "faults": ("faults",),
+    }
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -91,6 +95,11 @@ def every() -> list[Kit]:
     return [load(name) for name in ("", *known())]
 
 
+def options() -> list[Option]:
+    """Return all options of a run, those of the kits among them."""
+    return [*OPTIONS, *(option for kit in every() for option in kit.options)]
+
+
 @cache
 def of_suite(root: Path) -> Kit:
     """Return the kit of the suite in *root*; raise UsageError, with the file, for a bad one."""
@@ -120,8 +129,21 @@ def of_suite(root: Path) -> Kit:
 
 def _line(text: str, key: str) -> int:
     """Return the line that sets a key; the first one where none is found."""
-    lines = (n for n, line in enumerate(text.split("\n"), 1) if line.strip("[ \t\"'").startswith(key))
+    lines = (
+        n for n, line in enumerate(text.split("\n"), 1) if line.strip("[ \t\"'").startswith(key)
+    )
     return next(lines, 1)
+
+
+def given(settings: Settings) -> list[str]:
+    """Return the words of the kits' options that are not as by default."""
+    words = []
+    for kit in every():
+        for option in kit.options:
+            value = settings.of_kits.get(kit.name, {}).get(option.name)
+            if value and value != option.keywords["default"]:
+                words += [option.flag, value]
+    return words
 
 
 def settings(options: Namespace, environ: Mapping[str, str]) -> Settings:

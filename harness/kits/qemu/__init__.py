@@ -6,6 +6,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from goldlock.errors import UsageError, check_known
 from goldlock.options import HOW, Option
@@ -35,10 +36,14 @@ class QemuKit(Kit):
     """The kit of suites that test QEMU's programs."""
 
     name = "qemu"
-    words = {"formats": FORMATS, "protocols": PROTOCOLS}
+    words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
     traits = POLICIES
     programs = tuple(VARIABLES)
-    requirements = {"qemu": (*VARIABLES, "ofd-locks"), **{name: (name,) for name in VARIABLES}}
+    requirements: ClassVar = {
+        **Kit.requirements,
+        "qemu": (*VARIABLES, "ofd-locks"),
+        **{name: (name,) for name in VARIABLES},
+    }
     options = (
         Option(
             "--imgfmt",
@@ -72,7 +77,7 @@ class QemuKit(Kit):
             "--build",
             {
                 "metavar": "DIR",
-                "default": "",
+                "default": None,
                 "help": "QEMU's build directory: test its programs",
             },
             group=HOW,
