@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from tests.embedded.figures import write_figures  # once there are results
 
     write_figures(terminalreporter)
+
+
+def probe(environ: Mapping[str, str], folder: Path, **chosen: str) -> Programs:
+    """Return QEMU's programs, as its kit finds them with these values of its options."""
+    default = {"imgfmt": "qcow2", "imgproto": "file", "programs": "auto", "errno_policy": "errno"}
+    return QemuProbe(environ, folder, {**default, "build": "", **chosen}).programs()
 
 
 RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -91,7 +97,7 @@ def any_python(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def qemu(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The real programs; where they are not installed, tests are skipped, but never in CI."""
-    programs = Probe(os.environ, tmp_path_factory.mktemp("probe"), "system").programs()
+    programs = probe(os.environ, tmp_path_factory.mktemp("probe"), programs="system")
     if programs.missing:
         reason = "; ".join(programs.missing.values())
         if os.environ.get("CI"):
@@ -114,8 +120,17 @@ class MakeSuite:
         for folder in ("cases", "expected"):
             (root / folder).mkdir(parents=True)
 
+    def kit(self, name: str = "qemu") -> None:
+        """Give it a kit."""
+        (self.root / "suite.toml").write_text(f'kit = "{name}"\n')
+
     def case(self, name: str, text: str, golden: str | None = None) -> Path:
-        """Write a case, with a ``#!`` for the shell if it has none, and its golden."""
+        """Write a case, with a ``#!`` for the shell if it has none, and its golden.
+
+        A case that speaks of QEMU brings QEMU's kit.
+        """
+        if "qemu" in text.lower() or "case.image" in text:
+            self.kit()
         path = self.root / "cases" / name
         path.write_text(text if text.startswith("#!") else f"#!/bin/sh\n{text}\n")
         path.chmod(0o755)

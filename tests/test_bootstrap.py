@@ -20,7 +20,8 @@ def checkout(tmp_path: Path) -> Path:
     for folder in (".import", "harness", "filters", "cases", "expected"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=ignore)
-    shutil.copy(ROOT / "run_tests.py", root)
+    for file in ("run_tests.py", "suite.toml"):
+        shutil.copy(ROOT / file, root)
     return root
 
 

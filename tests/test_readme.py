@@ -66,12 +66,15 @@ def _flags() -> set[str]:
 
 def test_the_picture_is_what_a_run_prints(tmp_path: Path, qemu: Programs) -> None:
     """But for the version and paths of the programs, the scratch directory and the time."""
-    if qemu.errno_policy != "elided":
+    if qemu.facts["errno_policy"] != "elided":
         pytest.skip("the picture is of a QEMU that elides the errno's text")
     picture = README.split("```console\n$ ./run_tests.py 153 182\n")[1].split("```")[0]
     for folder in ("cases", "expected", "harness", "filters"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "run_tests.py", tmp_path)
+    (tmp_path / ".import").mkdir()
+    (tmp_path / ".import" / "goldlock").symlink_to("../harness")
+    for file in ("run_tests.py", "suite.toml"):
+        shutil.copy(ROOT / file, tmp_path)
     golden = tmp_path / "expected" / "153.elided.out"
     lines = golden.read_text().split("\n")
     lines[416] = lines[416].replace("write", "wrote")

@@ -14,9 +14,9 @@ import pytest
 from goldlock.case.case import Case
 from goldlock.environment import Environment
 from goldlock.inspect import process_report
-from goldlock.lockcalls.api import unavailable, wrap
 from goldlock.kits.qemu import VARIABLES
 from goldlock.kits.qemu.probe import embed
+from goldlock.lockcalls.api import unavailable, wrap
 
 from tests.conftest import ROOT, MakeSuite, RunTests
 from tests.embedded.conftest import make_images

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls.api import unavailable
 from goldlock.kits.qemu import VARIABLES
 from goldlock.kits.qemu.probe import ERRNO_POLICY_VARIABLE
+from goldlock.lockcalls.api import unavailable
 
 from tests.embedded.programs import REAL, ROOT, command
 

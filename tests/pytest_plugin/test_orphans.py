@@ -3,9 +3,6 @@
 
 import subprocess
 
-from goldlock.settings import POLICIES, TRAITS
-from goldlock.suite.programs import Programs
-
 from tests.conftest import MakeSuite, RunTests
 
 
@@ -62,11 +59,6 @@ def test_no_variant_is_made_that_is_an_orphan(run_tests: RunTests, suite: MakeSu
         "run_tests.py: unknown trait 'elidde'; did you mean 'elided'? There"
     )
     assert goldens(suite) == ["1.out"]
-
-
-def test_each_trait_of_the_programs_is_known() -> None:
-    traits = {trait for policy in POLICIES for trait in Programs(errno_policy=policy).traits}
-    assert traits == {*TRAITS}
 
 
 def test_a_run_of_some_cases_removes_none(run_tests: RunTests, suite: MakeSuite) -> None:

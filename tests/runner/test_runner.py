@@ -13,10 +13,9 @@ from goldlock.lockcalls.api import unavailable
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite.cases import read_suite
-from goldlock.kits.qemu.probe import QemuProbe
 from goldlock.suite.programs import Programs
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, probe, quiet_environment
 from tests.runner.test_stale_runs import has_ended
 
 SHOW_ALL = (
@@ -292,8 +291,8 @@ def fake_program(folder: Path, name: str, says: str) -> str:
 def test_the_errno_policy_is_read_off_a_conflict(tmp_path: Path, message: str, policy: str) -> None:
     says = f"""[ "$1" = map ] && echo 'qemu-img: Could not open: {message}'"""
     environ = {"PATH": "", "QEMU_IMG_PROG": fake_program(tmp_path, "qemu-img", says)}
-    programs = Probe(environ, tmp_path).programs()
-    assert programs.errno_policy == policy
+    programs = probe(environ, tmp_path)
+    assert programs.facts["errno_policy"] == policy
     assert programs.traits == ((policy,) if policy else ())
 
 
@@ -306,8 +305,8 @@ def test_the_errno_policy_is_read_off_a_conflict(tmp_path: Path, message: str, p
 )
 def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
     program = fake_program(tmp_path, "qemu-system-m68k", f"echo '{help_text}'")
-    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
-    assert programs.options == options
+    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    assert programs.variables["QEMU_OPTIONS"] == options
     assert programs.why_not("qemu-system") is None
     assert programs.why_not("qemu-img") == "no qemu-img on PATH; QEMU_IMG_PROG can name one"
 
@@ -317,20 +316,20 @@ def test_the_accelerator(tmp_path: Path, help_text: str, options: str) -> None:
 )
 def test_the_emulators_of_arm_are_told_a_machine(tmp_path: Path, name: str, machine: str) -> None:
     program = fake_program(tmp_path, name, "echo qtest")
-    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
-    assert programs.options == f"{machine}-nodefaults -display none -accel qtest"
+    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
+    assert programs.variables["QEMU_OPTIONS"] == f"{machine}-nodefaults -display none -accel qtest"
 
 
 def test_a_qemu_without_a_usable_accelerator_is_missing(tmp_path: Path) -> None:
     program = fake_program(tmp_path, "qemu-kvm", "echo kvm")
-    programs = Probe({"PATH": "", "QEMU_PROG": program}, tmp_path).programs()
+    programs = probe({"PATH": "", "QEMU_PROG": program}, tmp_path)
     assert programs.why_not("qemu-system") == f"{program} has neither qtest nor tcg (-accel help)"
 
 
 def test_locks_that_fall_back_are_missing(tmp_path: Path) -> None:
     says = "echo 'qemu-img: File lock requested but falling back to POSIX file locks'"
     program = fake_program(tmp_path, "qemu-img", says)
-    programs = Probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path).programs()
+    programs = probe({"PATH": "", "QEMU_IMG_PROG": program}, tmp_path)
     assert programs.why_not("ofd-locks") == "OFD locks are not available"
 
 

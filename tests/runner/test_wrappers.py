@@ -13,6 +13,7 @@ import pexpect
 import pytest
 from goldlock.cli import _parse
 from goldlock.settings import Settings
+from goldlock.suite import kit
 from goldlock.suite.programs import Programs
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -150,7 +151,7 @@ def test_what_cannot_be_is_said_in_one_line_before_anything_starts(
 
 
 def settings(*options: str) -> Settings:
-    return Settings.from_options(_parse(options), os.environ)
+    return kit.settings(_parse(options), os.environ)
 
 
 def test_time_limits_can_be_switched_off() -> None:

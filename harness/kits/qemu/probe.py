@@ -66,7 +66,11 @@ class QemuProbe:
         self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
         self._launchers = ""
         if kind == "embedded" or (kind == "auto" and not self._paths):
-            self._paths, self._missing = embed(scratch), {}
+            self._paths = embed(scratch)
+            self._missing = {
+                name: f"{name} is not served by the embedded programs"
+                for name in VARIABLES.keys() - self._paths.keys()
+            }
             self._launchers = str(scratch / LAUNCHERS)
             environ = {**environ, ERRNO_POLICY_VARIABLE: chosen["errno_policy"]}
         self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
