@@ -17,11 +17,9 @@ class Environment(NamedTuple):
 
     ``test_dir`` and ``sock_dir`` are absolute, empty and the case's own; ``sock_dir`` is
     short enough for a Unix socket. ``kit`` is the name of the suite's kit, whose own variables
-    stand beside these. ``log`` is the file
-    for what the programs said before any filter, ``commands`` the one for the command
-    lines, a JSON list each, ``print`` one to show all of that in as it comes, ``steps`` one for
-    what `goldlock.case.action_recorder` tells, ``situation`` the one for what a case sees around it
-    when it fails, ``stack`` the one for where it is when it is ended; each empty for none.
+    stand beside these. ``log`` is the file for what the programs said before any filter,
+    ``print`` one to show all of that in as it comes, ``situation`` the one for what a case sees
+    around it when it fails, ``stack`` the one for where it is when it is ended; empty for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
     a case run one after the other then.
@@ -35,10 +33,8 @@ class Environment(NamedTuple):
     goldlock_kit: str = ""
     goldlock_not_served: str = ""
     goldlock_log: str = ""
-    goldlock_commands: str = ""
     goldlock_print: str = ""
     goldlock_wrapped: str = ""
-    goldlock_steps: str = ""
     goldlock_situation: str = ""
     goldlock_stack: str = ""
     goldlock_one_at_a_time: str = ""

@@ -127,14 +127,6 @@ OPTIONS = (
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
-        "--watch-files",
-        {
-            "action": "store_true",
-            "help": "fail a case for each file that it leaves outside its directories, in the suite"
-            " or among temporary files, and move it away",
-        },
-    ),
-    Option(
         "--trace-locks",
         {"action": "store_true", "help": "show each lock call of each program, with its result"},
         group=_INSIDE,
@@ -189,14 +181,6 @@ OPTIONS = (
             "default": [],
             "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
             " LOG in it stands for a file of its own for each start, which is kept",
-        },
-        group=_INSIDE,
-    ),
-    Option(
-        "--commands",
-        {
-            "metavar": "DIR",
-            "help": "write a shell script for each case to DIR, which repeats its command lines",
         },
         group=_INSIDE,
     ),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a person chose for a run, frozen."""
 
-import os.path
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ _REPORTS = {
 }
 
 
-_NAMES = {**_REPORTS, "--commands": "commands", "--suite": "suite", "--build": "build"}
+_NAMES = {**_REPORTS, "--suite": "suite", "--build": "build"}
 """The options that take the name of a file or directory."""
 
 
@@ -78,12 +77,9 @@ class Settings:
     stress: bool = False
     show_commands: bool = False
     trace_locks: bool = False
-    watch_files: bool = False
     print_to: str = ""
     """A file that is the terminal, where what programs say is to be seen as it comes."""
     wrappers: "Wrappers | None" = None
-    commands: str = ""
-    """The folder for scripts that repeat the command lines of cases."""
 
     def limit(self, timeout: float | None) -> float:
         """Return the time limit of a case, in seconds, whose header has *timeout*."""
@@ -111,17 +107,11 @@ class Settings:
             )
         jobs = _jobs(options)
         _check_numbers(options)
-        if options.trace_locks and options.watch_files:
-            raise UsageError("--trace-locks and --watch-files: one at a time, each is a supervisor")
         _check_writing(options, environ)
         if reports(options):
             from goldlock.reports.files import check  # for those who want reports only
 
             check(options)
-        if options.commands:
-            from goldlock.runner.replay_script import check_folder  # as above
-
-            check_folder(options.commands)
         wrappers, print_to = _looking_inside(options, environ, jobs, choices.programs)
         if options.gdb or options.print:
             jobs = 1
@@ -143,10 +133,8 @@ class Settings:
             stress=options.stress,
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
-            watch_files=options.watch_files,
             print_to=print_to,
             wrappers=wrappers,
-            commands=os.path.abspath(options.commands) if options.commands else "",  # noqa: PTH100 - no need of pathlib here
         )
 
 

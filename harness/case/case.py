@@ -24,7 +24,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from goldlock import filters
-from goldlock.case import action_recorder, exit_status, stack_dump
+from goldlock.case import exit_status, stack_dump
 from goldlock.case.raw_log import Record
 from goldlock.environment import Environment
 from goldlock.errors import CaseError, NotRun, call_at_failures
@@ -83,7 +83,6 @@ class Program:
         Raises CaseError when it is not there.
         """
         argv = self.argv(*arguments)
-        action_recorder.note("run", argv=argv, stdin=stdin)
         # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
@@ -175,7 +174,6 @@ class Case:
 
     def section(self, heading: str) -> None:
         """Start a section: an empty line, then ``== heading ==``."""
-        action_recorder.note("section", heading=heading)
         self.log(f"\n== {heading} ==", self.paths)
 
     def show(self, program: Program, *arguments: str) -> Completed:
@@ -410,8 +408,6 @@ def run(story: Callable[[Case], None]) -> None:
         return
     try:
         case = Case(Environment.from_environ(os.environ), script)
-        if case.environment.goldlock_steps:
-            action_recorder.record(case.environment.goldlock_steps, case.test_dir)
     except LookupError as error:
         print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)

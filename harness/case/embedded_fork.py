@@ -24,7 +24,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from goldlock import embedded
-from goldlock.case import action_recorder
 from goldlock.inspect import processes
 
 if TYPE_CHECKING:
@@ -91,7 +90,6 @@ def _become(name: str, argv: list[str]) -> NoReturn:
     try:
         # The case's objects stay as they are: to drop one could close a file of the program's.
         gc.freeze()
-        action_recorder.forget()
         _case = (sys.stdin, sys.stdout, sys.stderr)
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         _set_streams()

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
-from goldlock.case import action_recorder, stack_dump
+from goldlock.case import stack_dump
 from goldlock.errors import CaseError, look_around
 from pexpect.fdpexpect import fdspawn
 
@@ -55,9 +55,6 @@ class Machine:
             self.process = start(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
-        action_recorder.note(
-            "hold", pid=self.process.pid, argv=argv, monitor=type(self).__name__.lower()
-        )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
@@ -86,7 +83,6 @@ class Machine:
 
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
-        action_recorder.note("kill", pid=self.process.pid)
         if self._wrapped:
             from goldlock.case.wrapped import kill_below  # only for those who look inside
 
@@ -105,7 +101,6 @@ class Machine:
             self._show_answer(line)
         with self._waiting("to end"):
             status = self.process.wait()
-        action_recorder.note("wait", pid=self.process.pid)
         self._record([], f"[{self.name}: exit status {status}]\n")
         return status
 
@@ -119,7 +114,6 @@ class Machine:
         return lines
 
     def _send(self, text: str) -> None:
-        action_recorder.note("send", pid=self.process.pid, text=text)
         self._record([], f"-> {text}\n")
         try:
             self._stdin.write(f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -187,7 +181,6 @@ class Qmp(Machine):
                 continue
             self._show_answer(line)
             if "return" in message or "error" in message:
-                action_recorder.note("answer", pid=self.process.pid)
                 return message
         raise self._silence(f"to answer {' '.join(command.split())}")
 
@@ -205,7 +198,6 @@ class Qmp(Machine):
 
     def event(self, name: str) -> dict[str, Any]:
         """Wait for the next event called *name*, show it, and return it."""
-        action_recorder.note("event", pid=self.process.pid, name=name)
         for known in self._events:
             if _message(known)["event"] == name:
                 self._events.remove(known)
@@ -246,7 +238,6 @@ class Hmp(Machine):
         self._send(command)
         # The line editor writes the command back, letter by letter, as the first line.
         answer = self._until_prompt(f"to answer {command!r}").partition("\n")[2]
-        action_recorder.note("answer", pid=self.process.pid)
         if answer:
             self._show_answer(answer)
         return answer

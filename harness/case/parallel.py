@@ -20,7 +20,7 @@ from types import FunctionType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self
 
 from goldlock import filters
-from goldlock.case import action_recorder, exit_status, stack_dump
+from goldlock.case import exit_status, stack_dump
 from goldlock.case.parallel_child import Part, wait_for
 from goldlock.case.raw_log import Record, read
 from goldlock.errors import CaseError
@@ -104,8 +104,7 @@ class Parts:
         number = 1
         while os.path.exists(folder := f"{self._case.test_dir}/part{number}"):
             number += 1
-        with action_recorder.unheard():
-            os.mkdir(folder)
+        os.mkdir(folder)
         told = partial(story, self._case, *arguments, **named)
         self._parts.append(Part(f"part {number}", title, folder, told))
         self._fill()
@@ -186,7 +185,6 @@ class Parts:
             settle(case, part.folder)
             stack_dump.watch(case)
             status = exit_status.tell(part.story, case.script, case.log, case.record.situation)
-            action_recorder.finish()
         except SystemExit as end:
             status = _status(end)
         except BaseException as error:
@@ -269,14 +267,9 @@ def settle(case: "Case", folder: str) -> None:
         test_dir=case.test_dir,
         sock_dir=case.sock_dir,
         goldlock_log=f"{folder}/log",
-        goldlock_commands=f"{folder}/commands",
         goldlock_situation=f"{folder}/situation",
         goldlock_stack=f"{folder}/{STACK}",
     )
-    if case.environment.goldlock_steps:
-        action_recorder.record(f"{folder}/steps", case.test_dir)
-        action_recorder.note("change", argv=["mkdir", "-p", case.test_dir, case.sock_dir])
-        action_recorder.note("change", argv=["cd", case.test_dir])
     case.record = Record(case.environment)
     case.parts = None
     os.chdir(case.test_dir)

@@ -4,7 +4,6 @@
 # In the way of a quick case, where pathlib costs too much:
 # ruff: noqa: PTH123
 
-import json
 import os
 import re
 import shlex
@@ -12,7 +11,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
-from goldlock.case import action_recorder
 from goldlock.environment import Environment
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ _REFUSED = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock b
 
 
 class Record:
-    """The files that an environment names: the raw log, command lines, the situation.
+    """The files that an environment names: the raw log, the situation.
 
     *programs* are the process ids of those that stay, for which the log tells who holds what.
     """
@@ -39,7 +37,6 @@ class Record:
         """
         refused = "Failed to " in text and _REFUSED.search(text)
         if argv:
-            self._commands.write(json.dumps(argv).encode() + b"\n")
             text = f"$ {shlex.join(argv)}\n{text}"
         if refused:
             text += _told(self._watch.changed(self.programs))
@@ -58,8 +55,6 @@ class Record:
     def take_over(self, heading: str, folder: str) -> None:
         """Add the record of a part, which is in *folder*, as one block under a heading."""
         self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, "log"))
-        self._commands.write(read(folder, "commands"))
-        action_recorder.take_over(read(folder, "steps"))
 
     def situation(self, text: str) -> None:
         """Keep what was seen at a failure, for the report; the first that is kept counts."""
@@ -77,10 +72,6 @@ class Record:
     @cached_property
     def _log(self) -> IO[bytes]:
         return open(self._environment.goldlock_log or os.devnull, "ab", buffering=0)
-
-    @cached_property
-    def _commands(self) -> IO[bytes]:
-        return open(self._environment.goldlock_commands or os.devnull, "ab", buffering=0)
 
     @cached_property
     def _terminal(self) -> IO[bytes]:

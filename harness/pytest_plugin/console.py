@@ -14,7 +14,6 @@ import pytest
 from goldlock.goldens import diff
 from goldlock.reports.repo_paths import here
 from goldlock.runner.history import Past, read_history
-from goldlock.runner.leaked_files import MOST
 
 CASE = "goldlock"
 """The user property that marks a report as one of a case, or of a section; a number."""
@@ -184,18 +183,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             failed, runs = each.get("failed runs", 0), each.get("runs", 0)
             outcome = share_of_runs(failed, runs) if 0 < failed < runs else report.outcome
             tw.write_line(here(f"{each[CASE]} {outcome}; {kept(each['kept'])}"))
-
-
-def write_strays(tw: Any, strays: Sequence[tuple[Path, Sequence[str]]]) -> None:
-    """Name what turned up where no case is to write, with the cases that ran at the time."""
-    hint = "" if tw.config.getoption("watch_files") else " --watch-files tells"
-    for path, numbers in strays[:MOST]:
-        of = "case" if len(numbers) == 1 else "one of the cases"
-        tw.write_line(
-            here(f"{path}: not there before; left by {of} {' '.join(numbers)}?{hint}"), yellow=True
-        )
-    if len(strays) > MOST:
-        tw.write_line(f"and {len(strays) - MOST} more that were not there before", yellow=True)
 
 
 def _write_reasons(tw: Any, not_run: Sequence[Mapping[str, Any]]) -> None:

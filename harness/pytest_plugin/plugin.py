@@ -18,7 +18,7 @@ from goldlock.goldens import diff
 from goldlock.goldens.compare import SectionResult
 from goldlock.goldens.diff import Difference
 from goldlock.goldens.judge import State, Verdict
-from goldlock.pytest_plugin import console, orphans
+from goldlock.pytest_plugin import console, leaks, orphans
 from goldlock.pytest_plugin.registration import start, wants_records
 from goldlock.reports.repo_paths import here
 from goldlock.runner import shards
@@ -65,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         settings = kits.settings(config.option, os.environ)
         config.stash[_AHEAD] = ahead or Ahead(settings, os.environ)
+        config.pluginmanager.register(leaks.Leaks(config.stash[_AHEAD]))
         if settings.review and not hasattr(config, "workerinput"):
             _prepare_review(config, settings, plain=not ahead)
     except UsageError as error:
@@ -127,7 +128,6 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     ahead = config.stash[_AHEAD]
-    console.write_strays(terminalreporter, ahead.strays())
     if unfinished := ahead.unfinished():
         terminalreporter.write_line(f"not judged: {'; '.join(unfinished)}", yellow=True)
 
@@ -149,10 +149,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
-        folder = ahead.settings.commands
-        scripts = [f"commands: a script for each case, in {folder}"] if folder else []
-        notes = [*scripts, *context.scratch.cleared]
-        start(config, ahead.settings, programs, ahead.running, notes)
+        start(config, ahead.settings, programs, ahead.running, context.scratch.cleared)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -40,12 +40,11 @@ def job(environ: Mapping[str, str]) -> str:
 
 
 def how(settings: Settings) -> list[str]:
-    """Return the options that say how often, in which order, beside what and how watched."""
+    """Return the options that say how often, in which order, and beside what."""
     given = [
         *(["-j", str(settings.jobs)] if settings.jobs else []),
         *(["--repeat", str(settings.repeat)] if settings.repeat else []),
         *(["--until-fail"] if settings.until_fail else []),
         *(["--stress"] if settings.stress else []),
-        *(["--watch-files"] if settings.watch_files else []),
     ]
     return given if settings.seed is None else [*given, "--seed", str(settings.seed)]

@@ -216,11 +216,11 @@ def command(run: RunRecord, *words: str) -> str:
 
 
 def once_more(run: RunRecord, *cases: CaseRecord) -> str:
-    """Return the command that runs *cases* again, as often, under the same stress, as watched."""
+    """Return the command that runs *cases* again, as often, under the same stress."""
     runs = max(case["runs"] for case in cases)
     often = ["--repeat", str(runs)] if runs > 1 else []
-    also = [option for option in ("--stress", "--watch-files") if option in run["how"]]
-    return command(run, *(case["number"] for case in cases), *often, *also)
+    stress = ["--stress"] if "--stress" in run["how"] else []
+    return command(run, *(case["number"] for case in cases), *often, *stress)
 
 
 def flaky(case: CaseRecord) -> str:

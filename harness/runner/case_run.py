@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from goldlock import IMPORTED_FROM, safe_open
 from goldlock.environment import Environment
@@ -18,14 +18,11 @@ from goldlock.goldens.judge import NOT_SERVED, SITUATION, State, Verdict, judge
 from goldlock.inspect.stack_dump import STACK
 from goldlock.runner.process import CannotStart, Transcript, command_line, execute
 from goldlock.runner.scratch import OUTPUT, Directories, Scratch
-from goldlock.runner.spawn import Start, spawn, under_supervision
+from goldlock.runner.spawn import spawn, under_supervision
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
-
-if TYPE_CHECKING:
-    from goldlock.runner.file_audit import Seen
 
 LOG, LOCKS = "log", "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
@@ -47,8 +44,6 @@ class Ran:
     kept: Path | None = None
     log: str = ""
     started: float = 0.0
-    outside: "Sequence[Seen]" = ()
-    """Files that it created outside its directories, if it was watched."""
 
 
 class Hold(NamedTuple):
@@ -60,14 +55,12 @@ class Hold(NamedTuple):
 class Work(NamedTuple):
     """A request to run a case with *programs*, or those of the last request, and to judge it.
 
-    Its directory stays when it failed, or with *keep*. If it is only to be *watched*, for so many
-    seconds at most, it is not judged, and nothing of it stays.
+    Its directory stays when it failed, or with *keep*.
     """
 
     case: Case
     programs: Programs | None
     keep: bool
-    watched: float = 0.0
 
 
 class _Job(NamedTuple):
@@ -110,7 +103,7 @@ class Runner:
                 self._held = None
 
     def _run(self, request: Work, interrupt: int) -> Ran:
-        case, named, keep, watched = request
+        case, named, keep = request
         if named:
             self._programs = named
         programs = self._programs
@@ -121,8 +114,6 @@ class Runner:
             return Ran(verdict)
         directories = self._scratch.directories(case.number)
         job = _Job(case, programs, directories, reference, interrupt)
-        if watched:
-            return self._watch(job, watched)
         keep |= self.settings.keep
         ran = Ran(Verdict(reference), started=time.time())
         try:
@@ -171,8 +162,7 @@ class Runner:
         environ = self._environ_of(job)
         before = golden.stamp(reference)
         try:
-            limit = self.settings.limit(case.timeout)
-            transcript = self._execute(job, environ, ran, limit, self.settings.watch_files)
+            transcript = self._execute(job, environ)
         except CannotStart as error:
             ran.verdict.problems.append(_cannot_start(case.path, error.reason))
             return
@@ -182,56 +172,22 @@ class Runner:
             found.append(
                 f"{reference} was changed while the case ran: by the case, or someone else"
             )
-        if self.settings.commands:
-            from goldlock.runner import replay_script  # only for those who want it
-
-            found += replay_script.write(self.settings, case, job.programs, directories, environ)
         ran.verdict = judge(transcript, reference, self.settings, found)
         ran.seconds = transcript.seconds
 
-    def _watch(self, job: _Job, seconds: float) -> Ran:
-        """Run a case only to see which files it creates outside its directories."""
-        ran = Ran(Verdict(job.reference))
-        try:
-            with suppress(CannotStart):
-                environ = self._environ_of(job)
-                ran.seconds = self._execute(job, environ, ran, seconds, watched=True).seconds
-        finally:
-            self._scratch.done(job.directories, keep=False)
-        return ran
-
-    def _execute(
-        self, job: _Job, environ: Mapping[str, str], ran: Ran, limit: float, watched: bool
-    ) -> Transcript:
-        """Run a case for *limit* seconds at most; put down which files it creates, if *watched*.
-
-        One that wants a supervisor cannot be: there is only one.
-        """
+    def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories = job.case, job.directories
-
-        def execute_by(start: Start) -> Transcript:
-            return execute(
-                command_line(case.path),
-                environ,
-                directories.test,
-                directories.top / OUTPUT,
-                limit,
-                job.interrupt,
-                start,
-                self._tidy,
-            )
-
-        if is_supervised(case, self.settings):
-            return execute_by(under_supervision(directories.top / LOCKS))
-        if not watched:
-            return execute_by(spawn)
-        from goldlock.runner.file_audit import Witness  # only for those who want it
-
-        witness = Witness([directories.top, directories.sockets])
-        try:
-            return execute_by(witness.start)
-        finally:
-            ran.outside = witness.close()
+        supervised = is_supervised(case, self.settings)
+        return execute(
+            command_line(case.path),
+            environ,
+            directories.test,
+            directories.top / OUTPUT,
+            self.settings.limit(case.timeout),
+            job.interrupt,
+            under_supervision(directories.top / LOCKS) if supervised else spawn,
+            self._tidy,
+        )
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         home = str(job.directories.home)
@@ -256,8 +212,6 @@ class Runner:
             test_dir=str(job.directories.test),
             sock_dir=str(job.directories.sockets),
             goldlock_log=f"{top}/{LOG}",
-            goldlock_commands=f"{top}/commands",
-            goldlock_steps=f"{top}/steps" if self.settings.commands else "",
             goldlock_not_served=f"{top}/{NOT_SERVED}",
             goldlock_situation=f"{top}/{SITUATION}",
             goldlock_stack=f"{top}/{STACK}",

@@ -62,12 +62,11 @@ class RunContext:
 
     def _check(self, programs: Programs) -> None:
         settings = self._settings
-        asked = {"--trace-locks": settings.trace_locks, "--watch-files": settings.watch_files}
-        for option in (option for option, given in asked.items() if given):
+        if settings.trace_locks:
             from goldlock.lockcalls.api import unavailable  # for those who want it only
 
             if reason := unavailable():
-                raise UsageError(f"{option}: {reason}")
+                raise UsageError(f"--trace-locks: {reason}")
         variant, traits = self._settings.variant, programs.traits
         if variant and variant not in traits:
             raise UsageError(

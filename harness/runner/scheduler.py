@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run cases ahead of those who judge them."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
-from goldlock.runner.case_queue import Line, Turn
-from goldlock.runner.case_run import Ran, Runner, is_supervised
+from goldlock.runner.case_queue import Line
+from goldlock.runner.case_run import Ran, Runner
 from goldlock.runner.cpu_pressure import BUSY, IDLE, Gauge, processors
 from goldlock.runner.history import rounds, runs_of_each
-from goldlock.runner.leaked_files import Strays
+from goldlock.runner.leaked_files import LeakDetector, LeakedFile
 from goldlock.runner.mounts import remove_tree
 from goldlock.runner.process import GRACE
 from goldlock.runner.run_context import RunContext
@@ -23,14 +22,10 @@ from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 
 if TYPE_CHECKING:
-    from goldlock.runner.file_audit import Seen
     from goldlock.runner.stress import BusyProcessors
 
 MOST = 4
 """Jobs for each processor, at most, where the number is to be found out."""
-
-LONG_ENOUGH = 5.0
-"""Seconds that a case is watched for, at most, beside ten times what it took before."""
 
 SLACK = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
@@ -55,9 +50,7 @@ class Ahead:
         self._nursery: Nursery | None = None
         self._line = Line()
         self._tallies: dict[Path, Tally] = {}
-        self._strays = Strays()
-        self._judged: defaultdict[Path, deque[Ran]] = defaultdict(deque)
-        """Runs of cases that are to be watched before these are told."""
+        self._leaks = LeakDetector()
         self._threads: set[Thread] = set()
         self._hands: set[Hand] = set()
         self._lost_workers = 0
@@ -79,7 +72,7 @@ class Ahead:
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            waiting = {hand.turns[-1].case.path for hand in self._hands if hand.waits}
+            waiting = {hand.cases[-1].path for hand in self._hands if hand.waits}
             said = " (waits for another run)"
             return [f"{_number(path)}{said * (path in waiting)}" for path in self._line.running()]
 
@@ -90,7 +83,7 @@ class Ahead:
             if new:
                 self._be_busy()
                 for root in {case.root for case in new}:
-                    self._strays.add(root)
+                    self._leaks.add(root)
                 wanted = runs_of_each(self.settings)
                 self._tallies.update((case.path, Tally(wanted)) for case in new)
                 self._line.add(rounds(new, self.settings))
@@ -115,13 +108,10 @@ class Ahead:
             self._drop(tally.passed)  # there is no failure to hold it beside
         return tally
 
-    def strays(self) -> list[tuple[Path, list[str]]]:
-        """Return the files that turned up where they should not, and whose is not known.
-
-        With each, the cases that ran then.
-        """
+    def leaked(self) -> list[LeakedFile]:
+        """Return the files that turned up where they should not, each with the cases that ran."""
         with self._change:
-            return self._strays.unsolved()
+            return self._leaks.leaked()
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
@@ -199,7 +189,7 @@ class Ahead:
             self._nursery = Nursery(runner.serve, SLACK)
         return self._nursery.worker()
 
-    def _take(self, most: int, *, wait: bool) -> list[Turn]:
+    def _take(self, most: int, *, wait: bool) -> list[Case]:
         """Take the first cases that may start, *most* of them at the most.
 
         If it may *wait*, there is one, or else this thread is to end. There is more than one only
@@ -209,56 +199,28 @@ class Ahead:
         if wait and (first := self._next()):
             taken.append(first)
         if (taken or not wait) and not self._error and self._limit >= len(self._threads):
-            while len(taken) < most and (turn := self._line.take_early(self._limit)):
-                taken.append(turn)
+            while len(taken) < most and (case := self._line.take_early(self._limit)):
+                taken.append(case)
         return taken
 
-    def _next(self) -> Turn | None:
+    def _next(self) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
         while not self._error and len(self._threads) <= self._limit and not self._line.is_done():
-            if turn := self._line.take():
-                return turn
+            if case := self._line.take():
+                return case
             self._change.wait()
         self._threads.discard(current_thread())
         return None
 
-    def _ended(self, turn: Turn, ran: Ran) -> None:
-        case = turn.case
+    def _ended(self, case: Case, ran: Ran) -> None:
         if self._error:  # it was cut off, and is no run
-            self._line.ended(turn)
+            self._line.ended(case)
             self._change.notify_all()
             return
-        judged = self._judged[case.path].popleft() if turn.watched else ran
-        if ran.outside or turn.watched:
-            self._charge(case, judged, ran.outside)
-        watch = 0.0
-        if not turn.watched:
-            self._strays.look([each.case for hand in self._hands for each in hand.turns])
-            if self._strays.suspects(case) and self._may_watch(case):
-                watch = min(self.settings.limit(case.timeout), LONG_ENOUGH + 10 * ran.seconds)
-        self._line.ended(turn, watch)
-        if watch:
-            self._judged[case.path].append(ran)
-        else:
-            self._count(case, judged)
+        self._leaks.look([each for hand in self._hands for each in hand.cases])
+        self._line.ended(case)
+        self._count(case, ran)
         self._change.notify_all()
-
-    def _charge(self, case: Case, judged: Ran, seen: "Sequence[Seen]") -> None:
-        """Let a case answer for the files that it left outside its directories."""
-        folder = self.context.scratch.strays(case.number)
-        judged.verdict.problems += self._strays.left_by(case, seen, folder)
-        if folder.exists():
-            self._kept.add(folder)
-
-    def _may_watch(self, case: Case) -> bool:
-        """Tell whether a case can be run once more, to see which files are its.
-
-        Not one that has a supervisor: there can be only one. Nor while somebody reads along, and
-        not if all are watched as they are judged.
-        """
-        settings = self.settings
-        followed = settings.wrappers or settings.print_to or settings.watch_files
-        return not (followed or is_supervised(case, settings))
 
     def _count(self, case: Case, ran: Ran) -> None:
         tally = self._tallies[case.path]
@@ -307,37 +269,37 @@ class Ahead:
         """Have a worker run cases until there are no more."""
         while True:
             with self._change:
-                new = self._take(hand.room, wait=not hand.turns)
+                new = self._take(hand.room, wait=not hand.cases)
             try:
                 hand.give(new, self.context)
-                if not hand.turns:
+                if not hand.cases:
                     break
                 ran = hand.answer()
             except WorkerDied as death:
-                ran = lost(hand.turns[0].case, str(death))
+                ran = lost(hand.cases[0], str(death))
                 self._change_worker(hand)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
-                ran = lost(hand.turns[0].case)
+                ran = lost(hand.cases[0])
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
-                ran = lost(hand.turns[0].case)
+                ran = lost(hand.cases[0])
             except Exception as error:
-                ran = broken(hand.turns[0].case, error)
+                ran = broken(hand.cases[0], error)
             with self._change:
-                self._ended(hand.turns[0], ran)
-                hand.turns.popleft()
+                self._ended(hand.cases[0], ran)
+                hand.cases.popleft()
 
     def _change_worker(self, hand: Hand) -> None:
         """Give a hand another worker for one that died; let all end where there can be none.
 
         The first of its cases is lost, and any other goes back.
         """
-        case = hand.turns[0].case
+        case = hand.cases[0]
         if case.exclusive and not self._error:
             self.context.scratch.end_processes(case.number)
         with self._change:
-            while len(hand.turns) > 1:
-                self._line.put_back(hand.turns.pop())
+            while len(hand.cases) > 1:
+                self._line.put_back(hand.cases.pop())
             if self._stopped:
                 self._line.clear()
             self._lost_workers += not self._error  # else it did as it was told

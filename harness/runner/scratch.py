@@ -100,10 +100,6 @@ class Scratch:
         if not keep:
             remove_tree(directories.top)
 
-    def strays(self, number: str) -> Path:
-        """Return where the files go that case *number* left outside its directories."""
-        return self.root / f"{number}.strays"
-
     def end_processes(self, number: str = "") -> None:
         """Kill what cases started, or case *number*, and no worker is there to end."""
         folders = [self.root, *self._also]

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from goldlock.goldens.judge import Verdict
-from goldlock.runner.case_queue import Turn
 from goldlock.runner.case_run import Hold, Ran, Work
 from goldlock.runner.process import GRACE
 from goldlock.runner.run_context import RunContext
@@ -19,7 +18,7 @@ QUICK = 0.01
 
 
 class Hand:
-    """A worker, for one thread, with what it is to do: the first of *turns*, then the next.
+    """A worker, for one thread, with what it is to do: the first of *cases*, then the next.
 
     One that is quick has the next case before it is done with the first: it would wait for it as
     long as it takes to run.
@@ -27,7 +26,7 @@ class Hand:
 
     def __init__(self, worker: Worker, settings: Settings) -> None:
         self.worker = worker
-        self.turns: deque[Turn] = deque()
+        self.cases: deque[Case] = deque()
         self.waits = False
         """Whether the last case waits for one of another run, of the same ``exclusive`` name."""
         self._settings = settings
@@ -37,17 +36,17 @@ class Hand:
     @property
     def room(self) -> int:
         """How many cases it can be handed."""
-        return 1 + self._is_quick - len(self.turns)
+        return 1 + self._is_quick - len(self.cases)
 
-    def give(self, turns: Iterable[Turn], context: RunContext) -> None:
+    def give(self, cases: Iterable[Case], context: RunContext) -> None:
         """Hand cases over.
 
         One that is exclusive goes once no other of its name runs. Raises WorkerDied; and
         UsageError or KeyboardInterrupt, where there are no programs to run them with.
         """
-        new = [*turns]
-        self.turns += new
-        for case, watched in new:
+        new = [*cases]
+        self.cases += new
+        for case in new:
             programs = None if case.kit == self._kit else context.programs(case.kit)
             if case.exclusive:
                 self.waits = True
@@ -56,13 +55,12 @@ class Hand:
                     self.worker.answer()
                 finally:
                     self.waits = False
-            self.worker.send(Work(case, programs, keep=self._settings.hunts, watched=watched))
+            self.worker.send(Work(case, programs, keep=self._settings.hunts))
             self._kit = case.kit
 
     def answer(self) -> Ran:
         """Wait for what came of the first case. Raises WorkerDied, or what went wrong there."""
-        case, watched = self.turns[0]
-        limit = watched or self._settings.limit(case.timeout)
+        limit = self._settings.limit(self.cases[0].timeout)
         ran: Ran = self.worker.answer(None if limit == LONGEST else limit + GRACE)
         self._is_quick = ran.seconds < QUICK
         return ran

@@ -11,8 +11,8 @@ pair by pair, since machines are noisy.
 usage: tests/bench/floor.py [ROUNDS]        (default: 9; needs a real QEMU)
 """
 
-import json
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -35,7 +35,7 @@ def measured(command: list[str], **variables: str) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def replay_script(folder: Path) -> tuple[Path, int]:
+def write_script(folder: Path) -> tuple[Path, int]:
     """Run the cases once, and write down what they started as a shell script."""
     subprocess.run(
         [*RUN, "--keep"],
@@ -51,8 +51,8 @@ def replay_script(folder: Path) -> tuple[Path, int]:
         test = case / "test"
         folders = sorted(str(each) for each in test.rglob("*") if each.is_dir())  # of its parts
         lines += [f"rm -rf {test}; mkdir -p {shlex.join([str(test), *folders])}; cd {test}"]
-        for line in (case / "commands").read_text().splitlines():
-            argv = json.loads(line)
+        for line in re.findall(r"^\$ (.+)$", (case / "log").read_text(), re.M):
+            argv = shlex.split(line)
             told = folder / ("qmp" if "-qmp" in argv else "hmp")
             lines.append(f"{shlex.join(argv)} <{told} >/dev/null 2>&1")
     lines.append("exit 0")
@@ -64,7 +64,7 @@ def replay_script(folder: Path) -> tuple[Path, int]:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     with tempfile.TemporaryDirectory(prefix="goldlock-bench-") as name:
-        script, commands = replay_script(Path(name))
+        script, commands = write_script(Path(name))
         pairs = []
         for _ in range(rounds + 1):
             ours = measured(RUN, TEST_DIR=name)

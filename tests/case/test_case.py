@@ -2,7 +2,6 @@
 """What a case script can do, and what its runner sees of it."""
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -115,13 +114,6 @@ def test_output_is_logged_with_line_ends_and_without_empty_texts(
     case.section(f"in {case.test_dir}")
     out, _ = capfdbinary.readouterr()
     assert out == b"one\ntwo\n\nbytes \xff and \xc3\xbc\n\n== in TEST_DIR ==\n"
-
-
-def test_command_lines_are_kept_as_lists(tmp_path: Path) -> None:
-    commands = tmp_path / "commands"
-    case = make_case(tmp_path, qemu_img_prog="/bin/true", goldlock_commands=str(commands))
-    case.qemu_img("a b", "ü")
-    assert json.loads(commands.read_text()) == ["/bin/true", "a b", "ü"]
 
 
 def test_the_log_notes_who_holds_what_where_a_lock_is_refused(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_no_case_starts_where_a_report_cannot_be_written(
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.parametrize("option", [*OPTIONS, "--commands", "--suite", "--build"])
+@pytest.mark.parametrize("option", [*OPTIONS, "--suite", "--build"])
 def test_an_empty_name_is_not_no_name(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path, option: str
 ) -> None:

@@ -231,21 +231,6 @@ def test_it_tells_how_and_where_it_was_run(
     assert "Of a case that was run more than once, one run is shown" in found.text
 
 
-def test_what_failed_since_it_was_watched_is_watched_once_more(
-    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
-) -> None:
-    system = tmp_path / "system"
-    system.mkdir()
-    suite.case("1", f"touch {system}/oops", golden="")
-    path = tmp_path / "report.html"
-    options = ("--suite", str(suite.root), "--watch-files", "--html", str(path))
-    run_tests(*options, TMPDIR=str(system))
-    text = Page(path.read_text()).text
-    assert f"left behind, outside its directories, by touch: {system}/oops" in text
-    assert f"./run_tests.py --suite {suite.root} 1 --watch-files" in text
-    assert "Options--watch-files\n" in text
-
-
 @pytest.mark.parametrize(
     ("environ", "address"),
     [

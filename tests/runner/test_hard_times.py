@@ -143,10 +143,10 @@ def test_a_case_puts_something_else_in_the_place_of_its_files(
     run_tests: RunTests, beside: MakeSuite, tmp_path: Path, kind: str
 ) -> None:
     """Whoever reads one of them would wait without end, or see no end of it."""
-    names = "log output situation locks steps"
+    names = "log output situation locks stack"
     beside.case("1", f"cd ..\nfor f in {names}; do rm -f $f; {kind} $f; done\necho a; exit 1")
-    report, scripts = tmp_path / "report", tmp_path / "scripts"
-    options = ("-d", "--trace-locks", "--commands", str(scripts), "--json-lines", str(report))
+    report = tmp_path / "report"
+    options = ("-d", "--trace-locks", "--json-lines", str(report))
     done = run_tests("--suite", str(beside.root), *options)
     check(beside, done, "exit status 1: the case did not come to its end")
     assert "+        a\n" in done.stdout

@@ -57,19 +57,6 @@ def test_a_forgotten_mount_is_named_and_unmounted(
 
 
 @pytest.mark.usefixtures("can_mount")
-@pytest.mark.parametrize("below", ["", "/below"])
-def test_a_mount_in_the_suite_is_unmounted_before_it_is_moved(
-    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, outside: Path, below: str
-) -> None:
-    place = f"{suite.root}/mnt{below}"
-    suite.case("1", f"mkdir -p {place}; mount --bind {outside} {place}", golden="")
-    done = run_tests("--suite", str(suite.root), "-j1")
-    assert f" mounted on {place}; unmounted, and {suite.root}/mnt; moved to " in done.stdout
-    assert mounts.below(tmp_path) == []
-    assert (outside / "precious").read_text() == "not the case's"
-
-
-@pytest.mark.usefixtures("can_mount")
 def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path, outside: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)

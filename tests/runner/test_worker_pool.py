@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.runner import scheduler
-from goldlock.runner.leaked_files import Strays
+from goldlock.runner.leaked_files import LeakDetector
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, read_suite
@@ -112,7 +112,7 @@ def test_what_goes_wrong_in_a_thread_is_told_to_whoever_waits(
     def fail(*_: object) -> None:
         raise LookupError("a bug of ours")
 
-    monkeypatch.setattr(Strays, "look", fail)
+    monkeypatch.setattr(LeakDetector, "look", fail)
     suite.case("1", "echo one", golden="one\n")
     ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
     (case,) = read_suite(suite.root).cases
