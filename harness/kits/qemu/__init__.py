@@ -37,7 +37,7 @@ class QemuKit(Kit):
 
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
-    traits = POLICIES
+    traits = (*POLICIES, "none")
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
         **Kit.requirements,

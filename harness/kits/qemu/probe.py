@@ -18,6 +18,7 @@ from goldlock import IMPORTED_FROM, embedded
 from goldlock.errors import UsageError
 from goldlock.kits.qemu import VARIABLES
 from goldlock.kits.qemu.environment import QemuEnvironment
+from goldlock.lockcalls.api import parse_plan, wrap
 from goldlock.suite.programs import Programs
 
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
@@ -81,8 +82,10 @@ class QemuProbe:
         filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
         asked = qemu_img if self._image.locked else None
-        conflict = _Question(environ, asked, "map", "--image-opts", options)
-        self._questions = (version, accelerators, conflict)
+        words = ("map", "--image-opts", options)
+        conflict = _Question(environ, asked, *words)
+        failure = _Question(environ, *_with_failing_locks(asked, *words))
+        self._questions = (version, accelerators, conflict, failure)
         self._stopped = False
 
     def stop(self) -> None:
@@ -96,7 +99,7 @@ class QemuProbe:
 
         Raises KeyboardInterrupt after `stop`.
         """
-        version, accelerators, said = (question.answer() for question in self._questions)
+        version, accelerators, said, failed = (each.answer() for each in self._questions)
         self._image.close()
         if self._stopped:
             raise KeyboardInterrupt
@@ -109,7 +112,7 @@ class QemuProbe:
             missing["ofd-locks"] = "this system has no OFD locks"
         elif "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
-        return self._told(_version(version), accelerator, _errno_policy(said), missing)
+        return self._told(_version(version), accelerator, _errno_policy(said, failed), missing)
 
     def _told(
         self, version: str, accelerator: str, policy: str, missing: Mapping[str, str]
@@ -117,7 +120,11 @@ class QemuProbe:
         """Return what was learnt as a run, its cases and its reports take it."""
         chosen, paths = self._chosen, self._paths
         name = "embedded, as QEMU" if self._launchers else "QEMU"
-        words = {"errno": "with errno text", "elided": "without errno text"}
+        words = {
+            "errno": "with errno text",
+            "elided": "without errno text",
+            "none": "and failures without errno text",
+        }
         conflicts = words.get(policy, "not known")
         heading = [f"goldlock: image format {chosen['imgfmt']}, protocol {chosen['imgproto']}"]
         if paths:
@@ -310,8 +317,22 @@ def _version(said: str) -> str:
     return found[1] if found else "of an unknown version"
 
 
-def _errno_policy(said: str) -> str:
-    """Tell from what a program says of a conflict whether it tells the errno."""
-    if found := re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', said, re.M):
-        return "errno" if found[1] else "elided"
-    return ""
+def _with_failing_locks(program: str | None, *arguments: str) -> list[str]:
+    """Return the command line that runs a program whose lock calls fail with ENOLCK."""
+    if not program:
+        return [""]
+    return wrap([program, *arguments], parse_plan("lock any byte fails with ENOLCK"))
+
+
+def _errno_policy(conflict: str, failure: str) -> str:
+    """Tell from what a program says of a conflict, and of a call that fails, what its policy is.
+
+    ``errno``: with the errno's text, always; ``elided``: not at a conflict; ``none``: never.
+    """
+    found = re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', conflict, re.M)
+    if not found:
+        return ""
+    if found[1]:
+        return "errno"
+    # Where no lock call can be made to fail, it is taken for what it is since QEMU 6.0.
+    return "none" if re.search(r"Failed to lock byte \d+$", failure, re.M) else "elided"

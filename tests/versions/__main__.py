@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run QEMU's suite on the QEMU of other Debian releases: python -m tests.versions [RELEASE ...].
+
+The packages of a release are downloaded with apt, and unpacked into a folder of their own: no
+root, no chroot, nothing is built, nothing of this system is changed. What is there already is
+used again; --anew takes the newest packages. The mirror is that of this system.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+RELEASES = ("bullseye", "trixie", "sid")
+PACKAGES = ("qemu-utils", "qemu-system-x86")
+PROGRAMS = ("qemu-img", "qemu-io", "qemu-nbd", "qemu-system-x86_64")
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_LOADER = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install what is missing, and run the suite on each release; return 1 if one failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.versions", description=__doc__)
+    parser.add_argument("releases", nargs="*", default=RELEASES, metavar="RELEASE")
+    parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/goldlock/qemu")
+    parser.add_argument("--anew", action="store_true", help="download and unpack once more")
+    options, for_goldlock = parser.parse_known_args(arguments)
+    failed = []
+    for release in options.releases:
+        programs = installed(options.folder.absolute(), release, anew=options.anew)
+        print(f"\n==== {release}: {version(programs)} ====", flush=True)
+        command = [sys.executable, ROOT / "run_tests.py", "--build", programs, "--require", "qemu"]
+        if subprocess.run([*command, *for_goldlock], check=False).returncode:
+            failed.append(release)
+    print(f"\n{', '.join(failed) or 'none'} failed, of {', '.join(options.releases)}")
+    return bool(failed)
+
+
+def version(programs: Path) -> str:
+    """Return the first line that a QEMU says of its version."""
+    command = [programs / "qemu-img", "--version"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0]
+
+
+def installed(folder: Path, release: str, *, anew: bool = False) -> Path:
+    """Return the folder with the programs of a release, below *folder*; install them if need be."""
+    root = folder / release
+    programs = root / "usr" / "bin"
+    done = root / "installed"  # made last: a half of them is none
+    if anew or not done.exists():
+        shutil.rmtree(root, ignore_errors=True)
+        _unpack(_download(folder / f"{release}.apt", release), root)
+        for name in PROGRAMS:
+            _relocate(programs / name, root)
+        done.touch()
+    return programs
+
+
+def _download(state: Path, release: str) -> list[Path]:
+    """Download the packages of a release, with all that they depend on; return their files."""
+    for each in ("lists/partial", "archives/partial"):
+        (state / each).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()
+    sources = state / "sources.list"
+    sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {release} main\n")
+    apt = ["apt-get", "-qq", "-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}"]
+    apt += ["-o", f"Dir::State::status={state}/status", "-o", f"Dir::Etc::SourceList={sources}"]
+    apt += ["-o", "Dir::Etc::SourceParts=-", "-o", "APT::Sandbox::User="]
+    apt += ["-o", "APT::Get::List-Cleanup=false", "-o", "Debug::NoLocking=true"]
+    subprocess.run([*apt, "update"], check=True)
+    shutil.rmtree(state / "archives")
+    (state / "archives/partial").mkdir(parents=True)
+    install = ["install", "--download-only", "--yes", "--no-install-recommends", *PACKAGES]
+    subprocess.run([*apt, *install], check=True)
+    return sorted((state / "archives").glob("*.deb"))
+
+
+def _mirror() -> str:
+    """Return the address that this system's packages come from."""
+    files = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    text = "\n".join(path.read_text() for path in files if path.is_file())
+    found = re.search(r"^(?:URIs:|deb(?: \[.*?\])?) *(\S+?/debian/?)(?:\s|$)", text, re.M)
+    if not found:
+        raise SystemExit("no mirror of Debian's packages in /etc/apt/sources.list")
+    return found[1]
+
+
+def _unpack(packages: Sequence[Path], root: Path) -> None:
+    # Where /usr is merged, /lib is a link that no package brings.
+    for name in ("bin", "lib", "lib64", "sbin"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for package in packages:
+        archive = subprocess.run(
+            ["dpkg", "--fsys-tarfile", package], stdout=subprocess.PIPE, check=True
+        )
+        tar = ["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "-C", root]
+        subprocess.run(tar, input=archive.stdout, check=True)
+
+
+def _relocate(program: Path, root: Path) -> None:
+    """Let a program take its loader and libraries from *root*."""
+    libraries = root / "usr/lib/x86_64-linux-gnu"
+    path = os.pathsep.join(map(str, (libraries, libraries / "pulseaudio")))
+    patch = ["patchelf", "--set-interpreter", root / _LOADER, "--force-rpath", "--set-rpath", path]
+    subprocess.run([*patch, program], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
