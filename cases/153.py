@@ -13,24 +13,24 @@ GPL-2.0-or-later, as are this case and its goldens.
 from itertools import product
 from pathlib import Path
 
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
 SIZE = "32M"
 OPTIONS = ("", "read-only=on", "read-only=on,force-share=on")
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.log("QA output created by 153")
-    case.log("== readonly=off,force-share=on should be rejected ==")
-    case.contender(*drives("null-co://,readonly=off,force-share=on"))
+    case.section("readonly=off,force-share=on should be rejected", "tight")
+    case.show_contender_errors(*drives("null-co://,readonly=off,force-share=on"))
 
-    with case.side_by_side() as parts:
+    with case.task_group() as group:
         for options in OPTIONS:
-            parts.start(one_round, options)
-        parts.start(two_devices)
-        parts.start(backing_chains)
-        parts.start(drives_come_and_go)
-        parts.start(force_share_conflicts)
+            group.start(one_round, options)
+        group.start(two_devices)
+        group.start(backing_chains)
+        group.start(drives_come_and_go)
+        group.start(force_share_conflicts)
 
     case.log("*** done")
 
@@ -51,12 +51,12 @@ def one_round(case: Case, options: str) -> None:
     with case.holder("-drive", f"file={image},if=none,{options}") as holder:
         for contending in OPTIONS:
             case.section(f"Launching another QEMU, opts: '{contending}'")
-            case.contender("-drive", f"file={image},if=none,{contending}")
+            case.show_contender_errors("-drive", f"file={image},if=none,{contending}")
         for flag in ("", "-U"):
             case.section(f"Running utility commands {flag}")
             utility_commands(case, flag)
         # Not negotiated with: the monitor refuses, and QEMU stays until it is killed.
-        holder.send("{ 'execute': 'quit' }")
+        holder.send("quit")
         case.log("\nRound done")
 
 
@@ -71,7 +71,7 @@ def utility_commands(case: Case, flag: str) -> None:
         ["-c", f"open {flag} {image}", "-c", "read 0 512"],
         ["-c", f"open -r {flag} {image}", "-c", "read 0 512"],
     ):
-        case.show(case.qemu_io, *words)
+        case.show_errors(case.qemu_io, *words)
 
     for command in (
         ["info", *share, image],
@@ -88,10 +88,12 @@ def utility_commands(case: Case, flag: str) -> None:
         ["bench", *share, "-c", "1", image],
         ["bench", *share, "-w", "-c", "1", image],
     ):
-        case.show(case.qemu_img, *command)
+        case.show_errors(case.qemu_img, *command)
 
     if not flag:  # create has no -U
-        case.show(case.qemu_img, "create", "-f", case.imgfmt, image, "-b", base, "-F", case.imgfmt)
+        case.show_errors(
+            case.qemu_img, "create", "-f", case.imgfmt, image, "-b", base, "-F", case.imgfmt
+        )
         # A create that is refused must leave the image as it was, not empty.
         for line in case.qemu_img("info", "-U", image).stdout.splitlines():
             if "file format" in line:
@@ -111,7 +113,7 @@ def two_devices(case: Case) -> None:
     options = ("read-only=off", "read-only=on", "read-only=on,force-share=on")
     for first, second in product(options, options):
         case.section(f"Two devices with the same image ({first} - {second})")
-        case.contender(*drives(f"{image},{first}", f"{image},{second}"))
+        case.show_contender_errors(*drives(f"{image},{first}", f"{image},{second}"))
 
 
 def backing_chains(case: Case) -> None:
@@ -122,18 +124,18 @@ def backing_chains(case: Case) -> None:
     case.make_image(f"{image}.c", backing=f"{image}.b")
 
     case.section("Two devices sharing the same file in backing chain")
-    case.contender(*drives(f"{image}.a", f"{image}.b"))
-    case.contender(*drives(f"{image}.a", f"{image}.c"))
+    case.show_contender_errors(*drives(f"{image}.a", f"{image}.b"))
+    case.show_contender_errors(*drives(f"{image}.a", f"{image}.c"))
 
     case.section("Backing image also as an active device")
-    case.contender(*drives(f"{image}.a", image))
+    case.show_contender_errors(*drives(f"{image}.a", image))
 
     case.section("Backing image also as an active device (ro)")
-    case.contender(*drives(f"{image}.a", f"{image},readonly=on"))
+    case.show_contender_errors(*drives(f"{image}.a", f"{image},readonly=on"))
 
     case.section("Symbolic link")
     Path(f"{image}.lnk").symlink_to(image)
-    case.contender(*drives(f"{image}.lnk", image))
+    case.show_contender_errors(*drives(f"{image}.lnk", image))
 
     active_commit(case)
 
@@ -148,8 +150,8 @@ def active_commit(case: Case) -> None:
         "virtio-blk,drive=drive0",
         machine="",
     ) as holder:
-        holder.qmp("{ 'execute': 'qmp_capabilities' }")
-        case.show(case.qemu_img, "commit", "-b", f"{image}.b", f"{image}.c")
+        holder.qmp("qmp_capabilities")
+        case.show_errors(case.qemu_img, "commit", "-b", f"{image}.b", f"{image}.c")
 
 
 def drives_come_and_go(case: Case) -> None:
@@ -157,32 +159,32 @@ def drives_come_and_go(case: Case) -> None:
     image = images(case)
     write = (image, "-c", "write 0 512")
     with case.holder() as holder:
-        holder.qmp("{ 'execute': 'qmp_capabilities' }")
+        holder.qmp("qmp_capabilities")
 
         case.log("Adding drive")
         holder.hmp(f"drive_add 0 if=none,id=d0,file={image}")
-        case.show(case.qemu_io, *write)
+        case.show_errors(case.qemu_io, *write)
 
         case.log("Creating overlay with qemu-img when the guest is running should be allowed")
         overlay = f"{image}.overlay"
-        case.show(
+        case.show_errors(
             case.qemu_img, "create", "-f", case.imgfmt, "-b", image, "-F", case.imgfmt, overlay
         )
 
-        case.log("== Closing an image should unlock it ==")
+        case.section("Closing an image should unlock it", "tight")
         holder.hmp("drive_del d0")
-        case.show(case.qemu_io, *write)
+        case.show_errors(case.qemu_io, *write)
 
         case.log("Adding two and closing one")
         for drive in ("d0", "d1"):
             holder.hmp(f"drive_add 0 if=none,id={drive},file={image},readonly=on")
-        case.show(case.qemu_img, "info", image)
+        case.show_errors(case.qemu_img, "info", image)
         holder.hmp("drive_del d0")
-        case.show(case.qemu_io, *write)
+        case.show_errors(case.qemu_io, *write)
 
         case.log("Closing the other")
         holder.hmp("drive_del d1")
-        case.show(case.qemu_io, *write)
+        case.show_errors(case.qemu_io, *write)
 
 
 def force_share_conflicts(case: Case) -> None:
@@ -197,4 +199,4 @@ def force_share_conflicts(case: Case) -> None:
         case.log(case.qemu_io("-c", command).text, case.paths)
 
 
-run(story)
+run(main)

@@ -12,12 +12,12 @@ GPL-2.0-or-later, as are this case and its goldens.
 
 from pathlib import Path
 
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
 SIZE = "32M"
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.log("QA output created by 182")
     case.make_image(case.image, SIZE)
     second_qemu(case)
@@ -36,59 +36,46 @@ def second_qemu(case: Case) -> None:
     case.log("Starting QEMU")
     with case.holder(*guest, machine=""):
         case.log("\nStarting a second QEMU using the same image should fail")
-        case.contender(*guest, machine="")
+        case.show_contender_errors(*guest, machine="")
 
 
 def reopen(case: Case) -> None:
     """A reopen must not unshare what was shared: it once shared exactly the opposite."""
     image = case.image
-    case.log("\n=== Testing reopen ===\n\n")
+    case.section("Testing reopen", "major")
     with case.holder() as holder:
-        holder.qmp("{'execute': 'qmp_capabilities'}")
+        holder.tight = True
+        holder.qmp("qmp_capabilities")
 
         # A bare file node without a user: all permissions stay shared.
-        add_file_node = """{{'execute': 'blockdev-add',
-            'arguments': {{
-                'node-name': '{name}',
-                'driver': 'file',
-                'filename': '{image}',
-                'locking': 'on'
-                }} }}"""
-        holder.qmp(add_file_node.format(name="node0", image=image))
+        holder.qmp("blockdev-add", node_name="node0", driver="file", filename=image, locking="on")
 
         # The snapshot reopens node0 read-only; all must still be shared.
-        holder.qmp(f"""{{'execute': 'blockdev-snapshot-sync',
-            'arguments': {{
-                'node-name': 'node0',
-                'snapshot-file': '{image}.overlay',
-                'snapshot-node-name': 'node1'
-                }} }}""")
+        holder.qmp(
+            "blockdev-snapshot-sync",
+            node_name="node0",
+            snapshot_file=f"{image}.overlay",
+            snapshot_node_name="node1",
+        )
 
         # Takes no permission and unshares none, so it goes with node0.
-        holder.qmp(add_file_node.format(name="node1", image=image))
+        holder.qmp("blockdev-add", node_name="node1", driver="file", filename=image, locking="on")
 
         # The export writes and reads node1: this fails if the reopen unshared any of that.
-        holder.qmp(f"""{{'execute': 'nbd-server-start',
-            'arguments': {{
-                'addr': {{
-                    'type': 'unix',
-                    'data': {{
-                        'path': '{case.sock_dir}/nbd.socket'
-                        }} }} }} }}""")
-        holder.qmp("""{'execute': 'nbd-server-add',
-            'arguments': {
-                'device': 'node1'
-                } }""")
+        socket = {"path": f"{case.sock_dir}/nbd.socket"}
+        holder.qmp("nbd-server-start", addr={"type": "unix", "data": socket})
+        holder.qmp("nbd-server-add", device="node1")
 
 
 def image_is_gone(case: Case) -> None:
     """QEMU cannot drop its locks on a file that is gone; it must quit all the same."""
-    case.log("\n=== Testing failure to loosen restrictions ===\n\n")
+    case.section("Testing failure to loosen restrictions", "major")
     with case.holder("-drive", f"file={case.image},if=none,file.locking=on") as holder:
-        holder.qmp("{'execute': 'qmp_capabilities'}")
+        holder.tight = True
+        holder.qmp("qmp_capabilities")
         Path(case.image).unlink()
-        holder.qmp("{'execute': 'quit'}")
+        holder.qmp("quit")
         holder.wait()
 
 
-run(story)
+run(main)

@@ -10,8 +10,8 @@ There are six places where QEMU can fail over a lock. Each one names the errno, 
 the elided policy, which keeps EAGAIN and EACCES to itself when locking and testing.
 """
 
-from goldlock import Case, run
-from lock_faults import opener, others
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import opener, others
 
 SITES = (
     "lock uses write",  # Failed to lock byte 101
@@ -23,9 +23,9 @@ SITES = (
 )
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     opener(case, SITES)
     others(case, SITES, ("bench", "-w", "-c", "1", case.image), f"if=none,file={case.image}")
 
 
-run(story)
+run(main)

@@ -9,8 +9,8 @@
 A read-only opener reads, and forbids others to write: so it comes to all six places, too.
 """
 
-from goldlock import Case, run
-from lock_faults import opener, others
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import opener, others
 
 SITES = (
     "lock uses consistent read",
@@ -22,10 +22,10 @@ SITES = (
 )
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     opener(case, SITES, "-r")
     drive = f"if=none,file={case.image},read-only=on"
     others(case, SITES, ("map", case.image), drive)
 
 
-run(story)
+run(main)

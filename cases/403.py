@@ -10,8 +10,8 @@ It reads, and forbids others nothing: so it comes to three of the six places. A 
 calls of the other three falls on nobody.
 """
 
-from goldlock import Case, run
-from lock_faults import opener, others
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import opener, others
 
 SITES = (
     "lock uses consistent read",
@@ -23,10 +23,10 @@ SITES = (
 )
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     opener(case, SITES, "-r", "-U")
     drive = f"if=none,file={case.image},read-only=on,force-share=on"
     others(case, SITES, ("map", "-U", case.image), drive)
 
 
-run(story)
+run(main)

@@ -10,11 +10,17 @@ An opener locks the bytes that it needs, then looks for conflicts; first on the 
 on its backing file. The later the call, the more there is to roll back.
 """
 
-from goldlock import Case, run
-from lock_faults import attempt, bytes_by_image, calls_since, name_errnos, show_calls
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import (
+    attempt,
+    bytes_by_image,
+    calls_since,
+    name_errnos,
+    show_calls,
+)
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     base = f"{case.image}.base"
     case.make_image(base, "32M")
@@ -50,4 +56,4 @@ def roll_back_fails(case: Case) -> None:
         show_calls(case)
 
 
-run(story)
+run(main)

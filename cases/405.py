@@ -10,11 +10,18 @@ The warning is in the answer of the human monitor, on standard error for QMP. Wh
 be unlocked stays locked until the file is closed, or the next attempt to unlock it.
 """
 
-from goldlock import Case, run
-from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import (
+    add_nodes,
+    held,
+    image_name,
+    name_errnos,
+    reopen,
+    show_calls,
+)
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     case.make_image(case.image, "32M")
     closing_a_drive(case)
@@ -27,7 +34,7 @@ def closing_a_drive(case: Case) -> None:
     """Unlocking stops at the byte that fails; closing the file unlocks the others."""
     case.section("Closing a drive")
     with case.holder() as qemu:
-        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.qmp("qmp_capabilities")
         qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
         case.log(f"held: {held(case)}")
         case.lock_calls()
@@ -51,7 +58,7 @@ def reopening(case: Case) -> None:
             reopen(case, qemu, read_only=True)
         show_calls(case)
         case.log(f"held: {held(case)}")
-        case.show(case.qemu_io, *read)
+        case.show_errors(case.qemu_io, *read)
 
         case.section("Reopening it again, and once more")
         case.lock_calls()
@@ -59,7 +66,7 @@ def reopening(case: Case) -> None:
         reopen(case, qemu, read_only=True)
         show_calls(case)
         case.log(f"held: {held(case)}")
-        case.show(case.qemu_io, *read)
+        case.show_errors(case.qemu_io, *read)
 
 
 def deleting_a_node(case: Case) -> None:
@@ -69,9 +76,7 @@ def deleting_a_node(case: Case) -> None:
         case.lock_calls()
         with case.faults(f"unlock any byte of {image_name(case)} fails with EIO"):
             for node in ("fmt", "file"):
-                qemu.qmp(
-                    f"{{ 'execute': 'blockdev-del', 'arguments': {{ 'node-name': '{node}' }} }}"
-                )
+                qemu.qmp("blockdev-del", node_name=node)
                 show_calls(case)
                 case.log(f"held: {held(case)}")
 
@@ -82,14 +87,13 @@ def snapshot(case: Case) -> None:
     overlay = f"{case.image}.overlay"
     case.make_image(overlay, backing=case.image)
     with case.holder("-drive", f"file={case.image},if=none,id=d0") as qemu:
-        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.qmp("qmp_capabilities")
         case.log(f"held: {held(case)}")
         case.lock_calls()
         with case.faults(f"unlock uses resize of {image_name(case)} fails with EIO"):
-            qemu.qmp(f"""{{ 'execute': 'blockdev-snapshot-sync', 'arguments': {{
-                'device': 'd0', 'snapshot-file': '{overlay}', 'mode': 'existing' }} }}""")
+            qemu.qmp("blockdev-snapshot-sync", device="d0", snapshot_file=overlay, mode="existing")
         show_calls(case, "unlock")
         case.log(f"held: {held(case)}")
 
 
-run(story)
+run(main)

@@ -9,11 +9,18 @@
 The same command succeeds once locks can be had again.
 """
 
-from goldlock import Case, run
-from lock_faults import add_nodes, held, image_name, name_errnos, reopen, show_calls
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import (
+    add_nodes,
+    held,
+    image_name,
+    name_errnos,
+    reopen,
+    show_calls,
+)
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     case.make_image(case.image, "32M")
     adding_a_node(case)
@@ -24,11 +31,9 @@ def story(case: Case) -> None:
 
 def adding_a_node(case: Case) -> None:
     case.section("Adding a node")
-    add = f"""{{ 'execute': 'blockdev-add', 'arguments': {{
-        'node-name': 'fmt', 'driver': '{case.imgfmt}',
-        'file': {{ 'driver': 'file', 'filename': '{case.image}' }} }} }}"""
+    file = {"driver": "file", "filename": case.image}
     with case.holder() as qemu:
-        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.qmp("qmp_capabilities")
         for call in (
             "lock uses write",
             "lock unshares resize",
@@ -37,17 +42,17 @@ def adding_a_node(case: Case) -> None:
         ):
             case.lock_calls()
             with case.faults(f"{call} of {image_name(case)} fails with ENOLCK"):
-                qemu.qmp(add)
+                qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file=file)
             show_calls(case, "unlock")
             case.log(f"held: {held(case)}")
-        qemu.qmp(add)
+        qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file=file)
         case.log(f"held: {held(case)}")
 
 
 def adding_a_drive(case: Case) -> None:
     case.section("Adding a drive")
     with case.holder() as qemu:
-        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
+        qemu.qmp("qmp_capabilities")
         with case.faults(f"lock unshares write of {image_name(case)} fails with ENOLCK"):
             qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
         case.log(f"held: {held(case)}")
@@ -72,7 +77,7 @@ def reopening(case: Case) -> None:
                 reopen(case, qemu, read_only=False)
             show_calls(case)
             case.log(f"held: {held(case)}")
-            case.show(case.qemu_io, "-r", "-c", "read 0 512", case.image)
+            case.show_errors(case.qemu_io, "-r", "-c", "read 0 512", case.image)
         reopen(case, qemu, read_only=False)
         case.log(f"held: {held(case)}")
 
@@ -80,23 +85,20 @@ def reopening(case: Case) -> None:
 def exporting(case: Case) -> None:
     case.section("Exporting")
     with case.holder() as qemu:
-        qemu.qmp("{ 'execute': 'qmp_capabilities' }")
-        qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
-            'node-name': 'file', 'driver': 'file', 'filename': '{case.image}' }} }}""")
+        qemu.qmp("qmp_capabilities")
+        qemu.qmp("blockdev-add", node_name="file", driver="file", filename=case.image)
         case.log(f"held: {held(case)}")
-        qemu.qmp(f"""{{'execute': 'nbd-server-start', 'arguments': {{ 'addr': {{ 'type': 'unix',
-            'data': {{ 'path': '{case.sock_dir}/nbd.socket' }} }} }} }}""")
-        export = (
-            "{'execute': 'nbd-server-add', 'arguments': { 'device': 'file', 'writable': true } }"
-        )
+        qemu.tight = True  # as in 182
+        socket = {"path": f"{case.sock_dir}/nbd.socket"}
+        qemu.qmp("nbd-server-start", addr={"type": "unix", "data": socket})
         case.lock_calls()
         with case.faults(f"lock uses write of {image_name(case)} fails with ENOLCK"):
-            qemu.qmp(export)
+            qemu.qmp("nbd-server-add", device="file", writable=True)
         show_calls(case)
         case.log(f"held: {held(case)}")
-        qemu.qmp(export)
+        qemu.qmp("nbd-server-add", device="file", writable=True)
         show_calls(case)
         case.log(f"held: {held(case)}")
 
 
-run(story)
+run(main)

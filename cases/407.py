@@ -10,11 +10,11 @@ It asks for a lock on /dev/null to find out. With locking=auto, which is what it
 is not told otherwise, it says nothing, and the image is open to everybody.
 """
 
-from goldlock import Case, run
-from lock_faults import held, name_errnos, show_calls
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import held, name_errnos, show_calls
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     case.make_image(case.image, "32M")
     file = f"driver=file,node-name=file,filename={case.image}"
@@ -32,7 +32,7 @@ def without_ofd(case: Case, *options: str) -> None:
     case.section(" ".join(options))
     case.lock_calls()
     with case.faults("probe fails with EINVAL") as probe:
-        case.contender(*options)
+        case.show_contender_errors(*options)
     case.log(f"probes that failed: {probe.hits}")
     show_calls(case)
 
@@ -40,7 +40,7 @@ def without_ofd(case: Case, *options: str) -> None:
         holder = case.holder(*options)
     with holder:
         case.log(f"held while it runs: {held(case)}")
-        case.show(case.qemu_io, "-c", "read 0 512", case.image)  # this one has OFD locks
+        case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)  # this one has OFD locks
 
 
-run(story)
+run(main)

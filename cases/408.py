@@ -6,15 +6,16 @@
 # needs: qemu-system qemu-img qemu-io ofd-locks faults
 """Who holds which locks: what each opener uses, and what it does not share, at the most."""
 
-from goldlock.case.case import Case, Program, run
-from lock_faults import QUIET, calls_since, holdings, name_errnos
+from goldlock.case.program import Program
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import QUIET, calls_since, holdings, name_errnos
 
 SIZE = "32M"
 READ = ("-c", "read 0 512")
 OPTIONS = ("", ",read-only=on", ",read-only=on,force-share=on")
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     image, base = case.image, f"{case.image}.base"
     case.make_image(base, SIZE)
@@ -63,9 +64,9 @@ def row(case: Case, program: Program, *command: str) -> None:
     options = QUIET if program is case.qemu else ()
     done = program(*options, *command, stdin="quit\n")
     case.log(f"\n{program.name} {' '.join(command)}", case.paths)
-    case.log(done.stderr, case.messages)
+    case.log(done.stderr, case.stderr_output)
     for line in holdings(calls_since(case)):
         case.log(f"  {line}")
 
 
-run(story)
+run(main)

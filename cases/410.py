@@ -10,27 +10,27 @@ Whatever becomes of a contender, the holder keeps its locks. What the holder cou
 is the contender's to take.
 """
 
-from goldlock import Case, run
-from lock_faults import attempt, held, image_name, name_errnos
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import attempt, held, image_name, name_errnos
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     case.make_image(case.image, "32M")
     read = (case.qemu_io, "-c", "read 0 512", case.image)
     with case.holder() as holder:
-        holder.qmp("{ 'execute': 'qmp_capabilities' }")
+        holder.qmp("qmp_capabilities")
 
         case.section("A fault in the holder: it has nothing")
         with case.faults(f"test uses resize of {image_name(case)} fails with ENOLCK"):
             holder.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
         case.log(f"held: {held(case)}")
-        case.show(*read)
+        case.show_errors(*read)
 
         case.section("No fault: a conflict")
         holder.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
         case.log(f"held: {held(case)}")
-        case.show(*read)
+        case.show_errors(*read)
 
         # It locks, and then asks for 200, 201 (where the conflict is), 203, 101, 103.
         case.section("A fault in the contender")
@@ -49,7 +49,7 @@ def story(case: Case) -> None:
         with case.faults(f"unlock uses write of {image_name(case)} fails with ENOLCK"):
             holder.hmp("drive_del d0")
         case.log(f"held: {held(case)}")
-        case.show(*read)
+        case.show_errors(*read)
 
 
-run(story)
+run(main)

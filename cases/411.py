@@ -9,8 +9,8 @@
 Measured on QEMU 7.2; the cases of the openers show that EINTR is not seen elsewhere.
 """
 
-from goldlock import Case, run
-from lock_faults import attempt, image_name, name_errnos, show_calls
+from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.lock_faults import attempt, image_name, name_errnos, show_calls
 
 OPENERS = {
     "read-write": ((), ("test unshares write", "test uses write")),
@@ -19,7 +19,7 @@ OPENERS = {
 }
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     name_errnos(case)
     case.make_image(case.image, "32M")
     for opener, (options, tests) in OPENERS.items():
@@ -34,4 +34,4 @@ def story(case: Case) -> None:
         case.not_run("the embedded programs call again, as Python does by itself")
 
 
-run(story)
+run(main)

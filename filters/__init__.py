@@ -2,27 +2,22 @@
 """Filters: pure functions from text to text that make output comparable.
 
 A filter takes any text, never raises, leaves text that it does not know alone, and
-changes nothing when it is applied a second time. Those that depend on a value (a
-directory, a format) are made by a function that takes the value:
+changes nothing when it is applied a second time. Those that depend on a value, such as a
+directory, are made by a function that takes the value:
 
-    clean = compose(directory("/tmp/x", "TEST_DIR"), image_format("qcow2"), qemu_io)
-    clean("read /tmp/x/t.qcow2")        ->  "read TEST_DIR/t.IMGFMT"
+    clean = compose(directory("/tmp/x", "TEST_DIR"), errno_names)
+    clean("/tmp/x/t.db: Input/output error")        ->  "TEST_DIR/t.db: EIO"
 
 Filters run in the order in which they are written. `python -m goldlock.filters` applies them to its
-standard input, by name, for cases in other languages.
+standard input, by name, for cases in other languages. A kit has more: `goldlock.kits.qemu.filters`.
 """
 
 from collections.abc import Callable
 from functools import reduce
 
 from goldlock.filters.declared import unordered, volatile
-from goldlock.filters.echo import one_line
-from goldlock.filters.hmp import hmp
-from goldlock.filters.image_creation import image_creation
-from goldlock.filters.names import directory, holders, image_format, node_names, program
-from goldlock.filters.qemu_io import qemu_io
-from goldlock.filters.qmp import escaped_line_ends, qmp
-from goldlock.filters.text import carriage_returns, errno_names, trailing_blanks
+from goldlock.filters.names import directory, holders
+from goldlock.filters.text import carriage_returns, errno_names, one_line, trailing_blanks
 
 Filter = Callable[[str], str]
 
@@ -32,16 +27,8 @@ __all__ = [
     "compose",
     "directory",
     "errno_names",
-    "escaped_line_ends",
-    "hmp",
     "holders",
-    "image_creation",
-    "image_format",
-    "node_names",
     "one_line",
-    "program",
-    "qemu_io",
-    "qmp",
     "trailing_blanks",
     "unordered",
     "volatile",

@@ -6,14 +6,18 @@ usage: "$PYTHON" -m goldlock.filters NAME [ARGUMENT]... [NAME [ARGUMENT]...]...
 
     ls | "$PYTHON" -m goldlock.filters directory "$TEST_DIR" TEST_DIR unordered
 
-Each name is followed by the arguments that its filter takes; they run in this order.
+Each name is followed by the arguments that its filter takes; they run in this order. The
+filters of the suite's kit, which GOLDLOCK_KIT names, are known, too.
 Exit status: 2, with one line, for what is no filter.
 """
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any
 
@@ -25,10 +29,18 @@ class UnknownError(Exception):
     """What was asked for is no filter; str() says why."""
 
 
+@cache
 def known() -> dict[str, Callable[..., Any]]:
-    """Return all filters, and what makes filters, by name."""
-    names = [name for name in filters.__all__ if name not in ("Filter", "compose")]
-    return {name: getattr(filters, name) for name in sorted(names)}
+    """Return all filters, and what makes filters, by name; raise UnknownError for no kit."""
+    found = {name: getattr(filters, name) for name in filters.__all__}
+    del found["Filter"], found["compose"]
+    if kit := os.environ.get("GOLDLOCK_KIT"):
+        try:
+            more = import_module(f"goldlock.kits.{kit}.filters")
+        except ModuleNotFoundError as error:
+            raise UnknownError(f"GOLDLOCK_KIT: kit {kit!r} has no filters ({error})") from None
+        found |= {name: getattr(more, name) for name in more.__all__}
+    return dict(sorted(found.items()))
 
 
 def arguments(function: Callable[..., Any]) -> list[str]:
@@ -76,10 +88,10 @@ def _suggestion(name: str) -> str:
 def main(words: list[str]) -> int:
     """Apply the filters that *words* name to standard input; return an exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as any other link of a pipe
-    if words == ["--list"]:
-        sys.stdout.write("".join(f"{line}\n" for line in listed()))
-        return 0
     try:
+        if words == ["--list"]:
+            sys.stdout.write("".join(f"{line}\n" for line in listed()))
+            return 0
         if not words:
             raise UnknownError("no filter named; --list lists them")
         change = chosen(words)

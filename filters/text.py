@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-r"""Line ends, white space, and the words that the C library puts in."""
+r"""Line breaks, white space, and the words that the C library puts in."""
 
 import re
 
@@ -25,6 +25,17 @@ _WORDS = {
 }
 _ERRNOS = {text: name for name, texts in _WORDS.items() for text in texts}
 _STRERROR = re.compile(rf"(?<=: )(?:{'|'.join(_ERRNOS)})(?=$|[\r\\\"])", re.M)
+
+
+def one_line(text: str) -> str:
+    r"""Fold each line break, with the blanks around it, into one blank.
+
+    A JSON command that is written over several lines is shown on one.
+
+    before: ``{ 'execute': 'quit',\n       'id': 1 }``
+    after:  ``{ 'execute': 'quit', 'id': 1 }``
+    """
+    return re.sub(r"[ \t]*\n\s*", " ", text.strip("\n"))
 
 
 def carriage_returns(text: str) -> str:

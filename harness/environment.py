@@ -53,3 +53,9 @@ class Environment(NamedTuple):
                 f"{missing[0]} is not set: cases are started by run_tests.py, not by hand"
             )
         return cls(**given)
+
+    def branch(self, folder: str, test_dir: str, sock_dir: str) -> "Environment":
+        """Return the record of a task of the case, whose files are in *folder*."""
+        files = {name: f"{folder}/{name}" for name in ("log", "situation", "stack")}
+        given = {f"goldlock_{name}": path for name, path in files.items()}
+        return self._replace(test_dir=test_dir, sock_dir=sock_dir, **given)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a story ends: what is said of it, and the exit status that tells the runner."""
+"""How a case ends: what is said of it, and the exit status that tells the runner."""
 
 from collections.abc import Callable
 
@@ -7,26 +7,26 @@ from goldlock.environment import NOTRUN_STATUS
 from goldlock.errors import CaseError, NotRun, look_around, seen
 
 
-def tell(
-    story: Callable[[], object],
+def run_and_report(
+    main: Callable[[], object],
     script: str,
-    say: Callable[[str], None],
+    show: Callable[[str], None],
     keep: Callable[[str], None],
 ) -> int:
-    """Run a story of *script*, and return the exit status of its process.
+    """Run *main*, of the file *script*; return the exit status for its process.
 
     0 when it came to its end, 77 when it could not run here, 1 when something went wrong, with
-    one line that names the script's line, or a traceback (raised, for Python to print). *keep*
-    gets what there was to see at that moment.
+    one line that names the script's line. Raises what is no CaseError, for Python to print its
+    traceback. *show* gets the line, *keep* what there was to see at that moment.
     """
     try:
-        story()
+        main()
     except NotRun as reason:
-        say(str(reason))
+        show(str(reason))
         return NOTRUN_STATUS
     except CaseError as error:
         keep(seen(error))
-        say(f"{script}:{_line(error, script)}: {error}")
+        show(f"{script}:{_line(error, script)}: {error}")
         return 1
     except Exception as error:
         look_around(error)

@@ -17,29 +17,30 @@ if TYPE_CHECKING:
     from goldlock.inspect.lock_table import Watch
 
 _HEADING = re.compile(r"^(={2,3}) .+ \1$", re.M)
-_REFUSED = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock byte)')
 
 
-class Record:
-    """The files that an environment names: the raw log, the situation.
+class RawLog:
+    """The files that an environment names: the raw log, the failure report.
 
-    *programs* are the process ids of those that stay, for which the log tells who holds what.
+    *refused* matches the messages of a program that was refused a lock; None for none.
+    *holders* are the process ids of programs that stay, which are likely to hold locks.
     """
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, refused: re.Pattern[str] | None = None) -> None:
         self._environment = environment
-        self.programs: set[int] = set()
+        self.refused = refused
+        self.holders: set[int] = set()
 
     def add(self, argv: list[str], text: str) -> None:
         """Keep a command line (empty for none) and what came of it, unfiltered.
 
         Where a lock was refused, the table of locks follows.
         """
-        refused = "Failed to " in text and _REFUSED.search(text)
+        refused = self.refused and self.refused.search(text)
         if argv:
             text = f"$ {shlex.join(argv)}\n{text}"
         if refused:
-            text += _told(self._watch.changed(self.programs))
+            text += _told(self._watch.changed(self.holders))
         self._keep(text)
 
     def headings(self, text: str) -> None:
@@ -52,12 +53,12 @@ class Record:
         if self._environment.goldlock_print:
             self._terminal.write(text.encode("utf-8", "surrogateescape"))
 
-    def take_over(self, heading: str, folder: str) -> None:
-        """Add the record of a part, which is in *folder*, as one block under a heading."""
+    def append_task(self, heading: str, folder: str) -> None:
+        """Add the log of a task, which is in *folder*, as one block under a heading."""
         self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, "log"))
 
-    def situation(self, text: str) -> None:
-        """Keep what was seen at a failure, for the report; the first that is kept counts."""
+    def failure_report(self, text: str) -> None:
+        """Keep what was seen at a failure; the first that is kept counts."""
         path = self._environment.goldlock_situation
         if text and path:
             with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:

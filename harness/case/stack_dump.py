@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a case is and what it waits for, for its report when it is ended: at a time limit, mostly.
+"""A dump of where a case is and what it waits for when it is ended: at a time limit, mostly.
 
 SIGTERM makes `faulthandler` write the stack, which it does in the midst of a call into C, too,
 where Python would call no handler. `goldlock.inspect.stack_dump` tells what is in the file.
@@ -11,28 +11,28 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from goldlock.inspect.stack_dump import ROOM
-
-if TYPE_CHECKING:
-    from goldlock.case.case import Case
 
 Handler = Callable[..., Any] | int | None
 """What SIGTERM calls, as `signal.signal` takes and returns it."""
 
 _file = 0
-"""The file for the stack of this process; 0 where it is no case's, and no part's."""
+"""The descriptor of this process's dump; 0 where it is no case's, and no task's."""
 _second_line = 0
 
 
-def watch(case: "Case") -> None:
-    """From now on, keep where this process is, which runs *case*, should SIGTERM end it."""
-    global _file, _second_line  # noqa: PLW0603 - a process is one case, or one part
-    if not case.environment.goldlock_stack:
+def install(script: str, path: str) -> None:
+    """From now on, dump the stack of this process, which runs *script*, should SIGTERM end it.
+
+    It goes to the file *path*; to none if that is empty.
+    """
+    global _file, _second_line  # noqa: PLW0603 - a process is one case, or one task
+    if not path:
         return
-    _file = os.open(case.environment.goldlock_stack, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    first_line = f"{case.script}\n".encode("utf-8", "surrogateescape")
+    _file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    first_line = f"{script}\n".encode("utf-8", "surrogateescape")
     _second_line = len(first_line)
     os.write(_file, first_line + b"\n")
     os.lseek(_file, ROOM, os.SEEK_SET)
@@ -40,7 +40,7 @@ def watch(case: "Case") -> None:
     _at_forks()
 
 
-def handle(handler: Handler) -> Handler:
+def set_handler(handler: Handler) -> Handler:
     """Have SIGTERM call *handler* once the stack is written; return what it called before."""
     faulthandler.unregister(signal.SIGTERM)  # it would put back what it found
     before = signal.signal(signal.SIGTERM, handler)
@@ -49,8 +49,8 @@ def handle(handler: Handler) -> Handler:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Tell that the case was waiting for *what*, should it be ended in the block."""
+def waiting_for(what: str) -> Iterator[None]:
+    """Have a dump tell that the case was waiting for *what*, should it be ended in the block."""
     _say(what)
     try:
         yield

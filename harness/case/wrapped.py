@@ -10,7 +10,7 @@ GRACE = 2.0
 """Seconds that the command before a program has to notice its end, and to finish its log."""
 
 
-def kill_below(pid: int) -> None:
+def kill_descendants(pid: int) -> None:
     """Kill all processes below *pid*, and wait for their end; then for that of *pid*, a while.
 
     The process itself stays to be reaped, and is still there if it did not end.

@@ -18,11 +18,11 @@ from tests.conftest import ROOT, MakeSuite, RunTests
 SCRIPT = """
 import os, sys
 from pathlib import Path
-import filters
+from goldlock import filters
 from goldlock import Case, run
 from goldlock.errors import CaseError
 {}
-run(story)
+run(main)
 """
 
 
@@ -54,49 +54,49 @@ class Started:
         return self.process.wait(), (self.folder / "output").read_text()
 
 
-def side_by_side(tmp_path: Path, text: str, **variables: str) -> tuple[int, str]:
+def in_tasks(tmp_path: Path, text: str, **variables: str) -> tuple[int, str]:
     return Started(tmp_path, text, **variables).ended()
 
 
 BACKWARDS = """
 def part(case, number, last):
-    case.qemu_img(str(number))
+    case.program("/bin/echo")(str(number))
     if number < last:  # not before the next one has ended
         open(f"../../next{number + 1}").read()
     Path(f"../../next{number}").open("w") if number > 1 else None
     case.log(f"this is {number} of {last}")
-def story(case):
+def main(case):
     last = 3
     for number in range(2, last + 1):
         os.mkfifo(f"next{number}")
-    with case.side_by_side() as parts:
+    with case.task_group() as group:
         for number in range(1, last + 1):
-            parts.start(part, number, last)
+            group.start(part, number, last)
 """
 
 
 def test_output_and_logs_are_in_the_written_order(tmp_path: Path) -> None:
     """Each part waits for the one after it: the last one ends first."""
-    started = Started(tmp_path, BACKWARDS, qemu_img_prog="/bin/echo")
+    started = Started(tmp_path, BACKWARDS)
     assert started.ended() == (0, "this is 1 of 3\nthis is 2 of 3\nthis is 3 of 3\n")
     assert (tmp_path / "log").read_text() == "".join(
-        f"[part {n}, part({n}, 3)]\n$ /bin/echo {n}\n{n}\n[exit status 0]\n" for n in (1, 2, 3)
+        f"[task {n}, part({n}, 3)]\n$ /bin/echo {n}\n{n}\n[exit status 0]\n" for n in (1, 2, 3)
     )
 
 
 def test_more_parts_than_run_at_a_time(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
         "        for number in range(40):\n"
-        "            parts.start(Case.log, str(number))\n",
+        "            group.start(Case.log, str(number))\n",
     )
     assert (status, said.split()) == (0, [str(number) for number in range(40)])
 
 
 def test_what_a_part_changes_is_its_own(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "known = []\n"
         "def part(case, number):\n"
@@ -106,46 +106,44 @@ def test_what_a_part_changes_is_its_own(tmp_path: Path) -> None:
         "    Path(case.sock_dir, 'socket').touch()\n"
         "    places = [case.test_dir, case.sock_dir, os.getcwd(), os.environ['TEST_DIR']]\n"
         "    case.log(' '.join(places), case.paths)\n"
-        "    case.log(f'{known} {os.listdir()} {case.image}', case.paths, case.format)\n"
-        "def story(case):\n"
+        "    case.log(f'{known} {os.listdir()}')\n"
+        "def main(case):\n"
         "    for _ in range(2):\n"
-        "        with case.side_by_side() as parts:\n"
-        "            parts.start(part, 1)\n"
-        "            parts.start(part, 2)\n"
-        "    case.log(f'{known} {sorted(os.listdir())} {case.image}', case.paths)\n",
+        "        with case.task_group() as group:\n"
+        "            group.start(part, 1)\n"
+        "            group.start(part, 2)\n"
+        "    case.log(f'{known} {sorted(os.listdir())}')\n",
     )
-    each = (
-        "a home of its own\nTEST_DIR SOCK_DIR TEST_DIR TEST_DIR\n[{}] ['file'] TEST_DIR/t.IMGFMT\n"
-    )
-    whole = "[] ['part1', 'part2', 'part3', 'part4'] TEST_DIR/t.qcow2\n"
+    each = "a home of its own\nTEST_DIR SOCK_DIR TEST_DIR TEST_DIR\n[{}] ['file']\n"
+    whole = "[] ['task1', 'task2', 'task3', 'task4']\n"
     assert (status, said) == (0, 2 * (each.format(1) + each.format(2)) + whole)
 
 
 def test_the_filters_of_a_case_know_the_directories_of_its_parts(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "mine = filters.directory(os.environ['TEST_DIR'], 'HERE')\n"
         "def part(case):\n"
-        "    case.log(f'{case.image} {case.test_dir}', mine)\n"
-        "    case.log(case.image, case.messages)\n"
-        "    case.section(case.image)\n"
-        "def story(case):\n"
+        "    case.log(f'{case.test_dir}/t {case.test_dir}', mine)\n"
+        "    case.log(case.test_dir, case.paths)\n"
+        "    case.section(case.test_dir)\n"
+        "def main(case):\n"
         "    case.paths = filters.compose(case.paths, filters.errno_names, str.upper)\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(part)\n",
+        "    with case.task_group() as group:\n"
+        "        group.start(part)\n",
     )
-    told = "HERE/t.qcow2 HERE\nTEST_DIR/T.QCOW2\n\n== TEST_DIR/T.QCOW2 ==\n"
+    told = "HERE/t HERE\nTEST_DIR\n\n== TEST_DIR ==\n"
     assert (status, said) == (0, told)
 
 
 def test_what_the_case_says_between_parts_is_between_them(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(Case.log, 'one')\n"
         "        case.log('between')\n"
-        "        parts.start(Case.log, 'two')\n",
+        "        group.start(Case.log, 'two')\n",
     )
     assert (status, said) == (0, "one\nbetween\ntwo\n")
 
@@ -155,12 +153,12 @@ ENDINGS = {
     "not run": ("case.not_run('no moon')", 77, "one\nno moon\n"),
     "status": ("sys.exit(3)", 3, "one\n"),
     "text": ("sys.exit('told')", 1, "one\ntold\n"),
-    "early": ("sys.exit()", 1, "one\na part that runs side by side cannot end the case: "),
+    "early": ("sys.exit()", 1, "one\na task of a group cannot end the case: "),
     "at once": ("os._exit(5)", 5, "one\n"),
     "signal": ("os.abort()", 1, "1.py:10: part() was ended by SIGABRT\n"),
-    "nested": ("case.side_by_side()", 1, "1.py:8: this part runs side by side with others"),
+    "nested": ("case.task_group()", 1, "1.py:8: a task group cannot be inside another one"),
     "calls": ("case.lock_calls()", 1, "1.py:8: the trace of lock calls is of all programs of a"),
-    "faults": ("case.faults('x')", 1, "1.py:8: faults hit all programs of a case; not for parts"),
+    "faults": ("case.faults('x')", 1, "1.py:8: faults hit all programs of a case; not for tasks"),
     "exception": ("{}['x']", 1, "1.py\", line 8, in part\n    {}['x']\n"),
 }
 
@@ -170,14 +168,14 @@ def test_a_part_ends_the_case_as_it_would_without_others(tmp_path: Path, name: s
     end, status, told = ENDINGS[name]
     text = (
         f"def part(case):\n    {end}\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
-        "        parts.start(part)\n"
-        "        parts.start(Case.log, 'two')\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(Case.log, 'one')\n"
+        "        group.start(part)\n"
+        "        group.start(Case.log, 'two')\n"
         "    case.not_run('not reached') if len(sys.argv) > 1 else None\n"
     )
-    got, said = side_by_side(tmp_path, text)
+    got, said = in_tasks(tmp_path, text)
     assert got == status, said
     assert said.startswith("one\n")
     assert told in said
@@ -186,26 +184,26 @@ def test_a_part_ends_the_case_as_it_would_without_others(tmp_path: Path, name: s
 
 def test_an_error_between_parts_ends_them_and_comes_after_what_they_wrote(tmp_path: Path) -> None:
     """They would wait for ever; one of them has not even started."""
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "def part(case, number):\n"
         "    case.log(f'part {number}')\n"
         "    open(f'../../ready{number}').close()\n"
         "    os.mkfifo('never'); open('never')\n"
-        "def story(case):\n"
+        "def main(case):\n"
         "    at_once = len(os.sched_getaffinity(0)) + 1\n"
         "    for number in range(at_once):\n"
         "        os.mkfifo(f'ready{number}')\n"
-        "    with case.side_by_side() as parts:\n"
+        "    with case.task_group() as group:\n"
         "        for number in range(at_once + 1):\n"
-        "            parts.start(part, number)\n"
+        "            group.start(part, number)\n"
         "        for number in range(at_once):\n"
         "            open(f'ready{number}', 'w').close()\n"
-        "        case.qemu_img()\n",
+        "        case.program('no-such')()\n",
     )
     told = "".join(f"part {number}\n" for number in range(len(os.sched_getaffinity(0)) + 1))
     assert status == 1
-    assert said.startswith(f"{told}{tmp_path}/1.py:20: qemu-img is not installed")
+    assert said.startswith(f"{told}{tmp_path}/1.py:20: no-such is not installed")
 
 
 def test_parts_are_killed_with_the_case(tmp_path: Path) -> None:
@@ -215,9 +213,9 @@ def test_parts_are_killed_with_the_case(tmp_path: Path) -> None:
         "def part(case, pids):\n"
         "    with open(pids, 'w') as file: file.write(f'{os.getpid()} ')\n"
         "    os.mkfifo('never'); open('never')\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        f"        parts.start(part, '{tmp_path}/pids')\n",
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        f"        group.start(part, '{tmp_path}/pids')\n",
     )
     part = os.pidfd_open(int((tmp_path / "pids").read_text()))
     started.process.kill()
@@ -239,10 +237,10 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
         "    os.mkfifo('never')\n"
         # In one line, so that it does not matter how far it is when it is known to have come there.
         f"    open(f'{tmp_path}/{{name}}', 'w').close(); open('never')\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(part, 'One')\n"
-        "        parts.start(part, name='Two')\n",
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(part, 'One')\n"
+        "        group.start(part, name='Two')\n",
     )
     for name in ("One", "Two"):
         (tmp_path / name).read_text()  # both have said all that they do
@@ -251,9 +249,9 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
     assert started.ended() == (-signal.SIGTERM, said)
     place = f"    it was at:\n      {tmp_path}/1.py:11: in part"
     assert (tmp_path / "situation").read_text() == (
-        "side by side were:\n"
-        f"  part 1, part('One'): running, in == One ==\n{place}\n"
-        f"  part 2, part(name='Two'): running, in == Two ==\n{place}"
+        "its tasks were:\n"
+        f"  task 1, part('One'): running, in == One ==\n{place}\n"
+        f"  task 2, part(name='Two'): running, in == Two ==\n{place}"
     )
 
 
@@ -266,12 +264,12 @@ def first(case, ready):
     raise CaseError("enough")
 def second(case, ready):
     subprocess.run(["sh", "-c", f"echo now >{ready}; exec sleep 1000"])
-def story(case):
+def main(case):
     os.mkfifo("ready")
     ready = os.path.abspath("ready")
-    with case.side_by_side() as parts:
-        parts.start(first, ready)
-        parts.start(second, ready)
+    with case.task_group() as group:
+        group.start(first, ready)
+        group.start(second, ready)
 """
     suite.case("1.py", "#!/usr/bin/env python3\n" + SCRIPT.format(text), "")
     said = run_tests("--suite", str(suite.root)).stdout
@@ -281,14 +279,14 @@ def story(case):
 
 
 def test_more_blocks_one_after_the_other_and_a_part_that_is_no_function(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "from functools import partial\n"
-        "def story(case):\n"
+        "def main(case):\n"
         "    for word in ('one', 'two'):\n"
-        "        with case.side_by_side() as parts:\n"
-        "            parts.start(partial(Case.log, text=word))\n"
-        "            parts.start(lambda case: case.log('...'))\n",
+        "        with case.task_group() as group:\n"
+        "            group.start(partial(Case.log, text=word))\n"
+        "            group.start(lambda case: case.log('...'))\n",
     )
     assert (status, said) == (0, "one\n...\ntwo\n...\n")
 
@@ -303,13 +301,13 @@ def first(case, ready):
     case.log("one")
 def second(case, ready):
     subprocess.run(["sh", "-c", f"echo now >{ready}; exec sleep 1000"])
-def story(case):
+def main(case):
     os.mkfifo("ready")
     ready = os.path.abspath("ready")
     os.dup2(os.open("/dev/full", os.O_WRONLY), 1)
-    with case.side_by_side() as parts:
-        parts.start(first, ready)
-        parts.start(second, ready)
+    with case.task_group() as group:
+        group.start(first, ready)
+        group.start(second, ready)
 """
     suite.case("1.py", "#!/usr/bin/env python3\n" + SCRIPT.format(text), "")
     said = run_tests("--suite", str(suite.root)).stdout
@@ -320,15 +318,15 @@ def story(case):
 @pytest.mark.parametrize(
     "text",
     [
-        "    case.side_by_side().start(Case.log, 'lost')\n",
-        "    with case.side_by_side() as parts:\n        pass\n    parts.start(Case.log, 'lost')\n",
+        "    case.task_group().start(Case.log, 'lost')\n",
+        "    with case.task_group() as group:\n        pass\n    group.start(Case.log, 'lost')\n",
     ],
     ids=["no block", "after the block"],
 )
 def test_a_part_starts_in_the_block_only(tmp_path: Path, text: str) -> None:
-    status, said = side_by_side(tmp_path, f"def story(case):\n{text}")
+    status, said = in_tasks(tmp_path, f"def main(case):\n{text}")
     line = 7 + text.count("\n")
-    told = f"{tmp_path}/1.py:{line}: a part starts inside the with block of case.side_by_side()\n"
+    told = f"{tmp_path}/1.py:{line}: a task starts inside the with block of case.task_group()\n"
     assert (status, said) == (1, told)
 
 
@@ -337,25 +335,25 @@ def test_what_concerns_all_programs_is_not_for_a_block_with_parts(
     tmp_path: Path, call: str
 ) -> None:
     """It would hit the parts that run at that moment, and those that start later."""
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(Case.log, 'one')\n"
         "        case.log()\n"
         f"        case.{call}\n",
     )
     assert status == 1
     assert said.startswith(f"one\n\n{tmp_path}/1.py:11: ")
-    assert said.endswith(" all programs of a case; not for parts that run side by side\n")
+    assert said.endswith(" all programs of a case; not for tasks that run in parallel\n")
 
 
 def test_what_concerns_all_programs_is_for_a_case_after_its_parts(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Case.log, 'one')\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(Case.log, 'one')\n"
         "    case.lock_calls()\n",
     )
     assert status == 1
@@ -369,12 +367,12 @@ def first(case):
     open("../../go").close()
 def second(case):
     case.log("two")
-def story(case):
+def main(case):
     os.mkfifo("go")
-    with case.side_by_side() as parts:
-        parts.start(first)
-        parts.start(second)
-        running = Path("part2/output").exists()
+    with case.task_group() as group:
+        group.start(first)
+        group.start(second)
+        running = Path("task2/output").exists()
         open("go", "w").close()
     case.log(f"at the same time: {running}")
 """
@@ -395,7 +393,7 @@ def test_parts_that_somebody_follows_run_one_after_the_other(
 
 
 def test_what_a_thread_of_a_part_writes_is_not_lost(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "from threading import Thread\n"
         "def count(case):\n"
@@ -403,9 +401,9 @@ def test_what_a_thread_of_a_part_writes_is_not_lost(tmp_path: Path) -> None:
         "        case.log(str(number))\n"
         "def part(case):\n"
         "    Thread(target=count, args=[case]).start()\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(part)\n",
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(part)\n",
     )
     assert (status, said.split()) == (0, [str(number) for number in range(5000)])
 
@@ -417,19 +415,19 @@ def test_what_a_thread_of_a_part_writes_is_not_lost(tmp_path: Path) -> None:
         ("part, 1, 2, 3", "part() cannot be started with the case and that: too many positional "),
         ("part, 1, other=2", "part() cannot be started with the case and that: got an unexpected "),
         ("Other().part, 1", "part() cannot be started with the case and that: too many positional"),
-        ("part(case, 1)", "parts.start() takes a function and its arguments, not None\n"),
+        ("part(case, 1)", "group.start() takes a function and its arguments, not None\n"),
     ],
 )
 def test_a_part_that_cannot_be_called_so(tmp_path: Path, arguments: str, told: str) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "def part(case, number, more=0): pass\n"
         "class Other:\n"
         "    def part(self, case): pass\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
         "        case.log('first')\n"
-        f"        parts.start({arguments})\n",
+        f"        group.start({arguments})\n",
     )
     assert status == 1
     assert said.startswith(f"first\n{tmp_path}/1.py:13: {told}")
@@ -437,16 +435,16 @@ def test_a_part_that_cannot_be_called_so(tmp_path: Path, arguments: str, told: s
 
 
 def test_any_call_that_python_takes_can_be_a_part(tmp_path: Path) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "class Story:\n"
         "    def method(self, case, *words, end): case.log(' '.join([*words, end]))\n"
         "def many(case, *words): case.log(' '.join(words))\n"
-        "def story(case):\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(Story().method, 'a', 'b', end='c')\n"
-        "        parts.start(many, 'd', 'e')\n"
-        "        parts.start(setattr, 'x', 1)\n",
+        "def main(case):\n"
+        "    with case.task_group() as group:\n"
+        "        group.start(Story().method, 'a', 'b', end='c')\n"
+        "        group.start(many, 'd', 'e')\n"
+        "        group.start(setattr, 'x', 1)\n",
     )
     assert (status, said) == (0, "a b c\nd e\n")
 
@@ -455,7 +453,7 @@ def test_any_call_that_python_takes_can_be_a_part(tmp_path: Path) -> None:
     "beside", ["", "import fcntl; file = open('file', 'w'); fcntl.flock(file, fcntl.LOCK_EX); "]
 )
 def test_parts_alone_are_nothing_to_tell_of_at_a_failure(tmp_path: Path, beside: str) -> None:
-    status, said = side_by_side(
+    status, said = in_tasks(
         tmp_path,
         "def first(case):\n"
         "    open('../../go').close()\n"
@@ -464,11 +462,11 @@ def test_parts_alone_are_nothing_to_tell_of_at_a_failure(tmp_path: Path, beside:
         f"    {beside}pass\n"
         "    open('../../go', 'w').close()\n"
         "    os.mkfifo('never'); open('never')\n"
-        "def story(case):\n"
+        "def main(case):\n"
         "    os.mkfifo('go')\n"
-        "    with case.side_by_side() as parts:\n"
-        "        parts.start(first)\n"
-        "        parts.start(second)\n",
+        "    with case.task_group() as group:\n"
+        "        group.start(first)\n"
+        "        group.start(second)\n",
     )
     assert (status, said) == (1, f"{tmp_path}/1.py:9: enough\n")
     assert (tmp_path / "situation").exists() == bool(beside)

@@ -27,68 +27,68 @@ for line in sys.stdin:
 SCRIPT = """#!/usr/bin/env python3
 import os
 import time
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 {}
-run(story)
+run(main)
 """
 
 EVENT = """
-def story(case):
+def main(case):
     with case.holder() as holder:
         holder.qmp("{'execute': 'x'}")
         holder.event("NEVER")
 """
 ANSWER = """
-def story(case):
+def main(case):
     with case.human_monitor() as monitor:
         monitor.hmp("x")
 """
 PARTS = f"""
-{EVENT.replace("story", "part")}
-def story(case):
-    with case.side_by_side() as parts:
-        parts.start(part)
+{EVENT.replace("main", "part")}
+def main(case):
+    with case.task_group() as group:
+        group.start(part)
 """
 SLEEP = """
-def story(case):
+def main(case):
     time.sleep(1000)
 """
 FIFO = """
-def story(case):
+def main(case):
     os.mkfifo("never")
     open("never")
 """
 BUSY = """
-def story(case):
+def main(case):
     sum(range(10**12))
 """
 PART = """
 def part(case):
     open("../../never")
-def story(case):
+def main(case):
     os.mkfifo("never")
-    with case.side_by_side() as parts:
-        parts.start(part)
+    with case.task_group() as group:
+        group.start(part)
 """
 BLOCK = """
-def story(case):
-    with case.side_by_side() as parts:
+def main(case):
+    with case.task_group() as group:
         sum(range(10**12))
 """
 AFTER_PARTS = """
-def story(case):
-    with case.side_by_side() as parts:
-        parts.start(lambda case: None)
+def main(case):
+    with case.task_group() as group:
+        group.start(lambda case: None)
     time.sleep(1000)
 """
 FORK = """
-def story(case):
+def main(case):
     if os.fork():
         os.wait()
     time.sleep(1000)
 """
 UTILITY = """
-def story(case):
+def main(case):
     os.mkfifo("never")
     case.qemu_img("quiet", "never")
 """
@@ -97,15 +97,15 @@ def story(case):
 HANGS = {
     EVENT: {"9: waiting for qemu-fake (pid N) to send the event NEVER"},
     ANSWER: {"8: waiting for qemu-fake (pid N) to answer 'x'"},
-    PARTS: {"10: waiting for qemu-fake (pid N) to send the event NEVER", "13: in story"},
+    PARTS: {"10: waiting for qemu-fake (pid N) to send the event NEVER", "13: in main"},
     UTILITY: {"8: waiting for qemu-img (pid N) to end"},
-    SLEEP: {"7: in story"},
-    FIFO: {"8: in story"},
-    BUSY: {"7: in story"},
-    PART: {"7: in part", "10: in story"},
-    BLOCK: {"8: in story"},
-    AFTER_PARTS: {"9: in story"},
-    FORK: {"8: in story"},
+    SLEEP: {"7: in main"},
+    FIFO: {"8: in main"},
+    BUSY: {"7: in main"},
+    PART: {"7: in part", "10: in main"},
+    BLOCK: {"8: in main"},
+    AFTER_PARTS: {"9: in main"},
+    FORK: {"8: in main"},
 }
 
 
@@ -133,7 +133,7 @@ def test_at_the_time_limit_a_case_tells_where_it_is(run_tests: RunTests, suite: 
 
 
 ENDED = {
-    "waiting": "    case.qemu_img('-c', 'echo >../go; exec sleep 1000')\n",
+    "waiting": "    case.program('sh')('-c', 'echo >../go; exec sleep 1000')\n",
     # A long call into C, in which no handler of Python's is called:
     "in C": "    open('../go', 'w').close()\n    sum(range(10**12))\n",
 }
@@ -142,8 +142,8 @@ ENDED = {
 @pytest.mark.parametrize("name", ENDED)
 def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "go")
-    text = f"def story(case):\n{ENDED[name]}"
-    started = Started(tmp_path, text, qemu_img_prog="/bin/sh")
+    text = f"def main(case):\n{ENDED[name]}"
+    started = Started(tmp_path, text)
     (tmp_path / "go").open().close()
     started.process.send_signal(signal.SIGTERM)
     try:
@@ -155,13 +155,13 @@ def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
 HANDLES = """
 import signal
 {before}
-def story(case):
+def main(case):
     {inside}
     child = os.fork()
     os.kill(child or os.getpid(), signal.SIGTERM)
     if child:
         assert os.waitpid(child, 0)[1] == 0
-        with case.side_by_side():
+        with case.task_group():
             pass
         os.kill(os.getpid(), signal.SIGTERM)
     os._exit(0)

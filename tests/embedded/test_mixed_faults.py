@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from goldlock.kits.qemu import VARIABLES
+from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import ERRNO_POLICY_VARIABLE
 from goldlock.lockcalls.api import unavailable
 

@@ -34,13 +34,13 @@ def test_a_python_case_is_not_run_either_and_all_is_named(
 ) -> None:
     text = """\
 #!/usr/bin/env python3
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     case.qemu_img("measure", "t")
     case.qemu_io("-s", "t")
 
-run(story)
+run(main)
 """
     suite.case("1.py", text, "")
     done = run_tests("--suite", str(suite.root), "--programs", "embedded")

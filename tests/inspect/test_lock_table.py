@@ -241,7 +241,7 @@ def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
 def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:
     script = (
         'exec 9>"$TEST_DIR/file"; flock 9\n'
-        '"$PYTHON" -m goldlock.inspect.lock_table | "$PYTHON" -m goldlock.filters holders ""\n'
+        '"$PYTHON" -m goldlock.inspect.lock_table | "$PYTHON" -m goldlock.filters holders\n'
     )
     suite.case("1.sh", script, "file: all bytes, exclusive (flock): 1.sh (pid PID, holder)\n")
     done = run_tests("--suite", str(suite.root))

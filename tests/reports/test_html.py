@@ -124,14 +124,14 @@ def test_a_browser_runs_its_script_and_no_other(
 
 
 LOGGED = """#!/usr/bin/env python3
-from goldlock import Case, run
-def story(case: Case) -> None:
+from goldlock.kits.qemu import Case, run
+def main(case: Case) -> None:
     case.qemu_img("before")
     for word in ("one", "two"):
         case.section("Round")
         case.qemu_img(word)
     case.log("bad")
-run(story)
+run(main)
 """
 
 

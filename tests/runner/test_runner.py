@@ -70,11 +70,11 @@ def test_a_case_has_its_standard_files_and_no_others(run_tests: RunTests, suite:
 def test_any_test_dir_will_do(suite: MakeSuite, tmp_path: Path, name: str) -> None:
     """Sockets fit, though the kernel allows 107 characters for their paths."""
     script = (
-        "import socket\nfrom goldlock.case.case import Case, run\n"
-        "def story(case: Case) -> None:\n"
+        "import socket\nfrom goldlock.kits.qemu import Case, run\n"
+        "def main(case: Case) -> None:\n"
         "    case.log(case.image, case.paths, case.format)\n"
         "    socket.socket(socket.AF_UNIX).bind(case.sock_dir + '/' + 30 * 's')\n"
-        "run(story)\n"
+        "run(main)\n"
     )
     suite.case("1.py", f"#!/usr/bin/env python3\n{script}", golden="TEST_DIR/t.IMGFMT\n")
     base = tmp_path / name
@@ -379,9 +379,9 @@ def test_a_build_directory(run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 LOCKS_A_FILE = """#!/usr/bin/env python3
 # needs: qemu-io faults
 import errno
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     open(case.image, "w").close()
     case.lock_calls()
     with case.faults("lock", byte=101, image=case.image, errno=errno.ENOLCK) as active:
@@ -390,7 +390,7 @@ def story(case: Case) -> None:
     case.log(case.lock_calls(), case.paths)
     case.log(case.lock_calls(), case.paths)
 
-run(story)
+run(main)
 """
 
 LOCKER = """

@@ -19,16 +19,16 @@ from goldlock.suite.programs import Programs
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 HOLDS = """#!/usr/bin/env python3
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.make_image(case.image, "1M")
     with case.holder("-drive", f"file={case.image},if=none"):
-        case.show(case.qemu_io, "-c", "read 0 512", case.image)
-        case.contender("-drive", f"file={case.image},if=none")
-    case.show(case.qemu_io, "-c", "read 0 512", case.image)
+        case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
+        case.show_contender_errors("-drive", f"file={case.image},if=none")
+    case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
 
-run(story)
+run(main)
 """
 REFUSED = 'Failed to get "write" lock'
 
@@ -202,8 +202,8 @@ def test_what_programs_say_is_printed_as_it_comes(
 ) -> None:
     suite.case(
         "1.py",
-        "#!/usr/bin/env python3\nfrom goldlock.case.case import Case, run\n"
-        "def story(case: Case) -> None:\n    case.log(case.qemu_img('x').stdout[:2])\nrun(story)\n",
+        "#!/usr/bin/env python3\nfrom goldlock.kits.qemu import Case, run\n"
+        "def main(case: Case) -> None:\n    case.log(case.qemu_img('x').stdout[:2])\nrun(main)\n",
         golden="wo\n",
     )
     image = program(tmp_path, "qemu-img", "#!/bin/sh\necho word\n")

@@ -1,122 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""QEMU: its programs, image formats and protocols, as the runner knows them."""
+"""The kit for QEMU: images, monitors, holders, and what QEMU says.
 
-import os
-import shlex
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import ClassVar
+What a case of QEMU imports: ``from goldlock.kits.qemu import Case, run``.
+"""
 
-from goldlock.errors import UsageError, check_known
-from goldlock.options import HOW, Option
-from goldlock.suite.kit import Kit
-from goldlock.suite.programs import Probe
+from collections.abc import Callable
 
-FORMATS = (
-    *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
-    *("bochs", "cloop", "dmg", "vvfat"),
-)
-PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
-KINDS = ("auto", "system", "embedded")
-POLICIES = ("errno", "elided")
-
-VARIABLES = {
-    "qemu-system": "QEMU_PROG",
-    "qemu-img": "QEMU_IMG_PROG",
-    "qemu-io": "QEMU_IO_PROG",
-    "qemu-nbd": "QEMU_NBD_PROG",
-}
-"""The programs by the names that headers use, and the variables that name their paths."""
-
-_OPTIONS = ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS")
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
+if TYPE_CHECKING:
+    from goldlock.kits.qemu.case import QemuCase as Case
+    from goldlock.kits.qemu.kit import KIT as KIT
 
 
-class QemuKit(Kit):
-    """The kit of suites that test QEMU's programs."""
+def run(main: "Callable[[Case], object]") -> None:
+    """Run a case script's *main* with a Case of QEMU; see `goldlock.case.run.run`."""
+    from goldlock.case.run import run_with
+    from goldlock.kits.qemu.case import QemuCase
 
-    name = "qemu"
-    words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
-    traits = (*POLICIES, "none")
-    programs = tuple(VARIABLES)
-    requirements: ClassVar = {
-        **Kit.requirements,
-        "qemu": (*VARIABLES, "ofd-locks"),
-        **{name: (name,) for name in VARIABLES},
-    }
-    options = (
-        Option(
-            "--imgfmt",
-            {"metavar": "FORMAT", "default": "qcow2", "help": "image format (default: qcow2)"},
-            words=FORMATS,
-        ),
-        Option(
-            "--imgproto",
-            {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
-            words=PROTOCOLS,
-        ),
-        Option(
-            "--programs",
-            {
-                "metavar": "KIND",
-                "default": "auto",
-                "help": "system: the QEMU that is named or on PATH; embedded: goldlock's own;"
-                " auto: system if there is one (default)",
-            },
-        ),
-        Option(
-            "--errno-policy",
-            {
-                "metavar": "POLICY",
-                "default": "errno",
-                "help": "errno or elided: whether the embedded programs tell the errno of a lock"
-                " conflict (default: errno)",
-            },
-        ),
-        Option(
-            "--build",
-            {
-                "metavar": "DIR",
-                "default": None,
-                "help": "QEMU's build directory: test its programs",
-            },
-            group=HOW,
-        ),
-    )
-
-    def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
-        check_known("image format", options.imgfmt, FORMATS)
-        check_known("protocol", options.imgproto, PROTOCOLS)
-        check_known("kind of programs", options.programs, KINDS)
-        check_known("errno policy", options.errno_policy, POLICIES)
-        for name in _OPTIONS:
-            try:
-                shlex.split(environ.get(name, ""))
-            except ValueError as error:
-                raise UsageError(f"{name}: {str(error).lower()}; write it as for a shell") from None
-        # Where a real QEMU is required, ours does not stand in.
-        real = any(name.startswith("qemu") for name in options.require.split(","))
-        kind = "system" if options.programs == "auto" and real else options.programs
-        build = os.path.abspath(options.build) if options.build else ""  # noqa: PTH100 - no need of pathlib here
-        return {
-            "imgfmt": options.imgfmt,
-            "imgproto": options.imgproto,
-            "programs": kind,
-            "errno_policy": options.errno_policy,
-            "build": build,
-        }
-
-    def why_not(self, words: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> str:
-        if chosen["imgfmt"] not in words.get("formats", FORMATS):
-            return f"not for image format {chosen['imgfmt']}"
-        if chosen["imgproto"] not in words.get("protocols", PROTOCOLS):
-            return f"not for protocol {chosen['imgproto']}"
-        return ""
-
-    def probe(self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]) -> Probe:
-        from goldlock.kits.qemu.probe import QemuProbe  # only where a case is to be run
-
-        return QemuProbe(environ, scratch, chosen)
+    run_with(QemuCase.from_environ, main)
 
 
-KIT = QemuKit()
+def __getattr__(name: str) -> object:
+    """Load what is asked for: a case does without the runner's part, the runner without its."""
+    if name == "Case":
+        from goldlock.kits.qemu.case import QemuCase
+
+        return QemuCase
+    if name == "KIT":
+        from goldlock.kits.qemu.kit import KIT
+
+        return KIT
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,14 @@ import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
+VARIABLES = {
+    "qemu-system": "QEMU_PROG",
+    "qemu-img": "QEMU_IMG_PROG",
+    "qemu-io": "QEMU_IO_PROG",
+    "qemu-nbd": "QEMU_NBD_PROG",
+}
+"""The programs by the names that headers use, and the variables that name their paths."""
+
 
 class QemuEnvironment(NamedTuple):
     """The variables of all cases of a run.
@@ -39,6 +47,7 @@ class QemuEnvironment(NamedTuple):
         """Read the record; what is not set has its default."""
         return cls(**{n: environ[n.upper()] for n in cls._fields if n.upper() in environ})
 
-    def options(self, program: str) -> list[str]:
-        """Return the words of ``<program>_OPTIONS``; *program* is ``qemu``, ``qemu_io``, ..."""
-        return shlex.split(getattr(self, f"{program}_options"))
+    def command(self, program: str) -> list[str]:
+        """Return the path and the options of *program*: ``qemu``, ``qemu_io``, ..."""
+        values = self._asdict()
+        return [values[f"{program}_prog"], *shlex.split(values[f"{program}_options"])]

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from goldlock import IMPORTED_FROM, embedded
 from goldlock.errors import UsageError
-from goldlock.kits.qemu import VARIABLES
-from goldlock.kits.qemu.environment import QemuEnvironment
+from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
 from goldlock.lockcalls.api import parse_plan, wrap
 from goldlock.suite.programs import Programs
 

@@ -6,10 +6,10 @@ import tiny
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     for name in ("pass", "fail", "notrun", "timeout", "crash", "leak", "start"):
         case.section(name)
         tiny.run(case, tiny.copy(case, name))
 
 
-run(story)
+run(main)

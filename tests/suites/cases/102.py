@@ -6,7 +6,7 @@ import tiny
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     for name in ("goldens", "bytes", "lines"):
         case.section(name)
         tiny.run(case, tiny.copy(case, name))
@@ -24,4 +24,4 @@ def story(case: Case) -> None:
     tiny.run(case, large)
 
 
-run(story)
+run(main)

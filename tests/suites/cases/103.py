@@ -11,7 +11,7 @@ import tiny
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.section("what differs is written, and shown")
     suite = tiny.copy(case, "fail")
     tiny.run(case, suite, "--update")
@@ -72,4 +72,4 @@ def state(suite: Path) -> list[tuple[str, int, str]]:
     ]
 
 
-run(story)
+run(main)

@@ -6,7 +6,7 @@ import tiny
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     suite = tiny.copy(case, "pass")
     fail = tiny.copy(case, "fail")
     case.section("which cases")
@@ -62,4 +62,4 @@ def story(case: Case) -> None:
     tiny.run(case, fail, "001", "--", "--tb=no", "-q")
 
 
-run(story)
+run(main)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a run says of cases with parts that run side by side: that pass, fail, hang, cannot run."""
+"""What a run says of cases with tasks that run in parallel: that pass, fail, hang, cannot run."""
 
 import re
 
@@ -7,14 +7,14 @@ import tiny
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
-    tiny.run(case, tiny.copy(case, "parts"), also=processes)
+def main(case: Case) -> None:
+    tiny.run(case, tiny.copy(case, "tasks"), also=processes)
 
 
 def processes(text: str) -> str:
     """Blank out which Python runs, and what a process was doing at that moment."""
-    text = re.sub(r"^( +(?:part \d: )?)\S*/python\S* ", r"\1PYTHON ", text, flags=re.M)
+    text = re.sub(r"^( +(?:task \d: )?)\S*/python\S* ", r"\1PYTHON ", text, flags=re.M)
     return re.sub(r"(\(pid PID\)), (?:running|sleeping)$", r"\1, STATE", text, flags=re.M)
 
 
-run(story)
+run(main)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldlock.case.case import Case
+from goldlock import Case
 from goldlock.filters import Filter
 
 SUITES = Path(__file__).resolve().parent.parent / "tiny"

@@ -1,10 +1,10 @@
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.log("before")
-    case.qemu_img("info", case.image)
+    case.program("no-such-program")("info")
     case.log("never")
 
 
-run(story)
+run(main)

@@ -3,10 +3,10 @@
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     case.log(f"my directory is {case.test_dir}", case.paths)
     case.section("A section")
     case.log("its body")
 
 
-run(story)
+run(main)

@@ -1,4 +1,4 @@
-"""A part that is killed."""
+"""A task that is killed."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ import signal
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
-    with case.side_by_side() as parts:
-        parts.start(killed)
+def main(case: Case) -> None:
+    with case.task_group() as group:
+        group.start(killed)
 
 
 def killed(case: Case) -> None:
@@ -16,4 +16,4 @@ def killed(case: Case) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-run(story)
+run(main)

@@ -1,4 +1,4 @@
-"""The second part fails while all others run: the first goes on to its end, the third does not."""
+"""The second task fails while all others run: the first goes on to its end, the third does not."""
 
 import fcntl
 import os
@@ -7,20 +7,20 @@ from pathlib import Path
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     os.mkfifo("second-is-there")
     os.mkfifo("third-is-there")
     here = Path.cwd()
-    with case.side_by_side() as parts:
-        parts.start(first, here / "second-is-there")
-        parts.start(second, here / "second-is-there", here / "third-is-there")
-        parts.start(third, here / "third-is-there")
+    with case.task_group() as group:
+        group.start(first, here / "second-is-there")
+        group.start(second, here / "second-is-there", here / "third-is-there")
+        group.start(third, here / "third-is-there")
     case.log("not reached")
 
 
 def first(case: Case, other: Path) -> None:
     case.section("First")
-    other.read_text()  # to its end, which comes with that of the second part
+    other.read_text()  # to its end, which comes with that of the second task
     case.log("the first, all of it")
 
 
@@ -28,7 +28,7 @@ def second(case: Case, end: Path, other: Path) -> None:
     _file = end.open("w")
     case.section("Second")
     other.read_text()
-    case.qemu_img("info")
+    case.program("no-such-program")("info")
     case.log("not reached")
 
 
@@ -41,4 +41,4 @@ def third(case: Case, start: Path) -> None:
         Path("never").read_text()
 
 
-run(story)
+run(main)

@@ -16,7 +16,6 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -24,15 +23,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from goldlock import embedded
+from goldlock.case.program import Start
 from goldlock.inspect import processes
 
 if TYPE_CHECKING:
     import signal
 else:
     import _signal as signal  # `signal` makes an enum of each answer: 0.3 ms for each program
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
-"""Starts a program: takes a command line and the streams, as Popen does."""
 
 _PACKAGE = embedded.__name__
 _LIKELY = {
@@ -47,7 +44,7 @@ _forking = Lock()
 went on in another thread."""
 
 
-def starter(launchers: str) -> Start:
+def spawner(launchers: str) -> Start:
     """Return what starts programs for a case: forks those in the folder *launchers*.
 
     Others, such as a script around one of them, are executed.
@@ -59,11 +56,11 @@ def _start(launchers: str, argv: list[str], **streams: Any) -> "subprocess.Popen
     folder, name = os.path.split(argv[0])
     if folder != launchers or name not in _LIKELY:
         return subprocess.Popen(argv, **streams)
-    become = partial(_become, name, argv)
+    run = partial(_run_program, name, argv)
     processes.room()  # asked once, and known to all forks
     with _forking:
         _import(name, *argv[1:2])
-        return subprocess.Popen(argv, **streams, preexec_fn=become, restore_signals=False)  # noqa: PLW1509 - see _forking
+        return subprocess.Popen(argv, **streams, preexec_fn=run, restore_signals=False)  # noqa: PLW1509 - see _forking
 
 
 def _module(name: str) -> str:
@@ -84,8 +81,8 @@ def _import(name: str, command: str = "") -> None:
             import_module(f"{program.__package__}.{program.COMMANDS[command]}")
 
 
-def _become(name: str, argv: list[str]) -> NoReturn:
-    """Be the program, in a child of the case, and end with its exit status."""
+def _run_program(name: str, argv: list[str]) -> NoReturn:
+    """Run the program, in a child of the case, and end with its exit status."""
     status = 1
     try:
         # The case's objects stay as they are: to drop one could close a file of the program's.

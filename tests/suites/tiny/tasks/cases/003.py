@@ -1,5 +1,5 @@
 # timeout: 3
-"""The second part hangs: the output of all of them is there, and where each of them is."""
+"""The second task hangs: the output of all of them is there, and where each of them is."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ from pathlib import Path
 from goldlock import Case, run
 
 
-def story(case: Case) -> None:
+def main(case: Case) -> None:
     os.mkfifo("never")
     never = Path.cwd() / "never"
-    with case.side_by_side() as parts:
+    with case.task_group() as group:
         for number in (1, 2, 3):
-            parts.start(part, number, never)
+            group.start(part, number, never)
     case.log("not reached")
 
 
@@ -24,4 +24,4 @@ def part(case: Case, number: int, never: Path) -> None:
     case.log("done")
 
 
-run(story)
+run(main)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from goldlock.case.case import Case
-from goldlock.environment import Environment
 from goldlock.inspect import process_report
-from goldlock.kits.qemu import VARIABLES
+from goldlock.kits.qemu.case import QemuCase
+from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
 from goldlock.kits.qemu.probe import embed
 from goldlock.lockcalls.api import unavailable, wrap
 
+from tests.case.support import make_environment
 from tests.conftest import ROOT, MakeSuite, RunTests
 from tests.embedded.conftest import make_images
 from tests.embedded.programs import filtered, held_bytes, run
@@ -28,9 +28,9 @@ TABLE = ROOT / "tests/embedded/command_lines.txt"
 # A case that runs each line of the table in a folder of its own, and tells what came of it.
 EACH_LINE = f"""
 import json, os, shlex, shutil
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     programs = {{"img": case.qemu_img, "io": case.qemu_io, "system": case.qemu}}
     quiet = ("-nodefaults", "-display", "none", "-machine", "none", "-monitor", "stdio")
     for line in open({str(TABLE)!r}):
@@ -47,7 +47,7 @@ def story(case):
         os.chdir(case.test_dir)
         shutil.rmtree(folder)
 
-run(story)
+run(main)
 """
 
 
@@ -56,27 +56,27 @@ def way(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def record(folder: Path, way: str, root: Path = ROOT / ".import") -> Environment:
-    """Make the directories of a case and the launchers; return what a case there is told."""
-    (folder / "test").mkdir()
+def record(folder: Path, way: str, root: Path = ROOT / ".import") -> QemuEnvironment:
+    """Make the launchers; return what a case is told of them."""
     paths = embed(folder)
     text = {name: Path(path).read_text() for name, path in paths.items()}
     for name, path in paths.items():
         Path(path).write_text(text[name].replace(repr(str(ROOT / ".import")), repr(str(root))))
     named = {VARIABLES[name].lower(): path for name, path in paths.items()}
     launchers = str(folder / "programs") if way == "forked" else ""
-    return Environment("1", str(folder / "test"), str(folder), goldlock_embedded=launchers, **named)
+    return QemuEnvironment(goldlock_embedded=launchers, **named)
 
 
 def ran(folder: Path, way: str, script: str, root: Path = ROOT / ".import", trace: str = "") -> str:
     """Run a case script; return what it printed."""
-    environment = record(folder, way, root)._replace(goldlock_stack=f"{folder}/stack")
+    environment = make_environment(folder, goldlock_stack=f"{folder}/stack")
+    environ = {**environment.to_environ(), **record(folder, way, root).to_environ()}
     path = folder / "1.py"
     path.write_text(script)
     argv = [sys.executable, str(path)]
     done = subprocess.run(
         wrap(argv, trace=trace) if trace else argv,
-        env={**environment.to_environ(), "PYTHONPATH": str(root), "LC_ALL": "C"},
+        env={**environ, "PYTHONPATH": str(root), "LC_ALL": "C"},
         cwd=environment.test_dir,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -110,18 +110,18 @@ def test_each_command_line_has_the_same_answer_and_the_same_lock_calls(tmp_path:
 
 
 @pytest.fixture
-def case(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
+def case(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[QemuCase]:
     """Return a case with an image; its programs are executed, or forked from this process."""
     monkeypatch.setenv("LC_ALL", "C")
     before = process_report.held_by(os.getpid())
-    case = Case(record(tmp_path, way))
+    case = QemuCase(make_environment(tmp_path), qemu=record(tmp_path, way))
     assert case.qemu_img("create", "-f", "qcow2", case.image, "1M").status == 0
     monkeypatch.chdir(case.test_dir)
     yield case
     assert process_report.held_by(os.getpid()) == before  # nothing of the programs ran here
 
 
-def test_a_program_has_no_open_file_of_the_case(case: Case, tmp_path: Path) -> None:
+def test_a_program_has_no_open_file_of_the_case(case: QemuCase, tmp_path: Path) -> None:
     inherited = os.open(tmp_path / "of the case", os.O_CREAT | os.O_RDWR)
     os.set_inheritable(inherited, True)
     with case.holder("-drive", f"if=none,file={case.image}") as holder:
@@ -139,9 +139,9 @@ def test_what_the_case_threw_away_closes_no_file_of_a_program(tmp_path: Path, wa
     """The image gets the number that a file of the case had, and that is garbage by then."""
     script = """
 import gc
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     garbage = [open("/dev/null", "rb") for _ in range(9)]
     garbage.append(garbage)
     gc.collect()  # it is old now: only a full collection finds it
@@ -149,16 +149,16 @@ def story(case):
     assert case.qemu_img("create", "-f", "qcow2", case.image, "1M").status == 0
     with case.holder("-drive", f"if=none,file={case.image}") as holder:
         many = ",".join(["[]"] * 200_000)  # a full collection comes while these are read
-        holder._show_command = holder._show_answer = lambda _: None
+        holder._show_command = holder._show_output = lambda _: None
         holder.qmp("{ 'execute': 'qmp_capabilities', 'id': [%s] }" % many)
         case.log(case.qemu_img("check", case.image).text)
 
-run(story)
+run(main)
 """
     assert "Is another process using the image" in ran(tmp_path, way, script)
 
 
-def test_a_killed_holder_frees_its_locks(case: Case) -> None:
+def test_a_killed_holder_frees_its_locks(case: QemuCase) -> None:
     with case.holder("-drive", f"if=none,file={case.image}") as holder:
         assert "Is another process using" in case.qemu_img("check", case.image).stderr
         assert held_bytes(Path(case.image)) != []
@@ -168,7 +168,7 @@ def test_a_killed_holder_frees_its_locks(case: Case) -> None:
         assert case.qemu_img("check", case.image).status == 0
 
 
-def test_who_looks_sees_the_program(case: Case, way: str) -> None:
+def test_who_looks_sees_the_program(case: QemuCase, way: str) -> None:
     with case.holder("-drive", f"if=none,file={case.image}") as holder:
         process = psutil.Process(holder.process.pid)
         named = process_report.name_of(process)
@@ -182,7 +182,7 @@ def test_who_looks_sees_the_program(case: Case, way: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1, signal.SIGPIPE])
 def test_signals_are_as_for_a_program_that_has_just_started(
-    case: Case, way: str, number: signal.Signals
+    case: QemuCase, way: str, number: signal.Signals
 ) -> None:
     """A handler of the case is none of its program; what the case ignores is ignored on."""
     del way
@@ -211,7 +211,7 @@ def test_signals_are_as_for_a_program_that_has_just_started(
     assert found == expected[number]
 
 
-def test_an_interrupt_ends_it_as_the_signal_would(case: Case) -> None:
+def test_an_interrupt_ends_it_as_the_signal_would(case: QemuCase) -> None:
     process = case._start(
         case.qemu_io.argv(case.image), stdin=subprocess.PIPE, stdout=-1, stderr=-1
     )
@@ -229,9 +229,9 @@ def test_where_the_case_is_is_no_affair_of_its_programs(tmp_path: Path, way: str
     """SIGTERM ends them, and the handler that tells where the case is stays with the case."""
     script = """
 import signal, subprocess
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     case.qemu_img("create", "-f", "qcow2", case.image, "1M")
     pipe = subprocess.PIPE
     process = case._start(case.qemu_io.argv(case.image), stdin=pipe, stdout=pipe)
@@ -242,7 +242,7 @@ def story(case):
     process.terminate()
     print(process.wait())
 
-run(story)
+run(main)
 """
     assert ran(tmp_path, way, script) == "0\n1\n-15\n"
     assert "File" not in (tmp_path / "stack").read_text()
@@ -251,27 +251,27 @@ run(story)
 def test_what_the_case_held_back_is_written_once(tmp_path: Path, way: str) -> None:
     script = """
 import sys
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     print("held back", end=" ")
     case.qemu_img("--version")
     print("and written")
 
-run(story)
+run(main)
 """
     assert ran(tmp_path, way, script) == "held back and written\n"
 
 
 def test_a_program_that_crashes_shows_where(tmp_path: Path) -> None:
     script = """
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     done = case.qemu_img("map", "t")
     case.log(f"{done.status} {done.text}")
 
-run(story)
+run(main)
 """
     broken = tmp_path / "broken"
     shutil.copytree(ROOT / "harness", broken / "goldlock")
@@ -289,14 +289,14 @@ run(story)
 
 def test_a_program_that_cannot_be_imported_is_a_failure_of_the_program(tmp_path: Path) -> None:
     script = """
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     for _ in range(2):
         done = case.qemu_io("--version")
         case.log(f"{done.status} {done.text.splitlines()[-1]}")
 
-run(story)
+run(main)
 """
     broken = tmp_path / "broken"
     shutil.copytree(ROOT / "harness", broken / "goldlock")
@@ -309,25 +309,25 @@ run(story)
 
 @pytest.mark.parametrize("where", ["elsewhere", "programs/sub"])
 def test_a_script_around_a_program_is_executed(tmp_path: Path, where: str) -> None:
-    environment = record(tmp_path, "forked")
+    qemu = record(tmp_path, "forked")
     wrapper = tmp_path / where / "qemu-io"
     wrapper.parent.mkdir(parents=True)
-    wrapper.write_text(f'#!/bin/sh\necho wrapped\nexec {environment.qemu_io_prog} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\necho wrapped\nexec {qemu.qemu_io_prog} "$@"\n')
     wrapper.chmod(0o755)
-    case = Case(environment._replace(qemu_io_prog=str(wrapper)))
-    done = case.qemu_io("--version")
+    qemu = qemu._replace(qemu_io_prog=str(wrapper))
+    done = QemuCase(make_environment(tmp_path), qemu=qemu).qemu_io("--version")
     assert done.stdout.startswith("wrapped\nqemu-io version ")
 
 
 LEFT_BEHIND = """\
-from goldlock import Case, run
+from goldlock.kits.qemu import Case, run
 
-def story(case):
+def main(case):
     case.make_image(case.image, "1M")
     case.holder("-drive", f"if=none,file={case.image}")
     %s
 
-run(story)
+run(main)
 """
 
 

@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from goldlock.case.case import Case
-from goldlock.environment import Environment
 from goldlock.errors import CaseError
+from goldlock.kits.qemu.case import QemuCase
+from goldlock.kits.qemu.environment import QemuEnvironment
+from goldlock.kits.qemu.monitors import _json
 from goldlock.suite.programs import Programs
+
+from tests.kits.qemu.support import make_case
 
 GREETS = "print('{\"QMP\": {}}', flush=True)\n"
 
@@ -24,30 +27,16 @@ class Fake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def case(self, program: str) -> Case:
+    def case(self, program: str) -> QemuCase:
         path = self.folder / "qemu-fake"
         path.write_text(f"#!{sys.executable}\nimport sys\n{program}")
         path.chmod(0o755)
         return make_case(self.folder, qemu_prog=str(path))
 
 
-def make_case(folder: Path, **variables: str) -> Case:
-    for name in ("test", "sock"):
-        (folder / name).mkdir(exist_ok=True)
-    log = str(folder / "log")
-    directories = {"test_dir": str(folder / "test"), "sock_dir": str(folder / "sock")}
-    return Case(Environment(goldlock_case="1", **directories, goldlock_log=log, **variables))
-
-
 @pytest.fixture
-def real(tmp_path: Path, qemu: Programs) -> Case:
-    return make_case(
-        tmp_path,
-        qemu_prog=qemu.paths["qemu-system"],
-        qemu_img_prog=qemu.paths["qemu-img"],
-        qemu_io_prog=qemu.paths["qemu-io"],
-        qemu_options=qemu.options,
-    )
+def real(tmp_path: Path, qemu: Programs) -> QemuCase:
+    return make_case(tmp_path, QemuEnvironment.from_environ(qemu.variables))
 
 
 Capture = pytest.CaptureFixture[bytes]
@@ -65,9 +54,9 @@ def test_an_answer_that_does_not_come_names_command_program_status_and_output(fa
 
 
 def test_an_answer_that_takes_too_long(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldlock.case.machine.ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr("goldlock.case.session.ANSWER_LIMIT", 0.2)
     holder = fake.case(GREETS + "sys.stdin.read()").holder()
-    said = r"qemu-fake failed to answer stop within 0.2 s; it"
+    said = r"qemu-fake failed to answer { 'execute': 'stop' } within 0.2 s; it"
     with holder, pytest.raises(CaseError, match=said):
         holder.qmp("stop")
     assert holder.process.returncode == -9
@@ -100,7 +89,7 @@ def test_the_answer_is_shown_before_the_events(
         assert holder.qmp("quit") == {"return": {}}
         assert holder.wait() == 0
     out, _ = capfdbinary.readouterr()
-    assert out.decode() == 'quit\n{"return": {}}\n{"event": "SHUTDOWN"}\n'
+    assert out.decode() == '{ \'execute\': \'quit\' }\n{"return": {}}\n{"event": "SHUTDOWN"}\n'
 
 
 def test_an_event_can_be_waited_for(fake: Fake, capfdbinary: Capture) -> None:
@@ -114,7 +103,7 @@ def test_an_event_can_be_waited_for(fake: Fake, capfdbinary: Capture) -> None:
         holder.wait()
     out, _ = capfdbinary.readouterr()
     assert out.decode().split("\n")[2:] == [
-        "two",
+        "{ 'execute': 'two' }",
         '{"event": "B"}',
         '{"event": "C"}',
         "plain",
@@ -130,7 +119,7 @@ def test_what_is_not_a_message_is_shown_as_it_is(fake: Fake, capfdbinary: Captur
     assert capfdbinary.readouterr()[0].decode().split("\n")[1:3] == ["{oops", "[1]"]
 
 
-def test_the_end_of_the_with_statement_frees_the_locks(real: Case) -> None:
+def test_the_end_of_the_with_statement_frees_the_locks(real: QemuCase) -> None:
     real.qemu_img("create", "-f", "qcow2", real.image, "1M")
     with real.holder("-drive", f"file={real.image},if=none") as holder:
         assert real.qemu_io("-c", "read 0 512", real.image).status == 1
@@ -138,7 +127,7 @@ def test_the_end_of_the_with_statement_frees_the_locks(real: Case) -> None:
     assert real.qemu_io("-c", "read 0 512", real.image).status == 0
 
 
-def test_a_human_monitor(real: Case, capfdbinary: Capture) -> None:
+def test_a_human_monitor(real: QemuCase, capfdbinary: Capture) -> None:
     real.qemu_img("create", "-f", "qcow2", real.image, "1M")
     with real.human_monitor("-drive", f"file={real.image},if=none,id=d0") as monitor:
         monitor.hmp("info status")
@@ -153,10 +142,48 @@ def test_a_human_monitor(real: Case, capfdbinary: Capture) -> None:
     assert shown[-3:] == ["(qemu) nonsense", "unknown command: 'nonsense'", ""]
 
 
-def test_all_that_was_said_is_in_the_log(real: Case, tmp_path: Path) -> None:
+def test_all_that_was_said_is_in_the_log(real: QemuCase, tmp_path: Path) -> None:
     with real.holder() as holder:
         holder.qmp("{'execute': 'qmp_capabilities'}")
     log = (tmp_path / "log").read_text().split("\n")
-    assert log[0].startswith(f"$ {real.environment.qemu_prog} ")
+    assert log[0].startswith(f"$ {real.qemu.command[0]} ")
     assert log[1].startswith('<- {"QMP": {"version": {"qemu": ')
     assert log[2:4] == ["-> {'execute': 'qmp_capabilities'}", '<- {"return": {}}']
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('it\'s "so"', "'it\\'s \"so\"'"),
+        ("a\\b\nü", "'a\\\\b\\nü'"),
+        (True, "true"),
+        (None, "null"),
+        (-7, "-7"),
+        ({}, "{}"),
+        ([], "[]"),
+        ({"a-b": [1, {"c_d": False}]}, "{ 'a-b': [ 1, { 'c_d': false } ] }"),
+    ],
+)
+def test_json_as_the_tests_of_qemu_write_it(value: object, text: str) -> None:
+    assert _json(value) == text
+
+
+def test_qemu_reads_each_form_of_a_command(real: QemuCase, capfdbinary: Capture) -> None:
+    odd = 'it\'s "odd" \\ \u00fc'
+    with real.holder() as holder:
+        holder.qmp("{ 'execute':\n    'qmp_capabilities' }")
+        assert holder.hmp(f"print {odd}")["return"].count(odd) <= 1
+        answer = holder.qmp("blockdev-add", node_name="n", driver="file", filename=odd)
+        assert odd in answer["error"]["desc"]
+        holder.tight = True
+        holder.qmp("blockdev-add", node_name="n", driver="null-co", read_zeroes=True)
+        holder.qmp("stop")
+    out, _ = capfdbinary.readouterr()
+    lines = [line for line in out.decode().split("\n") if "execute" in line]
+    assert lines[0] == "{ 'execute': 'qmp_capabilities' }"
+    assert lines[2].endswith("'filename': 'it\\'s \"odd\" \\\\ \u00fc' } }")
+    assert lines[3:] == [
+        "{'execute': 'blockdev-add', 'arguments':"
+        " { 'node-name': 'n', 'driver': 'null-co', 'read-zeroes': true } }",
+        "{'execute': 'stop'}",
+    ]

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldlock import filters
-from goldlock.case.case import Case, Completed, Program
+from goldlock.case.program import Completed, Program
 from goldlock.inspect.lock_table import locks_below
-from goldlock.lockcalls.api import PERMISSIONS
+from goldlock.kits.qemu.case import QemuCase as Case
+from goldlock.lockcalls.protocol import PERMISSIONS
 
 if TYPE_CHECKING:
-    from goldlock.case.machine import Qmp
+    from goldlock.kits.qemu.monitors import Qmp
 
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
 # PROGRAM: CALL BYTE (MEANING) of IMAGE ...; with blanks, names are in quotes.
@@ -41,7 +42,7 @@ def opener(case: Case, sites: Iterable[str], *options: str) -> None:
 
     case.section("No fault")
     case.lock_calls()  # those of the creation are another story
-    case.show(case.qemu_io, *read)
+    case.show_errors(case.qemu_io, *read)
     show_calls(case)
 
     for site in sites:
@@ -77,7 +78,7 @@ def attempt(case: Case, fault: str, program: Program, *command: str, stdin: str 
     case.log(f"\n{fault}")
     with case.faults(fault) as active:
         done = program(*command, stdin=stdin)
-    case.log(done.stderr, case.messages)
+    case.log(done.stderr, case.stderr_output)
     case.log(f"exit status {done.status}; calls that failed: {active.hits}; held: {held(case)}")
     return done
 
@@ -158,15 +159,12 @@ def _list(images: dict[str, list[int]]) -> str:
 
 def add_nodes(case: Case, qemu: "Qmp") -> None:
     """Let QEMU open the image: a node called file, and one called fmt that uses it."""
-    qemu.qmp("{ 'execute': 'qmp_capabilities' }")
-    qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
-        'node-name': 'file', 'driver': 'file', 'filename': '{case.image}' }} }}""")
-    qemu.qmp(f"""{{ 'execute': 'blockdev-add', 'arguments': {{
-        'node-name': 'fmt', 'driver': '{case.imgfmt}', 'file': 'file' }} }}""")
+    qemu.qmp("qmp_capabilities")
+    qemu.qmp("blockdev-add", node_name="file", driver="file", filename=case.image)
+    qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file="file")
 
 
 def reopen(case: Case, qemu: "Qmp", *, read_only: bool) -> None:
     """Reopen the node called fmt."""
-    qemu.qmp(f"""{{ 'execute': 'blockdev-reopen', 'arguments': {{ 'options': [ {{
-        'node-name': 'fmt', 'driver': '{case.imgfmt}', 'file': 'file',
-        'read-only': {str(read_only).lower()} }} ] }} }}""")
+    node = {"node-name": "fmt", "driver": case.imgfmt, "file": "file", "read-only": read_only}
+    qemu.qmp("blockdev-reopen", options=[node])

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A program under test, and what came of a run of it."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from goldlock.case import stack_dump
+from goldlock.errors import CaseError
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+"""Starts a program: takes a command line and the streams, as `subprocess.Popen` does."""
+
+
+class Completed(NamedTuple):
+    """A program that ran to its end: its exit status (-N: ended by signal N), what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """All that it wrote: standard output, then standard error."""
+        return self.stdout + self.stderr
+
+
+class Program:
+    """A program under test. Call it with arguments, and it runs to its end.
+
+    *command* is the path of the program, empty where there is none, and the options that the
+    runner chose for it: they go before the arguments, and are not part of what `echo` shows.
+    *keep* takes a command line and what came of it, for the raw log. A *wrapped* program has
+    another before it, such as strace.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        keep: Callable[[list[str], str], None],
+        start: Start = subprocess.Popen,
+        *,
+        wrapped: bool = False,
+    ) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.keep = keep
+        self.start = start
+        self.wrapped = wrapped
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Completed:
+        """Run the program on *arguments*, feed it *stdin*, and wait for its end.
+
+        Only the program itself is waited for, not what it leaves in the background.
+        Raises CaseError when it is not there.
+        """
+        argv = self.argv(*arguments)
+        # Files, not pipes: a daemon that the program leaves behind keeps a pipe open.
+        out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
+        try:
+            source = subprocess.PIPE if stdin else subprocess.DEVNULL
+            process = self.start(argv, stdin=source, stdout=out, stderr=err)
+            if stdin:
+                _feed(process, stdin)
+            with stack_dump.waiting_for(f"{self.name} (pid {process.pid}) to end"):
+                status = process.wait()
+            done = Completed(status, _content(out), _content(err))
+        except OSError as error:
+            raise CaseError(f"cannot start {self.name}: {error}") from None
+        finally:
+            os.close(out)
+            os.close(err)
+        self.keep(argv, f"{done.stdout}{done.stderr}[exit status {done.status}]\n")
+        return done
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the whole command line; raise CaseError when the program is not there."""
+        if not self.command[0]:
+            raise CaseError(
+                f"{self.name} is not installed; with '# needs: {self.name}' in its header,"
+                " the case is not run where it is missing"
+            )
+        return [*self.command, *arguments]
+
+    def echo(self, *arguments: str) -> str:
+        """Return the command as goldens show it: as a person would type it in a shell."""
+        return shlex.join((self.name, *arguments))
+
+
+def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(text.encode("utf-8", "surrogateescape"))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended before it read: its exit status and messages tell why
+
+
+def _content(fd: int) -> str:
+    return os.pread(fd, os.fstat(fd).st_size, 0).decode("utf-8", "surrogateescape")

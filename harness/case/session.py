@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A program under test that stays, and is spoken to step by step.
+
+The program's standard output and error are one pipe, so that what it prints keeps its
+order, and no terminal echoes anything. Every wait is for an event: an answer, or the end
+of the program; the time limit only bounds what a broken program can cost.
+"""
+
+import os
+from subprocess import PIPE, STDOUT
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import pexpect
+from goldlock.case import stack_dump
+from goldlock.case.program import Program
+from goldlock.errors import CaseError, look_around
+from pexpect.fdpexpect import fdspawn
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+ANSWER_LIMIT = 30.0
+"""Seconds that a program has for one answer."""
+
+
+class Session:
+    """A running program; a subclass adds the language that it speaks.
+
+    Use it in a ``with`` statement, whose end kills the program. A wrapped program may take
+    any time to answer, and is killed below the command that stands before it.
+
+    A subclass waits in `_greet` until the program is ready, and has `_send` and `_line` or
+    `_until` to speak with it. Each of them raises CaseError for a program that is silent.
+    """
+
+    def __init__(self, program: Program, *arguments: str) -> None:
+        argv = program.argv(*arguments)
+        self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
+        self._keep = program.keep
+        self._wrapped = program.wrapped
+        self._keep(argv, "")
+        try:
+            self.process = program.start(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+        except OSError as error:
+            raise CaseError(f"cannot start {self.name}: {error}") from None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self._stdin, self._stdout = self.process.stdin, self.process.stdout
+        limit = None if self._wrapped else ANSWER_LIMIT
+        self._stream = fdspawn(self._stdout, timeout=limit, use_poll=True)
+        self._stream.delayafterread = None  # pexpect would sleep after each read
+        self._printed: list[str] = []
+        try:
+            self._greet()
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        if error:
+            look_around(error)  # while it still holds what it holds
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the program and wait for its end, which frees its locks. Shows nothing."""
+        if self._wrapped:
+            from goldlock.case.wrapped import kill_descendants  # only for those who look inside
+
+            kill_descendants(self.process.pid)
+        self.process.kill()
+        self.process.wait()
+        self._stdin.close()
+        self._stdout.close()
+
+    def wait(self) -> int:
+        """Wait for the end of a program that was told to quit; return its exit status."""
+        self._end_of_output()
+        with self._waiting_for("to end"):
+            status = self.process.wait()
+        self._keep([], f"[{self.name}: exit status {status}]\n")
+        return status
+
+    def _greet(self) -> None:
+        """Wait until the program is ready."""
+        raise NotImplementedError
+
+    def _end_of_output(self) -> None:
+        """Read all that the program still prints."""
+        while self._line("to end") is not None:
+            pass
+
+    def _send(self, text: str) -> None:
+        """Write *text* and a line end to the program."""
+        self._keep([], f"-> {text}\n")
+        try:
+            self._stdin.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+        except BrokenPipeError:
+            raise self._silent(f"to take {text!r}") from None
+
+    def _line(self, purpose: str) -> str | None:
+        """Read a line; None at the end. What was left without a line end is a line, too."""
+        try:
+            with self._waiting_for(purpose):
+                found = self._stream.expect_exact([b"\n", pexpect.EOF])
+        except pexpect.TIMEOUT:
+            raise self._silent(purpose) from None
+        line = self._before()
+        if found == 1 and not line:
+            return None
+        self._printed.append(line)
+        self._keep([], f"<- {line}\n")
+        return line
+
+    def _until(self, marker: bytes, purpose: str) -> str:
+        """Read up to *marker*, such as a prompt; return what came before it."""
+        try:
+            with self._waiting_for(purpose):
+                self._stream.expect_exact(marker)
+        except (pexpect.TIMEOUT, pexpect.EOF):
+            self._printed.extend(self._before().splitlines())
+            raise self._silent(purpose) from None
+        text = self._before().replace("\r\n", "\n")
+        self._printed.append(text)
+        self._keep([], text)
+        return text
+
+    def _waiting_for(self, purpose: str) -> "AbstractContextManager[None]":
+        return stack_dump.waiting_for(f"{self.name} (pid {self.process.pid}) {purpose}")
+
+    def _before(self) -> str:
+        """Return what pexpect read before it found what it was to find."""
+        before: Any = self._stream.before
+        return bytes(before).decode("utf-8", "surrogateescape")
+
+    def _silent(self, purpose: str) -> CaseError:
+        """Return an error for a program that did not do what it was to do."""
+        status = self.process.poll()
+        if status is None and self._stream.flag_eof:
+            status = self.process.wait()
+        state = f"within {ANSWER_LIMIT:g} s" if status is None else f"(exit status {status})"
+        printed = "\n".join(f"  {line}" for line in self._printed) or "  nothing"
+        return CaseError(f"{self.name} failed {purpose} {state}; it printed:\n{printed}")

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Case of QEMU: its programs, images, holders and contenders.
+
+from goldlock.kits.qemu import Case, run
+
+def main(case: Case) -> None:
+    case.make_image(case.image, "32M")
+    with case.holder("-drive", f"file={case.image},if=none"):
+        case.section("A second writer must fail")
+        case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
+
+run(main)
+"""
+
+import re
+import subprocess
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from goldlock.case.case import Case
+from goldlock.case.program import Completed, Program
+from goldlock.environment import Environment
+from goldlock.filters import Filter, carriage_returns, compose, holders, one_line
+from goldlock.kits.qemu import filters
+from goldlock.kits.qemu.environment import QemuEnvironment
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from goldlock.case.program import Start
+    from goldlock.kits.qemu.monitors import Hmp, Monitor, Qmp
+
+    M = TypeVar("M", bound=Monitor)
+
+
+class Utility(Program):
+    """A program of QEMU, under the name that qemu-iotests' wrapper of it has."""
+
+    def echo(self, *arguments: str) -> str:
+        """Return the command as goldens show it: ``_qemu_io_wrapper``, and the arguments.
+
+        An empty argument leaves its blank, as in a shell's ``echo "$@"``.
+        """
+        return " ".join((f"_{self.name.replace('-', '_')}_wrapper", *arguments))
+
+
+class QemuCase(Case):
+    """One run of a case of QEMU.
+
+    ``qemu`` is the emulator, ``qemu_img``, ``qemu_io`` and ``qemu_nbd`` are the utilities.
+    """
+
+    refused = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock byte)')
+
+    def __init__(
+        self,
+        environment: Environment,
+        script: str = "",
+        qemu: QemuEnvironment = QemuEnvironment(),  # noqa: B008 - it cannot be changed
+    ) -> None:
+        super().__init__(environment, script)
+        self.imgfmt = qemu.imgfmt
+        self.imgproto = qemu.imgproto
+        self.image = f"{self.test_dir}/t.{self.imgfmt}"
+        """The path of the test image; it is the case's to create."""
+
+        self._qemu_environment = qemu
+        self._start: Start = subprocess.Popen
+        if qemu.goldlock_embedded:
+            from goldlock.kits.qemu.embedded_fork import spawner  # only for the embedded programs
+
+            self._start = spawner(qemu.goldlock_embedded)
+        self.qemu_img = self._utility("qemu-img", "qemu_img")
+        self.qemu_io = self._utility("qemu-io", "qemu_io")
+        self.qemu_nbd = self._utility("qemu-nbd", "qemu_nbd")
+        self.qemu = self._utility("qemu-system", "qemu")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], script: str) -> Self:
+        """Make the case that a runner's variables tell of; raise LookupError without them."""
+        qemu = QemuEnvironment.from_environ(environ)
+        return cls(Environment.from_environ(environ), script, qemu)
+
+    # Filters for this run
+
+    @cached_property
+    def format(self) -> Filter:
+        """Write ``IMGFMT`` for the image format of this run."""
+        return filters.image_format(self.imgfmt)
+
+    @cached_property
+    def holders(self) -> Filter:
+        """In what `locks` returns, write ``PID``, and ``QEMU_PROG`` for qemu-system's name."""
+        return compose(holders, filters.program(self.qemu.command[0]))
+
+    @cached_property
+    def stderr_output(self) -> Filter:
+        """What qemu-system says on standard error: paths, and ``QEMU_PROG`` for its name."""
+        return compose(self.paths, filters.program(self.qemu.command[0]), carriage_returns)
+
+    @cached_property
+    def monitor_output(self) -> Filter:
+        """What a monitor says."""
+        return compose(
+            self.stderr_output,
+            filters.node_names,
+            filters.qemu_io,
+            filters.qmp,
+            filters.escaped_line_ends,
+            filters.hmp,
+        )
+
+    @cached_property
+    def monitor_command(self) -> Filter:
+        """A monitor command as the case wrote it: on one line, paths and format by name."""
+        return compose(one_line, self.paths, self.format)
+
+    # What the case starts
+
+    def make_image(self, path: str, size: str = "", *, backing: str = "") -> None:
+        """Create an image at *path*, and show what qemu-img says of it.
+
+        *size* is as qemu-img takes it (``32M``); an image on a *backing* file of the same
+        format may do without.
+        """
+        base = ["-b", backing, "-F", self.imgfmt] if backing else []
+        created = self.qemu_img("create", "-f", self.imgfmt, *base, path, *([size] if size else []))
+        self.log(created.text, self.paths, self.format, filters.image_creation)
+
+    def show_contender_errors(self, *arguments: str, machine: str = "none") -> Completed:
+        """Start a QEMU that opens what *arguments* name, and quits as soon as it has.
+
+        Shows what it writes to standard error. *machine* as in `holder`.
+        """
+        done = self.qemu(
+            *_machine_options(machine), "-monitor", "stdio", *arguments, stdin="quit\n"
+        )
+        self.log(done.stderr, self.stderr_output)
+        return done
+
+    def holder(self, *arguments: str, machine: str = "none") -> "Qmp":
+        """Start a QEMU that opens what *arguments* name, and stays.
+
+        Returns when its QMP monitor has greeted, with all of its images open. Use it in a
+        ``with`` statement, whose end kills it. *machine* is ``none`` unless a device needs
+        another; the empty string is QEMU's own default.
+
+        Raises CaseError when it ends, or does not greet; the message holds what it printed.
+        """
+        from goldlock.kits.qemu.monitors import Qmp  # pexpect: only for the cases that talk
+
+        options = (*_machine_options(machine), "-monitor", "none", "-qmp", "stdio")
+        return self._monitor(Qmp, *options, *arguments)
+
+    def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
+        """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
+        from goldlock.kits.qemu.monitors import Hmp  # as above
+
+        return self._monitor(Hmp, *_machine_options(machine), "-monitor", "stdio", *arguments)
+
+    def preload(self) -> None:
+        """Import what most tasks of a group need, once for all of them."""
+        super().preload()
+        if self.qemu.command[0]:
+            import goldlock.kits.qemu.monitors  # noqa: F401
+
+    def enter_branch(self, folder: str) -> None:
+        """Go on in a task's directories, where the image is, too."""
+        before = f"{self.test_dir}/"
+        super().enter_branch(folder)
+        if self.image.startswith(before):
+            self.image = f"{self.test_dir}/{self.image[len(before) :]}"
+
+    def _monitor(self, kind: "type[M]", *arguments: str) -> "M":
+        return self._register(
+            kind(
+                self.qemu,
+                *arguments,
+                show_command=lambda text: self.log(text, self.monitor_command),
+                show_output=lambda text: self.log(text, self.monitor_output),
+            )
+        )
+
+    def _utility(self, name: str, variable: str) -> Program:
+        return self._program(name, self._qemu_environment.command(variable), Utility, self._start)
+
+
+def _machine_options(machine: str) -> list[str]:
+    # Any machine but "none" costs 20 ms at each start.
+    chosen = ["-machine", machine] if machine else []
+    return ["-nographic", "-serial", "none", *chosen]

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Filters for what QEMU says. What holds for all filters is told in `goldlock.filters`."""
+
+import re
+from collections.abc import Callable
+from posixpath import basename
+
+__all__ = [
+    "escaped_line_ends",
+    "hmp",
+    "image_creation",
+    "image_format",
+    "node_names",
+    "program",
+    "qemu_io",
+    "qmp",
+]
+
+# Monitors
+
+
+def qmp(text: str) -> str:
+    r"""Blank out the times of events, and the greeting, which holds a version.
+
+    before: ``{"timestamp": {"seconds": 1608558570, "microseconds": 17}, "event": "STOP"}``
+    after:  ``{"timestamp": {"seconds":  TIMESTAMP, "microseconds":  TIMESTAMP}, "event": "STOP"}``
+    """
+    return _GREETING.sub("QMP_VERSION", _TIME.sub(r"\1  TIMESTAMP", text))
+
+
+_TIME = re.compile(r'("(?:micro)?seconds":) +-?\d+')
+_GREETING = re.compile(r'^\{"QMP": ?\{.*\}\}\r?$', re.M)
+
+
+def escaped_line_ends(text: str) -> str:
+    r"""Drop the backslashes of escaped line ends in a JSON text.
+
+    The shell that the tests of QEMU were first written for dropped them, and their
+    goldens keep that.
+
+    before: ``{"return": "OK\\r\\n"}``
+    after:  ``{"return": "OKrn"}``
+    """
+    return re.sub(r"\\+(?=[rn])", "", text)
+
+
+def hmp(text: str) -> str:
+    r"""Keep the last state of a line that the monitor's line editor wrote letter by letter.
+
+    before: ``(qemu) q\x1b[K\x1b[Dqu\x1b[K\x1b[D\x1b[Dquit\x1b[K``
+    after:  ``(qemu) quit``
+    """
+    while _ERASE in text:
+        text = text.replace(_ERASE, "")
+    return _TYPED.sub(lambda found: found[1] or "", text)
+
+
+_ERASE = "\x1b[K"
+_LEFT = "\x1b[D"
+_TYPED = re.compile(rf"^(\(qemu\) )?[^\n]*{re.escape(_LEFT)}", re.M)
+
+# Utilities
+
+
+def image_creation(text: str) -> str:
+    r"""Keep what a person chose in a ``Formatting`` line, in one order for all formats.
+
+    Paths are left to the filters of directories, which go first: a blank in one is not
+    to be taken for the start of an option.
+
+    before: ``Formatting 'TEST_DIR/t.qcow2', fmt=qcow2 cluster_size=65536 size=1024``
+    after:  ``Formatting 'TEST_DIR/t.qcow2', fmt=qcow2 size=1024``
+    """
+    return _FORMATTING.sub(lambda found: f"{found[1]}, {_chosen(found[2])}", text)
+
+
+# The options that say what an image is; all others are defaults of a version of QEMU.
+_KEPT = ("fmt", "size", "backing", "data_file", "encryption", "preallocation")
+_FORMATTING = re.compile(r"^(Formatting '.*?'), (fmt=.*)$", re.M)
+_NEXT_OPTION = re.compile(r" (?=[a-z0-9_.-]+=)")
+
+
+def _chosen(options: str) -> str:
+    ranked = []
+    for option in _NEXT_OPTION.split(options):
+        key = option.split("=")[0]
+        rank = next((i for i, kept in enumerate(_KEPT) if key.startswith(kept)), None)
+        if rank is not None:
+            ranked.append((rank, option.rstrip()))
+    return " ".join(option for _, option in sorted(ranked))
+
+
+def qemu_io(text: str) -> str:
+    r"""Blank out speeds, and drop the prompts at the start of lines.
+
+    before: ``512 bytes, 1 ops; 00.00 sec (12.2 MiB/sec and 25000.0000 ops/sec)``
+    after:  ``512 bytes, X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)``
+    """
+    text = _PROMPTS.sub("", text)
+    return _SPEED.sub("X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)", text)
+
+
+_SPEED = re.compile(
+    r"\d+ ops; [0-9:. a-z]*\([0-9./einf+]* ?[EPTGMKiBbytes]*/sec and [0-9.einf+/]* ops/sec\)"
+)
+_PROMPTS = re.compile(r"^(?:qemu-io> )+", re.M)
+
+# Names
+
+
+def image_format(fmt: str) -> Callable[[str], str]:
+    r"""Make a filter that writes ``IMGFMT`` for the word *fmt*.
+
+    With ``raw``, the words ``draw`` and ``raw_size`` stay.
+
+    before: ``file format: qcow2``
+    after:  ``file format: IMGFMT``
+    """
+    pattern = re.compile(rf"(?<!\w){re.escape(fmt)}(?!\w)")
+    return lambda text: pattern.sub("IMGFMT", text)
+
+
+def node_names(text: str) -> str:
+    r"""Write ``NODE_NAME`` for the names that QEMU makes up for block nodes.
+
+    before: ``d0 (#block166): TEST_DIR/t.qcow2 (qcow2)``
+    after:  ``d0 (NODE_NAME): TEST_DIR/t.qcow2 (qcow2)``
+    """
+    return re.sub(r"#block\d{3,}(?!\w)", "NODE_NAME", text)
+
+
+def program(path: str) -> Callable[[str], str]:
+    r"""Make a filter that writes ``QEMU_PROG`` for the emulator at *path* where it speaks or locks.
+
+    That is at the start of its messages, after the monitor's prompt or not, and in tables of
+    locks. QEMU's version in the monitor's greeting goes, too.
+
+    before: ``qemu-system-x86_64: -drive if=none: ...``
+    after:  ``QEMU_PROG: -drive if=none: ...``
+    """
+    name = re.escape(basename(path))
+    message = re.compile(rf"^(\(qemu\) )?(?:{re.escape(path)}|{name}):", re.M)
+    holder = re.compile(rf"(?<=: ){name}(?= \(pid (?:\d+|PID), (?:holder|contender)\)$)", re.M)
+    greeting = re.compile(r"^QEMU \d+\.\d+\.\d+(?: \([^)\n]*\))? monitor", re.M)
+
+    def filtered(text: str) -> str:
+        text = message.sub(lambda found: f"{found[1] or ''}QEMU_PROG:", text)
+        text = holder.sub("QEMU_PROG", text)
+        return greeting.sub("QEMU X.Y.Z monitor", text)
+
+    return filtered

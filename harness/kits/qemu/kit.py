@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU: its programs, image formats and protocols, as the runner knows them."""
+
+import os
+import shlex
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from goldlock.errors import UsageError, check_known
+from goldlock.kits.qemu.environment import VARIABLES
+from goldlock.options import HOW, Option
+from goldlock.suite.kit import Kit
+from goldlock.suite.programs import Probe
+
+FORMATS = (
+    *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
+    *("bochs", "cloop", "dmg", "vvfat"),
+)
+PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
+KINDS = ("auto", "system", "embedded")
+POLICIES = ("errno", "elided")
+
+_OPTIONS = ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS")
+
+
+class QemuKit(Kit):
+    """The kit of suites that test QEMU's programs."""
+
+    name = "qemu"
+    words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
+    traits = (*POLICIES, "none")
+    programs = tuple(VARIABLES)
+    requirements: ClassVar = {
+        **Kit.requirements,
+        "qemu": (*VARIABLES, "ofd-locks"),
+        **{name: (name,) for name in VARIABLES},
+    }
+    options = (
+        Option(
+            "--imgfmt",
+            {"metavar": "FORMAT", "default": "qcow2", "help": "image format (default: qcow2)"},
+            words=FORMATS,
+        ),
+        Option(
+            "--imgproto",
+            {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
+            words=PROTOCOLS,
+        ),
+        Option(
+            "--programs",
+            {
+                "metavar": "KIND",
+                "default": "auto",
+                "help": "system: the QEMU that is named or on PATH; embedded: goldlock's own;"
+                " auto: system if there is one (default)",
+            },
+        ),
+        Option(
+            "--errno-policy",
+            {
+                "metavar": "POLICY",
+                "default": "errno",
+                "help": "errno or elided: whether the embedded programs tell the errno of a lock"
+                " conflict (default: errno)",
+            },
+        ),
+        Option(
+            "--build",
+            {
+                "metavar": "DIR",
+                "default": None,
+                "help": "QEMU's build directory: test its programs",
+            },
+            group=HOW,
+        ),
+    )
+
+    def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
+        check_known("image format", options.imgfmt, FORMATS)
+        check_known("protocol", options.imgproto, PROTOCOLS)
+        check_known("kind of programs", options.programs, KINDS)
+        check_known("errno policy", options.errno_policy, POLICIES)
+        for name in _OPTIONS:
+            try:
+                shlex.split(environ.get(name, ""))
+            except ValueError as error:
+                raise UsageError(f"{name}: {str(error).lower()}; write it as for a shell") from None
+        # Where a real QEMU is required, ours does not stand in.
+        real = any(name.startswith("qemu") for name in options.require.split(","))
+        kind = "system" if options.programs == "auto" and real else options.programs
+        build = os.path.abspath(options.build) if options.build else ""  # noqa: PTH100 - no need of pathlib here
+        return {
+            "imgfmt": options.imgfmt,
+            "imgproto": options.imgproto,
+            "programs": kind,
+            "errno_policy": options.errno_policy,
+            "build": build,
+        }
+
+    def why_not(self, words: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> str:
+        if chosen["imgfmt"] not in words.get("formats", FORMATS):
+            return f"not for image format {chosen['imgfmt']}"
+        if chosen["imgproto"] not in words.get("protocols", PROTOCOLS):
+            return f"not for protocol {chosen['imgproto']}"
+        return ""
+
+    def probe(self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]) -> Probe:
+        from goldlock.kits.qemu.probe import QemuProbe  # only where a case is to be run
+
+        return QemuProbe(environ, scratch, chosen)
+
+
+KIT = QemuKit()

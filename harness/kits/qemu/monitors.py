@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""QEMU's monitors: QMP, which speaks JSON, and the human monitor."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from goldlock.case.program import Program
+from goldlock.case.session import Session
+
+Show = Callable[[str], None]
+
+
+class Monitor(Session):
+    """A QEMU with a monitor. What is said is shown by *show_command* and *show_output*."""
+
+    def __init__(
+        self, program: Program, *arguments: str, show_command: Show, show_output: Show
+    ) -> None:
+        self._show_command = show_command
+        self._show_output = show_output
+        super().__init__(program, *arguments)
+
+    def wait(self) -> int:
+        """Wait for the end of a QEMU that was told to quit; return its exit status.
+
+        Shows what it still says, the events last.
+        """
+        return super().wait()
+
+    def _end_of_output(self) -> None:
+        for line in self._rest():
+            self._show_output(line)
+
+    def _rest(self) -> list[str]:
+        """Return the lines up to the end."""
+        lines = []
+        while (line := self._line("to end")) is not None:
+            lines.append(line)
+        return lines
+
+
+class Qmp(Monitor):
+    """A QEMU with a QMP monitor.
+
+    Answers and events are two streams: QEMU may send an event before or after the answer
+    to the command that caused it. The answer is shown at once, events when the case asks
+    for them, or waits for the program's end.
+    """
+
+    tight = False
+    """Whether commands are written ``{'execute': 'stop'}`` and not ``{ 'execute': 'stop' }``."""
+
+    def _greet(self) -> None:
+        self._events: list[str] = []
+        while (line := self._line("to greet")) is not None:
+            if _message(line).get("QMP") is not None:
+                return
+        raise self._silent("to greet")
+
+    def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Show a command, send it, and show its answer, which is returned.
+
+            holder.qmp("blockdev-add", node_name="node0", driver="file", filename=image)
+
+        shows and sends, on one line,
+
+            { 'execute': 'blockdev-add', 'arguments': { 'node-name': 'node0',
+              'driver': 'file', 'filename': 'TEST_DIR/t.IMGFMT' } }
+
+        Underscores in names of *arguments* stand for hyphens; those in keys of nested
+        dictionaries stay. A *command* that begins with a brace is sent as it is written, which
+        may be over several lines, and takes no arguments; QEMU takes single quotes, too.
+
+        Returns the answer, which has ``return`` or ``error``. Raises CaseError when none comes.
+        """
+        text = self.send(command, **arguments)
+        purpose = f"to answer {' '.join(text.split())}"
+        while (line := self._line(purpose)) is not None:
+            message = _message(line)
+            if "event" in message:
+                self._events.append(line)
+                continue
+            self._show_output(line)
+            if "return" in message or "error" in message:
+                return message
+        raise self._silent(purpose)
+
+    def hmp(self, line: str) -> dict[str, Any]:
+        """Send a command of the human monitor through QMP; show and return the answer."""
+        return self.qmp("human-monitor-command", command_line=line)
+
+    def send(self, command: str, **arguments: Any) -> str:
+        """Show a command and send it, as `qmp` does; do not wait for an answer. Return its text."""
+        text = command if command.lstrip().startswith("{") else self._written(command, arguments)
+        self._show_command(text)
+        self._send(text)
+        return text
+
+    def event(self, name: str) -> dict[str, Any]:
+        """Wait for the next event called *name*, show it, and return it."""
+        for known in self._events:
+            if _message(known)["event"] == name:
+                self._events.remove(known)
+                break
+        else:
+            known = self._next_event(name)
+        self._show_output(known)
+        return _message(known)
+
+    def _written(self, command: str, arguments: Mapping[str, Any]) -> str:
+        message: dict[str, object] = {"execute": command}
+        if arguments:
+            named = {name.replace("_", "-"): value for name, value in arguments.items()}
+            message["arguments"] = named
+        text = _json(message)
+        if not self.tight:
+            return text
+        return "{" + text[2:-2] + (" }" if arguments else "}")
+
+    def _next_event(self, name: str) -> str:
+        while (line := self._line(f"to send the event {name}")) is not None:
+            if (other := _message(line).get("event")) == name:
+                return line
+            if other is None:
+                self._show_output(line)
+            else:
+                self._events.append(line)
+        raise self._silent(f"to send the event {name}")
+
+    def _rest(self) -> list[str]:
+        lines = super()._rest()
+        events = [line for line in lines if "event" in _message(line)]
+        rest = [line for line in lines if line not in events]
+        return [*rest, *self._events, *events]
+
+
+class Hmp(Monitor):
+    """A QEMU with a human monitor."""
+
+    PROMPT = b"(qemu) "
+
+    def _greet(self) -> None:
+        self._until(self.PROMPT, "to greet")
+
+    def hmp(self, command: str) -> str:
+        """Show a command, send it, and show its answer, which is returned."""
+        self._show_command(f"(qemu) {command}")
+        self._send(command)
+        # The line editor writes the command back, letter by letter, as the first line.
+        answer = self._until(self.PROMPT, f"to answer {command!r}").partition("\n")[2]
+        if answer:
+            self._show_output(answer)
+        return answer
+
+
+def _json(value: object) -> str:
+    """Write JSON as QEMU's tests do: in single quotes, with blanks inside of brackets."""
+    if isinstance(value, str):
+        inside = json.dumps(value, ensure_ascii=False)[1:-1].replace('\\"', '"')
+        return "'" + inside.replace("'", "\\'") + "'"
+    if isinstance(value, Mapping) and value:
+        return f"{{ {', '.join(f'{_json(key)}: {_json(each)}' for key, each in value.items())} }}"
+    if isinstance(value, list | tuple) and value:
+        return f"[ {', '.join(map(_json, value))} ]"
+    return json.dumps(value)
+
+
+def _message(line: str) -> dict[str, Any]:
+    """Return a line's JSON object; an empty one for anything else that a program prints."""
+    if not line.startswith("{"):
+        return {}
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}

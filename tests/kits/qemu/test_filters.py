@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each filter of the kit: what it changes, what it leaves alone; and what holds for all of them."""
+
+import subprocess
+import sys
+
+import pytest
+from goldlock.filters import Filter
+from goldlock.kits.qemu import filters
+from hypothesis import example, given
+
+from tests.conftest import ROOT
+from tests.filters.support import PLAIN, Row, name_of, pieces, texts
+
+TABLE: list[Row] = [
+    ("format", filters.image_format("qcow2"), "file format: qcow2", "file format: IMGFMT"),
+    ("extension", filters.image_format("qcow2"), "t.qcow2.base", "t.IMGFMT.base"),
+    ("in a word", filters.image_format("raw"), "draw raw_x rawer", "draw raw_x rawer"),
+    ("raw", filters.image_format("raw"), "a raw image, fmt=raw", "a IMGFMT image, fmt=IMGFMT"),
+    ("program", filters.program("/q/qemu-kvm"), "qemu-kvm: no", "QEMU_PROG: no"),
+    ("its path", filters.program("/q/qemu-kvm"), "/q/qemu-kvm: no", "QEMU_PROG: no"),
+    ("prompt", filters.program("/q/qemu-kvm"), "(qemu) qemu-kvm: no", "(qemu) QEMU_PROG: no"),
+    ("later", filters.program("/q/qemu-kvm"), "by qemu-kvm: no", "by qemu-kvm: no"),
+    ("node", filters.node_names, "d0 (#block166): x", "d0 (NODE_NAME): x"),
+    ("no node", filters.node_names, "#block12 #blocks #block123x", "#block12 #blocks #block123x"),
+    (
+        "greeting",
+        filters.program("/q/qemu-kvm"),
+        "QEMU 7.2.22 (Debian 1:7) monitor - type 'help'",
+        "QEMU X.Y.Z monitor - type 'help'",
+    ),
+    (
+        "creation",
+        filters.image_creation,
+        "Formatting 'a', fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=off size=1024"
+        " backing_file=b c backing_fmt=raw lazy_refcounts=off",
+        "Formatting 'a', fmt=qcow2 size=1024 backing_file=b c backing_fmt=raw preallocation=off",
+    ),
+    ("no creation", filters.image_creation, "Formatting a disk", "Formatting a disk"),
+    (
+        "speed",
+        filters.qemu_io,
+        "512 bytes, 1 ops; 00.00 sec (12.207 MiB/sec and 25000.0000 ops/sec)",
+        "512 bytes, X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)",
+    ),
+    (
+        "no time",
+        filters.qemu_io,
+        "wrote, 3 ops; 0:01:02.5 (inf bytes/sec and inf ops/sec)",
+        "wrote, X ops; XX:XX:XX.X (XXX YYY/sec and XXX ops/sec)",
+    ),
+    ("prompts", filters.qemu_io, "qemu-io> qemu-io> no file open", "no file open"),
+    (
+        "event",
+        filters.qmp,
+        '{"timestamp": {"seconds": 16, "microseconds": 7}, "event": "STOP"}',
+        '{"timestamp": {"seconds":  TIMESTAMP, "microseconds":  TIMESTAMP}, "event": "STOP"}',
+    ),
+    ("hello", filters.qmp, '{"QMP": {"version": {}, "capabilities": []}}', "QMP_VERSION"),
+    ("line ends", filters.escaped_line_ends, '{"return": "OK\\r\\n"}', '{"return": "OKrn"}'),
+    ("quote", filters.escaped_line_ends, '{"return": "\\"x\\""}', '{"return": "\\"x\\""}'),
+    (
+        "typing",
+        filters.hmp,
+        "(qemu) q\x1b[K\x1b[Dqu\x1b[K\x1b[D\x1b[Dqui\x1b[K\x1b[D\x1b[D\x1b[Dquit\x1b[K",
+        "(qemu) quit",
+    ),
+    (
+        "holder",
+        filters.program("/q/qemu-kvm"),
+        "t: byte 101, it may write: qemu-kvm (pid 7, holder)\nt: all: sh (pid 8, contender)",
+        "t: byte 101, it may write: QEMU_PROG (pid 7, holder)\nt: all: sh (pid 8, contender)",
+    ),
+    ("no holder", filters.program("/q/qemu-kvm"), "qemu-kvm (pid 7), a", "qemu-kvm (pid 7), a"),
+]
+EACH: dict[str, Filter] = {
+    "image_format": filters.image_format("raw"),
+    "program": filters.program("/usr/bin/qemu"),
+    "node_names": filters.node_names,
+    "image_creation": filters.image_creation,
+    "qemu_io": filters.qemu_io,
+    "qmp": filters.qmp,
+    "escaped_line_ends": filters.escaped_line_ends,
+    "hmp": filters.hmp,
+}
+KNOWN = ("/tmp/x", "/", "\n", "\r", " ", "\\", "\x1b[K", "\x1b[D", "\x1b", "[K", "raw", "qemu:")
+MORE = ("qemu-io> ", '"seconds": 1', "(qemu) ", "Formatting 'a', fmt=raw size=1 ")
+TEXTS = texts(*pieces(TABLE), *KNOWN, *MORE)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name_of)
+def test_table(row: Row) -> None:
+    _, change, text, expected = row
+    assert change(text) == expected
+
+
+@pytest.mark.parametrize("name", EACH)
+@given(text=TEXTS)
+@example(text="\x1b\x1b[K[K")
+@example(text="")
+def test_a_second_time_changes_nothing(name: str, text: str) -> None:
+    change = EACH[name]
+    once = change(text)
+    assert change(once) == once
+
+
+@pytest.mark.parametrize("name", EACH)
+@given(text=PLAIN)
+def test_text_that_is_none_of_its_business_stays(name: str, text: str) -> None:
+    assert EACH[name](text) == text
+
+
+def apply(kit: str, *words: str, text: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-m", "goldlock.filters", *words],
+        env={"PYTHONPATH": str(ROOT / ".import"), "GOLDLOCK_KIT": kit},
+        input=text,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_the_command_knows_the_filters_of_the_kit_that_is_named() -> None:
+    done = apply("qemu", "holders", "program", "/q/qemu", text=b"t: all: qemu (pid 7, holder)\n")
+    assert (done.stdout, done.stderr) == (b"t: all: QEMU_PROG (pid PID, holder)\n", b"")
+    assert (
+        b"\nimage_format FMT         Write IMGFMT for the word FMT.\n"
+        in apply("qemu", "--list").stdout
+    )
+    assert b"image_format" not in apply("", "--list").stdout
+
+
+def test_a_kit_that_is_not_there() -> None:
+    done = apply("qmeu", "holders")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"filters: GOLDLOCK_KIT: kit 'qmeu' has no filters (")
