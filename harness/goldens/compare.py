@@ -4,16 +4,16 @@
 The comparison is exact but for white space at line ends.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from difflib import SequenceMatcher, unified_diff
 from functools import cached_property
 from pathlib import Path
 
-_HEADING = re.compile(r"(={2,3}) (.+) \1")
+from goldlock.result import Change, SectionResult
+from goldlock.text import Section, sections
+
 _BLANKS = " \t\r\f\v"
 _EFFORT = 50_000_000
 """Steps that `SequenceMatcher` may take at worst, about half a second; past that, lines that are
@@ -24,59 +24,6 @@ def to_lines(text: str) -> list[str]:
     """Split a text at its line feeds, and drop the white space at line ends."""
     lines = [line.rstrip(_BLANKS) for line in text.split("\n")]
     return lines if lines[-1] else lines[:-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """The lines from *start* up to *stop*: a heading and what follows, up to the next one."""
-
-    title: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Lines *start* up to *stop* of the golden (from 0) stand as *got* in the output."""
-
-    start: int
-    stop: int
-    got: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class SectionResult:
-    """What became of one section: no *changes* means that it is as in the golden.
-
-    *missing* says that no line of the golden's section is in the output.
-    """
-
-    title: str
-    changes: list[Change] = field(default_factory=list)
-    missing: bool = False
-
-
-def is_heading(line: str) -> bool:
-    """Tell whether a section starts with this line."""
-    return line.startswith("==") and _HEADING.fullmatch(line) is not None
-
-
-def sections(lines: Sequence[str]) -> list[Section]:
-    """Take lines apart at their headings, ``== heading ==`` or ``=== heading ===``.
-
-    A heading that comes again has its count in its title: ``Round done (2)``.
-    """
-    starts = []
-    seen: Counter[str] = Counter()
-    for index, line in enumerate(lines):
-        if line.startswith("==") and (heading := _HEADING.fullmatch(line)):
-            title = heading[2].strip()
-            seen[title] += 1
-            starts.append((index, f"{title} ({seen[title]})" if seen[title] > 1 else title))
-    if not starts or starts[0][0] > 0:
-        starts.insert(0, (0, "before the first heading"))
-    stops = [start for start, _ in starts[1:]] + [len(lines)]
-    return [Section(title, start, stop) for (start, title), stop in zip(starts, stops, strict=True)]
 
 
 _Span = tuple[int, int, int, int]

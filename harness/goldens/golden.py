@@ -41,7 +41,7 @@ def read(path: Path) -> str:
     return text
 
 
-def check_free(path: Path, *, force: bool) -> None:
+def ensure_overwritable(path: Path, *, force: bool) -> None:
     """Raise GoldenError when work would be lost if the golden were written, unless by *force*.
 
     That is an unresolved merge, or changes that git has, but are not committed.
@@ -103,7 +103,7 @@ def write(path: Path, text: str) -> None:
         raise GoldenError(f"{path}: {error.strerror}; the golden is as it was") from None
 
 
-def stamp(path: Path) -> tuple[int, ...]:
+def fingerprint(path: Path) -> tuple[int, ...]:
     """Return what changes when a golden does; the same for as long as there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - for each case, twice

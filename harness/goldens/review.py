@@ -13,13 +13,13 @@ import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, NoReturn, Self
+from typing import NoReturn, Self
 
 from goldlock.errors import UsageError
-from goldlock.goldens import compare, diff, golden
-from goldlock.goldens.compare import SectionResult
+from goldlock.goldens import compare, golden
 from goldlock.goldens.golden import GoldenError
-from goldlock.goldens.judge import Verdict
+from goldlock.result import CaseResult, Change, SectionResult
+from goldlock.text import count, printable
 
 HELP = """
   a  accept: the golden gets this section as it is in the output
@@ -29,18 +29,11 @@ HELP = """
   q  quit: what was accepted so far is written, the rest stays
   ?  this help"""
 
-_PROMPT = "accept? [a,s,A,d,q,?] "
+PROMPT = "accept? [a,s,A,d,q,?] "
 _ESCAPES = re.compile(r"\x1b(\[[\d;]*[A-Za-z~]|O[A-Z])?")
 """What a terminal sends for an arrow, or the like."""
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Differing(NamedTuple):
-    """A case that failed: its number, and its verdict."""
-
-    number: str
-    verdict: Verdict
 
 
 class Quit(Exception):
@@ -115,34 +108,33 @@ class Review:
         self.written: list[Path] = []
         self.accepted: set[str] = set()
 
-    def walk(self, differing: Sequence[Differing]) -> None:
+    def walk(self, differing: Sequence[CaseResult]) -> None:
         """Ask for each section that differs. A KeyboardInterrupt leaves the case at hand alone."""
         ready = [each for each in differing if self._can_be_written(each)]
-        self._total = sum(len(each.verdict.failing) for each in ready)
+        self._total = sum(len(each.failing) for each in ready)
         try:
             for each in ready:
                 self._walk_case(each)
         except Quit:
             pass
 
-    def _can_be_written(self, case: Differing) -> bool:
-        verdict = case.verdict
+    def _can_be_written(self, case: CaseResult) -> bool:
         try:
-            if not verdict.sound or not verdict.failing:
-                why = verdict.problems[0] if verdict.problems else "nothing of it can be chosen"
+            if not case.completed or not case.failing:
+                why = case.problems[0] if case.problems else "nothing of it can be chosen"
                 raise GoldenError(why.partition("\n")[0])
-            golden.check_free(verdict.golden, force=self._force)
+            golden.ensure_overwritable(Path(case.golden), force=self._force)
         except GoldenError as error:
             self._show(f"{case.number} cannot be reviewed: {error}")
             return False
         return True
 
-    def _walk_case(self, case: Differing) -> None:
+    def _walk_case(self, case: CaseResult) -> None:
         """Ask for each section of a case; write the golden when the last one is decided."""
         accepted: list[SectionResult] = []
         self._all = False
         try:
-            for section in case.verdict.failing:
+            for section in case.failing:
                 self._position += 1
                 if self._accepts(case, section):
                     accepted.append(section)
@@ -151,21 +143,15 @@ class Review:
             raise
         self._write(case, accepted)
 
-    def _accepts(self, case: Differing, section: SectionResult) -> bool:
-        verdict = case.verdict
-        title = diff.printable(section.title)
+    def _accepts(self, case: CaseResult, section: SectionResult) -> bool:
+        title = printable(section.title)
         self._show(f"\n[{self._position} of {self._total}] {case.number} [{title}]")
-        difference = (
-            diff.addition(section, verdict.golden)
-            if verdict.new
-            else diff.difference(section, verdict.golden, verdict.lines)
-        )
-        self._show(str(difference))
+        self._show(section.text)
         if self._all:
             self._show("accepted")
             return True
         while True:
-            self._show(_PROMPT)
+            self._show(PROMPT)
             key = self._key()
             if key == "q":
                 self._show("quit")
@@ -174,43 +160,42 @@ class Review:
                 self._all = key == "A"
                 self._show("skipped" if key == "s" else "accepted")
                 return key != "s"
-            self._show(self._difference(verdict, section) if key == "d" else HELP)
+            self._show(self._difference(case, section) if key == "d" else HELP)
 
     @staticmethod
-    def _difference(verdict: Verdict, section: SectionResult) -> str:
-        old = "\n".join(verdict.lines) + "\n" if verdict.lines else ""
-        shown = compare.difference(verdict.golden, old, compare.apply(old, section.changes))
-        return "\n".join(["", *(diff.printable(line) for line in shown.split("\n"))])
+    def _difference(case: CaseResult, section: SectionResult) -> str:
+        old = "\n".join(case.golden_lines) + "\n" if case.golden_lines else ""
+        new = compare.apply(old, section.changes)
+        return f"\n{compare.difference(Path(case.golden), old, new)}"
 
-    def _write(self, case: Differing, accepted: Sequence[SectionResult]) -> None:
+    def _write(self, case: CaseResult, accepted: Sequence[SectionResult]) -> None:
         """Write the golden with the accepted sections in it, if there are any."""
-        verdict = case.verdict
-        of = diff.count(len(verdict.failing), "section")
+        path, of = Path(case.golden), count(len(case.failing), "section")
         try:
             if accepted:
                 changes = [change for section in accepted for change in section.changes]
-                self._replace(verdict, changes)
-                self.written.append(verdict.golden)
-                self._show(f"\nwritten: {verdict.golden}, {len(accepted)} of {of} accepted")
-            if len(accepted) == len(verdict.failing):
+                self._replace(path, case.golden_lines, changes)
+                self.written.append(path)
+                self._show(f"\nwritten: {path}, {len(accepted)} of {of} accepted")
+            if len(accepted) == len(case.failing):
                 self.accepted.add(case.number)
         except GoldenError as error:
             self._show(f"\n{error}")
 
-    def _replace(self, verdict: Verdict, changes: Sequence[compare.Change]) -> None:
-        path = verdict.golden
+    @staticmethod
+    def _replace(path: Path, lines: Sequence[str], changes: Sequence[Change]) -> None:
         try:
             old = path.read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
             old = ""
         except OSError as error:
             raise GoldenError(f"{path}: {error.strerror}") from None
-        if compare.to_lines(old) != list(verdict.lines):
+        if compare.to_lines(old) != list(lines):
             raise GoldenError(f"{path} was changed by someone else, and is as it was; run again")
         golden.write(path, compare.apply(old, changes))
 
 
-def run(differing: Sequence[Differing], show: Callable[[str], None], *, force: bool) -> Review:
+def run(differing: Sequence[CaseResult], show: Callable[[str], None], *, force: bool) -> Review:
     """Walk through what differs with the person at the terminal.
 
     Raises KeyboardInterrupt when interrupted; each golden is then the old one or the new one.

@@ -7,13 +7,16 @@ since pytest 8 and 9 count subtests differently.
 
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from goldlock.goldens import diff
 from goldlock.reports.repo_paths import here
+from goldlock.result import CaseResult, State, share_of_runs
 from goldlock.runner.history import Past, read_history
+from goldlock.text import count, printable
 
 CASE = "goldlock"
 """The user property that marks a report as one of a case, or of a section; a number."""
@@ -21,10 +24,8 @@ CASE = "goldlock"
 ORPHAN = "goldlock-orphan"
 """The user property of a report of a golden without a case: its path."""
 
-RECORD = "goldlock-record"
-"""The user property with the record of a case, where reports want one."""
-
-_PAST = pytest.StashKey[Mapping[str, Past]]()
+RESULT = "goldlock-result"
+"""The user property of a case's report with the result of the case, as plain data."""
 
 SLOWEST = 3
 """Slow cases that are named unasked, ..."""
@@ -49,31 +50,23 @@ class Explanation(str):
             "?": {"yellow": True},
         }
         for line in self.split("\n"):
-            tw.line(line, **colours.get(line[:2].strip(), {}))
-
-
-def kept(directory: Path | str) -> str:
-    """Name what is left to look at in a directory that was kept."""
-    output, raw, wrap = (Path(directory) / name for name in ("output", "log", "wrap"))
-    if not output.exists():
-        return f"kept: {directory}"
-    said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
-    logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
-    return said + (f"; {diff.count(logs, 'wrapper log')} in {wrap}" if logs else "")
-
-
-def share_of_runs(failed: int, runs: int) -> str:
-    """Return how many runs failed; those of a flaky case with their share."""
-    if not failed:
-        return diff.count(runs, "run")
-    if failed == runs:
-        return f"failed in each of {diff.count(runs, 'run')}"
-    return f"FLAKY: failed in {failed} of {diff.count(runs, 'run')} ({failed / runs * 100:.3g} %)"
+            tw.line(printable(line), **colours.get(line[:2].strip(), {}))
 
 
 def properties_of(report: pytest.TestReport) -> dict[str, Any]:
     """Return what a case has told with its report."""
     return dict(report.user_properties)
+
+
+def result_of(report: pytest.TestReport) -> CaseResult | None:
+    """Return the result that a case's own report carries; None for any other report."""
+    return _read(report) if report.when == "call" and section_of(report) is None else None
+
+
+@lru_cache(maxsize=1)  # several want that of the report at hand
+def _read(report: pytest.TestReport) -> CaseResult | None:
+    data = properties_of(report).get(RESULT)
+    return CaseResult.from_dict(data) if data else None
 
 
 def section_of(report: pytest.TestReport) -> str | None:
@@ -84,8 +77,8 @@ def section_of(report: pytest.TestReport) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when != "call" or section_of(report) is not None:  # one report carries the record
-        report.user_properties = [each for each in report.user_properties if each[0] != RECORD]
+    if report.when != "call" or section_of(report) is not None:  # one report carries the result
+        report.user_properties = [each for each in report.user_properties if each[0] != RESULT]
     if isinstance(report.longrepr, str) and {CASE, ORPHAN} & properties_of(report).keys():
         report.longrepr = Explanation(report.longrepr)
         report.sections = [(title, text) for title, text in report.sections if text.strip()]
@@ -99,11 +92,11 @@ class Commands:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        log = "" if section_of(report) else properties_of(report).get("log")
-        if log and report.when == "call":
+        result = result_of(report)
+        if result and result.shown:
             self._reporter.ensure_newline()
-            for line in log.split("\n"):
-                self._reporter.write_line(f"    {diff.printable(line)}".rstrip())
+            for line in result.shown.split("\n"):
+                self._reporter.write_line(f"    {printable(line)}".rstrip())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -116,95 +109,110 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, 
 
 def _status(report: pytest.TestReport) -> tuple[str, str, str]:
     """Return category, letter and word for a report; say nothing of a section that is right."""
-    properties = properties_of(report)
     if title := section_of(report):
-        return ("failed", "u", f"DIFFERS [{title}]") if report.failed else ("", "", "")
+        return ("failed", "u", f"DIFFERS [{printable(title)}]") if report.failed else ("", "", "")
     if report.skipped:
         return "not run", "s", "NOT RUN"
-    passed = "UPDATED" if properties.get("update") else "PASSED"
+    result = result_of(report)
+    passed = "UPDATED" if result and result.update else "PASSED"
     letter, word = ("F", "FAILED") if report.failed else (".", passed)
-    return report.outcome, letter, f"{word}{_measure(properties)}"
+    return report.outcome, letter, f"{word}{_measure(result) if result else ''}"
 
 
-def _measure(properties: Mapping[str, Any]) -> str:
-    if "golden" not in properties:
-        return ""
-    sections, failing = properties["sections"], properties["failing"]
+def _measure(result: CaseResult) -> str:
+    sections, failing = len(result.sections), len(result.failing)
     of = f"{failing} of " if failing else ""
-    said = [f"{of}{diff.count(sections, 'section')}"] if sections else []
-    said.append(Path(properties["golden"]).name)
-    if runs := properties.get("runs"):
-        said.append(share_of_runs(properties["failed runs"], runs))
+    said = [f"{of}{count(sections, 'section')}"] if sections else []
+    said.append(Path(result.golden).name)
+    if result.about_runs:
+        said.append(share_of_runs(result.failed_runs, result.runs))
     return f" ({', '.join(said)})"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Read how long cases took last time, before this time is written."""
-    if session.testscollected > HANDFUL or session.config.getoption("--slowest"):
-        session.config.stash[_PAST] = read_history(session.config.rootpath)
+class Took(NamedTuple):
+    """How long a case took."""
+
+    number: str
+    path: str
+    seconds: float
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Count cases and sections, show updates, name the slowest cases and what was kept."""
-    reports = [
-        report
-        for category in ("passed", "failed", "not run")
-        for report in terminalreporter.stats.get(category, [])
-        if isinstance(report, pytest.TestReport)
-        and report.when == "call"
-        and CASE in properties_of(report)
-        and not section_of(report)
-    ]
-    if not reports:
-        return
-    found = [properties_of(report) for report in reports]
-    tw = terminalreporter
-    if updates := [each for each in found if each.get("update")]:
-        tw.write_sep("=", "goldens updated")
-        for each in updates:
-            _write_difference(tw, each["update"])
-    tw.write_sep("=", "goldlock")
-    words = {"passed": "passed", "failed": "failed", "skipped": "not run"}
-    verdicts = Counter(words[report.outcome] for report in reports)
-    said = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
-    sections = diff.count(sum(each.get("sections", 0) for each in found), "section")
-    failing = sum(each.get("failing", 0) for each in found)
-    tw.write_line(f"{diff.count(len(found), 'case')}: {said}; {sections}, {failing} differ")
-    failed = terminalreporter.stats.get("failed", [])
-    if orphans := [report for report in failed if ORPHAN in properties_of(report)]:
-        tw.write_line(f"{diff.count(len(orphans), 'golden')} that no case uses")
-    _write_reasons(tw, [each for r, each in zip(reports, found, strict=True) if r.skipped])
-    past = tw.config.stash.get(_PAST, {})
-    if slow := slowest(found, tw.config.getoption("--slowest"), past):
-        tw.write_line(slow)
-    for report, each in zip(reports, found, strict=True):
-        if each.get("kept"):
-            failed, runs = each.get("failed runs", 0), each.get("runs", 0)
-            outcome = share_of_runs(failed, runs) if 0 < failed < runs else report.outcome
-            tw.write_line(here(f"{each[CASE]} {outcome}; {kept(each['kept'])}"))
+class Summary:
+    """Says at the end of a run what came of it; keeps no more of a case than that takes."""
+
+    def __init__(self) -> None:
+        self._states: Counter[str] = Counter()
+        self._sections = self._failing = self._orphans = 0
+        self._took: list[Took] = []
+        self._told: list[CaseResult] = []
+        self._past: Mapping[str, Past] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a case; take from its report what others have no use for."""
+        self._orphans += report.failed and ORPHAN in properties_of(report)
+        result = result_of(report)
+        if not result:
+            return
+        report.user_properties = [each for each in report.user_properties if each[0] != RESULT]
+        self._states[result.state] += 1
+        self._sections += len(result.sections)
+        self._failing += len(result.failing)
+        if result.seconds:
+            self._took.append(Took(result.number, result.path, result.seconds))
+        if result.kept or result.update or result.state is State.NOT_RUN:
+            self._told.append(replace(result, sections=[]))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Read how long cases took last time, before this time is written."""
+        if session.testscollected > HANDFUL or session.config.getoption("--slowest"):
+            self._past = read_history(session.config.rootpath)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Count cases and sections, show updates, name the slowest cases and what was kept."""
+        if not self._states:
+            return
+        tw = terminalreporter
+        if updates := [each.update for each in self._told if each.update]:
+            tw.write_sep("=", "goldens updated")
+            for update in updates:
+                _write_difference(tw, update)
+        tw.write_sep("=", "goldlock")
+        order = (State.PASSED, State.FAILED, State.NOT_RUN)
+        said = ", ".join(f"{self._states[each]} {each}" for each in order if self._states[each])
+        sections = f"{count(self._sections, 'section')}, {self._failing} differ"
+        tw.write_line(f"{count(self._states.total(), 'case')}: {said}; {sections}")
+        if self._orphans:
+            tw.write_line(f"{count(self._orphans, 'golden')} that no case uses")
+        _write_reasons(tw, [each for each in self._told if each.state is State.NOT_RUN])
+        if slow := slowest(self._took, tw.config.getoption("--slowest"), self._past):
+            tw.write_line(slow)
+        for each in self._told:
+            if each.kept:
+                tw.write_line(here(f"{each.number} {each.flaky or each.state}; {each.kept_files}"))
 
 
-def _write_reasons(tw: Any, not_run: Sequence[Mapping[str, Any]]) -> None:
+def _write_reasons(tw: Any, not_run: Sequence[CaseResult]) -> None:
     reasons: dict[str, list[str]] = {}
     for each in not_run:
-        reasons.setdefault(each["reason"], []).append(each[CASE])
+        reasons.setdefault(each.reason, []).append(each.number)
     for reason, numbers in reasons.items():
-        tw.write_line(f"not run: {' '.join(numbers)}: {diff.printable(reason)}")
+        tw.write_line(f"not run: {' '.join(numbers)}: {printable(reason)}")
 
 
-def slowest(found: Sequence[Mapping[str, Any]], asked: int | None, past: Mapping[str, Past]) -> str:
+def slowest(took: Sequence[Took], asked: int | None, past: Mapping[str, Past]) -> str:
     """Return a line with the slowest of the cases, or nothing where it would say nothing.
 
     *asked* is how many; None leaves it to how many there are.
     """
-    ran = sorted((each for each in found if each.get("seconds")), key=lambda each: -each["seconds"])
+    ran = sorted(took, key=lambda each: -each.seconds)
     if asked is None:
-        slow = [each for each in ran if each["seconds"] > SLOW]
+        slow = [each for each in ran if each.seconds > SLOW]
         ran = slow[:SLOWEST] if len(ran) > HANDFUL else []
     said = [
-        f"{each[CASE]} {each['seconds']:.2f} s"
-        + (f" (last {past[each['path']].seconds:.2f} s)" if each["path"] in past else "")
+        f"{each.number} {each.seconds:.2f} s"
+        + (f" (last {past[each.path].seconds:.2f} s)" if each.path in past else "")
         for each in ran[:asked]
     ]
     return f"slowest: {', '.join(said)}" if said else ""
@@ -213,4 +221,4 @@ def slowest(found: Sequence[Mapping[str, Any]], asked: int | None, past: Mapping
 def _write_difference(tw: Any, text: str) -> None:
     for line in text.split("\n"):
         colour = {"-": {"red": True}, "+": {"green": True}}.get(line[:1], {})
-        tw.write_line(diff.printable(line), **colour)
+        tw.write_line(printable(line), **colour)

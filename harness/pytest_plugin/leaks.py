@@ -4,10 +4,10 @@
 from typing import Any
 
 import pytest
-from goldlock.goldens.diff import printable
 from goldlock.reports.repo_paths import here
 from goldlock.runner.leaked_files import LeakedFile
 from goldlock.runner.scheduler import Ahead
+from goldlock.text import printable
 
 _MOST = 10
 """Files that are told of, past which only their number is."""

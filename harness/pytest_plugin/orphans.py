@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from goldlock.errors import choice
-from goldlock.goldens import diff, golden
+from goldlock.goldens import golden
 from goldlock.goldens.golden import GoldenError
 from goldlock.pytest_plugin import console
 from goldlock.reports.repo_paths import here
 from goldlock.suite.cases import orphans, read_suite, unknown_trait
 from goldlock.suite.kit import of_suite
+from goldlock.text import count, for_terminal, printable
 
 OPTION = "--goldlock-orphans"
 """Asks for an item for each such golden."""
@@ -28,10 +29,10 @@ class OrphanItem(pytest.Item):
         self.golden = golden
 
     def runtest(self) -> None:
-        self.user_properties.append((console.ORPHAN, str(self.golden)))
+        self.user_properties.append((console.ORPHAN, printable(str(self.golden))))
         if self.config.getoption("remove_orphans"):
             golden.remove(self.golden, force=self.config.getoption("force"))
-            self.user_properties.append((_REMOVED, str(self.golden)))
+            self.user_properties.append((_REMOVED, printable(str(self.golden))))
             return
         raise GoldenError(f"{self.golden}: {self._why()}")
 
@@ -46,11 +47,11 @@ class OrphanItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, GoldenError):
-            return here(str(excinfo.value))
+            return for_terminal(here(str(excinfo.value)))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        return self.golden, None, self.golden.name
+        return self.golden, None, printable(self.golden.name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     files = {item.case.root: item.parent for item in cases if item.parent}
     for root, file in files.items():
         for path in orphans(root):
-            name = path.name.removesuffix(".out").replace(".", "-")
+            name = printable(path.name).removesuffix(".out").replace(".", "-")
             items.append(OrphanItem.from_parent(file, name=f"orphan-{name}", golden=path))
 
 
@@ -74,9 +75,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Name what was removed."""
     removed = [_removed(each) for each in terminalreporter.stats.get("removed", [])]
     if removed:
-        terminalreporter.write_line(f"{diff.count(len(removed), 'golden')} removed:")
+        terminalreporter.write_line(f"{count(len(removed), 'golden')} removed:")
         for path in removed:
-            terminalreporter.write_line(f"  {here(path)}")
+            terminalreporter.write_line(f"  {printable(here(path))}")
 
 
 def _removed(report: pytest.TestReport) -> str:

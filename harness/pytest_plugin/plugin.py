@@ -6,7 +6,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,17 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 from goldlock.errors import UsageError
-from goldlock.goldens import diff
-from goldlock.goldens.compare import SectionResult
-from goldlock.goldens.diff import Difference
-from goldlock.goldens.judge import State, Verdict
 from goldlock.pytest_plugin import console, leaks, orphans
-from goldlock.pytest_plugin.registration import start, wants_records
+from goldlock.pytest_plugin.registration import start
 from goldlock.reports.repo_paths import here
+from goldlock.result import CaseResult, State
 from goldlock.runner import shards
-from goldlock.runner.case_run import Ran
 from goldlock.runner.history import HISTORY, Past, in_best_order, read_history
-from goldlock.runner.run_stats import Tally
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, may_be_case, read_case
+from goldlock.text import count, for_terminal, printable
 
 _AHEAD = pytest.StashKey[Ahead]()
 _FIXTURES = pytest.StashKey[Any]()
@@ -56,9 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(orphans.OPTION, action="store_true", help="fail for goldens that no case owns")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
+    config.option.junit_xml = config.option.xmlpath  # pytest's own writer knows no sections
+    config.option.xmlpath = None
     config.pluginmanager.register(console, "goldlock-report")
+    config.pluginmanager.register(console.Summary(), "goldlock-summary")
     config.pluginmanager.register(orphans, "goldlock-orphans")
     plugins = config.pluginmanager.get_plugins()
     ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
@@ -117,7 +117,7 @@ def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None
     try:
         known = shards.read_durations(root)
         path = shards.store_durations(root, {**known, **seconds})
-        said = f"stored the durations of {diff.count(len(seconds), 'case')}: {path}"
+        said = f"stored the durations of {count(len(seconds), 'case')}: {path}"
     except UsageError as error:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
         said = str(error)
@@ -189,11 +189,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             longrepr=None,
             when="call",
             user_properties=item.user_properties,
-            duration=item.tally.ran.seconds,
+            duration=item.result.seconds,
         )
         hooks.pytest_runtest_logreport(report=report)
-        told = [each for each in report.user_properties if each[1] and each[0] != console.RECORD]
-        report.user_properties = told
         item.forget()
         item.session._setupstate.teardown_exact(nextitem)
     else:
@@ -217,7 +215,8 @@ class CaseItem(pytest.Function):
     """One case. It is a pytest.Function for the sake of the ``subtests`` fixture."""
 
     case: Case
-    _tally: Tally | None = None
+    judged: CaseResult | None = None
+    """What came of it; None before it was asked for, and once it is forgotten."""
     _past: Past | None = None
 
     @classmethod
@@ -243,128 +242,74 @@ class CaseItem(pytest.Function):
         return self.parent.nodeid, None, self.case.number
 
     @property
-    def ran(self) -> Ran | None:
-        """The run that was judged; None before there was one, and once it is forgotten."""
-        return self._tally.shown if self._tally else None
-
-    @property
     def past(self) -> Past | None:
         """How it went; None before it has run."""
-        if ran := self.ran:
-            return Past(round(ran.seconds, 3), ran.verdict.state is State.FAIL)
+        if result := self.judged:
+            return Past(round(result.seconds, 3), result.state is State.FAILED)
         return self._past
 
     @property
-    def tally(self) -> Tally:
+    def result(self) -> CaseResult:
         """What came of the case; waits for it."""
-        if not self._tally:
-            self._tally = self.config.stash[_AHEAD].result(self.case)
-            self._tell(self._tally)
-        return self._tally
+        if not self.judged:
+            self.judged = self.config.stash[_AHEAD].result(self.case)
+            self.user_properties.append((console.CASE, self.case.number))
+        return self.judged
 
-    def _tell(self, tally: Tally) -> None:
-        """Put what there is to know of a case where its reports carry it."""
-        ran, verdict = tally.ran, tally.ran.verdict
-        self.user_properties += [
-            (console.CASE, self.case.number),
-            ("path", str(self.case.path)),
-            ("golden", str(verdict.golden)),
-            ("sections", len(verdict.sections)),
-            ("failing", len(verdict.failing)),
-            ("kept", str(ran.kept or "")),
-            ("update", verdict.update),
-            ("log", ran.log),
-            ("reason", verdict.reason),
-            ("seconds", ran.seconds),
-            *([("runs", tally.runs), ("failed runs", tally.failed)] if tally.wanted > 1 else []),
-        ]
-
-    def _add_record(self, differences: Sequence[Difference | None]) -> None:
-        """Put all that there is to know of a case where its report carries it, if it is wanted."""
-        if wants_records(self.config):
-            from goldlock.reports import record  # most runs want none
-
-            tally = self.tally
-            made = record.of_case(self.case, tally.ran, differences, (tally.runs, tally.failed))
-            self.user_properties.append((console.RECORD, made))
+    def _tell(self) -> None:
+        """Put what came of the case where its own report carries it."""
+        self.user_properties.append((console.RESULT, self.result.as_dict()))
 
     def passes(self) -> bool:
         """Wait for the case; tell whether it passed. What was wrong is told by `run_and_report`."""
         try:
-            verdict = self.tally.ran.verdict
+            passed = self.result.state is State.PASSED
         except UsageError:
             return False
-        if verdict.state is not State.PASS:
-            return False
-        self._add_record([None for _ in verdict.sections])
-        return True
+        if passed:
+            self._tell()
+        return passed
 
     def forget(self) -> None:
         """Drop what was reported: there may be many cases, and pytest keeps them all."""
         self.user_properties.clear()
-        self._past, self._tally = self.past, None
+        self._past, self.judged = self.past, None
 
     def run_and_report(self, subtests: Any) -> None:
         """Report each section of the case as a subtest, then fail if anything did."""
-        verdict = self.tally.ran.verdict
-        differences = [
-            _difference(section, verdict, self.path) if section.changes else None
-            for section in verdict.sections
-        ]
+        result = self.result
         shown, more = 0, []
         with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
-            for section, difference in zip(verdict.sections, differences, strict=True):
-                title = diff.printable(section.title)
-                shown += difference is not None
-                if difference and shown > SHOWN:
-                    more.append(f"  {difference.file}:{difference.line}: {title}")
+            for section in result.sections:
+                title = printable(section.title)
+                shown += not section.passed
+                if shown > SHOWN and not section.passed:
+                    more.append(f"  {section.file}:{section.line}: {title}")
                     continue
                 with subtests.test(msg=title):
-                    if difference:
-                        raise SectionDiffers(str(difference))
-        self._add_record(differences)  # after the sections, whose reports have no use for it
-        if verdict.state is State.NOTRUN:
-            pytest.skip(verdict.reason)
-        if verdict.state is State.FAIL:
+                    if not section.passed:
+                        raise SectionDiffers(section.text)
+        self._tell()  # after the sections, whose reports have no use for it
+        if result.state is State.NOT_RUN:
+            pytest.skip(printable(result.reason))
+        if result.state is State.FAILED:
             if more:
                 more.insert(0, f"{SHOWN} of them are shown; the others are:")
-            said = _about_case(verdict, self.tally.ran.kept, more) + _about_runs(self.tally)
-            raise CaseFailed("\n".join(said))
+            raise CaseFailed("\n".join(_about_case(result, more)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
-            return here(str(excinfo.value))
+            return for_terminal(here(str(excinfo.value)))
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, self.case.number
 
 
-def _difference(section: SectionResult, verdict: Verdict, script: Path) -> Difference:
-    if verdict.new:
-        return diff.addition(section, script)
-    return diff.difference(section, verdict.golden, verdict.lines)
-
-
-def _about_case(verdict: Verdict, kept: Path | None, more: Sequence[str]) -> list[str]:
-    said = list(verdict.problems)
-    if (failing := len(verdict.failing)) and not verdict.new:
-        of = diff.count(len(verdict.sections), "section")
-        said.append(f"{failing} of {of} not as in {verdict.golden}")
-    said += more
-    if kept:
-        said.append(console.kept(kept))
-    return said
-
-
-def _about_runs(tally: Tally) -> list[str]:
-    """Return lines about all runs of a case that was run more than once."""
-    if tally.wanted <= 1:
-        return []
-    said = [console.share_of_runs(tally.failed, tally.runs)]
-    for title, times in tally.sections.most_common():
-        said.append(f"  in {diff.count(times, 'run')}: {diff.printable(title)}")
-    said += [console.kept(path) for path in tally.other_ways]
-    if tally.passed and tally.passed.kept:
-        said.append(f"a run that passed, {console.kept(tally.passed.kept)}")
-    return said
+def _about_case(result: CaseResult, more: Iterable[str]) -> list[str]:
+    said = list(result.problems)
+    if (failing := len(result.failing)) and not result.golden_missing:
+        of = count(len(result.sections), "section")
+        said.append(f"{failing} of {of} not as in {result.golden}")
+    kept = [result.kept_files] if result.kept else []
+    return [*said, *more, *kept, *result.about_runs]

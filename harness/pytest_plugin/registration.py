@@ -13,11 +13,6 @@ from goldlock.settings import Settings, reports
 from goldlock.suite.programs import Programs
 
 
-def wants_records(config: pytest.Config) -> bool:
-    """Tell whether a run is to make records of its cases."""
-    return bool(reports(config.option)) or on_github(os.environ)
-
-
 def start(
     config: pytest.Config,
     settings: Settings,
@@ -40,13 +35,10 @@ def start(
             width, past = config.get_terminal_writer().fullwidth, read_history(config.rootpath)
             where = (sys.stdout, width, config.rootpath)
             manager.register(Progress(*where, settings.jobs, running, past), "goldlock-progress")
-    if wants_records(config) and not config.option.collectonly:
-        from goldlock.pytest_plugin import reports
-        from goldlock.reports import junit
+    if (reports(config.option) or on_github(os.environ)) and not config.option.collectonly:
+        from goldlock.pytest_plugin.reports import Reports
 
-        gathered = reports.Reports(config, settings, programs, os.environ)
-        manager.register(gathered, "goldlock-reports")
-        junit.install(config, gathered)
+        manager.register(Reports(config, settings, programs, os.environ), "goldlock-reports")
 
 
 def _somebody_waits(config: pytest.Config) -> bool:

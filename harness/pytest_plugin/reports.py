@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Gathers the records of a run, and has the reports that were asked for written.
+"""Gathers the results of a run, and has the reports that were asked for written.
 
 It is there only in a run that wants reports, and, with pytest-xdist, only where the workers'
 reports come together.
@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.run_info import run_info
 from goldlock.reports import annotations, json_lines
 from goldlock.reports.files import Lines, asked, write
-from goldlock.reports.record import CaseRecord, OtherRecord, Report, of_run
 from goldlock.reports.repo_paths import here, on_github
+from goldlock.result import OtherFailure, Report, RunEnd
 from goldlock.runner.history import Past, read_history
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
-from goldlock.suite.kit import given
 from goldlock.suite.programs import Programs
 
 T = TypeVar("T")
@@ -37,37 +37,32 @@ class Reports:
     ) -> None:
         self._files = asked(config.option)
         self._environ = environ
+        self._suite_name = str(config.getini("junit_suite_name"))
+        self._prefix = str(config.getoption("junitprefix", None) or "")
         self._lines: Lines | None = None
         self._faults: list[str] = []
         self._past: Mapping[str, Past] = {}
-        self._report: Report = {
-            "run": of_run(
-                config.rootpath, settings, programs, given(settings), time.time(), environ
-            ),
-            "cases": [],
-            "others": [],
-            "end": {"seconds": 0.0, "status": 0, "stopped": True},
-        }
+        info = run_info(config.rootpath, settings, programs, environ)
+        self._report = Report(info)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin with what is known before any case was judged."""
         self._past = read_history(session.config.rootpath)
         items = [item for item in session.items if isinstance(getattr(item, "case", None), Case)]
-        self._report["run"]["cases"] = len(items)
+        self._report.run.cases = len(items)
         if path := self._files.get("--json-lines"):
             self._lines = self._attempt(path, Lines, path)
-            self._add_line(json_lines.run_start(self._report["run"]))
+            self._add_line(json_lines.run_start(self._report.run))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if console.section_of(report) is not None:
             return
-        record: CaseRecord | None = console.properties_of(report).get(console.RECORD)
-        if record and report.when == "call":
-            before = self._past.get(record["path"])
-            record["last"] = before.seconds if before else None
-            self._report["cases"].append(record)
-            self._add_line(json_lines.case(record))
+        if result := console.result_of(report):
+            before = self._past.get(result.path)
+            result.last = before.seconds if before else None
+            self._report.cases.append(result)
+            self._add_line(json_lines.case(result))
         elif report.failed:
             path = console.properties_of(report).get(console.ORPHAN, report.nodeid.split("::")[0])
             self._add_other(path, report.longreprtext)
@@ -80,7 +75,7 @@ class Reports:
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, object, object]:
-        """Write the reports; should one fail, JUnit's among them, the run does, too."""
+        """Write the reports; should one fail, the run does, too."""
         self._finish(exitstatus)
         others = yield
         if self._faults:
@@ -88,20 +83,20 @@ class Reports:
         return others
 
     def _finish(self, exitstatus: int) -> None:
-        judged = len(self._report["cases"]) + len(self._report["others"])
-        starts = [case["started"] for case in self._report["cases"] if case["started"]]
-        begin = min([self._report["run"]["started"], *starts])  # cases start while pytest loads
-        self._report["end"] = {
-            "seconds": round(time.time() - begin, 3),
-            "status": int(exitstatus),
-            "stopped": exitstatus == pytest.ExitCode.INTERRUPTED
-            or judged < self._report["run"]["cases"],
-        }
+        judged = len(self._report.cases) + len(self._report.others)
+        starts = [case.started for case in self._report.cases if case.started]
+        begin = min([self._report.run.started, *starts])  # cases start while pytest loads
+        self._report.end = RunEnd(
+            round(time.time() - begin, 3),
+            int(exitstatus),
+            exitstatus == pytest.ExitCode.INTERRUPTED or judged < self._report.run.cases,
+        )
         self._add_line(json_lines.run_end(self._report))
         if self._lines:
             self._lines.close()
         for flag, make in (
             ("--tap", self._tap),
+            ("--junit-xml", self._junit),
             ("--html", self._html),
             ("--gitlab-report", lambda: annotations.gitlab(self._report, self._environ)),
         ):
@@ -120,7 +115,7 @@ class Reports:
             for command in annotations.github(self._report, self._environ):
                 terminalreporter.write_line(command)
 
-    def fail(self, path: Path, error: OSError) -> None:
+    def _fail(self, path: Path, error: OSError) -> None:
         """Remember that a report could not be written."""
         self._faults.append(f"{path}: the report cannot be written: {error.strerror}")
 
@@ -128,26 +123,31 @@ class Reports:
         try:
             return do(*arguments)
         except OSError as error:
-            self.fail(path, error)
+            self._fail(path, error)
             return None
 
     def _add_other(self, path: str, text: str) -> None:
-        record: OtherRecord = {"path": str(path), "text": text}
-        self._report["others"].append(record)
-        self._add_line(json_lines.other(record))
+        other = OtherFailure(str(path), text)
+        self._report.others.append(other)
+        self._add_line(json_lines.other(other))
 
     def _add_line(self, line: str) -> None:
         if self._lines:
             try:
                 self._lines.write(line)
             except OSError as error:
-                self.fail(self._files["--json-lines"], error)
+                self._fail(self._files["--json-lines"], error)
                 self._lines = None
 
     def _tap(self) -> str:
         from goldlock.reports import tap
 
         return tap.document(self._report)
+
+    def _junit(self) -> str:
+        from goldlock.reports import junit
+
+        return junit.document(self._report, name=self._suite_name, prefix=self._prefix)
 
     def _html(self) -> str:
         from goldlock.reports import html  # the largest of all

@@ -4,10 +4,11 @@
 from typing import Any
 
 import pytest
-from goldlock.goldens import diff, review
-from goldlock.goldens.judge import State
+from goldlock.goldens import review
 from goldlock.pytest_plugin.console import Explanation
 from goldlock.reports.repo_paths import here
+from goldlock.result import State
+from goldlock.text import count
 
 
 class ReviewAtEnd:
@@ -32,9 +33,9 @@ class ReviewAtEnd:
         if session is None or session.exitstatus != pytest.ExitCode.TESTS_FAILED:
             return
         differing = {
-            item.nodeid: review.Differing(item.name, ran.verdict)
+            item.nodeid: result
             for item in session.items
-            if (ran := getattr(item, "ran", None)) and ran.verdict.state is State.FAIL
+            if (result := getattr(item, "judged", None)) and result.state is State.FAILED
         }
         capture = config.pluginmanager.getplugin("capturemanager")
         if capture:
@@ -53,14 +54,14 @@ class ReviewAtEnd:
         settled = {id_ for id_, each in differing.items() if each.number in done.accepted}
         left = self._failed - settled
         tw.line()
-        tw.line(f"{diff.count(len(done.written), 'golden')} written, {len(left)} still to mend")
+        tw.line(f"{count(len(done.written), 'golden')} written, {len(left)} still to mend")
         if not left:
             session.exitstatus = pytest.ExitCode.OK
 
 
 def _show(tw: Any, text: str) -> None:
     """Show what a review says: prompts stay on their line."""
-    if text.endswith(" "):
+    if text == review.PROMPT:
         tw.write(text, flush=True)
     else:
         Explanation(here(text)).toterminal(tw)

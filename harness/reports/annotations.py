@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from goldlock.reports.diagnostics import findings
-from goldlock.reports.record import Report
 from goldlock.reports.repo_paths import here, in_repository
+from goldlock.result import Report
+from goldlock.text import for_github, for_github_property, for_terminal, printable
 
 
 def github(report: Report, environ: Mapping[str, str]) -> Iterator[str]:
@@ -19,16 +20,8 @@ def github(report: Report, environ: Mapping[str, str]) -> Iterator[str]:
     for finding in findings(report):
         path = in_repository(finding.path, environ)
         properties = {"file": path, "line": str(finding.line), "title": finding.title}
-        said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-        yield f"::error {said}::{_data(here(finding.text))}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+        said = ",".join(f"{name}={for_github_property(v)}" for name, v in properties.items())
+        yield f"::error {said}::{for_github(here(finding.text))}"
 
 
 def gitlab(report: Report, environ: Mapping[str, str]) -> str:
@@ -41,15 +34,15 @@ def gitlab(report: Report, environ: Mapping[str, str]) -> str:
     issues = []
     for finding in findings(report):
         path = in_repository(finding.path, environ)
-        identity = f"{path}\0{finding.title}\0{finding.summary}"
+        identity = f"{path}\0{finding.title}\0{finding.summary}".encode(errors="surrogateescape")
         often = f"{finding.flaky}: " if finding.flaky else ""
         issues.append(
             {
-                "description": f"{often}{finding.title}: {here(finding.summary)}",
+                "description": for_terminal(f"{often}{finding.title}: {here(finding.summary)}"),
                 "check_name": "goldlock",
-                "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
+                "fingerprint": hashlib.sha256(identity).hexdigest(),
                 "severity": "major",
-                "location": {"path": path, "lines": {"begin": finding.line}},
+                "location": {"path": printable(path), "lines": {"begin": finding.line}},
             }
         )
     return json.dumps(issues, indent=2) + "\n"

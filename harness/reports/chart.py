@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import floor, log10
 
-from goldlock.goldens.diff import count
-from goldlock.reports.record import CaseRecord
+from goldlock.result import CaseResult
+from goldlock.text import count, format_duration
 
 BARS = 20
 """Cases that the chart of durations has, the slowest ones."""
@@ -22,16 +22,6 @@ _LANE = 26
 
 _NARROW = 480
 """Width of a timeline, in pixels, in which the blocks' numbers have to fit."""
-
-
-def span(seconds: float) -> str:
-    """Return seconds as a person reads them: ``15 ms``, ``1.02 s``, ``2 min 5 s``."""
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
 
 
 def shares(numbers: Mapping[str, int]) -> str:
@@ -49,58 +39,62 @@ def shares(numbers: Mapping[str, int]) -> str:
     return f'<svg class="shares" aria-hidden="true">{"".join(parts)}</svg>'
 
 
-def durations(cases: Sequence[CaseRecord]) -> str:
+def durations(cases: Sequence[CaseResult]) -> str:
     """Return a bar for each of the slowest cases, this time above last time; nothing for none."""
-    ran = sorted((case for case in cases if case["seconds"]), key=lambda c: -c["seconds"])
+    ran = sorted((case for case in cases if case.seconds), key=lambda c: -c.seconds)
     if not ran:
         return ""
     shown, rest = ran[:BARS], ran[BARS:]
-    longest = max(max(case["seconds"], case["last"] or 0) for case in shown)
+    longest = max(max(case.seconds, case.last or 0) for case in shown)
     lines = ['<section class="durations">', "<h2>Durations</h2>"]
-    if any(case["last"] for case in shown):
+    if any(case.last for case in shown):
         lines.append(
             '<p class="key"><i class="now"></i> this time <i class="last"></i> last time</p>'
         )
-    if any(case["runs"] > 1 for case in shown):
+    if any(case.runs > 1 for case in shown):
         lines.append("<p>Of a case that was run more than once, one run is shown.</p>")
     lines.append('<div class="bars">')
     for case in shown:
         lines += _bar(case, longest)
     lines.append("</div>")
     if rest:
-        together = sum(case["seconds"] for case in rest)
-        lines.append(f"<p>and {count(len(rest), 'case')} more, {span(together)} together</p>")
+        together = sum(case.seconds for case in rest)
+        lines.append(
+            f"<p>and {count(len(rest), 'case')} more, {format_duration(together)} together</p>"
+        )
     return "\n".join([*lines, "</section>"])
 
 
-def _bar(case: CaseRecord, longest: float) -> list[str]:
-    kind = case["state"].replace(" ", "-")
-    now, last = 100 * case["seconds"] / longest, 100 * (case["last"] or 0) / longest
-    said = span(case["seconds"]) + (f" <small>{span(case['last'] or 0)}</small>" if last else "")
+def _bar(case: CaseResult, longest: float) -> list[str]:
+    kind = case.state.replace(" ", "-")
+    now, last = 100 * case.seconds / longest, 100 * (case.last or 0) / longest
+    said = format_duration(case.seconds) + (
+        f" <small>{format_duration(case.last or 0)}</small>" if last else ""
+    )
     return [
-        f'<a href="#case-{case["number"]}">{escape(case["number"])}</a>',
+        f'<a href="#case-{case.number}">{escape(case.number)}</a>',
         f'<svg aria-hidden="true"><rect class="{kind}" width="{now:.2f}%" height="9" rx="2"/>'
         f'<rect class="last" y="11" width="{last:.2f}%" height="4" rx="1"/></svg>',
         f"<span>{said}</span>",
     ]
 
 
-def timeline(cases: Sequence[CaseRecord]) -> str:
+def timeline(cases: Sequence[CaseResult]) -> str:
     """Return which case ran when, those at the same time one below the other; nothing for one."""
-    timed = [case for case in cases if case["started"] and case["seconds"]]
-    ran = sorted(timed, key=lambda case: -case["seconds"])[:BLOCKS]
+    timed = [case for case in cases if case.started and case.seconds]
+    ran = sorted(timed, key=lambda case: -case.seconds)[:BLOCKS]
     if len(ran) < 2:
         return ""
-    ran.sort(key=lambda case: case["started"])
-    begin = ran[0]["started"]
-    total = max(case["started"] + case["seconds"] for case in ran) - begin
+    ran.sort(key=lambda case: case.started)
+    begin = ran[0].started
+    total = max(case.started + case.seconds for case in ran) - begin
     ends: list[float] = []
     blocks = []
     for case in ran:
-        start = case["started"] - begin
+        start = case.started - begin
         lane = next((n for n, end in enumerate(ends) if end <= start), len(ends))
-        ends[lane : lane + 1] = [start + case["seconds"]]
-        blocks.append(_block(case, 100 * start / total, 100 * case["seconds"] / total, lane))
+        ends[lane : lane + 1] = [start + case.seconds]
+        blocks.append(_block(case, 100 * start / total, 100 * case.seconds / total, lane))
     height = len(ends) * _LANE
     lines = ['<section class="timeline">', "<h2>Side by side</h2>"]
     lines.append(f'<svg height="{height + 22}" role="img" aria-label="which case ran when">')
@@ -108,12 +102,12 @@ def timeline(cases: Sequence[CaseRecord]) -> str:
     return "\n".join([*lines, *blocks, "</svg>", "</section>"])
 
 
-def _block(case: CaseRecord, start: float, width: float, lane: int) -> str:
-    kind, number = case["state"].replace(" ", "-"), escape(case["number"])
+def _block(case: CaseResult, start: float, width: float, lane: int) -> str:
+    kind, number = case.state.replace(" ", "-"), escape(case.number)
     fits = width * _NARROW / 100 > 8 + 8 * len(number)
     label = f'<text x="6" y="{_LANE - 11}">{number}</text>' if fits else ""
     return (
-        f'<a href="#case-{number}"><title>{number}: {span(case["seconds"])}</title>'
+        f'<a href="#case-{number}"><title>{number}: {format_duration(case.seconds)}</title>'
         f'<svg x="{start:.3f}%" y="{lane * _LANE}" width="{width:.3f}%" height="{_LANE - 4}">'
         f'<rect class="{kind}" width="100%" height="100%" rx="2"/>{label}</svg></a>'
     )

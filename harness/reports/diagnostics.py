@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
-from goldlock.reports.record import CaseRecord, Report, SectionRecord, flaky
+from goldlock.result import CaseResult, Report, SectionResult
 
 _SIDES = {"-": "expected", "+": "got"}
 
@@ -26,31 +26,31 @@ class Finding(NamedTuple):
 
 def findings(report: Report) -> Iterator[Finding]:
     """Yield what failed: sections at their golden's line, problems of a case at its file."""
-    for case in report["cases"]:
+    for case in report.cases:
         yield from _of_case(case)
-    for other in report["others"]:
-        first, _, _ = other["text"].partition("\n")
-        yield Finding(other["path"], 1, "goldlock", first, other["text"])
+    for other in report.others:
+        first, _, _ = other.text.partition("\n")
+        yield Finding(other.path, 1, "goldlock", first, other.text)
 
 
-def _of_case(case: CaseRecord) -> Iterator[Finding]:
-    often = flaky(case)
+def _of_case(case: CaseResult) -> Iterator[Finding]:
+    often = case.flaky
     before = f"{often}: " if often else ""
-    for section in case["sections"]:
-        if not section["passed"]:
-            title = f"{case['number']} [{section['title']}]"
-            summary = f"{section['message']}{_first_change(section)}"
-            text = f"{before}{section['text']}"
-            yield Finding(section["file"], section["line"], title, summary, text, often)
-    if case["problems"]:
-        first, _, _ = case["problems"][0].partition("\n")
-        text = before + "\n".join(case["problems"])
-        yield Finding(case["path"], 1, case["number"], first, text, often)
+    for section in case.sections:
+        if not section.passed:
+            title = f"{case.number} [{section.title}]"
+            summary = f"{section.message}{_first_change(section)}"
+            text = f"{before}{section.text}"
+            yield Finding(section.file, section.line, title, summary, text, often)
+    if case.problems:
+        first, _, _ = case.problems[0].partition("\n")
+        text = before + "\n".join(case.problems)
+        yield Finding(case.path, 1, case.number, first, text, often)
 
 
-def _first_change(section: SectionRecord) -> str:
+def _first_change(section: SectionResult) -> str:
     """Return the first lines that are not as they were, on either side."""
-    changed = dropwhile(lambda row: row[0] not in _SIDES, section["rows"])
+    changed = dropwhile(lambda row: row[0] not in _SIDES, section.rows)
     first = takewhile(lambda row: row[0] in {*_SIDES, "?"}, changed)
     texts = {mark: text for mark, _, text in reversed([*first])}
     said = [f"{word} {texts[mark][:100]!r}" for mark, word in _SIDES.items() if mark in texts]

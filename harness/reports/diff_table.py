@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from html import escape
 from itertools import groupby, zip_longest
 
-from goldlock.reports.record import Row
+from goldlock.result import Row
 
 _DIFFERENCE_LIMIT = 100_000
 """Product of the lengths of two lines, past which only their common ends are told apart."""

@@ -14,10 +14,10 @@ from html import escape
 from operator import itemgetter
 from pathlib import Path
 
-from goldlock.goldens.diff import count
 from goldlock.reports import chart, html_case
-from goldlock.reports.record import CaseRecord, Report, once_more
 from goldlock.reports.repo_paths import here
+from goldlock.result import CaseResult, Report
+from goldlock.text import count, format_duration
 
 _FOLDER = Path(__file__).parent
 _STATES = ("failed", "passed", "not run")
@@ -41,7 +41,7 @@ def document(report: Report) -> str:
     """Return the whole page."""
     style = (_FOLDER / "page.css").read_text("utf-8")
     script = (_FOLDER / "page.js").read_text("utf-8")
-    bad = bool(_count(report, "failed") or report["others"])
+    bad = bool(_count(report, "failed") or report.others)
     policy = (
         f"default-src 'none'; img-src data:; style-src {_digest(style)};"
         f" script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
@@ -55,7 +55,7 @@ def document(report: Report) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{escape(_verdict(report))}, {escape(report['run']['suite'])}</title>",
+            f"<title>{escape(_verdict(report))}, {escape(report.run.suite)}</title>",
             f'<link rel="icon" href="{_ICON.format("%23c93c37" if bad else "%232da44e")}">',
             f"<style>{style}</style>",
             "</head>",
@@ -77,15 +77,15 @@ def _digest(text: str) -> str:
 
 
 def _count(report: Report, state: str) -> int:
-    return sum(case["state"] == state for case in report["cases"])
+    return sum(case.state == state for case in report.cases)
 
 
 def _verdict(report: Report) -> str:
-    total, failed = len(report["cases"]), _count(report, "failed")
+    total, failed = len(report.cases), _count(report, "failed")
     if failed:
         return f"{failed} of {count(total, 'case')} failed"
-    if report["others"]:
-        return count(len(report["others"]), "failure")
+    if report.others:
+        return count(len(report.others), "failure")
     if not _count(report, "passed"):
         return "No case was run"
     if not_run := _count(report, "not run"):
@@ -94,18 +94,18 @@ def _verdict(report: Report) -> str:
 
 
 def _header(report: Report) -> Iterator[str]:
-    run, end = report["run"], report["end"]
-    sections = [section for case in report["cases"] for section in case["sections"]]
-    differ = sum(not section["passed"] for section in sections)
-    moment = datetime.fromtimestamp(run["started"], UTC)
+    run, end = report.run, report.end
+    sections = [section for case in report.cases for section in case.sections]
+    differ = sum(not section.passed for section in sections)
+    moment = datetime.fromtimestamp(run.started, UTC)
     yield "<header>"
-    yield f'<p class="brand">goldlock <span>{escape(run["suite"])}</span></p>'
+    yield f'<p class="brand">goldlock <span>{escape(run.suite)}</span></p>'
     yield f"<h1>{escape(_verdict(report))}</h1>"
-    if end["stopped"]:
+    if end.stopped:
         yield '<p class="stopped">The run was stopped: what is missing here was not judged.</p>'
     facts = [
         count(len(sections), "section") + (f", <b>{differ} differ</b>" if differ else ""),
-        chart.span(end["seconds"]),
+        format_duration(end.seconds),
         f'<time datetime="{moment.isoformat()}">{moment:%-d %B %Y, %H:%M:%S} UTC</time>',
     ]
     yield f'<p class="facts">{" · ".join(facts)}</p>'
@@ -123,20 +123,20 @@ def _header(report: Report) -> Iterator[str]:
 
 def _under_test(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what is under test, in words; and how to run what failed once more."""
-    run = report["run"]
-    yield from run["rows"]
-    yield "Options", " ".join(run["how"])
-    yield "Host", run["host"]
-    yield "Commit", run["commit"]
-    yield _JOB, run["job"]
-    failed = [case for case in report["cases"] if case["state"] == "failed"]
+    run = report.run
+    yield from run.rows
+    yield "Options", " ".join(run.how)
+    yield "Host", run.host
+    yield "Commit", run.commit
+    yield _JOB, run.job
+    failed = [case for case in report.cases if case.state == "failed"]
     if 0 < len(failed) <= _NAMED:
-        yield _COMMAND, once_more(run, *failed)
-    yield from run["programs"].items()
+        yield _COMMAND, run.rerun_command(*failed)
+    yield from run.programs.items()
 
 
 def _charts(report: Report) -> Iterator[str]:
-    bars, timeline = chart.durations(report["cases"]), chart.timeline(report["cases"])
+    bars, timeline = chart.durations(report.cases), chart.timeline(report.cases)
     if bars or timeline:
         yield '<div class="charts">'
         yield from (card for card in (bars, timeline) if card)
@@ -144,7 +144,7 @@ def _charts(report: Report) -> Iterator[str]:
 
 
 def _cases(report: Report) -> Iterator[str]:
-    cases = sorted(report["cases"], key=_place)
+    cases = sorted(report.cases, key=_place)
     yield '<section class="cases">'
     yield "<h2>Cases</h2>"
     yield from _filter(report)
@@ -152,24 +152,24 @@ def _cases(report: Report) -> Iterator[str]:
     yield ' aria-label="Show cases with this text"> <button id="open">open all</button>'
     yield ' <button id="close">close all</button> <output></output></p>'
     yield '<div class="list">'
-    for other in report["others"]:
-        yield f'<article class="case failed"><h3>{escape(Path(other["path"]).name)}</h3>'
-        yield f"<pre>{escape(here(other['text']))}</pre></article>"
+    for other in report.others:
+        yield f'<article class="case failed"><h3>{escape(Path(other.path).name)}</h3>'
+        yield f"<pre>{escape(here(other.text))}</pre></article>"
     for index, case in enumerate(cases):
-        unfolded = index < _OPEN and case["state"] == "failed"
-        yield from html_case.case(case, report["run"], unfolded=unfolded)
+        unfolded = index < _OPEN and case.state == "failed"
+        yield from html_case.case(case, report.run, unfolded=unfolded)
     yield "</div>"
     yield "</section>"
 
 
-def _place(case: CaseRecord) -> tuple[bool, int, str]:
+def _place(case: CaseResult) -> tuple[bool, int, str]:
     """Return what sorts cases: those that failed first, so that the first look is at them."""
-    return case["state"] != "failed", int(case["number"]), case["path"]
+    return case.state != "failed", int(case.number), case.path
 
 
 def _filter(report: Report) -> Iterator[str]:
     """Yield buttons that the style sheet itself heeds: it needs no script."""
-    numbers = {"all": len(report["cases"]), **{s: _count(report, s) for s in _STATES}}
+    numbers = {"all": len(report.cases), **{s: _count(report, s) for s in _STATES}}
     for index, (state, number) in enumerate(numbers.items()):
         name = state.replace(" ", "-")
         checked = "" if index else " checked"

@@ -4,47 +4,47 @@
 ``{"event": "run start", ...}`` has what is under test, ``case`` what came of one (in the order
 in which they were judged), ``other`` a failure that is none of a case's, ``run end`` the rest.
 A file without ``run end`` is of a run that was killed. The other fields are those of
-`goldlock.reports.record`.
+`goldlock.result`.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from goldlock.reports.record import CaseRecord, EndRecord, OtherRecord, Report, RunRecord
+from goldlock.result import CaseResult, OtherFailure, Report, RunInfo, State, printable_fields
 
 
-def run_start(run: RunRecord) -> str:
+def run_start(run: RunInfo) -> str:
     """Return the first line."""
-    told = {key: value for key, value in run.items() if key not in ("facts", "rows", "heading")}
-    return _line("run start", {**told, **run["facts"]})
+    told = printable_fields(run)
+    facts = told.pop("facts")
+    del told["rows"], told["heading"]
+    return _line("run start", {**told, **facts})
 
 
-def case(record: CaseRecord) -> str:
+def case(result: CaseResult) -> str:
     """Return the line of a case."""
-    return _line("case", record)
+    fields = result.as_dict()
+    del fields["shown"]  # the console's; `log` has the end of it
+    return _line("case", fields)
 
 
-def other(record: OtherRecord) -> str:
+def other(failure: OtherFailure) -> str:
     """Return the line of another failure."""
-    return _line("other", record)
+    return _line("other", printable_fields(failure))
 
 
 def run_end(report: Report) -> str:
     """Return the last line, with totals."""
-    states = [each["state"] for each in report["cases"]]
-    sections = [section for each in report["cases"] for section in each["sections"]]
+    sections = [section for each in report.cases for section in each.sections]
     totals = {
-        "passed": states.count("passed"),
-        "failed": states.count("failed"),
-        "not run": states.count("not run"),
+        **{str(state): report.number_of(state) for state in State},
         "sections": len(sections),
-        "differing": sum(not section["passed"] for section in sections),
-        "others": len(report["others"]),
+        "differing": sum(not section.passed for section in sections),
+        "others": len(report.others),
     }
-    return _line("run end", {**report["end"], "totals": totals})
+    return _line("run end", {**printable_fields(report.end), "totals": totals})
 
 
-def _line(
-    event: str, fields: RunRecord | CaseRecord | OtherRecord | EndRecord | dict[str, Any]
-) -> str:
+def _line(event: str, fields: Mapping[str, Any]) -> str:
     return json.dumps({"event": event, **fields}, ensure_ascii=False)

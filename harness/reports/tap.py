@@ -11,55 +11,56 @@ JSON has them, which is YAML, too, and holds whatever a program may print.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from goldlock.reports.record import CaseRecord, Report, RunRecord
 from goldlock.reports.repo_paths import here
+from goldlock.result import CaseResult, Report, RunInfo
+from goldlock.text import for_tap
 
 
 def document(report: Report) -> str:
     """Return the whole document; with the plan of all cases, also when not all were judged."""
-    run, cases, others = report["run"], report["cases"], report["others"]
+    run, cases, others = report.run, report.cases, report.others
     lines = ["TAP version 13", *_header(run)]
-    planned = max(run["cases"], len(cases)) + len(others)
+    planned = max(run.cases, len(cases)) + len(others)
     lines.append(f"1..{planned}")
     for number, case in enumerate(cases, start=1):
         lines += _case(number, case)
     for number, other in enumerate(others, start=len(cases) + 1):
-        lines.append(f"not ok {number} - {_escape(here(other['path']))}")
-        lines += _yaml({"message": here(other["text"]), "severity": "fail"}, [])
-    if report["end"]["stopped"]:
+        lines.append(f"not ok {number} - {for_tap(here(other.path))}")
+        lines += _yaml({"message": here(other.text), "severity": "fail"}, [])
+    if report.end.stopped:
         lines.append("Bail out! the run was stopped before all cases were judged")
     return "\n".join(lines) + "\n"
 
 
-def _header(run: RunRecord) -> Iterator[str]:
-    yield from (f"# {line}" for line in run["heading"])
+def _header(run: RunInfo) -> Iterator[str]:
+    yield from (f"# {for_tap(line)}" for line in run.heading)
 
 
-def _case(number: int, case: CaseRecord) -> Iterator[str]:
-    sections = case["sections"]
+def _case(number: int, case: CaseResult) -> Iterator[str]:
+    sections = case.sections
     if sections:
-        yield f"# Subtest: {case['number']}"
+        yield f"# Subtest: {case.number}"
         yield f"    1..{len(sections)}"
         for index, section in enumerate(sections, start=1):
-            word = "ok" if section["passed"] else "not ok"
-            yield f"    {word} {index} - {_escape(section['title'])}"
-            if not section["passed"]:
+            word = "ok" if section.passed else "not ok"
+            yield f"    {word} {index} - {for_tap(section.title)}"
+            if not section.passed:
                 fields = {
-                    "message": section["message"],
+                    "message": section.message,
                     "severity": "fail",
-                    "at": {"file": here(section["file"]), "line": section["line"]},
+                    "at": {"file": here(section.file), "line": section.line},
                 }
-                yield from _yaml(fields, section["text"].split("\n")[1:], "    ")
-    word = "not ok" if case["state"] == "failed" else "ok"
-    skip = f" # SKIP {_escape(case['reason'])}" if case["state"] == "not run" else ""
-    yield f"{word} {number} - {case['number']}{skip}"
-    known: dict[str, object] = {"duration_ms": round(case["seconds"] * 1000, 3)}
-    if case["runs"] > 1:
-        known |= {"runs": case["runs"], "failed_runs": case["failed_runs"]}
-    if case["state"] == "failed":
-        known |= {"severity": "fail", "at": {"file": here(case["path"])}}
-        known |= {"problems": [here(problem) for problem in case["problems"]]}
-        known |= {"kept": case["kept"]} if case["kept"] else {}
+                yield from _yaml(fields, section.text.split("\n")[1:], "    ")
+    word = "not ok" if case.state == "failed" else "ok"
+    skip = f" # SKIP {for_tap(case.reason)}" if case.state == "not run" else ""
+    yield f"{word} {number} - {case.number}{skip}"
+    known: dict[str, object] = {"duration_ms": round(case.seconds * 1000, 3)}
+    if case.runs > 1:
+        known |= {"runs": case.runs, "failed_runs": case.failed_runs}
+    if case.state == "failed":
+        known |= {"severity": "fail", "at": {"file": here(case.path)}}
+        known |= {"problems": [here(problem) for problem in case.problems]}
+        known |= {"kept": case.kept} if case.kept else {}
     if not skip:
         yield from _yaml(known, [])
 
@@ -67,12 +68,13 @@ def _case(number: int, case: CaseRecord) -> Iterator[str]:
 def _yaml(fields: Mapping[str, object], diff: Sequence[str], indent: str = "") -> Iterator[str]:
     yield f"{indent}  ---"
     for name, value in fields.items():
-        yield f"{indent}  {name}: {json.dumps(value, ensure_ascii=False)}"
+        yield f"{indent}  {name}: {_quoted(value)}"
     if diff:
         yield f"{indent}  diff:"
-        yield from (f"{indent}    - {json.dumps(line, ensure_ascii=False)}" for line in diff)
+        yield from (f"{indent}    - {_quoted(line)}" for line in diff)
     yield f"{indent}  ..."
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("#", "\\#")
+def _quoted(value: object) -> str:
+    """Return a value as JSON has it, with what JSON itself would hold raw as an escape."""
+    return json.dumps(value, ensure_ascii=False)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +13,10 @@ from typing import NamedTuple
 from goldlock import IMPORTED_FROM, safe_open
 from goldlock.environment import Environment
 from goldlock.goldens import golden
-from goldlock.goldens.judge import NOT_SERVED, SITUATION, State, Verdict, judge
+from goldlock.goldens.judge import judge
 from goldlock.inspect.stack_dump import STACK
+from goldlock.result import CUT, CaseResult, State
+from goldlock.runner.ending import NOT_SERVED, SITUATION, add_last_words, put_down
 from goldlock.runner.process import CannotStart, Transcript, command_line, execute
 from goldlock.runner.scratch import OUTPUT, Directories, Scratch
 from goldlock.runner.spawn import spawn, under_supervision
@@ -23,6 +24,7 @@ from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
+from goldlock.text import count
 
 LOG, LOCKS = "log", "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
@@ -31,19 +33,8 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBS
 """What a case sees of the caller's environment; no locale, HOME or git configuration."""
 
 
-@dataclass(slots=True)
-class Ran:
-    """A case that was run, or could not be: its verdict, and the directory that was kept.
-
-    *log* is what was asked for: what its programs were told and said, before any filter, and
-    their lock calls. *started* is in seconds since the epoch, 0 for what did not start.
-    """
-
-    verdict: Verdict
-    seconds: float = 0.0
-    kept: Path | None = None
-    log: str = ""
-    started: float = 0.0
+LOG_LIMIT = 64 * 1024
+"""Bytes of a log, from its end, that are reported."""
 
 
 class Hold(NamedTuple):
@@ -85,7 +76,7 @@ class Runner:
         self._tidy_up: Callable[[], None] = _nothing
         self._held: int | None = None
 
-    def serve(self, request: Hold | Work, interrupt: int) -> Ran | None:
+    def serve(self, request: Hold | Work, interrupt: int) -> CaseResult | None:
         """Do what is requested.
 
         Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
@@ -102,7 +93,7 @@ class Runner:
                 os.close(self._held)
                 self._held = None
 
-    def _run(self, request: Work, interrupt: int) -> Ran:
+    def _run(self, request: Work, interrupt: int) -> CaseResult:
         case, named, keep = request
         if named:
             self._programs = named
@@ -110,70 +101,80 @@ class Runner:
         reference = golden.choose(
             case.expected, case.number, programs.traits, self.settings.variant
         )
-        if verdict := self._not_here(case, programs, reference):
-            return Ran(verdict)
+        result = result_of(case, reference)
+        if self._cannot_run(case, programs, result):
+            return result
         directories = self._scratch.directories(case.number)
         job = _Job(case, programs, directories, reference, interrupt)
         keep |= self.settings.keep
-        ran = Ran(Verdict(reference), started=time.time())
+        result.started = time.time()
         try:
-            self._judge(job, ran)
-            keep |= ran.verdict.state is State.FAIL or bool(
+            self._judge(job, result)
+            keep |= result.state is State.FAILED or bool(
                 self.settings.wrappers and self.settings.wrappers.logs(directories.top)
             )
-            ran.log = self._shown(directories)
+            self._read_logs(directories, result, kept=keep)
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
         tidy_up = partial(self._scratch.done, directories, keep=keep)
         if keep:  # it is another's now
             tidy_up()
-            ran.kept = directories.top
+            result.kept = str(directories.top)
+            result.kept_files = kept_files(directories.top)
         else:  # while the next case runs; at the end of a run, all goes at once
             self._tidy()  # the last time was for nothing, if this case could not be started
             self._tidy_up = tidy_up
-        return ran
+        return result
 
     def _tidy(self) -> None:
         """Tidy up after the last case."""
         tidy_up, self._tidy_up = self._tidy_up, _nothing
         tidy_up()
 
-    def _shown(self, directories: Directories) -> str:
+    def _read_logs(self, directories: Directories, result: CaseResult, *, kept: bool) -> None:
+        """Put down what was asked for of the logs, and the end of one for reports."""
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
-        return "".join(safe_open.text(directories.top / name) for name, wanted in asked if wanted)
+        shown = [safe_open.text(directories.top / name) for name, wanted in asked if wanted]
+        result.shown = "".join(shown)
+        result.log = _end_of(directories.top / LOG if kept else None, result.shown)
 
-    def _not_here(self, case: Case, programs: Programs, reference: Path) -> Verdict | None:
-        """Return the verdict on a case that cannot be run here; None when it can."""
+    def _cannot_run(self, case: Case, programs: Programs, result: CaseResult) -> bool:
+        """Tell whether a case cannot be run here; put down in *result* why."""
         chosen = self.settings.of_kits.get(case.kit, {})
         if reason := load(case.kit).why_not(case.words, chosen):
-            return Verdict(reference, reason=reason)
+            result.reason = reason
+            return True
         for need in case.needs:
             why = _why_no_faults() if need == "faults" else programs.why_not(need)
             if why:
                 required = need in self.settings.require
                 problem = f"case {case.number} must run (--require): {why}"
-                return Verdict(reference, reason=why, problems=[problem] if required else [])
-        return None
+                result.reason, result.problems = why, [problem] if required else []
+                return True
+        return False
 
-    def _judge(self, job: _Job, ran: Ran) -> None:
-        """Run a case and judge it; put down in *ran* what came of it."""
+    def _judge(self, job: _Job, result: CaseResult) -> None:
+        """Run a case and judge it; put down in *result* what came of it."""
         case, reference, directories = job.case, job.reference, job.directories
         environ = self._environ_of(job)
-        before = golden.stamp(reference)
+        before = golden.fingerprint(reference)
         try:
             transcript = self._execute(job, environ)
         except CannotStart as error:
-            ran.verdict.problems.append(_cannot_start(case.path, error.reason))
+            result.problems.append(_cannot_start(case.path, error.reason))
             return
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
-        if golden.stamp(reference) != before:
+        if golden.fingerprint(reference) != before:
             found.append(
                 f"{reference} was changed while the case ran: by the case, or someone else"
             )
-        ran.verdict = judge(transcript, reference, self.settings, found)
-        ran.seconds = transcript.seconds
+        put_down(result, transcript, found)
+        if not result.reason:
+            settings = self.settings
+            judge(result, transcript.output, update=settings.update, force=settings.force)
+            add_last_words(result, transcript)
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories = job.case, job.directories
@@ -219,6 +220,35 @@ class Runner:
             goldlock_print=self.settings.print_to,
             goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
         )
+
+
+def result_of(case: Case, golden: Path | None = None) -> CaseResult:
+    """Return the result of a case of which nothing is known yet."""
+    golden = golden or case.expected / f"{case.number}.out"
+    return CaseResult(case.number, str(case.path), str(golden), case.groups)
+
+
+def kept_files(directory: Path) -> str:
+    """Tell what there is to look at in a directory that was kept."""
+    output, raw, wrap = (directory / name for name in (OUTPUT, LOG, "wrap"))
+    if not output.exists():
+        return f"kept: {directory}"
+    said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
+    return said + (f"; {count(logs, 'wrapper log')} in {wrap}" if logs else "")
+
+
+def _end_of(log: Path | None, text: str) -> str:
+    """Return the end of a log that was kept, or else of *text*, in whole lines."""
+    size, text = len(text), text[-LOG_LIMIT:]
+    if log:
+        with suppress(OSError), safe_open.open_file(log) as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_LIMIT))
+            text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")
+    if size > LOG_LIMIT:
+        text = f"{CUT}{size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
+    return text.rstrip("\n")
 
 
 def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,10 +2,9 @@
 """What came of the runs of one case: one, or as many as a hunt for a race takes."""
 
 from collections import Counter
-from pathlib import Path
 
-from goldlock.goldens.judge import State
-from goldlock.runner.case_run import Ran
+from goldlock.result import CaseResult, State, share_of_runs
+from goldlock.text import count
 
 SHOWN = 5
 """Runs that failed in different ways, of which the directories are kept."""
@@ -15,44 +14,52 @@ class Tally:
     """Counts the runs of a case, and keeps those that are worth a look.
 
     *shown* is the first that failed, or else the first; None before there is one.
-    *other_ways* are the directories of runs that failed in other ways.
     """
 
     def __init__(self, wanted: float) -> None:
         self.wanted = wanted
         """How many runs it takes; infinity for no end."""
-        self.shown: Ran | None = None
-        self.passed: Ran | None = None
+        self.shown: CaseResult | None = None
+        self.passed: CaseResult | None = None
         """The first that passed, to hold a failure beside."""
         self.runs = 0
         self.failed = 0
-        self.other_ways: list[Path] = []
-        self.sections: Counter[str] = Counter()
+        self._sections: Counter[str] = Counter()
         """In how many runs each section differed."""
-        self._ways: set[tuple[str, ...]] = set()
+        self._ways: dict[tuple[str, ...], str] = {}
+        """The ways to fail, each with what was kept of one."""
 
-    def add(self, ran: Ran) -> bool:
+    def add(self, result: CaseResult) -> bool:
         """Count a run; tell whether what it kept is worth keeping."""
         self.runs += 1
-        if ran.verdict.state is not State.FAIL:
-            first, self.passed = self.passed is None, self.passed or ran
-            self.shown = self.shown or ran
+        if result.state is not State.FAILED:
+            first, self.passed = self.passed is None, self.passed or result
+            self.shown = self.shown or result
             return first
         self.failed += 1
-        titles = [section.title for section in ran.verdict.failing]
-        self.sections.update(titles)
+        titles = [section.title for section in result.failing]
+        self._sections.update(titles)
         if self.failed == 1:
-            self.shown = ran
-        way = (*titles, *(problem.split("\n")[0] for problem in ran.verdict.problems))
+            self.shown = result
+        way = (*titles, *(problem.split("\n")[0] for problem in result.problems))
         new = way not in self._ways and len(self._ways) < SHOWN
         if new:
-            self._ways.add(way)
-            if ran.kept and self.failed > 1:
-                self.other_ways.append(ran.kept)
+            self._ways[way] = result.kept_files
         return new
 
-    @property
-    def ran(self) -> Ran:
-        """The run to show, of one or more."""
+    def result(self) -> CaseResult:
+        """Return the run to show, of one or more, with what there is to tell of all."""
         assert self.shown, "asked for before there was one"
+        self.shown.runs, self.shown.failed_runs = self.runs, self.failed
+        if self.wanted > 1:
+            self.shown.about_runs = self._about()
         return self.shown
+
+    def _about(self) -> list[str]:
+        said = [share_of_runs(self.failed, self.runs)]
+        for title, times in self._sections.most_common():
+            said.append(f"  in {count(times, 'run')}: {title}")
+        said += filter(None, [*self._ways.values()][1:])
+        if self.passed and self.passed.kept:
+            said.append(f"a run that passed, {self.passed.kept_files}")
+        return said

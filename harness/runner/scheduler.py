@@ -7,8 +7,9 @@ from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
+from goldlock.result import CaseResult
 from goldlock.runner.case_queue import Line
-from goldlock.runner.case_run import Ran, Runner
+from goldlock.runner.case_run import Runner
 from goldlock.runner.cpu_pressure import BUSY, IDLE, Gauge, processors
 from goldlock.runner.history import rounds, runs_of_each
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
@@ -89,7 +90,7 @@ class Ahead:
                 self._line.add(rounds(new, self.settings))
                 self._hire()
 
-    def result(self, case: Case) -> Tally:
+    def result(self, case: Case) -> CaseResult:
         """Return what came of a case; run it now if it was not started ahead.
 
         Raises UsageError when there are no programs to run it with, and KeyboardInterrupt
@@ -103,10 +104,10 @@ class Ahead:
                 raise self._error
             del self._tallies[case.path]
         if not tally.shown:
-            tally.shown = not_started(case)
+            return not_started(case)
         if self.settings.hunts and tally.passed and not tally.failed:
             self._drop(tally.passed)  # there is no failure to hold it beside
-        return tally
+        return tally.result()
 
     def leaked(self) -> list[LeakedFile]:
         """Return the files that turned up where they should not, each with the cases that ran."""
@@ -212,22 +213,22 @@ class Ahead:
         self._threads.discard(current_thread())
         return None
 
-    def _ended(self, case: Case, ran: Ran) -> None:
+    def _ended(self, case: Case, result: CaseResult) -> None:
         if self._error:  # it was cut off, and is no run
             self._line.ended(case)
             self._change.notify_all()
             return
         self._leaks.look([each for hand in self._hands for each in hand.cases])
         self._line.ended(case)
-        self._count(case, ran)
+        self._count(case, result)
         self._change.notify_all()
 
-    def _count(self, case: Case, ran: Ran) -> None:
+    def _count(self, case: Case, result: CaseResult) -> None:
         tally = self._tallies[case.path]
-        if ran.kept:
-            self._kept.add(ran.kept)
-        if not tally.add(ran):
-            self._drop(ran)
+        if result.kept:
+            self._kept.add(Path(result.kept))
+        if not tally.add(result):
+            self._drop(result)
         if tally.failed and self.settings.until_fail:
             self._stopped = True
             self._line.clear()
@@ -245,12 +246,12 @@ class Ahead:
         elif waiting > BUSY and self._limit > processors():
             self._limit -= 1
 
-    def _drop(self, ran: Ran) -> None:
+    def _drop(self, result: CaseResult) -> None:
         """Remove what a run kept, when there is enough of its kind."""
-        if ran.kept and not self.settings.keep:
-            remove_tree(ran.kept)
-            self._kept.discard(ran.kept)
-            ran.kept = None
+        if result.kept and not self.settings.keep:
+            remove_tree(Path(result.kept))
+            self._kept.discard(Path(result.kept))
+            result.kept = result.kept_files = ""
 
     def _work(self, hand: Hand) -> None:
         """Be the thread of a worker. What goes wrong here, whoever asks for a result is told."""
@@ -274,19 +275,19 @@ class Ahead:
                 hand.give(new, self.context)
                 if not hand.cases:
                     break
-                ran = hand.answer()
+                result = hand.answer()
             except WorkerDied as death:
-                ran = lost(hand.cases[0], str(death))
+                result = lost(hand.cases[0], str(death))
                 self._change_worker(hand)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
-                ran = lost(hand.cases[0])
+                result = lost(hand.cases[0])
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
-                ran = lost(hand.cases[0])
+                result = lost(hand.cases[0])
             except Exception as error:
-                ran = broken(hand.cases[0], error)
+                result = broken(hand.cases[0], error)
             with self._change:
-                self._ended(hand.cases[0], ran)
+                self._ended(hand.cases[0], result)
                 hand.cases.popleft()
 
     def _change_worker(self, hand: Hand) -> None:

@@ -3,10 +3,9 @@
 
 from collections import deque
 from collections.abc import Iterable
-from pathlib import Path
 
-from goldlock.goldens.judge import Verdict
-from goldlock.runner.case_run import Hold, Ran, Work
+from goldlock.result import CaseResult
+from goldlock.runner.case_run import Hold, Work, result_of
 from goldlock.runner.process import GRACE
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.worker_pool import Worker
@@ -58,12 +57,12 @@ class Hand:
             self.worker.send(Work(case, programs, keep=self._settings.hunts))
             self._kit = case.kit
 
-    def answer(self) -> Ran:
+    def answer(self) -> CaseResult:
         """Wait for what came of the first case. Raises WorkerDied, or what went wrong there."""
         limit = self._settings.limit(self.cases[0].timeout)
-        ran: Ran = self.worker.answer(None if limit == LONGEST else limit + GRACE)
-        self._is_quick = ran.seconds < QUICK
-        return ran
+        result: CaseResult = self.worker.answer(None if limit == LONGEST else limit + GRACE)
+        self._is_quick = result.seconds < QUICK
+        return result
 
     def change_to(self, worker: Worker) -> None:
         """Go on with another worker."""
@@ -72,22 +71,25 @@ class Hand:
         self._kit, self._is_quick = None, False
 
 
-def lost(case: Case, why: str = "") -> Ran:
+def lost(case: Case, why: str = "") -> CaseResult:
     """Return what came of a case whose worker died; *why*, as far as that is known."""
     why = why or "the process that ran it was killed; was there too little memory?"
-    return Ran(Verdict(_golden(case), problems=[f"{case.path}: {why}"]))
+    return _failed(case, f"{case.path}: {why}")
 
 
-def broken(case: Case, error: Exception) -> Ran:
+def broken(case: Case, error: Exception) -> CaseResult:
     """Return the failure of a case that could not be run, through no fault of its own."""
-    told = "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())])
-    return Ran(Verdict(_golden(case), problems=[told]))
+    return _failed(case, "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())]))
 
 
-def not_started(case: Case) -> Ran:
+def _failed(case: Case, problem: str) -> CaseResult:
+    result = result_of(case)
+    result.problems.append(problem)
+    return result
+
+
+def not_started(case: Case) -> CaseResult:
     """Return what came of a case that another has kept from being run."""
-    return Ran(Verdict(_golden(case), reason="another case failed first"))
-
-
-def _golden(case: Case) -> Path:
-    return case.expected / f"{case.number}.out"
+    result = result_of(case)
+    result.runs, result.reason = 0, "another case failed first"
+    return result

@@ -11,8 +11,17 @@ from pathlib import Path
 
 import pytest
 from goldlock.goldens import compare, diff
-from goldlock.goldens.compare import Comparison, SectionResult, first_difference, sections, to_lines
-from goldlock.goldens.golden import GoldenError, check_free, choose, read, uncommitted, write
+from goldlock.goldens.compare import Comparison, first_difference, to_lines
+from goldlock.goldens.golden import (
+    GoldenError,
+    choose,
+    ensure_overwritable,
+    read,
+    uncommitted,
+    write,
+)
+from goldlock.result import Change, SectionResult
+from goldlock.text import sections
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +61,8 @@ def test_what_is_shown_of_a_slip_names_its_line(name: str) -> None:
         bad = [*good]
         bad[line] += "x"
         (result,) = failing(bad, good)
-        shown = str(diff.difference(result, Path("expected/N.out"), bad)).split("\n")
+        diff.explain(result, Path("expected/N.out"), bad)
+        shown = result.text.split("\n")
         assert shown[0].startswith(f"expected/N.out:{line + 1}: ")
         assert f"-{line + 1:>6}  {bad[line]}" in shown
         assert f"+        {good[line]}".rstrip() in shown
@@ -92,7 +102,7 @@ def test_of_very_many_sections_each_is_held_against_its_own() -> None:
     got = [line.replace("Was", "Is") for line in golden]
     got[4001], got[8001] = got[8001], got[4001]
     headings = [
-        section.changes == [compare.Change(4 * n, 4 * n + 1, (f"== Is {n} ==",))]
+        section.changes == [Change(4 * n, 4 * n + 1, (f"== Is {n} ==",))]
         for n, section in enumerate(failing(golden, got))
     ]
     assert [n for n, alone in enumerate(headings) if not alone] == [1000, 2000]
@@ -101,7 +111,8 @@ def test_of_very_many_sections_each_is_held_against_its_own() -> None:
 @given(golden=LINES, got=LINES)
 def test_any_difference_can_be_shown(golden: list[str], got: list[str]) -> None:
     for section in failing(golden, got):
-        assert "expected/N.out:" in str(diff.difference(section, Path("expected/N.out"), golden))
+        diff.explain(section, Path("expected/N.out"), golden)
+        assert "expected/N.out:" in section.text
 
 
 def test_sections_have_titles_of_their_own() -> None:
@@ -190,10 +201,10 @@ def test_what_a_link_leads_to_is_not_written_over_uncommitted_changes(tmp_path: 
     git = ["git", "-c", "user.name=a", "-c", "user.email=b", "-C", str(tmp_path)]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *words], check=True)
-    check_free(link, force=False)
+    ensure_overwritable(link, force=False)
     target.write_text("not committed\n")
     with pytest.raises(GoldenError, match="/golden has changes that are not committed"):
-        check_free(link, force=False)
+        ensure_overwritable(link, force=False)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,10 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
-from goldlock.pytest_plugin.console import slowest
+from goldlock.pytest_plugin.console import Took, slowest
 from goldlock.pytest_plugin.plugin import SHOWN
 from goldlock.runner.history import HISTORY, Past
 
@@ -71,11 +70,8 @@ def test_of_very_many_sections_that_differ_most_are_only_named(
     ],
 )
 def test_which_cases_are_called_slow(seconds: list[float], asked: int | None, said: str) -> None:
-    found: list[dict[str, Any]] = [
-        {"goldlock": str(number), "path": f"/s/cases/{number}", "seconds": took}
-        for number, took in enumerate(seconds)
-    ]
-    assert slowest(found, asked, {"/s/cases/4": Past(3.5, failed=False)}) == said
+    took = [Took(str(n), f"/s/cases/{n}", each) for n, each in enumerate(seconds) if each]
+    assert slowest(took, asked, {"/s/cases/4": Past(3.5, failed=False)}) == said
 
 
 def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) -> None:

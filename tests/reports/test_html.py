@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from goldlock.reports import chart, diff_table, html, provenance
-from goldlock.reports.record import CaseRecord, Report
+from goldlock.pytest_plugin.run_info import ci_job_url
+from goldlock.reports import chart, diff_table, html
+from goldlock.result import CaseResult, Report, Row, RunEnd, RunInfo
+from goldlock.text import format_duration
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -154,57 +156,21 @@ def test_a_failing_section_leads_to_its_part_of_the_log(logged: str) -> None:
     assert "$ /bin/echo before" in Page(logged).text
 
 
-def case_record(number: str, seconds: float = 1.0, started: float = 100.0) -> CaseRecord:
-    return {
-        "number": number,
-        "path": f"/s/cases/{number}.sh",
-        "groups": ["quick"],
-        "state": "passed",
-        "seconds": seconds,
-        "last": 2 * seconds,
-        "started": started,
-        "golden": f"/s/expected/{number}.out",
-        "sections": [],
-        "problems": [],
-        "reason": "",
-        "update": "",
-        "kept": "",
-        "log": "",
-        "runs": 1,
-        "failed_runs": 0,
-    }
+def case_result(number: str, seconds: float = 1.0, started: float = 100.0) -> CaseResult:
+    case = CaseResult(number, f"/s/cases/{number}.sh", f"/s/expected/{number}.out", ["quick"])
+    case.seconds, case.last, case.started = seconds, 2 * seconds, started
+    return case
 
 
-def report_of(*cases: CaseRecord) -> Report:
-    return {
-        "run": {
-            "suite": "s",
-            "root": "/s",
-            "started": 0.0,
-            "imgfmt": "raw",
-            "imgproto": "file",
-            "programs": {},
-            "version": "",
-            "embedded": False,
-            "accelerator": "",
-            "errno_policy": "",
-            "options": [],
-            "how": [],
-            "host": "here",
-            "commit": "",
-            "job": "",
-            "cases": len(cases),
-        },
-        "cases": list(cases),
-        "others": [],
-        "end": {"seconds": 1.0, "status": 0, "stopped": False},
-    }
+def report_of(*cases: CaseResult) -> Report:
+    run = RunInfo("s", "/s", imgfmt="raw", imgproto="file", host="here", cases=len(cases))
+    return Report(run, [*cases], end=RunEnd(1.0, 0, stopped=False))
 
 
 def test_what_failed_comes_first_and_the_first_few_are_open() -> None:
-    cases = [case_record(str(number)) for number in range(1, 10)]
+    cases = [case_result(str(number)) for number in range(1, 10)]
     for case in cases[2:]:
-        case["state"] = "failed"
+        case.problems.append("exit status 1")
     found = Page(html.document(report_of(*cases)))
     shown = [attrs for tag, attrs in found.elements if (attrs.get("id") or "").startswith("case-")]
     assert [attrs["id"] for attrs in shown] == [f"case-{number}" for number in "345678912"]
@@ -247,7 +213,7 @@ def test_it_tells_how_and_where_it_was_run(
     ],
 )
 def test_the_job_of_a_service(environ: dict[str, str], address: str) -> None:
-    assert provenance.job(environ) == address
+    assert ci_job_url(environ) == address
 
 
 def test_a_page_without_cases() -> None:
@@ -255,14 +221,14 @@ def test_a_page_without_cases() -> None:
 
 
 def test_a_case_that_was_run_often_tells_how_often_it_failed() -> None:
-    case = case_record("1")
-    case["runs"], case["failed_runs"], case["state"] = 1000, 3, "failed"
+    case = case_result("1")
+    case.runs, case.failed_runs, case.problems = 1000, 3, ["exit status 1"]
     text = Page(html.document(report_of(case))).text
     assert "FLAKY: failed in 3 of 1000 runs (0.3 %); what follows" in " ".join(text.split())
 
 
 def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:
-    text = html.document(report_of(*(case_record(str(n), n / 1e4, n) for n in range(10_000))))
+    text = html.document(report_of(*(case_result(str(n), n / 1e4, n) for n in range(10_000))))
     assert len(text) < 15_000_000
     assert text.count('class="case passed"') == 10_000
     assert text.count("<rect") < 2 * (chart.BARS + chart.BLOCKS)
@@ -271,9 +237,9 @@ def test_a_page_of_ten_thousand_cases_is_of_a_size_that_opens() -> None:
 def test_cases_that_ran_side_by_side_are_one_below_the_other() -> None:
     """1 and 2 overlap; 3 begins when 1 has ended, and takes its lane."""
     cases = [
-        case_record("1", 2.0, 100.0),
-        case_record("2", 4.0, 101.0),
-        case_record("3", 1.0, 102.0),
+        case_result("1", 2.0, 100.0),
+        case_result("2", 4.0, 101.0),
+        case_result("3", 1.0, 102.0),
     ]
     blocks = re.findall(r'<svg x="([\d.]+)%" y="(\d+)" width="([\d.]+)%"', chart.timeline(cases))
     lanes = [(float(x), int(y) // 26, float(width)) for x, y, width in blocks]
@@ -285,11 +251,11 @@ def test_cases_that_ran_side_by_side_are_one_below_the_other() -> None:
     [(0.0123, "12 ms"), (0.0996, "0.10 s"), (1.017, "1.02 s"), (125.4, "2 min 5 s")],
 )
 def test_times_are_in_units_that_one_reads(seconds: float, said: str) -> None:
-    assert chart.span(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_the_bars_are_as_long_as_their_cases_took() -> None:
-    said = chart.durations([case_record("1", 1.0), case_record("2", 4.0)])
+    said = chart.durations([case_result("1", 1.0), case_result("2", 4.0)])
     widths = re.findall(r'<rect class="(\w+)"(?: y="11")? width="([\d.]+)%"', said)
     assert widths == [
         ("passed", "50.00"),
@@ -316,12 +282,12 @@ def test_changed_characters_are_marked(a: str, b: str, marks: tuple[str, str] | 
 def test_lines_of_both_sides_meet_in_a_row() -> None:
     table = diff_table.table(
         [
-            (" ", 1, "== A =="),
-            ("-", 2, "old"),
-            ("+", None, "new"),
-            ("-", 3, "gone"),
-            ("?", None, "  ^"),
-            ("?", None, "Value of root[0] changed"),
+            Row(" ", 1, "== A =="),
+            Row("-", 2, "old"),
+            Row("+", None, "new"),
+            Row("-", 3, "gone"),
+            Row("?", None, "  ^"),
+            Row("?", None, "Value of root[0] changed"),
         ]
     )
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr")[2:]]

@@ -531,6 +531,6 @@ def test_a_script_that_vanishes_is_a_case_that_cannot_be_started(
     (case,) = read_suite(suite.root).cases
     case.path.unlink()
     ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path)})
-    problems = ahead.result(case).ran.verdict.problems
+    problems = ahead.result(case).problems
     ahead.close()
     assert problems[0].startswith(f"{case.path}: cannot be started: No such file or directory")

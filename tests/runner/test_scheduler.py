@@ -89,7 +89,7 @@ def test_exclusive_cases_do_not_meet_and_hold_up_no_others(
     ahead = Ahead(settings, {**os.environ, "TEST_DIR": str(tmp_path)})
     found = read_suite(suite.root).cases
     ahead.start(found)
-    verdicts = [ahead.result(case).ran.verdict for case in found]
+    verdicts = [ahead.result(case) for case in found]
     ahead.close()
     assert [verdict.problems for verdict in verdicts] == [[], [], []]
     assert [verdict.failing for verdict in verdicts] == [[], [], []]

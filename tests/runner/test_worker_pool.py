@@ -42,14 +42,14 @@ def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path
     suite.case("2", "echo two", golden="two\n")
     ahead = Ahead(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
     one, two = read_suite(suite.root).cases
-    problems = ahead.result(one).ran.verdict.problems
+    problems = ahead.result(one).problems
     worker, *others = map(int, family.read_text().split())
     assert problems == [
         f"{one.path}: the process that ran it (pid {worker}) was stopped and did not answer;"
         " it was killed"
     ]
     assert all(map(has_ended, (worker, *others)))
-    assert ahead.result(two).ran.verdict.problems == []
+    assert ahead.result(two).problems == []
     ahead.close()
     assert [*(tmp_path / "scratch").iterdir()] == []
 
@@ -85,8 +85,8 @@ def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_p
     suite.case("1", "cut -d' ' -f4 /proc/$PPID/stat", golden="")
     ahead = Ahead(Settings(keep=True), {**os.environ, "TEST_DIR": str(tmp_path)})
     (case,) = read_suite(suite.root).cases
-    kept = ahead.result(case).ran.kept
-    assert kept
+    kept = Path(ahead.result(case).kept)
+    assert kept.name
     nursery = int((kept / "output").read_text())
     os.kill(nursery, signal.SIGSTOP)
     ahead.close()

@@ -1,21 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a run was made: machine, commit, and the job of a service that ran it."""
+"""What a run is made of: programs, options, machine, commit, and the job that it is part of."""
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from goldlock.result import RunInfo
 from goldlock.settings import Settings
+from goldlock.suite.kit import given
+from goldlock.suite.programs import Programs
 
 
-def host() -> str:
+def run_info(
+    root: Path, settings: Settings, programs: Programs, environ: Mapping[str, str]
+) -> RunInfo:
+    """Return what a run is made of that begins now; how many cases it has is not known yet."""
+    return RunInfo(
+        suite=root.name,
+        root=str(root),
+        started=time.time(),
+        programs={name: str(path) for name, path in programs.paths.items()},
+        facts=dict(programs.facts),
+        rows=[*programs.rows],
+        heading=[*programs.heading],
+        options=_options(root, settings),
+        how=_run_options(settings),
+        host=_host(),
+        commit=_commit(root),
+        job=ci_job_url(environ),
+    )
+
+
+def _options(root: Path, settings: Settings) -> list[str]:
+    """Return the options that repeat the choice of what is under test."""
+    options = [] if (root / "run_tests.py").exists() else ["--suite", str(root)]
+    options += given(settings)
+    return [*options, "--variant", settings.variant] if settings.variant else options
+
+
+def _host() -> str:
     """Return the name of this machine, with its kernel."""
     here = os.uname()
     return f"{here.nodename}, {here.sysname} {here.release} {here.machine}"
 
 
-def commit(root: Path) -> str:
+def _commit(root: Path) -> str:
     """Return the commit that a suite is at, as git tells it; nothing where git cannot."""
     try:
         done = subprocess.run(
@@ -30,7 +61,7 @@ def commit(root: Path) -> str:
     return done.stdout.strip() if not done.returncode else ""
 
 
-def job(environ: Mapping[str, str]) -> str:
+def ci_job_url(environ: Mapping[str, str]) -> str:
     """Return the address of the job that GitLab or GitHub runs this in; nothing elsewhere."""
     names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
     server, repository, run = (environ.get(name, "") for name in names)
@@ -39,7 +70,7 @@ def job(environ: Mapping[str, str]) -> str:
     return address if address.startswith(("https://", "http://")) else ""
 
 
-def how(settings: Settings) -> list[str]:
+def _run_options(settings: Settings) -> list[str]:
     """Return the options that say how often, in which order, and beside what."""
     given = [
         *(["-j", str(settings.jobs)] if settings.jobs else []),
