@@ -36,6 +36,7 @@ def test_they_stay_unless_they_are_to_be_removed(run_tests: RunTests, suite: Mak
 
 
 def test_a_variant_for_a_trait_that_no_program_has(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.kit()
     suite.case("1", "echo a", golden="a\n")
     for name in ("1.elidde.out", "1.elided.out", "1.errno.out", "1.errno.2.out"):
         (suite.root / "expected" / name).write_text("a\n")

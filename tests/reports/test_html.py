@@ -163,7 +163,7 @@ def case_result(number: str, seconds: float = 1.0, started: float = 100.0) -> Ca
 
 
 def report_of(*cases: CaseResult) -> Report:
-    run = RunInfo("s", "/s", imgfmt="raw", imgproto="file", host="here", cases=len(cases))
+    run = RunInfo("s", "/s", host="here", cases=len(cases))
     return Report(run, [*cases], end=RunEnd(1.0, 0, stopped=False))
 
 

@@ -20,6 +20,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def test_each_event_is_a_line(
     run_tests: RunTests, mixed: MakeSuite, tmp_path: Path, any_python: str
 ) -> None:
+    mixed.kit()
     report = tmp_path / "run.jsonl"
     options = ("--suite", str(mixed.root), "--programs", "embedded", "--json-lines", str(report))
     run_tests(*options, python=any_python)
