@@ -13,13 +13,16 @@ GPL-2.0-or-later, as are this case and its goldens.
 from itertools import product
 from pathlib import Path
 
+from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.filters import usage_errors
 
 SIZE = "32M"
 OPTIONS = ("", "read-only=on", "read-only=on,force-share=on")
 
 
 def main(case: Case) -> None:
+    case.stderr_output = compose(case.stderr_output, usage_errors)
     case.log("QA output created by 153")
     case.section("readonly=off,force-share=on should be rejected", "tight")
     case.show_contender_errors(*drives("null-co://,readonly=off,force-share=on"))

@@ -10,7 +10,9 @@ The warning is in the answer of the human monitor, on standard error for QMP. Wh
 be unlocked stays locked until the file is closed, or the next attempt to unlock it.
 """
 
+from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.filters import unnamed_warnings
 from goldlock.kits.qemu.lock_faults import (
     add_nodes,
     held,
@@ -23,6 +25,7 @@ from goldlock.kits.qemu.lock_faults import (
 
 def main(case: Case) -> None:
     name_errnos(case)
+    case.monitor_output = compose(case.monitor_output, unnamed_warnings)
     case.make_image(case.image, "32M")
     closing_a_drive(case)
     reopening(case)

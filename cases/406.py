@@ -9,7 +9,9 @@
 The same command succeeds once locks can be had again.
 """
 
+from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.filters import without_error_prefix
 from goldlock.kits.qemu.lock_faults import (
     add_nodes,
     held,
@@ -22,6 +24,7 @@ from goldlock.kits.qemu.lock_faults import (
 
 def main(case: Case) -> None:
     name_errnos(case)
+    case.monitor_output = compose(case.monitor_output, without_error_prefix)
     case.make_image(case.image, "32M")
     adding_a_node(case)
     adding_a_drive(case)

@@ -6,12 +6,15 @@
 # needs: qemu-system qemu-img qemu-io ofd-locks faults
 """A QEMU that has migrated lets go of its images, and must have the locks again to go on."""
 
+from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.filters import json_lines_only, without_device_phase
 from goldlock.kits.qemu.lock_faults import held, image_name, name_errnos, show_calls
 
 
 def main(case: Case) -> None:
     name_errnos(case)
+    case.monitor_output = compose(case.monitor_output, json_lines_only, without_device_phase)
     case.make_image(case.image, "32M")
     write = ("-c", "write 0 512", case.image)
     with case.holder("-drive", f"file={case.image},if=none,id=d0") as qemu:

@@ -10,12 +10,15 @@ Whatever becomes of a contender, the holder keeps its locks. What the holder cou
 is the contender's to take.
 """
 
+from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
+from goldlock.kits.qemu.filters import without_error_prefix
 from goldlock.kits.qemu.lock_faults import attempt, held, image_name, name_errnos
 
 
 def main(case: Case) -> None:
     name_errnos(case)
+    case.monitor_output = compose(case.monitor_output, without_error_prefix)
     case.make_image(case.image, "32M")
     read = (case.qemu_io, "-c", "read 0 512", case.image)
     with case.holder() as holder:

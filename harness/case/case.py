@@ -117,7 +117,7 @@ class Case:
         self.log()
         self.log(program.echo(*arguments), self.paths)
         done = program(*arguments)
-        self.log(done.stderr, self.paths)
+        self.log(done.stderr, self.stderr_output)
         return done
 
     def not_run(self, reason: str) -> NoReturn:
@@ -133,6 +133,11 @@ class Case:
             filters.directory(self.test_dir, "TEST_DIR"),
             filters.directory(self.sock_dir, "SOCK_DIR"),
         )
+
+    @cached_property
+    def stderr_output(self) -> Filter:
+        """What programs say on standard error: `paths`. A case may put another filter here."""
+        return self.paths
 
     @cached_property
     def holders(self) -> Filter:

@@ -96,8 +96,14 @@ class QemuCase(Case):
 
     @cached_property
     def stderr_output(self) -> Filter:
-        """What qemu-system says on standard error: paths, and ``QEMU_PROG`` for its name."""
-        return compose(self.paths, filters.program(self.qemu.command[0]), carriage_returns)
+        """What programs say on standard error: `paths`, and names of programs without theirs."""
+        utilities = (self.qemu_img, self.qemu_io, self.qemu_nbd)
+        return compose(
+            self.paths,
+            filters.program(self.qemu.command[0]),
+            *(filters.utility(each.command[0]) for each in utilities),
+            carriage_returns,
+        )
 
     @cached_property
     def monitor_output(self) -> Filter:

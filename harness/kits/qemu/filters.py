@@ -10,10 +10,16 @@ __all__ = [
     "hmp",
     "image_creation",
     "image_format",
+    "json_lines_only",
     "node_names",
     "program",
     "qemu_io",
     "qmp",
+    "unnamed_warnings",
+    "usage_errors",
+    "utility",
+    "without_device_phase",
+    "without_error_prefix",
 ]
 
 # Monitors
@@ -149,3 +155,79 @@ def program(path: str) -> Callable[[str], str]:
         return greeting.sub("QEMU X.Y.Z monitor", text)
 
     return filtered
+
+
+def utility(path: str) -> Callable[[str], str]:
+    r"""Make a filter that writes the name of the utility at *path* where it says its path.
+
+    Since 10.1, messages begin with what the utility was started as.
+
+    before: ``/build/qemu-img: Could not open 'TEST_DIR/t.qcow2'``
+    after:  ``qemu-img: Could not open 'TEST_DIR/t.qcow2'``
+    """
+    if not path.startswith("/"):
+        return str
+    name = basename(path)
+    return lambda text: text.replace(path, name)
+
+
+# What differs from version to version, and is made one where it is not what a case is about
+
+
+def usage_errors(text: str) -> str:
+    r"""Word an unknown option of qemu-img as it was before 10.1, whatever the command.
+
+    So it goes with the line after it, ``Try 'qemu-img resize --help' for more info``.
+
+    before: ``qemu-img resize: invalid option -- 'U'``
+    after:  ``qemu-img: unrecognized option '-U'``
+    """
+    text = _INVALID_OPTION.sub(r"\1: unrecognized option '-\2'", text)
+    return _TRY_HELP.sub(r"Try '\1 --help' for more information", text)
+
+
+_INVALID_OPTION = re.compile(r"^(qemu-img) [a-z]+: invalid option -- '(\w)'$", re.M)
+_TRY_HELP = re.compile(r"^Try '(qemu-img)(?: [a-z]+)? --help' for more info(?:rmation)?$", re.M)
+
+
+def unnamed_warnings(text: str) -> str:
+    r"""Drop the program's name before a warning, where a monitor command has caused it.
+
+    Since 11.0 it is there.
+
+    before: ``QEMU_PROG: warning: Failed to unlock byte 101``
+    after:  ``warning: Failed to unlock byte 101``
+    """
+    return re.sub(r"^QEMU_PROG: (?=warning: )", "", text, flags=re.M)
+
+
+def without_error_prefix(text: str) -> str:
+    r"""Drop what the human monitor says before an error.
+
+    Since 10.2, drive_add says it, as other commands did before.
+
+    before: ``{"return": "Error: Failed to lock byte 201rn"}``
+    after:  ``{"return": "Failed to lock byte 201rn"}``
+    """
+    return re.sub(r'^\{"return": "Error: (?=Failed to )', '{"return": "', text, flags=re.M)
+
+
+def without_device_phase(text: str) -> str:
+    r"""Drop the event of the phase in which a migration saves its devices, new in 10.0.
+
+    before: ``{"event": "MIGRATION", "data": {"status": "device"}}``
+    after:  nothing
+    """
+    return _DEVICE_PHASE.sub("", text)
+
+
+_DEVICE_PHASE = re.compile(r'^\{.*"event": "MIGRATION", "data": \{"status": "device"\}\}\n?', re.M)
+
+
+def json_lines_only(text: str) -> str:
+    r"""Drop what QEMU prints beside its answers: since 10.0, `cont` prints its error, too.
+
+    before: ``Failed to lock byte 101: ENOLCK``
+    after:  nothing
+    """
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith("{"))
