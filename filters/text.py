@@ -1,30 +1,63 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 r"""Line breaks, white space, and the words that the C library puts in."""
 
+import errno
+import os
 import re
 
-# What C libraries say of the errnos that a lock call can fail with: those of fcntl(2), and those
-# that network and user-space file systems add. glibc's words come first, then musl's where they
-# are others; older glibc names NFS.
-_WORDS = {
-    "EACCES": ("Permission denied",),
-    "EAGAIN": ("Resource temporarily unavailable",),
-    "EBADF": ("Bad file descriptor",),
+# Where C libraries differ: glibc's words, then musl's; of NFS those of an older glibc. All others
+# are asked of this system's library: a golden must hold whatever the program was built with.
+_OTHER_WORDS = {
+    "EADDRINUSE": ("Address already in use", "Address in use"),
+    "EADDRNOTAVAIL": ("Cannot assign requested address", "Address not available"),
+    "EBUSY": ("Device or resource busy", "Resource busy"),
+    "ECHILD": ("No child processes", "No child process"),
+    "ECONNABORTED": ("Software caused connection abort", "Connection aborted"),
     "EDEADLK": ("Resource deadlock avoided", "Resource deadlock would occur"),
-    "EFAULT": ("Bad address",),
-    "EINTR": ("Interrupted system call",),
-    "EINVAL": ("Invalid argument",),
+    "EDOM": ("Numerical argument out of domain", "Domain error"),
+    "EDQUOT": ("Disk quota exceeded", "Quota exceeded"),
+    "EHOSTUNREACH": ("No route to host", "Host is unreachable"),
+    "EILSEQ": ("Invalid or incomplete multibyte or wide character", "Illegal byte sequence"),
+    "EINPROGRESS": ("Operation now in progress", "Operation in progress"),
     "EIO": ("Input/output error", "I/O error"),
-    "ENOLCK": ("No locks available",),
+    "EISCONN": ("Transport endpoint is already connected", "Socket is connected"),
+    "ELOOP": ("Too many levels of symbolic links", "Symbolic link loop"),
+    "EMFILE": ("Too many open files", "No file descriptors available"),
+    "EMSGSIZE": ("Message too long", "Message too large"),
+    "ENAMETOOLONG": ("File name too long", "Filename too long"),
+    "ENETRESET": ("Network dropped connection on reset", "Connection reset by network"),
+    "ENETUNREACH": ("Network is unreachable", "Network unreachable"),
     "ENOMEM": ("Cannot allocate memory", "Out of memory"),
-    "ENOSYS": ("Function not implemented",),
+    "ENOTCONN": ("Transport endpoint is not connected", "Socket not connected"),
+    "ENOTSOCK": ("Socket operation on non-socket", "Not a socket"),
     "ENOTSUP": ("Operation not supported", "Not supported"),
+    "ENOTTY": ("Inappropriate ioctl for device", "Not a tty"),
     "EOVERFLOW": ("Value too large for defined data type", "Value too large for data type"),
-    "EPERM": ("Operation not permitted",),
+    "EOWNERDEAD": ("Owner died", "Previous owner died"),
+    "ERANGE": ("Numerical result out of range", "Result not representable"),
+    "ESHUTDOWN": (
+        "Cannot send after transport endpoint shutdown",
+        "Cannot send after socket shutdown",
+    ),
+    "ESPIPE": ("Illegal seek", "Invalid seek"),
     "ESTALE": ("Stale file handle", "Stale NFS file handle"),
+    "ETIME": ("Timer expired", "Device timeout"),
+    "ETIMEDOUT": ("Connection timed out", "Operation timed out"),
+    "EXDEV": ("Invalid cross-device link", "Cross-device link"),
 }
-_ERRNOS = {text: name for name, texts in _WORDS.items() for text in texts}
-_STRERROR = re.compile(rf"(?<=: )(?:{'|'.join(_ERRNOS)})(?=$|[\r\\\"])", re.M)
+_OTHER_NAMES = {"EDEADLOCK": "EDEADLK", "EOPNOTSUPP": "ENOTSUP"}  # of Python, for the same number
+
+
+def _errnos() -> dict[str, str]:
+    """Return the name of each errno by what strerror says of it, here and elsewhere."""
+    here = {os.strerror(code): name for code, name in errno.errorcode.items()}
+    named = {text: _OTHER_NAMES.get(name, name) for text, name in here.items()}
+    return named | {text: name for name, texts in _OTHER_WORDS.items() for text in texts}
+
+
+_ERRNOS = _errnos()
+_TEXTS = "|".join(sorted(map(re.escape, _ERRNOS), key=len, reverse=True))
+_STRERROR = re.compile(rf"(?<=: )(?:{_TEXTS})(?=$|[\r\\\"])", re.M)
 
 
 def one_line(text: str) -> str:
@@ -59,8 +92,7 @@ def trailing_blanks(text: str) -> str:
 def errno_names(text: str) -> str:
     r"""Write the name of an errno for what strerror says of it after the last colon.
 
-    C libraries have different words for the same errno. Only those errnos are known that a
-    lock call can fail with.
+    C libraries have different words for the same errno. All errnos of this system are known.
 
     before: ``Failed to lock byte 101: Input/output error``
     after:  ``Failed to lock byte 101: EIO``

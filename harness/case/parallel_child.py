@@ -99,7 +99,7 @@ class Task:
     def terminate(self) -> None:
         """End its process alone, which may dump first what it waits for."""
         os.kill(self.pid, signal.SIGTERM)
-        if not processes.ends(self.pid, _GRACE):
+        if not processes.wait_for_exit(self.pid, _GRACE):
             os.kill(self.pid, signal.SIGKILL)
         self.reap()
 

@@ -15,8 +15,8 @@ def kill_descendants(pid: int) -> None:
 
     The process itself stays to be reaped, and is still there if it did not end.
     """
-    below = processes.below(pid)
+    below = processes.descendants(pid)
     for each in below:
         processes.kill(each)
     if below:
-        processes.ends(pid, GRACE)
+        processes.wait_for_exit(pid, GRACE)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who holds which locks, in words, as the kernel tells of them.
 
+    .: all bytes, exclusive (flock): git (pid 5, holder)
+    t.db: bytes 120-127, shared (POSIX): sqlite3 (pid 7, holder)
     t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)
-    t.qcow2: byte 201, nobody else may write: qemu-system-x86_64 (pid 7, holder)
     state: all bytes, exclusive (flock): flock (pid 9, contender)
 
-A line for each file and lock, in the order of files and bytes; a contender waits for it.
+A line for each file and lock, in the order of files and bytes; a contender waits for it. What
+a byte means is in the words of a kit (`goldlock.lockcalls.words`), where there is one.
 From other languages:
 
     "$PYTHON" -m goldlock.inspect.lock_table [DIRECTORY]      (default: TEST_DIR)
@@ -15,7 +17,7 @@ whose it is: the processes that have the file open are asked.
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
-# ruff: noqa: PTH112, PTH115, PTH119, PTH123, PTH208
+# ruff: noqa: PTH112, PTH115, PTH116, PTH119, PTH208
 
 import os
 import sys
@@ -24,11 +26,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from goldlock.inspect import processes
-from goldlock.lockcalls.protocol import PERMISSIONS, UNSHARES, USES
+from goldlock.linux import KernelLock, all_locks, locks_of_descriptor
+from goldlock.lockcalls.words import ByteWords, byte_words
 
 _SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
-_VERBS = ("read consistently", "write", "write what is there already", "resize")
-_PAGES = 1024 * 1024
 _LAST = 2**63
 """Sorts after each byte of a file."""
 
@@ -42,7 +43,7 @@ class Lock(NamedTuple):
     system: str
     exclusive: bool
 
-    def words(self) -> str:
+    def describe(self, words: ByteWords) -> str:
         """Return which bytes are locked, and what that means, where it is known."""
         if (self.first, self.last) == (0, None):
             text = "all bytes"
@@ -52,19 +53,23 @@ class Lock(NamedTuple):
             text = f"byte {self.first}"
         else:
             text = f"bytes {self.first}-{self.last}"
-        meaning = _meaning(self.first) if self.first == self.last else ""
+        meaning = words.meanings.get(self.first, "") if self.first == self.last else ""
+        meaning = meaning and f", {meaning}"
         if self.exclusive or not meaning:
             meaning += ", exclusive" if self.exclusive else ", shared"
         return f"{text}{meaning}" + ("" if self.system == "OFD" else f" ({self.system})")
 
-    def each(self) -> "Iterator[Lock]":
-        """Yield a lock for each byte, where they are QEMU's permissions; else itself."""
-        for base in (USES, UNSHARES):
-            if base <= self.first and self.last is not None and self.last < base + len(_VERBS):
-                for byte in range(self.first, self.last + 1):
-                    yield self._replace(first=byte, last=byte)
-                return
-        yield self
+    def each(self, words: ByteWords) -> "Iterator[Lock]":
+        """Yield a lock for each byte, where all of them have a meaning; else itself."""
+        most = self.first + len(words.meanings)
+        if self.last is None or self.last >= most:
+            yield self
+            return
+        bytes_ = range(self.first, self.last + 1)
+        if all(byte in words.meanings for byte in bytes_):
+            yield from (self._replace(first=byte, last=byte) for byte in bytes_)
+        else:
+            yield self
 
 
 class Held(NamedTuple):
@@ -87,43 +92,32 @@ class Held(NamedTuple):
 def held_by(pid: int) -> list[Held]:
     """Return the locks that a process holds; none for one that is gone, or somebody else's."""
     found: dict[tuple[str, str], set[tuple[int, int | None]]] = defaultdict(set)
-    for _, _, _, lock in _locks_of(pid, "/"):
-        found[lock.path, lock.system].add((lock.first, lock.last))
+    for each in _locks_of(pid, ""):
+        found[each.lock.path, each.lock.system].add((each.lock.first, each.lock.last))
     return [Held(path, _joined(ranges), system) for (path, system), ranges in sorted(found.items())]
 
 
-def table(directory: str) -> str:
-    """Return who holds or waits for which lock on files below *directory*, a line each.
+def table(directory: str, words: ByteWords | None = None) -> str:
+    """Return who holds or waits for which lock on *directory* and files below it, a line each.
 
-    The empty string where nothing is locked. Locks of processes that this one may not look
+    The empty string where nothing is locked. *words* are what bytes are called, by default by
+    the kit that the environment names. Locks of processes that this one may not look
     into are not in it. What a process has open for the programs that it starts, it holds alone.
     """
     top = os.path.realpath(directory)
-    return _text(top, [each for pid in processes.everyone() for each in _locks_of(pid, f"{top}/")])
-
-
-def situation(root: int, directory: str) -> str:
-    """Return the processes from *root* down, a line each, then the table under a heading."""
-    text = processes.tree(root)
-    held = table(directory) if directory else ""
-    return text + ("\nits locks were:\n" + indented(held) if held else "")
-
-
-def indented(text: str) -> str:
-    """Return the lines of *text* two columns further right, without the last line end."""
-    return "\n".join(f"  {line}" for line in text.splitlines())
+    held = [each for pid in processes.all_pids() for each in _locks_of(pid, top)]
+    return _text(top, held, byte_words() if words is None else words)
 
 
 def locks_below(directory: str) -> set[Lock]:
     """Return all locks on files below *directory*, whoever holds them; quicker than `table`."""
     top = os.path.realpath(directory)
-    lines, all_of_them = _kernel_table()
+    lines, all_of_them = all_locks()
     if not all_of_them:
-        pids = processes.everyone()
-        return {each.lock for pid in pids for each in _locks_of(pid, f"{top}/")}
-    paths = {str(file.inode()): file.path for file in _files(top)}
-    held = [line for line in lines if "->" not in line and _inode(line) in paths]
-    return {_lock(paths[_inode(line)], line) for line in held}
+        return {each.lock for pid in processes.all_pids() for each in _locks_of(pid, top)}
+    paths = _paths(top)
+    found = [(paths[lock.inode], lock) for lock in _on(paths, lines)]
+    return {_lock(path, lock) for path, lock in found if not lock.waiting}
 
 
 class Watch:
@@ -131,41 +125,40 @@ class Watch:
 
     def __init__(self, directory: str) -> None:
         self._top = os.path.realpath(directory)
-        self._last: list[str] | None = None
+        self._last: Counter[tuple[bool, tuple[object, ...]]] | None = None
 
     def changed(self, likely: Iterable[int]) -> str | None:
         """Return the table; None when all locks are as they were the last time.
 
         To ask the processes that are *likely* to hold them is much quicker than to ask all.
         """
-        files = {str(file.inode()) for file in _files(self._top)}
-        now = [line for line in _kernel_table()[0] if _inode(line) in files]
+        now = Counter((each.waiting, each.key()) for each in _on(_paths(self._top), all_locks()[0]))
         if now == self._last:
             return None
         self._last = now
-        held = [each for pid in likely for each in _locks_of(pid, f"{self._top}/")]
-        if Counter(each.line for each in held) != Counter(now):
+        held = [each for pid in likely for each in _locks_of(pid, self._top)]
+        if Counter((False, each.kernel.key()) for each in held) != now:
             return table(self._top)
-        return _text(self._top, held)
+        return _text(self._top, held, byte_words())
 
 
 class _Found(NamedTuple):
-    """A lock where it was found: process, descriptor, the kernel's words for it."""
+    """A lock where it was found: process, descriptor, what the kernel says of it."""
 
     pid: int
     fd: str
-    line: str
+    kernel: KernelLock
     lock: Lock
 
 
-def _text(top: str, held: list[_Found]) -> str:
+def _text(top: str, held: list[_Found], words: ByteWords) -> str:
     rows = {
-        _row(lock, top, each.pid, "holder")
+        _row(lock, top, words, (each.pid, "holder"))
         for each in held
         if not _inherited(each, held)
-        for lock in each.lock.each()
+        for lock in each.lock.each(words)
     }
-    rows |= {_row(lock, top, pid, "contender") for pid, lock in _waiting(top)}
+    rows |= {_row(lock, top, words, (pid, "contender")) for pid, lock in _waiting(top)}
     return "".join(f"{row[-1]}\n" for row in sorted(rows))
 
 
@@ -175,24 +168,20 @@ def _inherited(one: _Found, held: list[_Found]) -> bool:
     return bool(same) and not same.isdisjoint(processes.ancestors(one.pid))
 
 
-def _meaning(byte: int) -> str:
-    for verb, base in (("it may", USES), ("nobody else may", UNSHARES)):
-        if base <= byte < base + len(PERMISSIONS):
-            return f", {verb} {_VERBS[byte - base]}"
-    return ""
-
-
-def _row(lock: Lock, top: str, pid: int, role: str) -> tuple[str, int, int, bool, str, int, str]:
+def _row(
+    lock: Lock, top: str, words: ByteWords, whose: tuple[int, str]
+) -> tuple[str, int, int, bool, str, int, str]:
+    pid, role = whose
     name = processes.name(pid) if pid > 0 else "a process"
     who = f"pid {pid}, {role}" if pid > 0 else role
-    path = lock.path[len(top) + 1 :]
+    path = lock.path[len(top) + 1 :] or "."
     last = _LAST if lock.last is None else lock.last
-    text = f"{path}: {lock.words()}: {name} ({who})"
+    text = f"{path}: {lock.describe(words)}: {name} ({who})"
     return path, lock.first, last, role != "holder", name, pid, text
 
 
-def _locks_of(pid: int, prefix: str) -> Iterator[_Found]:
-    """Yield the locks of a process on files whose paths begin with *prefix*."""
+def _locks_of(pid: int, top: str) -> Iterator[_Found]:
+    """Yield the locks of a process on a directory and what is below; of "", on all files."""
     try:
         descriptors = os.listdir(f"/proc/{pid}/fd")
     except OSError:  # gone, or somebody else's
@@ -200,55 +189,43 @@ def _locks_of(pid: int, prefix: str) -> Iterator[_Found]:
     for fd in descriptors:
         try:
             path = os.readlink(f"/proc/{pid}/fd/{fd}")
-            if not path.startswith(prefix):
+            if path != top and not path.startswith(f"{top}/"):
                 continue
-            with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as info:
-                lines = [line for line in info if line.startswith("lock:")]
+            locks = locks_of_descriptor(pid, fd)
         except OSError:  # closed meanwhile
             continue
-        for line in lines:
-            text = line.split(":", 2)[2]
-            yield _Found(pid, fd, text, _lock(path, text))
+        for lock in locks:
+            yield _Found(pid, fd, lock, _lock(path, lock))
 
 
-def _lock(path: str, line: str) -> Lock:
-    # OFDLCK ADVISORY READ -1 fe:00:12 100 101; a waiter has -> before it.
-    system, _, kind, _, _, first, end = line.replace("->", "").split()
-    last = None if end == "EOF" else int(end)
-    return Lock(path, int(first), last, _SYSTEMS.get(system, system), kind == "WRITE")
+def _lock(path: str, lock: KernelLock) -> Lock:
+    system = _SYSTEMS.get(lock.system, lock.system)
+    return Lock(path, lock.first, lock.last, system, lock.exclusive)
 
 
 def _waiting(top: str) -> Iterator[tuple[int, Lock]]:
     """Yield the locks that somebody waits for, with process ids; 0 where it is not known."""
-    waiting = [line for line in _kernel_table()[0] if "->" in line]
+    waiting = [line for line in all_locks()[0] if "->" in line]
     if not waiting:
         return
-    paths = {str(file.inode()): file.path for file in _files(top)}
-    for line in waiting:
-        if path := paths.get(_inode(line)):
-            pid = int(line.replace("->", "").split()[3])
-            yield max(pid, 0), _lock(path, line)
+    paths = _paths(top)
+    for lock in _on(paths, waiting):
+        yield max(lock.pid, 0), _lock(paths[lock.inode], lock)
 
 
-def _kernel_table() -> tuple[list[str], bool]:
-    """Return a line for each lock of the system and for each that is waited for; and if it is all.
+def _on(paths: dict[str, str], lines: list[str]) -> Iterator[KernelLock]:
+    """Yield the locks, of these lines of /proc/locks, on files by their inode numbers."""
+    for line in lines:
+        if line.rsplit(":", 1)[1].split(" ", 1)[0] in paths:
+            yield KernelLock(line)
 
-    The kernel tells as much as fits in a page at a time. When locks come and go between one
-    page and the next, others may be missing.
-    """
-    pages = []
-    fd = os.open("/proc/locks", os.O_RDONLY)
+
+def _paths(top: str) -> dict[str, str]:
+    """Return the paths of a directory and all below it, by inode numbers."""
     try:
-        while page := os.read(fd, _PAGES):
-            pages.append(page)
-    finally:
-        os.close(fd)
-    lines = b"".join(pages).decode("ascii").splitlines()
-    return [line.partition(":")[2] for line in lines], len(pages) <= 1
-
-
-def _inode(line: str) -> str:
-    return line.rsplit(maxsplit=3)[-3].rpartition(":")[2]
+        return {str(os.stat(top).st_ino): top, **{str(f.inode()): f.path for f in _files(top)}}
+    except FileNotFoundError:
+        return {}
 
 
 def _files(top: str) -> Iterator["os.DirEntry[str]"]:
@@ -286,7 +263,7 @@ def main(arguments: list[str]) -> int:
     else:
         sys.stdout.write(table(directory))
         return 0
-    print(f"goldlock.inspect.lock_table: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
+    print(f"goldlock locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
     return 2
 
 

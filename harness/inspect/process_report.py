@@ -9,21 +9,87 @@ import psutil
 from goldlock.inspect import lock_table, processes
 from goldlock.inspect.lock_table import Held, held_by
 from goldlock.lockcalls import SUPERVISOR_NAME
+from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 
 __all__ = ["Held", "describe", "held_by", "name_of"]
 
 
 def name_of(process: psutil.Process) -> str:
     """Return ``qemu-img info t.qcow2 (pid 812)``; raises psutil.NoSuchProcess."""
-    words = process.cmdline()
-    while words and not words[-1]:  # room that a program which changed its words left over
-        words.pop()
-    return f"{shlex.join(words) or process.name()} (pid {process.pid})"
+    return f"{shlex.join(_command_line(process)) or process.name()} (pid {process.pid})"
 
 
 def describe(pid: int) -> str:
     """Return a case's processes, a line each with states, then the locks on its files."""
-    return lock_table.situation(pid, processes.variable(pid, "TEST_DIR"))
+    try:
+        variables = psutil.Process(pid).environ()
+    except psutil.Error:  # gone, or a zombie
+        variables = {}
+    return report(pid, variables.get("TEST_DIR", ""), variables.get(KIT_VARIABLE, ""))
+
+
+def report(root: int, directory: str, kit: str = "") -> str:
+    """Return the tree of processes from *root* down, then who holds locks on a directory's files.
+
+    *kit* names the one whose words for bytes are used.
+    """
+    text = tree(root)
+    held = lock_table.table(directory, byte_words(kit)) if directory else ""
+    return text + ("\nlocks held:\n" + indented(held) if held else "")
+
+
+def tree(root: int) -> str:
+    """Return *root* and all processes below it, with states, a line each, by their start.
+
+    The empty string when it is gone.
+    """
+    try:
+        top = psutil.Process(root)
+        below = top.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return ""
+    children: dict[int, list[psutil.Process]] = {}
+    for process in sorted(below, key=lambda each: (each.create_time(), each.pid), reverse=True):
+        with suppress(psutil.NoSuchProcess):
+            children.setdefault(process.ppid(), []).append(process)
+    lines, waiting = [], [(top, 1)]
+    while waiting:
+        process, depth = waiting.pop()
+        with suppress(psutil.NoSuchProcess):
+            lines.append(f"{'  ' * depth}{_line(process)}")
+        waiting += [(child, depth + 1) for child in children.get(process.pid, [])]
+    return "\n".join(lines)
+
+
+def _line(process: psutil.Process) -> str:
+    words, own = _command_line(process), processes.name(process.pid)
+    text = shlex.join(words) or own
+    if words and not any(os.path.basename(word).startswith(own) for word in words):  # noqa: PTH119 - a word, no path
+        text = f"{own}: {text}"  # it goes by another name than that of its program
+    return f"{text} (pid {process.pid}), {process.status()}"
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        words = process.cmdline()
+    except psutil.ZombieProcess:
+        words = []
+    while words and not words[-1]:  # room that a program which changed its words left over
+        words.pop()
+    return words
+
+
+def indented(text: str) -> str:
+    """Return the lines of *text* two columns further right, without the last line end."""
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def state(pid: int) -> str:
+    """Return what a process does in a word, such as ``stopped``."""
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return "gone"
 
 
 def children() -> list[int]:
@@ -33,7 +99,7 @@ def children() -> list[int]:
 
 def family(pid: int) -> list[int]:
     """Return a process and all below it, the upper ones first."""
-    return [pid, *processes.below(pid)]
+    return [pid, *processes.descendants(pid)]
 
 
 def session_size(pid: int) -> int:
@@ -48,7 +114,7 @@ def session_size(pid: int) -> int:
 def left_behind(pid: int) -> str:
     """Return a process's command line and locks, in a line; nothing when it has ended already.
 
-    A supervisor of faults is none of the case's doing: what it supervises is.
+    A supervisor of lock calls is none of the case's doing: what it supervises is.
     """
     try:
         process = psutil.Process(pid)

@@ -7,7 +7,7 @@ A whole case is started under a supervisor, which then costs its programs next t
 
 and the case sets faults while it runs::
 
-    with faults("lock", byte=uses("write"), image="t.qcow2", errno=ENOLCK, times=1) as active:
+    with faults("lock", byte=101, image="t.qcow2", errno=ENOLCK, times=1) as active:
         qemu_io("-c", "open t.qcow2")
     log(active.hits)
 """
@@ -24,11 +24,9 @@ from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
 from goldlock.lockcalls.control import Control, NoSupervisorError
 from goldlock.lockcalls.launcher import COMMAND
 from goldlock.lockcalls.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
-from goldlock.lockcalls.protocol import PERMISSIONS, unshares, uses
 
 __all__ = [
     "ALWAYS",
-    "PERMISSIONS",
     "ActiveFaults",
     "Fault",
     "NoSupervisorError",
@@ -37,8 +35,6 @@ __all__ = [
     "parse_plan",
     "trace_path",
     "unavailable",
-    "unshares",
-    "uses",
     "wrap",
 ]
 

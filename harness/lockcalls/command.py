@@ -7,6 +7,7 @@
 import os
 
 from goldlock.lockcalls import FAULTS_VARIABLE, control, launcher
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ Run a program, and all that it starts, with faults in its lock calls.
   goldlock faults --add PLAN     in a program under it: set a fault, print its key
   goldlock faults --clear KEY    ... take it away, print how many calls it made fail
 
-PLAN is a line such as "lock uses write of t.qcow2 fails with ENOLCK once", or @FILE; lines in
-the environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
-FILE gets a line for each lock call.
+PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; lines in the
+environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
+FILE gets a line for each lock call.  --kit NAME gives bytes names in both.
 
 Exit status: that of the program; 2 usage or plan, 77 forbidden here, 125 supervisor broken,
 126 and 127 program not executable and not found.
@@ -87,14 +88,16 @@ def _options(words: list[str]) -> tuple[list[str], str]:
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
-        if option in ("--plan", "--trace"):
+        if option in ("--plan", "--trace", "--kit"):
             text = value if equals else next(rest, None)
-            if text is None or (not text and option == "--trace"):
+            if text is None or (not text and option != "--plan"):
                 raise UsageError(f"{option}: expected a value")
             if option == "--plan":
                 plans.append(text)
-            else:
+            elif option == "--trace":
                 trace = text
+            else:
+                os.environ[KIT_VARIABLE] = text  # for what the program starts, too
         elif word.startswith("-"):
             raise UsageError(f"{word}: no such option")
         else:
@@ -106,16 +109,24 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
     found: list[Fault] = []
     variable = os.environ.pop(PLAN_VARIABLE, "")  # it is not for what the program may start
     sources = [(PLAN_VARIABLE, variable)] if variable else []
+    words = _words()
     for plan in plans:
         sources.append((plan[1:], _read(plan[1:])) if plan.startswith("@") else ("plan", plan))
     for name, text in sources:
         from goldlock.lockcalls.plan import PlanError, absolute, parse_plan  # 15 ms
 
         try:
-            found.extend(absolute(fault) for fault in parse_plan(text))
+            found.extend(absolute(fault) for fault in parse_plan(text, words))
         except PlanError as error:
             raise UsageError(f"{name}:{error}") from error
     return tuple(found)
+
+
+def _words() -> ByteWords:
+    try:
+        return byte_words()
+    except ValueError as error:
+        raise UsageError(f"{KIT_VARIABLE}: {error}") from error
 
 
 def _read(path: str) -> str:
@@ -134,7 +145,7 @@ def _open(path: str) -> "Trace | None":
     from goldlock.lockcalls.trace import Trace  # loaded by those who want one
 
     try:
-        return Trace(path)
+        return Trace(path, _words())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 

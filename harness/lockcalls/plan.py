@@ -2,23 +2,25 @@
 """The fault plan: what a case writer says, one line a fault.
 
     lock 100 fails with ENOLCK
-    lock uses write of t.qcow2 fails with EIO from call 2 once
-    test unshares consistent read of "my disk.img" by qemu-io fails with EACCES
+    lock byte 7 of t.db fails with EIO from call 2 once
+    test any byte of "my disk.img" by qemu-io fails with EACCES
     unlock any byte fails with EINVAL 3 times
     probe fails with EINVAL
 
-A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN].
+A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN].  A
+byte has a name where a kit gives it one: see goldlock.lockcalls.words.
 """
 
 import errno as errnos
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from goldlock.lockcalls import protocol
+from goldlock.linux import errno_name
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, quote
 
 CALLS: Final = ("lock", "unlock", "test", "probe")
 
@@ -42,9 +44,9 @@ class Fault:
     """One kind of lock call that shall fail, and how.
 
     call     "lock", "unlock", "test" (does somebody hold it?) or "probe" (the question about
-             the whole file with which QEMU finds out whether OFD locks work)
+             a whole file by which a program finds out whether OFD locks work)
     errno    the error number that the call returns
-    byte     only calls whose range has this byte; None: any.  See protocol.uses, .unshares
+    byte     only calls whose range has this byte; None: any
     image    only calls on the file that this path leads to when the call is made; None: any
     program  only calls of the program of this name (as a trace shows it); None: any
     nth      the first matching call that fails, counted from 1 since the fault was added
@@ -79,10 +81,10 @@ class Fault:
         if self.call != "probe":
             parts.append("any byte" if self.byte is None else f"byte {self.byte}")
         if self.image is not None:
-            parts.append(f"of {protocol.quote(self.image)}")
+            parts.append(f"of {quote(self.image)}")
         if self.program is not None:
-            parts.append(f"by {protocol.quote(self.program)}")
-        parts.append(f"fails with {protocol.errno_name(self.errno)}")
+            parts.append(f"by {quote(self.program)}")
+        parts.append(f"fails with {errno_name(self.errno)}")
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
@@ -98,16 +100,17 @@ def absolute(fault: Fault) -> Fault:
     return Fault(fault.call, fault.errno, fault.byte, image, fault.program, fault.nth, fault.times)
 
 
-def parse_plan(text: str) -> tuple[Fault, ...]:
+def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
     """Read a plan: a fault a line; "#" begins a comment, blank lines are nothing.
 
+    *words* are the names that bytes have, by default those of the kit that the environment names.
     Raises PlanError with "line:column: word: what is wrong" in one line.
     """
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
-        words = _Words(number, line)
-        if words.current:
-            faults.append(_fault(words))
+        rest = _Line(number, line)
+        if rest.current:
+            faults.append(_fault(rest, byte_words() if words is None else words))
     return tuple(faults)
 
 
@@ -115,7 +118,7 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(#.*)|[^\s"#][^\s"]*|(\S)')
 _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-class _Words:
+class _Line:
     """The words of one line, read from left to right; `current` is "" after the last one."""
 
     def __init__(self, line_number: int, line: str) -> None:
@@ -173,76 +176,80 @@ class _Words:
 
     def fail(self, why: str) -> NoReturn:
         """Raise a PlanError that points to the current word."""
-        word = protocol.quote(self.current) if self.current else "end of line"
+        word = quote(self.current) if self.current else "end of line"
         raise PlanError(f"{self._line_number}:{self._column}: {word}: {why}")
 
 
-def _fault(words: _Words) -> Fault:
-    call = words.need("a call: lock, unlock, test or probe", *CALLS)
-    byte = None if call == "probe" else _byte(words)
-    image = words.name("the path of an image") if words.take("of") else None
-    program = words.name("the name of a program") if words.take("by") else None
-    words.need('"fails with" and an errno', "fails")
-    words.need('"with" and an errno', "with")
-    errno = _errno(words)
+def _fault(line: _Line, words: ByteWords) -> Fault:
+    call = line.need("a call: lock, unlock, test or probe", *CALLS)
+    byte = None if call == "probe" else _byte(line, words)
+    image = line.name("the path of an image") if line.take("of") else None
+    program = line.name("the name of a program") if line.take("by") else None
+    line.need('"fails with" and an errno', "fails")
+    line.need('"with" and an errno', "with")
+    errno = _errno(line)
     nth = 1
-    if words.take("from"):
-        words.need('"call" and a number', "call")
-        nth = words.number("the first call that fails", 1)
-    times = _times(words)
+    if line.take("from"):
+        line.need('"call" and a number', "call")
+        nth = line.number("the first call that fails", 1)
+    times = _times(line)
     if errno == errnos.EINTR and times is None:
-        words.fail(f"EINTR every time: {_ENDLESS_EINTR}")
-    if words.current:
-        words.fail("nothing may follow here")
+        line.fail(f"EINTR every time: {_ENDLESS_EINTR}")
+    if line.current:
+        line.fail("nothing may follow here")
     return Fault(call, errno, byte, image, program, nth, times)
 
 
-def _byte(words: _Words) -> int | None:
-    if words.take("any"):
-        words.take("byte")
+def _byte(line: _Line, words: ByteWords) -> int | None:
+    if line.take("any"):
+        line.take("byte")
         return None
-    verb = words.take("uses", "unshares")
-    if verb:
-        permission = _permission(words)
-        return protocol.uses(permission) if verb == "uses" else protocol.unshares(permission)
-    if not words.take("byte") and not words.current.isdigit():
-        words.fail('expected a byte: a number, "any", "uses ..." or "unshares ..." a permission')
-    return words.number("a byte", 0)
+    named = {name: byte for byte, name in words.names.items()}
+    if any(name.split()[0] == line.current for name in named):
+        return named[_name(line, named)]
+    if not line.take("byte") and not line.current.isdigit():
+        first = dict.fromkeys(name.split()[0] for name in named)
+        names = ", ".join(f'"{each} ..."' for each in first)
+        known = names or f"there are no names for bytes without a kit, in {KIT_VARIABLE}"
+        line.fail(f'expected a byte: a number, "any", {known}')
+    return line.number("a byte", 0)
 
 
-def _permission(words: _Words) -> str:
-    if words.quoted and words.current in protocol.PERMISSIONS:
-        return words.advance()
-    what = f"a permission: {', '.join(protocol.PERMISSIONS)}"
-    first = words.need(what, "consistent", "write", "resize")
-    if first == "consistent":
-        words.need('"read": the permission is "consistent read"', "read")
-        return "consistent read"
-    if first == "write" and words.take("unchanged"):
-        return "write unchanged"
-    return first
+def _name(line: _Line, names: Collection[str]) -> str:
+    """Return the name that the next words are, the longest; some or all may be in quotes."""
+    found = ""
+    while True:
+        longer = f"{found} {line.current}".lstrip()
+        if not line.current or not any(f"{name} ".startswith(f"{longer} ") for name in names):
+            break
+        found = longer
+        line.advance()
+    if found not in names:
+        rest = [name.removeprefix(found).strip() for name in names if name.startswith(f"{found} ")]
+        line.fail(f"expected {', '.join(rest)}")
+    return found
 
 
-def _errno(words: _Words) -> int:
+def _errno(line: _Line) -> int:
     known = {name: code for code, name in errnos.errorcode.items()}
     known |= {name: code for name, code in vars(errnos).items() if name.startswith("E")}
-    if words.current not in known:
+    if line.current not in known:
         import difflib  # only an error pays for it
 
-        near = difflib.get_close_matches(words.current.upper(), known, 1)
-        words.fail("not the name of an errno" + (f": is it {near[0]}?" if near else ""))
-    return known[words.advance()]
+        near = difflib.get_close_matches(line.current.upper(), known, 1)
+        line.fail("not the name of an errno" + (f": is it {near[0]}?" if near else ""))
+    return known[line.advance()]
 
 
-def _times(words: _Words) -> int | None:
-    if words.take("once"):
+def _times(line: _Line) -> int | None:
+    if line.take("once"):
         return 1
-    if words.take("always"):
+    if line.take("always"):
         return ALWAYS
-    if not words.current or words.quoted:
+    if not line.current or line.quoted:
         return None
-    if not words.current.isdigit():
-        words.fail('expected "from call N", "once", "N times" or "always"')
-    times = words.number("how often", 1)
-    words.need('"times"', "times", "time")
+    if not line.current.isdigit():
+        line.fail('expected "from call N", "once", "N times" or "always"')
+    times = line.number("how often", 1)
+    line.need('"times"', "times", "time")
     return times

@@ -8,14 +8,14 @@ import errno
 import os
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
-from goldlock.lockcalls import protocol
-from goldlock.lockcalls import trace as traces
+from goldlock.linux import errno_name
 from goldlock.lockcalls.calls import LockCall, program_name
 from goldlock.lockcalls.seccomp import Listener, Notification
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from goldlock.lockcalls.plan import Fault
+    from goldlock.lockcalls.trace import Trace
 
 
 class Rule:
@@ -59,7 +59,7 @@ class Supervisor:
     thread serves; any may set faults, and take them away.
     """
 
-    def __init__(self, listener: Listener, trace: traces.Trace | None = None) -> None:
+    def __init__(self, listener: Listener, trace: "Trace | None" = None) -> None:
         self._listener = listener
         self._trace = trace
         self._rules: dict[int, Rule] = {}
@@ -111,7 +111,7 @@ class Supervisor:
     def _unreadable(self, notification: Notification, problem: Exception) -> None:
         """Let a call through that is no lock call, or that the kernel refuses anyway."""
         if self._trace is not None and self._listener.valid(notification):
-            reason = protocol.errno_name(getattr(problem, "errno", 0) or 0)
+            reason = errno_name(getattr(problem, "errno", 0) or 0)
             reason = reason if isinstance(problem, OSError) else str(problem)
             name = program_name(notification.tid)
             self._trace.write(f"{name}: lock call that cannot be read ({reason}): unseen")
@@ -121,7 +121,7 @@ class Supervisor:
         rule = self._due(call)
         if rule is not None:
             error = rule.fault.errno
-            self._write(call, f"{protocol.errno_name(error)} (injected)")
+            self._write(call, f"{errno_name(error)} (injected)")
             call.close()
             rule.hits += self._listener.answer(notification, error)
         elif call.performable:
@@ -140,7 +140,7 @@ class Supervisor:
             result, error = self._result(call), 0
         except OSError as problem:
             error = problem.errno or 0
-            result = protocol.errno_name(error)
+            result = errno_name(error)
             if call.waits and error == errno.EAGAIN:  # it is the program that shall wait
                 self._let_through(notification, call)
                 return
@@ -166,4 +166,4 @@ class Supervisor:
 
     def _write(self, call: LockCall, result: str) -> None:
         if self._trace is not None:
-            self._trace.write(traces.line(call, result))
+            self._trace.record(call, result)

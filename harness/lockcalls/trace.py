@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The trace: one line for each lock call, fit for a golden.
 
-    PROGRAM: CALL RANGE [(MEANING)] of IMAGE, KIND: RESULT
+    PROGRAM: CALL RANGE [(WORDS)] of FILE, KIND: RESULT
 
     qemu-io: probe of /dev/null, write: free
     qemu-io: lock 100 (uses consistent read) of /tmp/t.qcow2, read: ok
@@ -9,10 +9,11 @@
     qemu-io: unlock 100 (uses consistent read) of /tmp/t.qcow2: ok
     qemu-io: lock 101 (uses write) of /tmp/t.qcow2, read: ENOLCK (injected)
 
-RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all".  KIND is read or write, followed by
-"posix" for a lock of the process rather than of the open file, and "waiting" for a call that
-waits.  RESULT is ok, the name of an errno, for a test "free" or "held [by PROGRAM ...]", and
-"unseen" for a call that only the kernel can carry out (POSIX locks; a wait).
+RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all"; WORDS are those of the kit.  KIND is
+read or write, followed by "posix" for a lock of the process rather than of the open file, and
+"waiting" for a call that waits.  RESULT is ok, the name of an errno, for a test "free" or "held
+[by PROGRAM ...]", and "unseen" for a call that only the kernel can carry out (POSIX locks; a
+wait).
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
@@ -20,18 +21,18 @@ waits.  RESULT is ok, the name of an errno, for a test "free" or "held [by PROGR
 
 import os
 
-from goldlock.lockcalls import protocol
 from goldlock.lockcalls.calls import LockCall, program_name
+from goldlock.lockcalls.words import ByteWords, quote
 
 
-def line(call: LockCall, result: str) -> str:
+def line(call: LockCall, result: str, words: ByteWords) -> str:
     """Return the line of the trace for a call, without its line end."""
-    text = f"{protocol.quote(program_name(call.pid))}: {call.call}"
+    text = f"{quote(program_name(call.pid))}: {call.call}"
     if call.call != "probe":
         text += f" {_range(call.start, call.length)}"
-    if call.length == 1 and protocol.words(call.start):
-        text += f" ({protocol.words(call.start)})"
-    text += f" of {protocol.quote(call.path())}"
+    if call.length == 1 and call.start in words.names:
+        text += f" ({words.names[call.start]})"
+    text += f" of {quote(call.path())}"
     if call.kind != "unlock":
         text += f", {call.kind}"
     text += "" if call.ofd else " posix"
@@ -52,11 +53,16 @@ class TraceError(Exception):
 class Trace:
     """The file that the lines go to, as each call is answered."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, words: ByteWords) -> None:
         """Make the file anew; OSError as open()."""
+        self._words = words
         self.path = os.path.abspath(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self.fd = os.open(path, flags, 0o666)
+
+    def record(self, call: LockCall, result: str) -> None:
+        """Add the line for a call, as `write` does."""
+        self.write(line(call, result, self._words))
 
     def write(self, text: str) -> None:
         """Add a line; it is in the file when this returns.  Raises TraceError."""

@@ -52,11 +52,11 @@ def under_supervision(trace: Path | None) -> Start:
 
     def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
         arguments = [*options, "--", *argv]
-        processes.room()  # asked once, and known to all forks
+        processes.command_line_area()  # asked once, and known to all forks
         pid = os.fork()
         if pid == 0:
             with apart(environ, directory, output):
-                processes.go_by(["goldlock.lockcalls", *arguments])
+                processes.set_command_line(["goldlock.lockcalls", *arguments])
                 os._exit(command.main(arguments))
         return pid
 

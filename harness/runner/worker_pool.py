@@ -105,7 +105,9 @@ class Worker:
         """Kill the worker, and what it was to look after; return what it was doing."""
         if not self._pid:
             return "no process came to run it"
-        said = f"the process that ran it (pid {self._pid}) was {processes.state(self._pid)}"
+        from goldlock.inspect.process_report import state  # psutil: only where something is wrong
+
+        said = f"the process that ran it (pid {self._pid}) was {state(self._pid)}"
         processes.kill_tree(self._pid)
         return f"{said} and did not answer; it was killed"
 
@@ -141,7 +143,7 @@ class Nursery:
         """
         self._ours.close()
         try:
-            ended = processes.ends(self._pid, seconds)
+            ended = processes.wait_for_exit(self._pid, seconds)
         except KeyboardInterrupt:
             ended = False
         if not ended:

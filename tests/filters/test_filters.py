@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from goldlock import filters
 from goldlock.filters import Filter
-from goldlock.lockcalls.protocol import errno_name
+from goldlock.linux import errno_name
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -101,11 +101,6 @@ def test_filters_are_applied_from_left_to_right() -> None:
     assert filters.compose()("as it is") == "as it is"
 
 
-# Those of fcntl(2), and those that network and user-space file systems add.
-LOCK_ERRNOS = (
-    *("EACCES", "EAGAIN", "EBADF", "EDEADLK", "EFAULT", "EINTR", "EINVAL", "EIO", "ENOLCK"),
-    *("ENOMEM", "ENOSYS", "ENOTSUP", "EOVERFLOW", "EPERM", "ESTALE"),
-)
 MUSL = Path(__file__).with_name("strerror_musl_1.2.3.txt")
 
 
@@ -121,12 +116,12 @@ def glibc() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("library", [musl, glibc])
-def test_every_errno_of_locks_is_named_and_no_other(library: Callable[[], dict[str, str]]) -> None:
+def test_every_errno_is_named(library: Callable[[], dict[str, str]]) -> None:
     words = library()
-    assert set(LOCK_ERRNOS) <= words.keys()
+    assert len(words) > 90
     for name, text in words.items():
-        named = f"lock byte 100: {name if name in LOCK_ERRNOS else text}"
-        assert filters.errno_names(f"lock byte 100: {text}") == named
+        assert filters.errno_names(f"lock byte 100: {text}") == f"lock byte 100: {name}"
+    assert filters.errno_names(f"byte 1: {words['EIO']}s") == f"byte 1: {words['EIO']}s"
 
 
 EACH: dict[str, Filter] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.inspect.lock_table import Held, Lock, Watch, held_by, locks_below, table
+from goldlock.lockcalls.words import KIT_VARIABLE
 
 from tests.conftest import ROOT, MakeSuite, RunTests
 
@@ -25,6 +26,11 @@ def image(tmp_path: Path) -> Path:
     path = tmp_path / "t.qcow2"
     path.write_bytes(bytes(512))
     return path
+
+
+@pytest.fixture
+def _qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KIT_VARIABLE, "qemu")
 
 
 def mine(path: Path) -> list[Held]:
@@ -64,6 +70,7 @@ class Sleeper:
             process.wait()
 
 
+@pytest.mark.usefixtures("_qemu")
 def test_the_locks_of_a_writer_in_words(image: Path) -> None:
     with image.open("r+b") as file:
         for byte in (100, 101, 103, 201, 203):
@@ -86,13 +93,13 @@ def test_the_locks_of_a_writer_in_words(image: Path) -> None:
     [
         ((7, 1, fcntl.F_WRLCK), "byte 7, exclusive", "byte 7 of t.qcow2"),
         ((7, 1, fcntl.F_RDLCK), "byte 7, shared", "byte 7 of t.qcow2"),
-        ((101, 1, fcntl.F_WRLCK), "byte 101, it may write, exclusive", "byte 101 of t.qcow2"),
+        ((101, 1, fcntl.F_WRLCK), "byte 101, exclusive", "byte 101 of t.qcow2"),
         ((99, 3, fcntl.F_RDLCK), "bytes 99-101, shared", "bytes 99-101 of t.qcow2"),
         ((200, 0, fcntl.F_RDLCK), "bytes 200 and up, shared", "bytes 200- of t.qcow2"),
         ((0, 0, fcntl.F_WRLCK), "all bytes, exclusive", "all of t.qcow2"),
     ],
 )
-def test_locks_that_are_not_qemu_s(
+def test_locks_without_a_kit(
     image: Path, lock: tuple[int, int, int], said: str, listed: str
 ) -> None:
     with image.open("r+b") as file:
@@ -100,6 +107,34 @@ def test_locks_that_are_not_qemu_s(
         (held,) = mine(image)
         assert held.bytes() == listed
         assert words(table(str(image.parent))) == [f"t.qcow2: {said}"]
+
+
+@pytest.mark.usefixtures("_qemu")
+def test_words_of_a_kit_and_locks_that_it_has_no_words_for(image: Path) -> None:
+    with image.open("r+b") as file:
+        ofd_lock(file.fileno(), 99, 2)
+        ofd_lock(file.fileno(), 101, 1, fcntl.F_WRLCK)
+        ofd_lock(file.fileno(), 200, 3)
+        assert words(table(str(image.parent))) == [
+            "t.qcow2: bytes 99-100, shared",
+            "t.qcow2: byte 101, it may write, exclusive",
+            "t.qcow2: byte 200, nobody else may read consistently",
+            "t.qcow2: byte 201, nobody else may write",
+            "t.qcow2: byte 202, nobody else may write what is there already",
+        ]
+
+
+def test_the_directory_itself(image: Path) -> None:
+    top = os.open(image.parent, os.O_RDONLY)
+    fcntl.flock(top, fcntl.LOCK_EX)
+    assert words(table(str(image.parent))) == [".: all bytes, exclusive (flock)"]
+    assert locks_below(str(image.parent)) == {Lock(str(image.parent), 0, None, "flock", True)}
+    waiter = subprocess.Popen(["flock", str(image.parent), "true"])
+    while "contender" not in table(str(image.parent)):
+        os.sched_yield()
+    os.close(top)
+    assert waiter.wait() == 0
+    assert table(str(image.parent)) == ""
 
 
 def test_flock_and_posix_locks(image: Path) -> None:
@@ -131,7 +166,7 @@ def test_the_table_names_holders_in_the_order_of_files_and_bytes(
         f"sub/a: all bytes, shared (flock): sh (pid {first}, holder)",
         f"sub/a: all bytes, shared (flock): two.sh (pid {second}, holder)",
     ]
-    assert lines[2].startswith("t.qcow2: byte 101, it may write: ")
+    assert lines[2].startswith("t.qcow2: byte 101, shared: ")
     assert lines[2].endswith(f"(pid {os.getpid()}, holder)")
 
 
@@ -155,7 +190,7 @@ def test_a_file_that_is_gone_is_still_locked(image: Path) -> None:
     with image.open("r+b") as file:
         ofd_lock(file.fileno(), 101)
         image.unlink()
-        assert words(table(str(image.parent))) == ["t.qcow2 (deleted): byte 101, it may write"]
+        assert words(table(str(image.parent))) == ["t.qcow2 (deleted): byte 101, shared"]
 
 
 def test_a_link_to_the_directory_will_do(image: Path, tmp_path: Path) -> None:
@@ -163,7 +198,7 @@ def test_a_link_to_the_directory_will_do(image: Path, tmp_path: Path) -> None:
     link.symlink_to(image.parent)
     with image.open("r+b") as file:
         ofd_lock(file.fileno(), 101)
-        assert words(table(str(link))) == ["t.qcow2: byte 101, it may write"]
+        assert words(table(str(link))) == ["t.qcow2: byte 101, shared"]
 
 
 def test_a_process_that_is_gone_holds_nothing() -> None:
@@ -180,7 +215,7 @@ def test_a_watch_tells_what_has_changed(image: Path, sleeper: Sleeper) -> None:
     assert watch.changed(me) is None
     with image.open("r+b") as file:
         ofd_lock(file.fileno(), 101)
-        assert words(watch.changed(me) or "") == ["t.qcow2: byte 101, it may write"]
+        assert words(watch.changed(me) or "") == ["t.qcow2: byte 101, shared"]
         assert watch.changed(me) is None
         pid = sleeper.start("/bin/sh", "-c", "exec 9>>other; flock 9; echo ready; read line")
         said = watch.changed(me)  # not one of those that it was told of
@@ -225,7 +260,7 @@ def test_the_command_for_other_languages(image: Path, tmp_path: Path) -> None:
         ofd_lock(file.fileno(), 201)
         fd = str(file.fileno())  # it has it open, too, and is not in the table
         for done in (command(str(tmp_path), FD=fd), command(TEST_DIR=str(tmp_path))):
-            assert words(done.stdout) == ["t.qcow2: byte 201, nobody else may write"]
+            assert words(done.stdout) == ["t.qcow2: byte 201, shared"]
             assert done.stdout.endswith(f"(pid {os.getpid()}, holder)\n")
             assert (done.returncode, done.stderr) == (0, "")
 
@@ -234,7 +269,7 @@ def test_the_command_for_other_languages(image: Path, tmp_path: Path) -> None:
 def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("goldlock.inspect.lock_table: ")
+    assert done.stderr.startswith("goldlock locks: ")
     assert done.stderr.count("\n") == 1
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from goldlock.inspect.process_report import describe
-from goldlock.inspect.processes import below, name, tree
+from goldlock.inspect.process_report import describe, tree
+from goldlock.inspect.processes import descendants, name
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -37,13 +37,13 @@ def test_processes_and_locks(tmp_path: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     said = describe(process.pid).splitlines()
-    (child,) = below(process.pid)
+    (child,) = descendants(process.pid)
     assert name(process.pid) == "case.sh"
     process.communicate()
     assert said[0].startswith(f"  /bin/sh {script} (pid {process.pid}), ")
     assert said[1].startswith(f"    sh -c 'echo ready; read x; exit' (pid {child}), ")
     assert said[2:] == [  # the child has the file open, too, as it was started so
-        "its locks were:",
+        "locks held:",
         f"  file: all bytes, exclusive (flock): case.sh (pid {process.pid}, holder)",
     ]
     assert describe(process.pid) == ""
@@ -66,7 +66,7 @@ def test_a_story_that_fails_tells_who_held_what(run_tests: RunTests, suite: Make
     said = report(run_tests, suite, story)
     assert "KeyError: 'slip'" in said
     assert "its processes were, when it failed:\n" in said
-    assert "its locks were:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
+    assert "locks held:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
 
 
 def test_a_program_that_does_not_answer_and_one_that_holds_a_lock(
@@ -79,7 +79,7 @@ def test_a_program_that_does_not_answer_and_one_that_holds_a_lock(
     )
     said = report(run_tests, suite, story)
     assert "failed to answer { 'execute': 'what' } (exit status 4); it printed:" in said
-    assert "its locks were:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
+    assert "locks held:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
 
 
 def test_a_case_alone_has_nothing_to_tell(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -41,7 +41,7 @@ def case(supervised: Run, image: Path):  # type: ignore[no-untyped-def]
 def test_fault_is_at_work_within_the_block_only(case) -> None:  # type: ignore[no-untyped-def]
     code = """
 lock("lock:100")
-with faults("lock", byte=uses("consistent read"), image="t.raw", errno=ENOLCK, times=1) as active:
+with faults("lock", byte=100, image="t.raw", errno=ENOLCK, times=1) as active:
     lock("lock:100", "lock:100")
 lock("lock:100")
 print(active.hits)
@@ -107,7 +107,7 @@ def test_trace_is_there_when_the_call_returns(case) -> None:  # type: ignore[no-
 lock("lock:100")
 print(trace_path().read_text().partition(" of ")[0])
 """
-    assert case(code) == ["lock:100: ok", "locker.py: lock 100 (uses consistent read)"]
+    assert case(code) == ["lock:100: ok", "locker.py: lock 100"]
 
 
 def test_from_a_shell(supervised: Run, image: Path) -> None:

@@ -4,7 +4,9 @@ from errno import EINTR, EINVAL, EIO, ENOLCK
 from pathlib import Path
 
 import pytest
+from goldlock.kits.qemu.bytes import WORDS
 from goldlock.lockcalls.plan import ALWAYS, CALLS, Fault, PlanError, absolute, parse_plan
+from goldlock.lockcalls.words import NO_WORDS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ from hypothesis import strategies as st
     ],
 )
 def test_line(line: str, fault: Fault) -> None:
-    assert parse_plan(line) == (fault,)
+    assert parse_plan(line, WORDS) == (fault,)
 
 
 def test_several_lines() -> None:
@@ -46,8 +48,8 @@ def test_several_lines() -> None:
         ("lock x", "1:6: x: expected a byte: a number, "),
         ("lock byte x", "1:11: x: expected a byte: a number from 0"),
         ("lock byte ²", "1:11: ²: expected a byte: a number from 0"),
-        ("lock uses read", "1:11: read: expected a permission: consistent read, write, "),
-        ("lock uses consistent", '1:21: end of line: expected "read": '),
+        ("lock uses read", "1:11: read: expected consistent read, write, write unchanged, resize"),
+        ("lock uses consistent", "1:21: end of line: expected read"),
         ("lock 1 of", "1:10: end of line: expected the path of an image"),
         ("lock 1 by", "1:10: end of line: expected the name of a program"),
         ("lock 1 ENOLCK", '1:8: ENOLCK: expected "fails with" and an errno'),
@@ -69,9 +71,14 @@ def test_several_lines() -> None:
 )
 def test_error_points_to_the_word(plan: str, message: str) -> None:
     with pytest.raises(PlanError) as caught:
-        parse_plan(plan)
+        parse_plan(plan, WORDS)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_kit_there_are_no_words() -> None:
+    with pytest.raises(PlanError, match=r"^1:6: uses: .* no names for bytes without a kit"):
+        parse_plan("lock uses write fails with EIO", NO_WORDS)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.lockcalls.api import parse_plan, wrap
+from goldlock.lockcalls.words import KIT_VARIABLE
 
 from tests.lockcalls.support import Run, gone, need, watch
 
@@ -34,9 +35,10 @@ SITES = {
 OPEN = ["qemu-io", "-c", "read 0 512"]
 
 
-@pytest.fixture(scope="module")
-def _qemu() -> None:
+@pytest.fixture
+def _qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     need("qemu-io", "qemu-img")
+    monkeypatch.setenv(KIT_VARIABLE, "qemu")
 
 
 @pytest.fixture

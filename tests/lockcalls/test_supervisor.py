@@ -25,7 +25,7 @@ def test_call_and_byte(locks: Locks) -> None:
     free = "none 0 {} {} 0"
     before = ["ok", "ok", free.format(100, 1), "ok", free.format(0, 0)]
     for failing, plan in enumerate(
-        ["lock 100", "lock uses write", "test uses consistent read", "unlock any byte", "probe"]
+        ["lock 100", "lock 101", "test 100", "unlock any byte", "probe"]
     ):
         results = [line.partition(": ")[2] for line in locks(f"{plan} fails with EIO", *steps)]
         assert results == [*before[:failing], "EIO", *before[failing + 1 :]]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.lockcalls.api import wrap
+from goldlock.lockcalls.words import KIT_VARIABLE
 
 from tests.lockcalls.support import LOCKER, Run
 
@@ -20,12 +21,23 @@ def test_lines(locks: Locks, traced: Traced) -> None:
     locks(plan, "probe", "lock:100", "write:101", "lock:102", "test:200", "test:203", "unlock:100")
     assert traced() == [
         "locker.py: probe of TEST_DIR/t.raw, write: free",
-        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, read: ok",
-        "locker.py: lock 101 (uses write) of TEST_DIR/t.raw, write: ok",
-        "locker.py: lock 102 (uses write unchanged) of TEST_DIR/t.raw, read: ENOLCK (injected)",
+        "locker.py: lock 100 of TEST_DIR/t.raw, read: ok",
+        "locker.py: lock 101 of TEST_DIR/t.raw, write: ok",
+        "locker.py: lock 102 of TEST_DIR/t.raw, read: ENOLCK (injected)",
+        "locker.py: test 200 of TEST_DIR/t.raw, write: free",
+        "locker.py: test 203 of TEST_DIR/t.raw, write: EIO (injected)",
+        "locker.py: unlock 100 of TEST_DIR/t.raw: ok",
+    ]
+
+
+def test_words_of_a_kit(monkeypatch: pytest.MonkeyPatch, locks: Locks, traced: Traced) -> None:
+    monkeypatch.setenv(KIT_VARIABLE, "qemu")
+    locks("lock uses write fails with EIO", "lock:101", "test:200", "lock:7", "lock:100-103")
+    assert traced() == [
+        "locker.py: lock 101 (uses write) of TEST_DIR/t.raw, read: EIO (injected)",
         "locker.py: test 200 (unshares consistent read) of TEST_DIR/t.raw, write: free",
-        "locker.py: test 203 (unshares resize) of TEST_DIR/t.raw, write: EIO (injected)",
-        "locker.py: unlock 100 (uses consistent read) of TEST_DIR/t.raw: ok",
+        "locker.py: lock 7 of TEST_DIR/t.raw, read: ok",
+        "locker.py: lock 100-103 of TEST_DIR/t.raw, read: EIO (injected)",
     ]
 
 
@@ -35,7 +47,7 @@ def test_ranges_and_posix_and_waiting(locks: Locks, traced: Traced) -> None:
         "locker.py: lock 90-100 of TEST_DIR/t.raw, read: ok",
         "locker.py: lock all of TEST_DIR/t.raw, read: ok",
         "locker.py: unlock all of TEST_DIR/t.raw: ok",
-        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, read posix: unseen",
+        "locker.py: lock 100 of TEST_DIR/t.raw, read posix: unseen",
         "locker.py: test 7 of TEST_DIR/t.raw, write posix: unseen",
         "locker.py: wait 9 of TEST_DIR/t.raw, write waiting: ok".replace("wait 9", "lock 9"),
     ]
@@ -50,9 +62,9 @@ def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced)
     )
     supervised(["sh", "-c", script], cwd=image.parent)
     assert traced() == [
-        "holder: lock 100 (uses consistent read) of TEST_DIR/t.raw, read: ok",
-        "locker.py: test 100 (uses consistent read) of TEST_DIR/t.raw, write: held by holder",
-        "locker.py: lock 100 (uses consistent read) of TEST_DIR/t.raw, write: EAGAIN",
+        "holder: lock 100 of TEST_DIR/t.raw, read: ok",
+        "locker.py: test 100 of TEST_DIR/t.raw, write: held by holder",
+        "locker.py: lock 100 of TEST_DIR/t.raw, write: EAGAIN",
     ]
 
 

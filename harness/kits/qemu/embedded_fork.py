@@ -57,7 +57,7 @@ def _start(launchers: str, argv: list[str], **streams: Any) -> "subprocess.Popen
     if folder != launchers or name not in _LIKELY:
         return subprocess.Popen(argv, **streams)
     run = partial(_run_program, name, argv)
-    processes.room()  # asked once, and known to all forks
+    processes.command_line_area()  # asked once, and known to all forks
     with _forking:
         _import(name, *argv[1:2])
         return subprocess.Popen(argv, **streams, preexec_fn=run, restore_signals=False)  # noqa: PLW1509 - see _forking
@@ -91,7 +91,7 @@ def _run_program(name: str, argv: list[str]) -> NoReturn:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         _set_streams()
         _set_signals()
-        processes.go_by([name, *argv[1:]])
+        processes.set_command_line([name, *argv[1:]])
         sys.argv = argv
         gc.enable()  # Popen disables it for the child
         status = import_module(_module(name)).main(argv)

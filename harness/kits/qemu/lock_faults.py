@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from goldlock import filters
 from goldlock.case.program import Completed, Program
 from goldlock.inspect.lock_table import locks_below
+from goldlock.kits.qemu.bytes import PERMISSIONS
 from goldlock.kits.qemu.case import QemuCase as Case
-from goldlock.lockcalls.protocol import PERMISSIONS
 
 if TYPE_CHECKING:
     from goldlock.kits.qemu.monitors import Qmp
