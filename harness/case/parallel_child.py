@@ -4,7 +4,6 @@
 # In the way of a quick case, where pathlib costs too much:
 # ruff: noqa: PTH102, PTH123
 
-import ctypes
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ from select import POLLIN, poll
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from goldlock import linux
 from goldlock.case import exit_status, stack_dump
 from goldlock.inspect import processes
 
@@ -27,7 +27,6 @@ _GRACE = 1.0
 """Seconds that a process has to end; the case has more when it is ended itself."""
 
 _HEADING = re.compile(rb"^(=+ .+ =+)\s*$", re.M)
-_PR_SET_PDEATHSIG = 1
 
 
 class ParallelCase(Protocol):
@@ -175,7 +174,7 @@ def _join_threads() -> None:
 
 def _die_with(parent: int) -> None:
     """Be killed when the case is: nobody would wait for this process any more."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 

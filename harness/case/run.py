@@ -12,9 +12,7 @@ from typing import TypeVar
 from goldlock.case import exit_status, stack_dump
 from goldlock.case.case import Case
 from goldlock.errors import call_at_failures
-
-KIT_VARIABLE = "GOLDLOCK_KIT"
-"""Names the kit of the suite that a case is of: a module of `goldlock.kits` that has a Case."""
+from goldlock.lockcalls.words import KIT_VARIABLE
 
 C = TypeVar("C", bound=Case)
 

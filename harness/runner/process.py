@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run one case in a process tree of its own, and leave nothing of it behind."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import IO
 
+from goldlock import linux
 from goldlock.runner import mounts
 from goldlock.runner.output_capture import Transcriber
 from goldlock.runner.spawn import Start, spawn
@@ -36,8 +36,6 @@ _LOOKED_AT = 100
 
 _DESCRIBED = 10
 """Processes that were left behind, past which only a count is told."""
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class CannotStart(Exception):
@@ -247,7 +245,7 @@ def _tasks() -> int:
 @cache
 def _adopt_orphans() -> None:
     """Make processes that lose their parent children of this one, also daemons."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _kill_orphans(*, tell: bool) -> tuple[str, ...]:

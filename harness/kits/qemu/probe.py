@@ -7,14 +7,13 @@ import re
 import shlex
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from goldlock import IMPORTED_FROM, embedded
+from goldlock import IMPORTED_FROM, embedded, linux
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
 from goldlock.lockcalls.api import parse_plan, wrap
@@ -297,7 +296,7 @@ class _LockedImage:
         self._file.write(bytes(512))
         self._file.flush()
         # struct flock, for a read lock on byte 200: "I do not share consistent reads".
-        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 200, 1, 0)
+        lock = linux.flock(fcntl.F_RDLCK, 200, 1)
         try:
             fcntl.fcntl(self._file, getattr(fcntl, "F_OFD_SETLK", -1), lock)
         except OSError:
