@@ -11,7 +11,7 @@ the elided policy, which keeps EAGAIN and EACCES to itself when locking and test
 """
 
 from goldlock.kits.qemu import Case, run
-from goldlock.kits.qemu.lock_faults import opener, others
+from goldlock.kits.qemu.lock_faults import fail_each_call, fail_each_call_elsewhere
 
 SITES = (
     "lock uses write",  # Failed to lock byte 101
@@ -24,8 +24,10 @@ SITES = (
 
 
 def main(case: Case) -> None:
-    opener(case, SITES)
-    others(case, SITES, ("bench", "-w", "-c", "1", case.image), f"if=none,file={case.image}")
+    fail_each_call(case, SITES)
+    fail_each_call_elsewhere(
+        case, SITES, ("bench", "-w", "-c", "1", case.image), f"if=none,file={case.image}"
+    )
 
 
 run(main)

@@ -10,7 +10,7 @@ A read-only opener reads, and forbids others to write: so it comes to all six pl
 """
 
 from goldlock.kits.qemu import Case, run
-from goldlock.kits.qemu.lock_faults import opener, others
+from goldlock.kits.qemu.lock_faults import fail_each_call, fail_each_call_elsewhere
 
 SITES = (
     "lock uses consistent read",
@@ -23,9 +23,9 @@ SITES = (
 
 
 def main(case: Case) -> None:
-    opener(case, SITES, "-r")
+    fail_each_call(case, SITES, "-r")
     drive = f"if=none,file={case.image},read-only=on"
-    others(case, SITES, ("map", case.image), drive)
+    fail_each_call_elsewhere(case, SITES, ("map", case.image), drive)
 
 
 run(main)

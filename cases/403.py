@@ -11,7 +11,7 @@ calls of the other three falls on nobody.
 """
 
 from goldlock.kits.qemu import Case, run
-from goldlock.kits.qemu.lock_faults import opener, others
+from goldlock.kits.qemu.lock_faults import fail_each_call, fail_each_call_elsewhere
 
 SITES = (
     "lock uses consistent read",
@@ -24,9 +24,9 @@ SITES = (
 
 
 def main(case: Case) -> None:
-    opener(case, SITES, "-r", "-U")
+    fail_each_call(case, SITES, "-r", "-U")
     drive = f"if=none,file={case.image},read-only=on,force-share=on"
-    others(case, SITES, ("map", "-U", case.image), drive)
+    fail_each_call_elsewhere(case, SITES, ("map", "-U", case.image), drive)
 
 
 run(main)

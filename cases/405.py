@@ -15,11 +15,11 @@ from goldlock.kits.qemu import Case, run
 from goldlock.kits.qemu.filters import unnamed_warnings
 from goldlock.kits.qemu.lock_faults import (
     add_nodes,
-    held,
     image_name,
     name_errnos,
     reopen,
     show_calls,
+    show_held,
 )
 
 
@@ -39,14 +39,14 @@ def closing_a_drive(case: Case) -> None:
     with case.holder() as qemu:
         qemu.qmp("qmp_capabilities")
         qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.lock_calls()
         with case.faults(f"unlock uses write of {image_name(case)} fails with EIO"):
             qemu.hmp("drive_del d0")
         show_calls(case)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 def reopening(case: Case) -> None:
@@ -55,12 +55,12 @@ def reopening(case: Case) -> None:
     read = ("-r", "-c", "read 0 512", case.image)
     with case.holder() as qemu:
         add_nodes(case, qemu)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.lock_calls()
         with case.faults(f"unlock uses write of {image_name(case)} fails with EIO"):
             reopen(case, qemu, read_only=True)
         show_calls(case)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, *read)
 
         case.section("Reopening it again, and once more")
@@ -68,7 +68,7 @@ def reopening(case: Case) -> None:
         reopen(case, qemu, read_only=False)
         reopen(case, qemu, read_only=True)
         show_calls(case)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, *read)
 
 
@@ -81,7 +81,7 @@ def deleting_a_node(case: Case) -> None:
             for node in ("fmt", "file"):
                 qemu.qmp("blockdev-del", node_name=node)
                 show_calls(case)
-                case.log(f"held: {held(case)}")
+                show_held(case)
 
 
 def snapshot(case: Case) -> None:
@@ -91,12 +91,12 @@ def snapshot(case: Case) -> None:
     case.make_image(overlay, backing=case.image)
     with case.holder("-drive", f"file={case.image},if=none,id=d0") as qemu:
         qemu.qmp("qmp_capabilities")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.lock_calls()
         with case.faults(f"unlock uses resize of {image_name(case)} fails with EIO"):
             qemu.qmp("blockdev-snapshot-sync", device="d0", snapshot_file=overlay, mode="existing")
         show_calls(case, "unlock")
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 run(main)

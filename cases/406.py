@@ -14,11 +14,11 @@ from goldlock.kits.qemu import Case, run
 from goldlock.kits.qemu.filters import without_error_prefix
 from goldlock.kits.qemu.lock_faults import (
     add_nodes,
-    held,
     image_name,
     name_errnos,
     reopen,
     show_calls,
+    show_held,
 )
 
 
@@ -47,9 +47,9 @@ def adding_a_node(case: Case) -> None:
             with case.faults(f"{call} of {image_name(case)} fails with ENOLCK"):
                 qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file=file)
             show_calls(case, "unlock")
-            case.log(f"held: {held(case)}")
+            show_held(case)
         qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file=file)
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 def adding_a_drive(case: Case) -> None:
@@ -58,9 +58,9 @@ def adding_a_drive(case: Case) -> None:
         qemu.qmp("qmp_capabilities")
         with case.faults(f"lock unshares write of {image_name(case)} fails with ENOLCK"):
             qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         qemu.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 def reopening(case: Case) -> None:
@@ -69,7 +69,7 @@ def reopening(case: Case) -> None:
     with case.holder() as qemu:
         add_nodes(case, qemu)
         reopen(case, qemu, read_only=True)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         for fault in (
             "lock uses write of {} fails with ENOLCK",
             "lock uses resize of {} fails with ENOLCK",
@@ -79,10 +79,10 @@ def reopening(case: Case) -> None:
             with case.faults(fault.format(image_name(case))):
                 reopen(case, qemu, read_only=False)
             show_calls(case)
-            case.log(f"held: {held(case)}")
+            show_held(case)
             case.show_errors(case.qemu_io, "-r", "-c", "read 0 512", case.image)
         reopen(case, qemu, read_only=False)
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 def exporting(case: Case) -> None:
@@ -90,7 +90,7 @@ def exporting(case: Case) -> None:
     with case.holder() as qemu:
         qemu.qmp("qmp_capabilities")
         qemu.qmp("blockdev-add", node_name="file", driver="file", filename=case.image)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         qemu.tight = True  # as in 182
         socket = {"path": f"{case.sock_dir}/nbd.socket"}
         qemu.qmp("nbd-server-start", addr={"type": "unix", "data": socket})
@@ -98,10 +98,10 @@ def exporting(case: Case) -> None:
         with case.faults(f"lock uses write of {image_name(case)} fails with ENOLCK"):
             qemu.qmp("nbd-server-add", device="file", writable=True)
         show_calls(case)
-        case.log(f"held: {held(case)}")
+        show_held(case)
         qemu.qmp("nbd-server-add", device="file", writable=True)
         show_calls(case)
-        case.log(f"held: {held(case)}")
+        show_held(case)
 
 
 run(main)

@@ -28,8 +28,8 @@ def main(case: Case) -> None:
         row(case, case.qemu, "-blockdev", f"driver=file,node-name=n,filename={image}{options}")
 
     case.section("qemu-io")
-    for options in ((), ("-r",), ("-r", "-U")):
-        row(case, case.qemu_io, *options, *READ, image)
+    for flags in ((), ("-r",), ("-r", "-U")):
+        row(case, case.qemu_io, *flags, *READ, image)
 
     case.section("qemu-img that reads")
     for share in ((), ("-U",)):

@@ -9,7 +9,7 @@
 from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
 from goldlock.kits.qemu.filters import json_lines_only, without_device_phase
-from goldlock.kits.qemu.lock_faults import held, image_name, name_errnos, show_calls
+from goldlock.kits.qemu.lock_faults import image_name, name_errnos, show_calls, show_held
 
 
 def main(case: Case) -> None:
@@ -24,11 +24,11 @@ def main(case: Case) -> None:
         answer = qemu.qmp("migrate-set-capabilities", capabilities=events)
         if "error" in answer:
             case.not_run("this qemu-system does not migrate")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         qemu.qmp("migrate", uri="exec:cat > /dev/null")
         while qemu.event("MIGRATION")["data"]["status"] != "completed":
             pass
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, *write)
 
         case.section("Coming back")
@@ -37,10 +37,10 @@ def main(case: Case) -> None:
             with case.faults(f"{call} of {image_name(case)} fails with ENOLCK"):
                 qemu.qmp("cont")
             show_calls(case)
-            case.log(f"held: {held(case)}")
+            show_held(case)
         case.show_errors(case.qemu_io, *write)
         qemu.qmp("cont")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, *write)
 
 

@@ -13,7 +13,7 @@ is the contender's to take.
 from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
 from goldlock.kits.qemu.filters import without_error_prefix
-from goldlock.kits.qemu.lock_faults import attempt, held, image_name, name_errnos
+from goldlock.kits.qemu.lock_faults import attempt, image_name, name_errnos, show_held
 
 
 def main(case: Case) -> None:
@@ -27,12 +27,12 @@ def main(case: Case) -> None:
         case.section("A fault in the holder: it has nothing")
         with case.faults(f"test uses resize of {image_name(case)} fails with ENOLCK"):
             holder.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(*read)
 
         case.section("No fault: a conflict")
         holder.hmp(f"drive_add 0 if=none,id=d0,file={case.image}")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(*read)
 
         # It locks, and then asks for 200, 201 (where the conflict is), 203, 101, 103.
@@ -51,7 +51,7 @@ def main(case: Case) -> None:
         case.section("A fault in the holder that closes the image")
         with case.faults(f"unlock uses write of {image_name(case)} fails with ENOLCK"):
             holder.hmp("drive_del d0")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(*read)
 
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.mark.parametrize(
     "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]],
-    ids=["ruff check", "ruff format", "mypy"],
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["mypy", "cases"]],
+    ids=["ruff check", "ruff format", "mypy", "mypy of cases"],
 )
 def test_no_complaints(command: list[str]) -> None:
     done = subprocess.run(

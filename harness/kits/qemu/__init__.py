@@ -6,10 +6,12 @@ What a case of QEMU imports: ``from goldlock.kits.qemu import Case, run``.
 
 from collections.abc import Callable
 
+__all__ = ["KIT", "Case", "run"]
+
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
     from goldlock.kits.qemu.case import QemuCase as Case
-    from goldlock.kits.qemu.kit import KIT as KIT
+    from goldlock.kits.qemu.kit import KIT
 
 
 def run(main: "Callable[[Case], object]") -> None:

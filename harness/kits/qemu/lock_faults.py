@@ -31,17 +31,17 @@ def name_errnos(case: Case) -> None:
     case.paths = filters.compose(case.paths, filters.errno_names)  # all other filters begin so
 
 
-def opener(case: Case, sites: Iterable[str], *options: str) -> None:
-    """Let every kind of lock call of an opener fail, with every errno.
+def fail_each_call(case: Case, sites: Iterable[str], *options: str) -> None:
+    """Let every kind of lock call of a qemu-io that reads fail, with every errno; show it.
 
-    *sites* are calls, such as ``lock uses write``, *options* those of a qemu-io that reads.
+    *sites* are calls, such as ``lock uses write``; *options* go before the command to read.
     """
     name_errnos(case)
     case.make_image(case.image, "32M")
     read = (*options, "-c", "read 0 512", case.image)
 
     case.section("No fault")
-    case.lock_calls()  # those of the creation are another story
+    case.lock_calls()  # those of the creation are not shown
     case.show_errors(case.qemu_io, *read)
     show_calls(case)
 
@@ -57,7 +57,9 @@ def opener(case: Case, sites: Iterable[str], *options: str) -> None:
         show_calls(case, "EINTR", after=1)
 
 
-def others(case: Case, sites: Iterable[str], img: Iterable[str], drive: str) -> None:
+def fail_each_call_elsewhere(
+    case: Case, sites: Iterable[str], img: Iterable[str], drive: str
+) -> None:
     """Let the same calls fail with ENOLCK for ``qemu-img IMG`` and ``-drive DRIVE``."""
     for program, options, command in (
         (case.qemu_img, (), img),
@@ -108,7 +110,7 @@ def show_calls(case: Case, part: str = "", after: int = 0) -> None:
 
 
 def bytes_by_image(calls: Iterable[str], call: str) -> str:
-    """Return the bytes of all calls of a kind that succeeded, in order, for each image."""
+    """Return the bytes of all *calls* of a kind, such as ``lock``, that succeeded, in order."""
     images: dict[str, list[int]] = {}
     for line in calls:
         if found := re.match(rf"{call} (\d+) .* of (.*?)(?:, read)?: ok$", line):
@@ -122,7 +124,7 @@ def image_name(case: Case) -> str:
 
 
 def holdings(calls: Iterable[str]) -> list[str]:
-    """Return in words what was locked of each image at the most, a line for each image."""
+    """Return in words what *calls* had locked of each image at the most, a line for each."""
     now: dict[str, set[int]] = {}
     most: dict[str, set[int]] = {}
     for line in calls:
@@ -141,7 +143,7 @@ def _words(locked: set[int]) -> str:
 
 
 def held(case: Case) -> str:
-    """Return the bytes of images that somebody has locked now, whoever it is."""
+    """Return the bytes of images that somebody has locked now: ``100 101 of t.qcow2``."""
     locked: dict[str, set[int]] = {}
     for lock in locks_below(case.test_dir):
         image = Path(lock.path).name
@@ -149,6 +151,11 @@ def held(case: Case) -> str:
             image += "" if lock.system == "OFD" else f" ({lock.system})"
             locked.setdefault(image, set()).update(range(lock.first, lock.last + 1))
     return _list({image: sorted(numbers) for image, numbers in sorted(locked.items())})
+
+
+def show_held(case: Case) -> None:
+    """Show the bytes of images that somebody has locked now."""
+    case.log(f"held: {held(case)}")
 
 
 def _list(images: dict[str, list[int]]) -> str:
