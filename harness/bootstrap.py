@@ -17,7 +17,7 @@ from goldlock.errors import UsageError
 
 NO_SETUP = "--no-setup"
 
-_MODULES = ("pytest", "pytest_subtests", "pexpect", "deepdiff", "psutil")
+_MODULES = ("pytest", "pytest_subtests", "pexpect", "deepdiff", "jinja2", "psutil")
 _TEST_MODULES = (*_MODULES, "hypothesis", "mypy", "ruff", "setuptools", "xdist", "qemu")
 
 _MARK = "goldlock-setup.txt"

@@ -27,6 +27,8 @@ PACKAGES = {
     "pytest": {"cli", "pytest_plugin"},
     "pexpect": {"case", "kits"},
     "deepdiff": {"goldens"},
+    "jinja2": {"reports"},
+    "markupsafe": {"reports"},
 }
 """The rooms that may know a package that is not of the standard library."""
 

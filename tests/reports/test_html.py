@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from goldlock.pytest_plugin.run_info import ci_job_url
 from goldlock.reports import chart, diff_table, html
-from goldlock.result import CaseResult, Report, Row, RunEnd, RunInfo
+from goldlock.result import CaseResult, Report, Row, RunEnd, RunInfo, SectionResult
 from goldlock.text import format_duration
 
 from tests.conftest import MakeSuite, RunTests
@@ -241,8 +241,9 @@ def test_cases_that_ran_side_by_side_are_one_below_the_other() -> None:
         case_result("2", 4.0, 101.0),
         case_result("3", 1.0, 102.0),
     ]
-    blocks = re.findall(r'<svg x="([\d.]+)%" y="(\d+)" width="([\d.]+)%"', chart.timeline(cases))
-    lanes = [(float(x), int(y) // 26, float(width)) for x, y, width in blocks]
+    found = chart.timeline(cases)
+    assert found
+    lanes = [(block.start, block.lane, block.width) for block in found.blocks]
     assert lanes == [(0.0, 0, 40.0), (20.0, 1, 80.0), (40.0, 0, 20.0)]
 
 
@@ -256,40 +257,43 @@ def test_times_are_in_units_that_one_reads(seconds: float, said: str) -> None:
 
 def test_the_bars_are_as_long_as_their_cases_took() -> None:
     said = chart.durations([case_result("1", 1.0), case_result("2", 4.0)])
-    widths = re.findall(r'<rect class="(\w+)"(?: y="11")? width="([\d.]+)%"', said)
-    assert widths == [
-        ("passed", "50.00"),
-        ("last", "100.00"),
-        ("passed", "12.50"),
-        ("last", "25.00"),
-    ]
+    bars = [(bar.case.number, bar.now, bar.last) for bar in said.bars]
+    assert bars == [("2", 50.0, 100.0), ("1", 12.5, 25.0)]
 
 
 @pytest.mark.parametrize(
     ("a", "b", "marks"),
     [
-        ("a <b> c", "a <B> c", ("a &lt;<b>b</b>&gt; c", "a &lt;<b>B</b>&gt; c")),
-        ("same", "same longer", ("same", "same<b> longer</b>")),
+        ("a <b> c", "a <B> c", ("a <[b]> c", "a <[B]> c")),
+        ("same", "same longer", ("same", "same[ longer]")),
         ("nothing", "ALIKE!!", ("nothing", "ALIKE!!")),
         (f"{'x' * 900}a{'y' * 50}", f"{'x' * 900}{'y' * 50}", None),
     ],
 )
 def test_changed_characters_are_marked(a: str, b: str, marks: tuple[str, str] | None) -> None:
-    expected = marks or (f"{'x' * 900}<b>a</b>{'y' * 50}", f"{'x' * 900}{'y' * 50}")
-    assert diff_table.marked(a, b) == expected
+    expected = marks or (f"{'x' * 900}[a]{'y' * 50}", f"{'x' * 900}{'y' * 50}")
+    sides = diff_table.marked(a, b)
+    shown = ["".join(f"[{s.text}]" if s.changed else s.text for s in side) for side in sides]
+    assert tuple(shown) == expected
 
 
 def test_lines_of_both_sides_meet_in_a_row() -> None:
-    table = diff_table.table(
-        [
-            Row(" ", 1, "== A =="),
-            Row("-", 2, "old"),
-            Row("+", None, "new"),
-            Row("-", 3, "gone"),
-            Row("?", None, "  ^"),
-            Row("?", None, "Value of root[0] changed"),
-        ]
-    )
+    case = case_result("1")
+    case.sections = [
+        SectionResult(
+            "A",
+            message="the output differs",
+            rows=[
+                Row(" ", 1, "== A =="),
+                Row("-", 2, "old"),
+                Row("+", None, "new"),
+                Row("-", 3, "gone"),
+                Row("?", None, "  ^"),
+                Row("?", None, "Value of root[0] changed"),
+            ],
+        )
+    ]
+    (table,) = re.findall(r"<table.*?</table>", html.document(report_of(case)), re.S)
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr")[2:]]
     assert rows == [
         ["1", "== A ==", "== A =="],
