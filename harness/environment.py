@@ -11,6 +11,11 @@ from typing import NamedTuple
 NOTRUN_STATUS = 77
 """The exit status of a case that could not run here; its last line says why."""
 
+LOG = "log"
+FAILURE_REPORT = "failure-report"
+STACK_DUMP = "stack-dump"
+"""Names of files in the folder of a case, or of a task of it."""
+
 
 class Environment(NamedTuple):
     """The variables of one case.
@@ -18,11 +23,12 @@ class Environment(NamedTuple):
     ``test_dir`` and ``sock_dir`` are absolute, empty and the case's own; ``sock_dir`` is
     short enough for a Unix socket. ``kit`` is the name of the suite's kit, whose own variables
     stand beside these. ``log`` is the file for what the programs said before any filter,
-    ``print`` one to show all of that in as it comes, ``situation`` the one for what a case sees
-    around it when it fails, ``stack`` the one for where it is when it is ended; empty for none.
+    ``print`` one to show all of that in as it comes, ``failure_report`` the one for what a case
+    sees around it when it fails, ``stack_dump`` the one for where it is when it is ended; empty
+    for none.
     ``wrapped`` are the programs, as headers name them, before which a command stands.
-    ``one_at_a_time`` is not empty where a person follows the programs as they run: the parts of
-    a case run one after the other then.
+    ``serial`` is not empty where a person follows the programs as they run: the tasks of a case
+    run one after the other then.
     ``not_served`` is the file to which stand-ins for programs add a line for each thing that they
     refuse.
     """
@@ -35,9 +41,9 @@ class Environment(NamedTuple):
     goldlock_log: str = ""
     goldlock_print: str = ""
     goldlock_wrapped: str = ""
-    goldlock_situation: str = ""
-    goldlock_stack: str = ""
-    goldlock_one_at_a_time: str = ""
+    goldlock_failure_report: str = ""
+    goldlock_stack_dump: str = ""
+    goldlock_serial: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""
@@ -56,6 +62,10 @@ class Environment(NamedTuple):
 
     def branch(self, folder: str, test_dir: str, sock_dir: str) -> "Environment":
         """Return the record of a task of the case, whose files are in *folder*."""
-        files = {name: f"{folder}/{name}" for name in ("log", "situation", "stack")}
-        given = {f"goldlock_{name}": path for name, path in files.items()}
-        return self._replace(test_dir=test_dir, sock_dir=sock_dir, **given)
+        return self._replace(
+            test_dir=test_dir,
+            sock_dir=sock_dir,
+            goldlock_log=f"{folder}/{LOG}",
+            goldlock_failure_report=f"{folder}/{FAILURE_REPORT}",
+            goldlock_stack_dump=f"{folder}/{STACK_DUMP}",
+        )

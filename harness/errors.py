@@ -13,34 +13,34 @@ class CaseError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        look_around(self)
+        capture_context(self)
 
 
 class NotRun(Exception):
     """A case cannot run here; the message says why."""
 
 
-_witnesses: list[Callable[[], str]] = []
+_context_hooks: list[Callable[[], str]] = []
 
 
-def call_at_failures(witness: Callable[[], str]) -> None:
-    """Let *witness* tell what there is to see whenever something has failed."""
-    _witnesses[:] = [witness]
+def set_context_hook(hook: Callable[[], str]) -> None:
+    """Have *hook* tell what there is to see whenever something has failed."""
+    _context_hooks[:] = [hook]
 
 
-def look_around(error: BaseException) -> None:
+def capture_context(error: BaseException) -> None:
     """Note with a failure what there is to see at this moment, before it is cleaned up.
 
     The first look counts, and is at what is worth it: an error, not a case that cannot run.
     """
     failed = isinstance(error, Exception) and not isinstance(error, NotRun)
-    if failed and _witnesses and not hasattr(error, "situation"):
-        error.situation = _witnesses[0]()  # type: ignore[attr-defined] # it is found there again
+    if failed and _context_hooks and not hasattr(error, "context"):
+        error.context = _context_hooks[0]()  # type: ignore[attr-defined] # it is found there again
 
 
-def seen(error: BaseException) -> str:
+def context_of(error: BaseException) -> str:
     """Return what was noted with a failure."""
-    return str(getattr(error, "situation", ""))
+    return str(getattr(error, "context", ""))
 
 
 def choice(word: str, known: Iterable[str]) -> str:

@@ -171,7 +171,7 @@ class Case:
             raise CaseError("a task group cannot be inside another one")
         from goldlock.case.parallel import SPARE, TaskGroup  # only for the cases that have one
 
-        serial = self.environment.goldlock_one_at_a_time
+        serial = self.environment.goldlock_serial
         self._group = TaskGroup(self, 1 if serial else len(os.sched_getaffinity(0)) + SPARE)
         return self._group
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from goldlock.environment import NOTRUN_STATUS
-from goldlock.errors import CaseError, NotRun, look_around, seen
+from goldlock.errors import CaseError, NotRun, capture_context, context_of
 
 
 def run_and_report(
@@ -25,12 +25,12 @@ def run_and_report(
         show(str(reason))
         return NOTRUN_STATUS
     except CaseError as error:
-        keep(seen(error))
+        keep(context_of(error))
         show(f"{script}:{_line(error, script)}: {error}")
         return 1
     except Exception as error:
-        look_around(error)
-        keep(seen(error))
+        capture_context(error)
+        keep(context_of(error))
         raise
     return 0
 

@@ -21,8 +21,9 @@ from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, Self, TypeVar
 from goldlock.case import stack_dump
 from goldlock.case.parallel_child import ParallelCase, Task, wait_for_any
 from goldlock.case.raw_log import read
+from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.errors import CaseError
-from goldlock.inspect.stack_dump import STACK, told
+from goldlock.inspect.stack_dump import render
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=ParallelCase)
@@ -119,7 +120,7 @@ class TaskGroup(Generic[C]):
                 self._show()
             self._fill()
         if self._tasks and (failed := self._counting()[-1]).status:
-            self._case.raw_log.failure_report(read(failed.folder, "situation").decode())
+            self._case.raw_log.failure_report(read(failed.folder, FAILURE_REPORT).decode())
             if failed.status > 0:
                 raise SystemExit(failed.status)
             names = {each.value: each.name for each in signal.Signals}
@@ -171,7 +172,8 @@ class TaskGroup(Generic[C]):
             states.append(f"  {task.name}, {task.title}: {task.state()}")
             if task.running:
                 task.terminate()
-                states += [f"    {line}" for line in told(f"{task.folder}/{STACK}").splitlines()]
+                stack = render(f"{task.folder}/{STACK_DUMP}")
+                states += [f"    {line}" for line in stack.splitlines()]
         if states:
             self._case.raw_log.failure_report("\n".join(("its tasks were:", *states)))
         for task in counting:

@@ -138,7 +138,7 @@ class Task:
                 name.write(self.name)  # for who looks at the processes
             _die_with(parent)
             case.enter_branch(self.folder)
-            stack_dump.install(case.script, case.environment.goldlock_stack)
+            stack_dump.install(case.script, case.environment.goldlock_stack_dump)
             keep = case.raw_log.failure_report
             status = exit_status.run_and_report(self.main, case.script, case.log, keep)
         except SystemExit as end:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
-from goldlock.environment import Environment
+from goldlock.environment import LOG, Environment
 
 if TYPE_CHECKING:
     from goldlock.inspect.lock_table import Watch
@@ -55,11 +55,11 @@ class RawLog:
 
     def append_task(self, heading: str, folder: str) -> None:
         """Add the log of a task, which is in *folder*, as one block under a heading."""
-        self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, "log"))
+        self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
 
     def failure_report(self, text: str) -> None:
         """Keep what was seen at a failure; the first that is kept counts."""
-        path = self._environment.goldlock_situation
+        path = self._environment.goldlock_failure_report
         if text and path:
             with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
                 file.write(text.encode("utf-8", "replace").decode())

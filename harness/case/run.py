@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from goldlock.case import exit_status, stack_dump
 from goldlock.case.case import Case
-from goldlock.errors import call_at_failures
+from goldlock.errors import set_context_hook
 from goldlock.lockcalls.words import KIT_VARIABLE
 
 C = TypeVar("C", bound=Case)
@@ -40,8 +40,8 @@ def run_with(make_case: Callable[[Mapping[str, str], str], C], main: Callable[[C
     if isinstance(sys.stdout, TextIOWrapper):
         # What it prints is out before what a program writes to the same pipe, and at a time limit.
         sys.stdout.reconfigure(line_buffering=True)
-    stack_dump.install(script, case.environment.goldlock_stack)
-    call_at_failures(partial(_context, os.getpid(), case.test_dir))
+    stack_dump.install(script, case.environment.goldlock_stack_dump)
+    set_context_hook(partial(_context, os.getpid(), case.test_dir))
     keep = case.raw_log.failure_report
     if status := exit_status.run_and_report(partial(main, case), script, case.log, keep):
         sys.exit(status)

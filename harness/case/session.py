@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pexpect
 from goldlock.case import stack_dump
 from goldlock.case.program import Program
-from goldlock.errors import CaseError, look_around
+from goldlock.errors import CaseError, capture_context
 from pexpect.fdpexpect import fdspawn
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Session:
         where: TracebackType | None,
     ) -> None:
         if error:
-            look_around(error)  # while it still holds what it holds
+            capture_context(error)  # while it still holds what it holds
         self.kill()
 
     def kill(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from goldlock.inspect.stack_dump import ROOM
+from goldlock.inspect.stack_dump import HEADER_SIZE
 
 Handler = Callable[..., Any] | int | None
 """What SIGTERM calls, as `signal.signal` takes and returns it."""
@@ -35,7 +35,7 @@ def install(script: str, path: str) -> None:
     first_line = f"{script}\n".encode("utf-8", "surrogateescape")
     _second_line = len(first_line)
     os.write(_file, first_line + b"\n")
-    os.lseek(_file, ROOM, os.SEEK_SET)
+    os.lseek(_file, HEADER_SIZE, os.SEEK_SET)
     _arm()
     _at_forks()
 
@@ -60,7 +60,7 @@ def waiting_for(what: str) -> Iterator[None]:
 
 def _say(what: str) -> None:
     if _file:
-        line = f"{what}\n".encode("utf-8", "surrogateescape")[: ROOM - _second_line]
+        line = f"{what}\n".encode("utf-8", "surrogateescape")[: HEADER_SIZE - _second_line]
         os.pwrite(_file, line, _second_line)
 
 

@@ -7,20 +7,17 @@ The first line is the path of the script, the second one what it waits for, the 
 
 import re
 
-STACK = "stack"
-"""The name of such a file, beside a case's output."""
-
-ROOM = 4096
+HEADER_SIZE = 4096
 """Bytes of the first two lines; the stack begins behind them."""
 
 
-def told(path: str) -> str:
+def render(path: str) -> str:
     """Return ``it was at:``, and the script's innermost line with what it waits for; or nothing."""
     from goldlock.safe_open import open_file  # at a failure only
 
     try:
         with open_file(path) as file:
-            head, stack = file.read(ROOM), file.read().decode("ascii", "replace")
+            head, stack = file.read(HEADER_SIZE), file.read().decode("ascii", "replace")
     except OSError:
         return ""
     script, waiting, *_ = head.decode("utf-8", "surrogateescape").split("\n")

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goldlock import IMPORTED_FROM, safe_open
-from goldlock.environment import Environment
+from goldlock.environment import FAILURE_REPORT, LOG, STACK_DUMP, Environment
 from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
-from goldlock.inspect.stack_dump import STACK
 from goldlock.result import CUT, CaseResult, State
-from goldlock.runner.ending import NOT_SERVED, SITUATION, add_last_words, put_down
+from goldlock.runner.ending import NOT_SERVED, add_last_words, put_down
 from goldlock.runner.process import CannotStart, Transcript, command_line, execute
 from goldlock.runner.scratch import OUTPUT, Directories, Scratch
 from goldlock.runner.spawn import spawn, under_supervision
@@ -26,7 +25,7 @@ from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
 from goldlock.text import count
 
-LOG, LOCKS = "log", "locks"
+LOCKS = "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
@@ -214,11 +213,11 @@ class Runner:
             sock_dir=str(job.directories.sockets),
             goldlock_log=f"{top}/{LOG}",
             goldlock_not_served=f"{top}/{NOT_SERVED}",
-            goldlock_situation=f"{top}/{SITUATION}",
-            goldlock_stack=f"{top}/{STACK}",
+            goldlock_failure_report=f"{top}/{FAILURE_REPORT}",
+            goldlock_stack_dump=f"{top}/{STACK_DUMP}",
             goldlock_wrapped=" ".join(wrapped),
             goldlock_print=self.settings.print_to,
-            goldlock_one_at_a_time="yes" if _followed(self.settings) else "",
+            goldlock_serial="yes" if _followed(self.settings) else "",
         )
 
 

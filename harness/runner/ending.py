@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldlock import safe_open
-from goldlock.environment import NOTRUN_STATUS
-from goldlock.inspect.stack_dump import STACK, told
+from goldlock.environment import FAILURE_REPORT, NOTRUN_STATUS, STACK_DUMP
+from goldlock.inspect.stack_dump import render
 from goldlock.result import CaseResult
 from goldlock.runner.process import Transcript
 from goldlock.text import printable, shorten
-
-SITUATION = "situation"
-"""A file beside the output: what the case saw around it when it failed."""
 
 NOT_SERVED = "not-served"
 """A file beside the output: a line for each thing that the embedded programs have refused."""
@@ -64,7 +61,7 @@ def _problems(transcript: Transcript) -> list[str]:
         problems.append(f"{how}: the case did not come to its end")
     problems += _left_behind(transcript)
     if problems:
-        seen = _seen(transcript.output.with_name(SITUATION))
+        seen = _seen(transcript.output.with_name(FAILURE_REPORT))
         problems += filter(None, [_place(transcript), seen])
     return problems
 
@@ -72,7 +69,7 @@ def _problems(transcript: Transcript) -> list[str]:
 def _place(transcript: Transcript) -> str:
     """Tell where the case was when it was ended; nothing for one that SIGTERM did not end."""
     if transcript.timed_out or transcript.stopped or transcript.status == -signal.SIGTERM:
-        return told(str(transcript.output.with_name(STACK)))
+        return render(str(transcript.output.with_name(STACK_DUMP)))
     return ""
 
 

@@ -35,7 +35,10 @@ class Started:
         script.write_text(SCRIPT.format(text))
         for name in ("test", "s"):
             (folder / name).mkdir()
-        files = {f"goldlock_{name}": str(folder / name) for name in ("log", "situation")}
+        files = {
+            "goldlock_log": str(folder / "log"),
+            "goldlock_failure_report": str(folder / "failure-report"),
+        }
         environment = Environment(
             "1", str(folder / "test"), str(folder / "s"), **files, **variables
         )
@@ -248,7 +251,7 @@ def test_all_that_was_written_is_there_when_the_case_is_ended(tmp_path: Path) ->
     said = "\n== One ==\nnot flushed\n\n== Two ==\nnot flushed\n"
     assert started.ended() == (-signal.SIGTERM, said)
     place = f"    it was at:\n      {tmp_path}/1.py:11: in part"
-    assert (tmp_path / "situation").read_text() == (
+    assert (tmp_path / "failure-report").read_text() == (
         "its tasks were:\n"
         f"  task 1, part('One'): running, in == One ==\n{place}\n"
         f"  task 2, part(name='Two'): running, in == Two ==\n{place}"
@@ -469,4 +472,4 @@ def test_parts_alone_are_nothing_to_tell_of_at_a_failure(tmp_path: Path, beside:
         "        group.start(second)\n",
     )
     assert (status, said) == (1, f"{tmp_path}/1.py:9: enough\n")
-    assert (tmp_path / "situation").exists() == bool(beside)
+    assert (tmp_path / "failure-report").exists() == bool(beside)

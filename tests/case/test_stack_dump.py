@@ -175,5 +175,5 @@ HANDLER = "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handled\\n'))"
 def test_a_script_may_handle_the_signal_itself(tmp_path: Path, before: str, inside: str) -> None:
     """So may its forks."""
     text = HANDLES.format(before=before, inside=inside or "pass")
-    started = Started(tmp_path, text, goldlock_stack=str(tmp_path / "stack"))
+    started = Started(tmp_path, text, goldlock_stack_dump=str(tmp_path / "stack"))
     assert started.ended() == (0, "handled\n" * 2)

@@ -143,7 +143,7 @@ def test_a_case_puts_something_else_in_the_place_of_its_files(
     run_tests: RunTests, beside: MakeSuite, tmp_path: Path, kind: str
 ) -> None:
     """Whoever reads one of them would wait without end, or see no end of it."""
-    names = "log output situation locks stack"
+    names = "log output failure-report locks stack-dump"
     beside.case("1", f"cd ..\nfor f in {names}; do rm -f $f; {kind} $f; done\necho a; exit 1")
     report = tmp_path / "report"
     options = ("-d", "--trace-locks", "--json-lines", str(report))

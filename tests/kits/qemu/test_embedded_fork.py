@@ -69,7 +69,7 @@ def record(folder: Path, way: str, root: Path = ROOT / ".import") -> QemuEnviron
 
 def ran(folder: Path, way: str, script: str, root: Path = ROOT / ".import", trace: str = "") -> str:
     """Run a case script; return what it printed."""
-    environment = make_environment(folder, goldlock_stack=f"{folder}/stack")
+    environment = make_environment(folder, goldlock_stack_dump=f"{folder}/stack")
     environ = {**environment.to_environ(), **record(folder, way, root).to_environ()}
     path = folder / "1.py"
     path.write_text(script)
