@@ -141,7 +141,9 @@ class CaseResult:
     """Whether the case came to its end, and did nothing wrong on its way there."""
     golden_missing: bool = False
     golden_lines: Sequence[str] = ()
-    """The golden's lines, if a section differs."""
+    """The golden's lines, if a section differs, ..."""
+    golden_files: Sequence[str] = ()
+    """... and the files that they are made of: variants, and the plain one."""
 
     @property
     def failing(self) -> list[SectionResult]:

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+from goldlock.goldens.variants import Golden
 from goldlock.result import Change, Row, SectionResult
 from goldlock.text import WIDTH_LIMIT, heading, printable, shorten
 
@@ -23,10 +24,20 @@ JSON_LIMIT = 100_000
 """Characters of a line of JSON, past which it is not taken apart."""
 
 
-def explain(section: SectionResult, golden: Path, lines: Sequence[str]) -> None:
-    """Say how a section, which has changes, differs from *lines*, the golden's."""
+def explain(section: SectionResult, golden: Golden) -> None:
+    """Say how a section, which has changes, differs from the golden."""
+    lines, first = golden.lines, section.changes[0]
+    path, section.line = golden.place(first.start)
+    section.file = str(path)
+    _explain(section, lines)
+    section.rows = [
+        row._replace(number=golden.place(row.number - 1)[1]) if row.number else row
+        for row in section.rows
+    ]
+
+
+def _explain(section: SectionResult, lines: Sequence[str]) -> None:
     first = section.changes[0]
-    section.file, section.line = str(golden), min(first.start + 1, max(len(lines), 1))
     if section.missing:
         section.message = (
             f"the output has nothing of this section ({first.stop - first.start} lines)"

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,19 +16,6 @@ _CONFLICT = re.compile(r"^(<{7}|>{7})(?: |$)", re.M)
 
 class GoldenError(Exception):
     """A golden cannot be used, or not be written; the message says why, and the way out."""
-
-
-def choose(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> Path:
-    """Return the golden of case *number* for programs with *traits*.
-
-    That is ``NUMBER.TRAIT.out`` for *variant*, if one is given, or the first trait that
-    has such a file; else ``NUMBER.out``, whether that exists or not.
-    """
-    if variant:
-        return expected / f"{number}.{variant}.out"
-    names = [f"{number}.{trait}.out" for trait in traits]
-    there = (name for name in names if os.path.exists(f"{expected}/{name}"))  # noqa: PTH110 - for each case
-    return expected / next(there, f"{number}.out")
 
 
 def read(path: Path) -> str:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Judge an output by its golden, or, on update, the other way round."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from goldlock.goldens import compare, diff, golden
+from goldlock.goldens import compare, diff, golden, variants
 from goldlock.goldens.golden import GoldenError
+from goldlock.goldens.variants import Golden
 from goldlock.result import CaseResult
 from goldlock.text import shorten
 
@@ -12,29 +14,38 @@ TOO_LARGE = 8 * 1024 * 1024
 """Size in bytes past which a text is not taken apart into sections."""
 
 
-def judge(result: CaseResult, output: Path, *, update: bool = False, force: bool = False) -> None:
-    """Hold *output* against the golden of *result*, and put down there how they differ.
+def judge(
+    result: CaseResult,
+    files: Sequence[Path],
+    output: Path,
+    *,
+    update: bool = False,
+    force: bool = False,
+) -> None:
+    """Hold *output* against a golden and its variants; put down in *result* how they differ.
+
+    *files* are those of `variants.files`.
 
     With *update*, the golden becomes what the output is, if the case was completed: by *force*
     also where work is lost that way.
     """
     try:
         if update:
-            _update(result, output, force)
+            _update(result, files, output, force)
         else:
-            _compare(result, output)
+            _compare(result, files, output)
     except GoldenError as error:
         result.problems.append(str(error))
 
 
-def _compare(result: CaseResult, output: Path) -> None:
-    size, path = output.stat().st_size, Path(result.golden)
-    lines: list[str] = []
+def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
+    size, path = output.stat().st_size, files[-1]
+    reference = Golden(path, [])
     try:
         if max(size, path.stat().st_size) > TOO_LARGE:
             _compare_large(result, output, size)
             return
-        lines = compare.to_lines(golden.read(path))
+        reference = variants.load(files)
     except FileNotFoundError:
         result.golden_missing = True
         way_out = (
@@ -47,13 +58,17 @@ def _compare(result: CaseResult, output: Path) -> None:
         raise GoldenError(f"{path}: {error.strerror}") from None
     if size > TOO_LARGE:
         return
+    for block in reference.stale:
+        where, said = f"{block.path}:{block.first}", "this section says nothing that is not said"
+        result.problems.append(f"{where}: {said} in {path.name}; --update removes it")
+    lines = reference.lines
     result.sections = compare.Comparison(lines, compare.to_lines(_text(output))).results
     for section in result.failing:  # without a golden, all of the output is shown as new
-        result.golden_lines = lines
+        result.golden_lines, result.golden_files = lines, [*map(str, files)]
         if result.golden_missing:
             diff.explain_new(section, Path(result.path))
         else:
-            diff.explain(section, path, lines)
+            diff.explain(section, reference)
 
 
 def _compare_large(result: CaseResult, output: Path, size: int) -> None:
@@ -65,26 +80,45 @@ def _compare_large(result: CaseResult, output: Path, size: int) -> None:
         )
 
 
-def _update(result: CaseResult, output: Path, force: bool) -> None:
+def _update(result: CaseResult, files: Sequence[Path], output: Path, force: bool) -> None:
     """Make the golden what the output is, if the case came to its end, and no work is lost."""
-    path = Path(result.golden)
+    path = files[0]
     if not result.completed:
         result.problems.append(f"{path} is as it was: only a case that ran to its end updates it")
         return
-    new = _text(output)
+    text = _text(output)
+    lines = compare.to_lines(text)
+    result.sections = compare.Comparison(lines, lines).results
+    result.update = write(files, text, force=force)
+
+
+def write(files: Sequence[Path], text: str, *, force: bool) -> str:
+    """Make *text* the golden that is made of *files*; return the change as a diff.
+
+    The first of *files* is written, or removed where it is a variant that says nothing any more.
+    Raises GoldenError where that cannot be, or work would be lost.
+    """
+    path, reference = files[0], None
     try:
-        old = path.read_bytes().decode("utf-8", "surrogateescape")
+        reference = variants.load(files)
+        old = golden.read(path)
     except FileNotFoundError:
         old = None
     except OSError as error:
         raise GoldenError(f"{path}: {error.strerror}") from None
-    lines = compare.to_lines(new)
-    result.sections = compare.Comparison(lines, lines).results
-    if old is not None and compare.to_lines(old) == lines:
-        return
-    golden.ensure_overwritable(path, force=force)
-    golden.write(path, new)
-    result.update = compare.difference(path, old or "", new)
+    if reference is None and len(files) > 1:
+        raise GoldenError(f"{files[-1]}: there is no golden; a variant has what differs from it")
+    new = reference.text(text) if reference else text
+    if old is not None and compare.to_lines(old) == compare.to_lines(new):
+        return ""
+    if not new and len(files) > 1:
+        if old is None:
+            return ""
+        golden.remove(path, force=force)
+    else:
+        golden.ensure_overwritable(path, force=force)
+        golden.write(path, new)
+    return compare.difference(path, old or "", new)
 
 
 def _text(output: Path) -> str:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from goldlock.errors import UsageError
-from goldlock.goldens import compare, golden
+from goldlock.goldens import compare, golden, judge, variants
 from goldlock.goldens.golden import GoldenError
 from goldlock.result import CaseResult, Change, SectionResult
 from goldlock.text import count, printable
@@ -123,7 +123,7 @@ class Review:
             if not case.completed or not case.failing:
                 why = case.problems[0] if case.problems else "nothing of it can be chosen"
                 raise GoldenError(why.partition("\n")[0])
-            golden.ensure_overwritable(Path(case.golden), force=self._force)
+            golden.ensure_overwritable(Path(case.golden_files[0]), force=self._force)
         except GoldenError as error:
             self._show(f"{case.number} cannot be reviewed: {error}")
             return False
@@ -170,11 +170,11 @@ class Review:
 
     def _write(self, case: CaseResult, accepted: Sequence[SectionResult]) -> None:
         """Write the golden with the accepted sections in it, if there are any."""
-        path, of = Path(case.golden), count(len(case.failing), "section")
+        path, of = Path(case.golden_files[0]), count(len(case.failing), "section")
         try:
             if accepted:
                 changes = [change for section in accepted for change in section.changes]
-                self._replace(path, case.golden_lines, changes)
+                self._replace(case, changes)
                 self.written.append(path)
                 self._show(f"\nwritten: {path}, {len(accepted)} of {of} accepted")
             if len(accepted) == len(case.failing):
@@ -182,17 +182,21 @@ class Review:
         except GoldenError as error:
             self._show(f"\n{error}")
 
-    @staticmethod
-    def _replace(path: Path, lines: Sequence[str], changes: Sequence[Change]) -> None:
+    def _replace(self, case: CaseResult, changes: Sequence[Change]) -> None:
+        files = [*map(Path, case.golden_files)]
         try:
-            old = path.read_bytes().decode("utf-8", "surrogateescape")
+            lines = variants.load(files).lines
         except FileNotFoundError:
-            old = ""
+            lines = []
         except OSError as error:
-            raise GoldenError(f"{path}: {error.strerror}") from None
-        if compare.to_lines(old) != list(lines):
+            raise GoldenError(f"{files[0]}: {error.strerror}") from None
+        if lines != [*case.golden_lines]:
+            path = files[0]
             raise GoldenError(f"{path} was changed by someone else, and is as it was; run again")
-        golden.write(path, compare.apply(old, changes))
+        # What stays of a file that is written whole stays as it is, blanks at line ends, too.
+        whole = len(files) == 1 and lines
+        old = golden.read(files[0]) if whole else "".join(f"{line}\n" for line in lines)
+        judge.write(files, compare.apply(old, changes), force=True)
 
 
 def run(differing: Sequence[CaseResult], show: Callable[[str], None], *, force: bool) -> Review:

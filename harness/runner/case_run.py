@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from goldlock import IMPORTED_FROM, safe_open
 from goldlock.environment import FAILURE_REPORT, LOG, STACK_DUMP, Environment
-from goldlock.goldens import golden
+from goldlock.goldens import golden, variants
 from goldlock.goldens.judge import judge
 from goldlock.result import CUT, CaseResult, State
 from goldlock.runner.ending import NOT_SERVED, add_last_words, put_down
@@ -59,7 +59,7 @@ class _Job(NamedTuple):
     case: Case
     programs: Programs
     directories: Directories
-    reference: Path
+    reference: Sequence[Path]
     interrupt: int
 
 
@@ -97,10 +97,10 @@ class Runner:
         if named:
             self._programs = named
         programs = self._programs
-        reference = golden.choose(
+        reference = variants.files(
             case.expected, case.number, programs.traits, self.settings.variant
         )
-        result = result_of(case, reference)
+        result = result_of(case, reference[0])
         if self._cannot_run(case, programs, result):
             return result
         directories = self._scratch.directories(case.number)
@@ -157,7 +157,7 @@ class Runner:
         """Run a case and judge it; put down in *result* what came of it."""
         case, reference, directories = job.case, job.reference, job.directories
         environ = self._environ_of(job)
-        before = golden.fingerprint(reference)
+        before = [*map(golden.fingerprint, reference)]
         try:
             transcript = self._execute(job, environ)
         except CannotStart as error:
@@ -165,14 +165,14 @@ class Runner:
             return
         wrappers = self.settings.wrappers
         found = wrappers.problems(directories.top) if wrappers else []
-        if golden.fingerprint(reference) != before:
-            found.append(
-                f"{reference} was changed while the case ran: by the case, or someone else"
-            )
+        for path, known in zip(reference, before, strict=True):
+            if golden.fingerprint(path) != known:
+                found.append(f"{path} was changed while the case ran: by the case, or someone else")
         put_down(result, transcript, found)
         if not result.reason:
             settings = self.settings
-            judge(result, transcript.output, update=settings.update, force=settings.force)
+            update, force = settings.update, settings.force
+            judge(result, reference, transcript.output, update=update, force=force)
             add_last_words(result, transcript)
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:

@@ -16,7 +16,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from goldlock import kits
 from goldlock.errors import UsageError, choice, suggest
 from goldlock.options import OPTIONS, Option
 from goldlock.settings import Choices, Settings
@@ -79,15 +78,15 @@ def load(name: str) -> Kit:
         return Kit()
     if name not in known():
         raise UsageError(f"unknown kit {name!r}{choice(name, known())}")
-    kit: Kit = import_module(f"{kits.__name__}.{name}").KIT
+    kit: Kit = import_module(f"goldlock.kits.{name}").KIT
     return kit
 
 
 @cache
 def known() -> tuple[str, ...]:
     """Return the names of the kits that there are."""
-    folders = (path for each in kits.__path__ for path in Path(each).iterdir())
-    return tuple(sorted(path.parent.name for f in folders for path in f.glob("__init__.py")))
+    folder = Path(__file__).parent.parent / "kits"
+    return tuple(sorted(path.parent.name for path in folder.glob("*/__init__.py")))
 
 
 def every() -> list[Kit]:

@@ -140,7 +140,8 @@ class QemuProbe:
         return Programs(
             paths,
             missing,
-            traits=(policy,) if policy else (),
+            # Who never tells an errno does not tell that of a conflict.
+            traits=("none", "elided") if policy == "none" else (policy,) if policy else (),
             variables=self._variables(accelerator).to_environ(),
             named_by=VARIABLES,
             heading=tuple(heading),
