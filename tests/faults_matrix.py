@@ -42,6 +42,20 @@ e  an error that does not             r  called again: nobody sees it
 
 Cell = tuple[str, str, str]  # opener, site, errno
 _FAULT = re.compile(r"(lock|unlock|test) (uses|unshares) [a-z ]+ of \S+ fails with (\w+)(?: once)?")
+_SEVERAL = re.compile(r"(\w[\w ]+ of \S+ fails with) ((?:E[A-Z]+ )+E[A-Z]+)\n(.*)", re.S)
+
+
+def each_for_itself(output: str) -> str:
+    """Return the output of a case with a block for each fault, where it has one for several."""
+    blocks = []
+    for block in output.split("\n\n"):
+        if found := _SEVERAL.fullmatch(block):
+            for errno in found[2].split():
+                said = found[3].replace(": ERRNO", f": {errno}")
+                blocks.append(f"{found[1]} {errno}\n{said}")
+        else:
+            blocks.append(block)
+    return "\n\n".join(blocks)
 
 
 def cells(output: str, opener: str) -> dict[Cell, str]:
@@ -50,7 +64,7 @@ def cells(output: str, opener: str) -> dict[Cell, str]:
     A fault that is tried with several programs counts for the first.
     """
     found: dict[Cell, str] = {}
-    for block in output.split("\n\n"):
+    for block in each_for_itself(output).split("\n\n"):
         fault, _, outcome = block.partition("\n")
         if match := _FAULT.fullmatch(fault):
             found.setdefault((opener, f"{match[1]} {match[2]}", match[3]), outcome.rstrip())

@@ -47,8 +47,7 @@ def fail_each_call(case: Case, sites: Iterable[str], *options: str) -> None:
 
     for site in sites:
         case.section(site)
-        for errno in ERRNOS:
-            attempt(case, f"{site} of {image_name(case)} fails with {errno}", case.qemu_io, *read)
+        each_errno(case, f"{site} of {image_name(case)} fails with", case.qemu_io, *read)
 
     # Only to lock and to unlock: case 411 tells what becomes of EINTR at a test.
     case.section("EINTR once")
@@ -71,18 +70,41 @@ def fail_each_call_elsewhere(
             attempt(case, fault, program, *options, *command, stdin="quit\n")
 
 
+def each_errno(case: Case, fault: str, program: Program, *command: str) -> None:
+    """Let a program fall on *fault* with each errno; show at once those that come to the same.
+
+    ``ERRNO`` stands for the errno that each of them has in its message.
+    """
+    errnos: dict[str, list[str]] = {}
+    for errno in ERRNOS:
+        _, outcome = _outcome(case, f"{fault} {errno}", program, *command)
+        errnos.setdefault(outcome.replace(f": {errno}\n", ": ERRNO\n"), []).append(errno)
+    for outcome, names in errnos.items():
+        case.log(f"\n{fault} {' '.join(names)}")
+        case.log(outcome)
+
+
 def attempt(case: Case, fault: str, program: Program, *command: str, stdin: str = "") -> Completed:
     """Show a fault, what a program on which it falls complains about, and what is left of it.
 
     The lock calls that it made are those that `show_calls` shows next.
     """
-    case.lock_calls()  # what came before is not asked for any more
     case.log(f"\n{fault}")
+    done, outcome = _outcome(case, fault, program, *command, stdin=stdin)
+    case.log(outcome)
+    return done
+
+
+def _outcome(
+    case: Case, fault: str, program: Program, *command: str, stdin: str = ""
+) -> tuple[Completed, str]:
+    """Let a program fall on a fault; return what came of it, and that in words, filtered."""
+    case.lock_calls()  # what came before is not asked for any more
     with case.faults(fault) as active:
         done = program(*command, stdin=stdin)
-    case.log(done.stderr, case.stderr_output)
-    case.log(f"exit status {done.status}; calls that failed: {active.hits}; held: {held(case)}")
-    return done
+    said = case.stderr_output(done.stderr)
+    ended = f"exit status {done.status}; calls that failed: {active.hits}"
+    return done, f"{said}{ended}; held: {held(case)}\n"
 
 
 def calls_since(case: Case) -> list[str]:
