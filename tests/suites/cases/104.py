@@ -8,6 +8,7 @@ from goldlock import Case, run
 
 def main(case: Case) -> None:
     suite = tiny.copy(case, "pass")
+    (suite / "suite.toml").write_text('kit = "qemu"\n')
     fail = tiny.copy(case, "fail")
     case.section("which cases")
     for options in (
