@@ -145,6 +145,7 @@ class Summary:
         self._sections = self._failing = self._orphans = 0
         self._took: list[Took] = []
         self._told: list[CaseResult] = []
+        self._kept: list[str] = []
         self._past: Mapping[str, Past] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -160,7 +161,11 @@ class Summary:
         self._failing += len(result.failing)
         if result.seconds:
             self._took.append(Took(result.number, result.path, result.seconds))
-        if result.kept or result.update or result.state is State.NOT_RUN:
+        if result.kept:
+            self._kept.append(
+                f"{result.number} {result.flaky or result.state}; {result.kept_files}"
+            )
+        if result.update or result.state is State.NOT_RUN:
             self._told.append(replace(result, sections=[]))
 
     @pytest.hookimpl(tryfirst=True)
@@ -188,9 +193,8 @@ class Summary:
         _write_reasons(tw, [each for each in self._told if each.state is State.NOT_RUN])
         if slow := slowest(self._took, tw.config.getoption("--slowest"), self._past):
             tw.write_line(slow)
-        for each in self._told:
-            if each.kept:
-                tw.write_line(here(f"{each.number} {each.flaky or each.state}; {each.kept_files}"))
+        for kept in self._kept:
+            tw.write_line(here(kept))
 
 
 def _write_reasons(tw: Any, not_run: Sequence[CaseResult]) -> None:
