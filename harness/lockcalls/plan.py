@@ -6,6 +6,7 @@
     test any byte of "my disk.img" by qemu-io fails with EACCES
     unlock any byte fails with EINVAL 3 times
     probe fails with EINVAL
+    flock t.lock by git fails with ENOLCK
 
 A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN].  A
 byte has a name where a kit gives it one: see goldlock.lockcalls.words.
@@ -22,7 +23,8 @@ from typing import Final, NoReturn
 from goldlock.linux import errno_name
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, quote
 
-CALLS: Final = ("lock", "unlock", "test", "probe")
+CALLS: Final = ("lock", "unlock", "test", "probe", "flock", "flock unlock")
+_WITH_BYTES = ("lock", "unlock", "test")
 
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
@@ -44,7 +46,8 @@ class Fault:
     """One kind of lock call that shall fail, and how.
 
     call     "lock", "unlock", "test" (does somebody hold it?) or "probe" (the question about
-             a whole file by which a program finds out whether OFD locks work)
+             all of /dev/null by which a program finds out whether OFD locks work), each of
+             fcntl(2); "flock" or "flock unlock" of flock(2)
     errno    the error number that the call returns
     byte     only calls whose range has this byte; None: any
     image    only calls on the file that this path leads to when the call is made; None: any
@@ -67,7 +70,9 @@ class Fault:
             raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
-        if self.byte is not None and (not 0 <= self.byte <= _LARGEST or self.call == "probe"):
+        if self.byte is not None and (
+            not 0 <= self.byte <= _LARGEST or self.call not in _WITH_BYTES
+        ):
             raise ValueError(f"a {self.call} has no byte {self.byte}")
         counts = (self.nth, 1 if self.times is None else self.times)
         if not all(1 <= count <= _LARGEST for count in counts):
@@ -78,7 +83,7 @@ class Fault:
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
         parts = [self.call]
-        if self.call != "probe":
+        if self.call in _WITH_BYTES:
             parts.append("any byte" if self.byte is None else f"byte {self.byte}")
         if self.image is not None:
             parts.append(f"of {quote(self.image)}")
@@ -181,9 +186,14 @@ class _Line:
 
 
 def _fault(line: _Line, words: ByteWords) -> Fault:
-    call = line.need("a call: lock, unlock, test or probe", *CALLS)
-    byte = None if call == "probe" else _byte(line, words)
-    image = line.name("the path of an image") if line.take("of") else None
+    call = line.need("a call: lock, unlock, test, probe or flock", *CALLS)
+    byte = _byte(line, words) if call in _WITH_BYTES else None
+    if call == "flock":
+        call += " unlock" if line.take("unlock") else ""
+        bare = line.quoted or line.current not in ("", "of", "by", "fails")
+    else:
+        bare = False
+    image = line.name("the path of an image") if bare or line.take("of") else None
     program = line.name("the name of a program") if line.take("by") else None
     line.need('"fails with" and an errno', "fails")
     line.need('"with" and an errno', "with")

@@ -28,6 +28,9 @@ FCNTL_NUMBERS: dict[str, dict[int, tuple[int, ...]]] = {
 }
 """For each machine the numbers of fcntl, for each of the ABIs that its programs may speak."""
 
+FLOCK_NUMBERS = {X86_64: (73, _X32 | 73), I386: (143,), AARCH64: (32,), ARM: (143,)}
+"""The numbers of flock, for each ABI."""
+
 SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
 
 # F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, and the three F_OFD_*.
@@ -38,7 +41,10 @@ NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data; of number
 
 
 def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
-    """Return the BPF program: notify of a lock call in any of these ABIs, allow all else."""
+    """Return the BPF program: notify of a lock call in any of these ABIs, allow all else.
+
+    *numbers* are those of fcntl.
+    """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
     lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
     lines += [(BPF_JUMP_EQUAL, arch, f"ABI {arch}", "") for arch in numbers]
@@ -46,6 +52,7 @@ def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
     for arch, fcntls in numbers.items():
         lines += [f"ABI {arch}", (BPF_LOAD, NUMBER_AT)]
         lines += [(BPF_JUMP_EQUAL, number, "fcntl", "") for number in fcntls]
+        lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in FLOCK_NUMBERS[arch]]
         lines.append(allow)
     lines += ["fcntl", (BPF_LOAD, ARGUMENTS_AT + 8)]
     lines += [(BPF_JUMP_EQUAL, command, "lock", "") for command in LOCK_COMMANDS]
@@ -56,10 +63,8 @@ _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
 
-def install(code: bytes = b"") -> int:
-    """Put this process, and all that it will start, under a filter; return the listener.
-
-    *code* is a BPF program; without one it is that for lock calls.
+def install() -> int:
+    """Put this process, and all that it will start, under the filter; return the listener.
 
     The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
     kernel or a sandbox refused.
@@ -71,7 +76,7 @@ def install(code: bytes = b"") -> int:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     except OSError as refusal:
         raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}") from None
-    code = code or program(FCNTL_NUMBERS[machine])
+    code = program(FCNTL_NUMBERS[machine])
     buffer = ctypes.create_string_buffer(code, len(code))
     prog = struct.pack("@H6xP", len(code) // 8, linux.address_of(buffer))
     try:
@@ -101,18 +106,17 @@ def _listener(seccomp: int, prog: bytes) -> int:
 
 
 class Notification:
-    """One lock call that waits for an answer."""
+    """A call that waits for an answer: whose, by what number in which ABI, with which arguments."""
 
-    __slots__ = ("address", "arch", "command", "cookie", "fd", "number", "tid")
+    __slots__ = ("arch", "args", "cookie", "fd", "number", "tid")
 
     def __init__(self, raw: bytes | bytearray) -> None:
-        self.cookie, self.tid, self.number, self.arch, self.fd, self.command, self.address = (
-            _NOTIFICATION.unpack_from(raw)
-        )
+        self.cookie, self.tid, self.number, self.arch, *self.args = _NOTIFICATION.unpack_from(raw)
+        self.fd = (self.args[0] & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)  # an int, with its sign
 
 
 # struct seccomp_notif: id, pid, flags, {nr, arch, instruction pointer, args[6]}
-_NOTIFICATION = struct.Struct("=QI4xiI8xi4xI4xQ24x")
+_NOTIFICATION = struct.Struct("=QI4xiI8x6Q")
 _ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp: id, val, error, flags
 _RECEIVE, _SEND, _ID_VALID, _SET_FLAGS = 0xC0502100, 0xC0182101, 0x40082102, 0x40082104
 _EMPTY = bytes(_NOTIFICATION.size)
@@ -142,10 +146,6 @@ class Listener:
     def call(self) -> Notification:
         """Return the lock call that `wait` has found."""
         return Notification(self._buffer)
-
-    def raw(self) -> bytes:
-        """Return the call that `wait` has found, of whatever kind, as struct seccomp_notif."""
-        return bytes(self._buffer)
 
     def pass_on(self) -> None:
         """Let that call through without a look at it, as fast as can be."""

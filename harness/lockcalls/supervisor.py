@@ -9,7 +9,11 @@ import os
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls.calls import LockCall, program_name
+from goldlock.lockcalls import seccomp
+from goldlock.lockcalls.calls import FlockCall, LockCall, UncertainError
+from goldlock.lockcalls.holders import program_name
+from goldlock.lockcalls.posix import Unsettled
+from goldlock.lockcalls.records import RecordCall
 from goldlock.lockcalls.seccomp import Listener, Notification
 
 TYPE_CHECKING = False
@@ -52,6 +56,11 @@ def _same_file(image: str, call: LockCall) -> bool:
     return (status.st_dev, status.st_ino) == call.file
 
 
+def _read(notification: Notification) -> LockCall:
+    flock = notification.number in seccomp.FLOCK_NUMBERS.get(notification.arch, ())
+    return FlockCall(notification) if flock else RecordCall(notification)
+
+
 class Supervisor:
     """Answers the calls of one listener by the faults that are set at that moment.
 
@@ -65,7 +74,7 @@ class Supervisor:
         self._rules: dict[int, Rule] = {}
         self._rules_at_rest = allocate_lock()
         self._last_key = 0
-        self._holders: set[int] = set()
+        self._unsettled = Unsettled()
 
     def add(self, fault: "Fault") -> int:
         """Set a fault, after the others; return the key that clear() wants."""
@@ -96,7 +105,7 @@ class Supervisor:
     def decide(self, notification: Notification) -> None:
         """Answer a call that was received."""
         try:
-            call = LockCall(notification)
+            call = _read(notification)
         except (OSError, ValueError) as problem:
             self._unreadable(notification, problem)
             return
@@ -127,7 +136,7 @@ class Supervisor:
         elif call.performable:
             self._perform(notification, call)
         else:
-            self._let_through(notification, call)
+            self._let_through(notification, call, self._foretold(call))
 
     def _due(self, call: LockCall) -> Rule | None:
         matching = [rule for rule in self._rules.values() if rule.matches(call)]
@@ -136,33 +145,51 @@ class Supervisor:
         return next((rule for rule in matching if rule.due()), None)
 
     def _perform(self, notification: Notification, call: LockCall) -> None:
+        if self._trace:
+            self._unsettled.settle(call)
         try:
-            result, error = self._result(call), 0
+            result, error = self._told(call, call.perform()), 0
         except OSError as problem:
             error = problem.errno or 0
-            result = errno_name(error)
+            result = self._refused(call, error)
             if call.waits and error == errno.EAGAIN:  # it is the program that shall wait
-                self._let_through(notification, call)
+                self._let_through(notification, call, result)
                 return
         self._write(call, result)
         call.close()
         self._listener.answer(notification, error)
 
-    def _let_through(self, notification: Notification, call: LockCall) -> None:
-        self._write(call, "unseen")
+    def _let_through(self, notification: Notification, call: LockCall, result: str) -> None:
+        self._write(call, result)
         call.close()
         self._listener.let_through(notification)
 
-    def _result(self, call: LockCall) -> str:
-        in_the_way = call.perform()
-        if call.call == "lock":
-            self._holders.add(call.pid)
-        if call.call in ("lock", "unlock"):
-            return "ok"
-        if in_the_way is None:
-            return "free"
-        names = call.holders(self._holders) if self._trace else []
-        return f"held by {' '.join(names)}" if names else "held"
+    def _foretold(self, call: LockCall) -> str:
+        """Return the result that the kernel will find for a call that it carries out itself."""
+        if self._trace is None:
+            return ""
+        sure = self._unsettled.settle(call)
+        try:
+            result = self._told(call, call.foretell())
+        except UncertainError:
+            return "unseen"
+        except OSError as problem:
+            result = self._refused(call, problem.errno or 0)
+        else:
+            self._unsettled.add(call)
+        return result if sure else f"{result}?"
+
+    def _told(self, call: LockCall, result: str) -> str:
+        names = call.holders() if self._trace and result == "held" else []
+        return f"held by {' '.join(names)}" if names else result
+
+    def _refused(self, call: LockCall, error: int) -> str:
+        name = errno_name(error)
+        if error != errno.EAGAIN or not self._trace:
+            return name
+        names = call.holders()
+        by = f" (held by {' '.join(names)})" if names else ""
+        return f"waits{by}" if call.waits else f"{name}{by}"
 
     def _write(self, call: LockCall, result: str) -> None:
         if self._trace is not None:

@@ -21,21 +21,22 @@ wait).
 
 import os
 
-from goldlock.lockcalls.calls import LockCall, program_name
+from goldlock.lockcalls.calls import LockCall
+from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.words import ByteWords, quote
 
 
 def line(call: LockCall, result: str, words: ByteWords) -> str:
     """Return the line of the trace for a call, without its line end."""
     text = f"{quote(program_name(call.pid))}: {call.call}"
-    if call.call != "probe":
+    if call.call in ("lock", "unlock", "test"):
         text += f" {_range(call.start, call.length)}"
     if call.length == 1 and call.start in words.names:
         text += f" ({words.names[call.start]})"
     text += f" of {quote(call.path())}"
     if call.kind != "unlock":
         text += f", {call.kind}"
-    text += "" if call.ofd else " posix"
+    text += " posix" if call.system == "POSIX" else ""
     text += " waiting" if call.waits else ""
     return f"{text}: {result}"
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A tiny program that makes lock calls: locker.py FILE STEP ...
 
-Steps: lock:B, write:B (a write lock), wait:B (a write lock, waiting), unlock:B, test:B, all,
-probe, each also with "posix-" before it; B may be FIRST-LAST, or end-N (N bytes before the end).
+Steps: lock:B, write:B (a write lock), wait:B (a write lock, waiting), unlock:B, test:B, each also
+with "posix-" before it; B may be FIRST-LAST, end-N or cur-N (N bytes before the end, or where
+it is in the file), FIRST- (to the end), or left out (all).  probe, as QEMU does, of /dev/null.
+flock:O of shared, exclusive, unlock, and of wait: exclusive, waiting.  seek:N.
 thread, fork, daemon: the steps that follow happen there.  input: wait for a line or the end.
 exit:N.  name:X: be called X.
 What a call returned is printed; a test prints the struct flock that came back.
@@ -20,8 +22,35 @@ FLOCK = "@hhqqi4x"
 TYPES = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "none"}
 
 
+FLOCKS = {
+    "shared": fcntl.LOCK_SH | fcntl.LOCK_NB,
+    "exclusive": fcntl.LOCK_EX | fcntl.LOCK_NB,
+    "unlock": fcntl.LOCK_UN,
+    "wait": fcntl.LOCK_EX,
+}
+
+
+def name_of(error: OSError) -> str:
+    return "EDEADLK" if error.errno == errno.EDEADLK else errno.errorcode[error.errno or 0]
+
+
+def flock(fd: int, how: str) -> str:
+    try:
+        fcntl.flock(fd, FLOCKS[how])
+    except OSError as error:
+        return name_of(error)
+    return "ok"
+
+
 def call(fd: int, step: str) -> str:
     name, _, where = step.removeprefix("posix-").partition(":")
+    if name == "flock":
+        return flock(fd, where)
+    if name == "seek":
+        os.lseek(fd, int(where), os.SEEK_SET)
+        return "ok"
+    if name == "probe":
+        fd = os.open("/dev/null", os.O_RDWR)
     posix = step.startswith("posix-")
     kind = {"lock": fcntl.F_RDLCK, "unlock": fcntl.F_UNLCK}.get(name, fcntl.F_WRLCK)
     get, put, wait = (
@@ -31,15 +60,16 @@ def call(fd: int, step: str) -> str:
     )
     command = get if name in ("test", "probe") else wait if name == "wait" else put
     whence, start, length = os.SEEK_SET, 0, 0
-    if where.startswith("end-"):
-        whence, start, length = os.SEEK_END, -int(where[4:]), 1
+    if where.startswith(("end-", "cur-")):
+        whence = os.SEEK_END if where.startswith("end") else os.SEEK_CUR
+        start, length = -int(where[4:]), 1
     elif where:
-        first, _, last = where.partition("-")
-        start, length = int(first), int(last or first) - int(first) + 1
+        first, dash, last = where.partition("-")
+        start, length = int(first), int(last or first) - int(first) + 1 if last or not dash else 0
     try:
         back = fcntl.fcntl(fd, command, struct.pack(FLOCK, kind, whence, start, length, 0))
     except OSError as error:
-        return "EDEADLK" if error.errno == errno.EDEADLK else errno.errorcode[error.errno or 0]
+        return name_of(error)
     if command != get:
         return "ok"
     kind, whence, start, length, owner = struct.unpack(FLOCK, back)

@@ -166,7 +166,7 @@ class _Recorder:
 @pytest.mark.parametrize(
     ("request_", "reply"),
     [
-        ("add lok", "error 1:1: lok: expected a call: lock, unlock, test or probe"),
+        ("add lok", "error 1:1: lok: expected a call: lock, unlock, test, probe or flock"),
         ("add", "error expected one line of a plan"),
         ("clear 7", "error no such fault: 7"),
         ("clear x", "error no such fault: x"),

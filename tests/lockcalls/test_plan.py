@@ -29,6 +29,13 @@ from hypothesis import strategies as st
         ("lock any fails with EINTR always", Fault("lock", EINTR, times=ALWAYS)),
         ("lock any of of by by fails with EIO", Fault("lock", EIO, image="of", program="by")),
         ("lock any fails with EWOULDBLOCK", Fault("lock", errno.EAGAIN)),
+        ("flock fails with EIO", Fault("flock", EIO)),
+        ("flock f fails with EIO", Fault("flock", EIO, image="f")),
+        ("flock of f by git fails with EIO", Fault("flock", EIO, image="f", program="git")),
+        ('flock "of" fails with EIO', Fault("flock", EIO, image="of")),
+        ("flock unlock f fails with EIO", Fault("flock unlock", EIO, image="f")),
+        ("flock unlock by git fails with EIO", Fault("flock unlock", EIO, program="git")),
+        ('flock "unlock" fails with EIO', Fault("flock", EIO, image="unlock")),
     ],
 )
 def test_line(line: str, fault: Fault) -> None:
@@ -43,7 +50,7 @@ def test_several_lines() -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ("lok 100", "1:1: lok: expected a call: lock, unlock, test or probe"),
+        ("lok 100", "1:1: lok: expected a call: lock, unlock, test, probe or flock"),
         ("\n lock", "2:6: end of line: expected a byte: "),
         ("lock x", "1:6: x: expected a byte: a number, "),
         ("lock byte x", "1:11: x: expected a byte: a number from 0"),
@@ -90,6 +97,7 @@ def test_without_a_kit_there_are_no_words() -> None:
         ({"byte": 2**63}, "a lock has no byte 9223372036854775808"),
         ({"nth": 2**63}, "calls are counted from 1"),
         ({"call": "probe", "byte": 100}, "a probe has no byte 100"),
+        ({"call": "flock", "byte": 100}, "a flock has no byte 100"),
         ({"nth": 0}, "calls are counted from 1"),
         ({"times": 0}, "calls are counted from 1"),
         ({"errno": EINTR}, "EINTR every time"),
@@ -117,7 +125,8 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
     times=st.none() | st.integers(1, 99) | st.just(ALWAYS),
 )
 def test_text_reads_back(call, code, byte, image, program, nth, times) -> None:  # type: ignore[no-untyped-def]
-    fault = Fault(call, code, None if call == "probe" else byte, image, program, nth, times)
+    where = byte if call in ("lock", "unlock", "test") else None
+    fault = Fault(call, code, where, image, program, nth, times)
     assert parse_plan(str(fault)) == (fault,)
 
 

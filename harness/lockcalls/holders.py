@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who holds a lock that is in the way, by the names that programs have in a trace."""
+
+# A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
+# ruff: noqa: PTH116, PTH123, PTH208
+
+import itertools
+import os
+from contextlib import suppress
+
+from goldlock import linux
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from goldlock.linux import KernelLock
+
+_KCMP = {"x86_64": 312, "aarch64": 272}
+
+
+def program_name(pid: int) -> str:
+    """Return the name of the program that a process runs: for Python, of its script or module.
+
+    One that has named itself (a fork that plays another program) has that name.  Empty when
+    the process is gone.
+    """
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as command_line:
+            words = [os.fsdecode(word) for word in command_line.read().split(b"\0")]
+        with open(f"/proc/{pid}/comm", "rb") as comm:
+            itself = os.fsdecode(comm.read().removesuffix(b"\n"))
+    except OSError:
+        return ""
+    name = words[0].rpartition("/")[2]
+    if not name.startswith("python"):
+        return name
+    name = _script(words) or name
+    # The kernel begins with the name of what was executed, cut to 15 bytes: Python or the script.
+    if not itself or itself.startswith("python") or os.fsencode(name)[:15] == os.fsencode(itself):
+        return name
+    return itself
+
+
+def _script(words: list[str]) -> str:
+    """Return the name of the script or module in a command line of Python, or nothing."""
+    for option, word in itertools.pairwise(words):
+        if option == "-m":
+            return word.rpartition(".")[2]
+        if option == "-c":
+            break
+        if word and not word.startswith("-") and option not in ("-W", "-X"):
+            return word.rpartition("/")[2]
+    return ""
+
+
+def holders(
+    file: tuple[int, int], copy: int, in_the_way: "Callable[[KernelLock], bool]"
+) -> list[str]:
+    """Return the names of the programs below this process that hold such a lock on a file.
+
+    *file* is its device and inode, *copy* a descriptor of the one who asks: a lock of that
+    open file is in nobody's way, whoever else has it open.  What a program has open for those
+    that it starts, it holds alone.
+    """
+    held: dict[int, set[str]] = {}
+    names = set()
+    for pid, parent in _below(os.getpid()):
+        held[pid] = set()
+        with suppress(OSError):  # gone, and its locks with it
+            held[pid].update(_descriptors(pid, file, copy, in_the_way))
+        if held[pid] - held.get(parent, set()):
+            names.add(program_name(pid))
+    return sorted(names)
+
+
+def _descriptors(
+    pid: int, file: tuple[int, int], copy: int, in_the_way: "Callable[[KernelLock], bool]"
+) -> "Iterator[str]":
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(OSError):  # closed meanwhile
+            status = os.stat(f"/proc/{pid}/fd/{fd}")
+            if (status.st_dev, status.st_ino) == file:
+                locks = linux.locks_of_descriptor(pid, fd)
+                if any(map(in_the_way, locks)) and not _same_open_file(pid, int(fd), copy):
+                    yield fd
+
+
+def _below(root: int) -> "Iterator[tuple[int, int]]":
+    """Yield the processes below one, each with its parent, which comes before it."""
+    with suppress(OSError):  # gone
+        for task in os.listdir(f"/proc/{root}/task"):
+            with open(f"/proc/{root}/task/{task}/children", encoding="ascii") as children:
+                pids = [int(pid) for pid in children.read().split()]
+            for pid in pids:
+                yield pid, root
+                yield from _below(pid)
+
+
+def _same_open_file(pid: int, fd: int, copy: int) -> bool:
+    """Return whether a descriptor of a process and one of this process share an open file."""
+    try:
+        return linux.syscall(_KCMP[os.uname().machine], pid, os.getpid(), 0, fd, copy) == 0
+    except OSError:
+        return False

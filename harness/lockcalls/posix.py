@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the kernel will answer to a call on a POSIX lock, asked while the call is held.
+
+Such a lock belongs to a process, and only the kernel can carry out its calls.  F_GETLK tells
+who is in the way of one; a lock of the caller itself is not.  Other supervised calls wait for
+this supervisor meanwhile, so what it finds is what the kernel will find, unless the call that
+was let through before has not been carried out yet.
+"""
+
+import errno
+import fcntl
+import os
+
+from goldlock import linux
+from goldlock.linux import KernelLock
+from goldlock.lockcalls.calls import LockCall, UncertainError
+
+_LAST_BYTE = 2**63 - 1
+_READS = 10
+"""How often the kernel's table is read, at most, until it is twice the same."""
+_TRIES = 200
+"""How often it is looked whether a call has been carried out, which takes microseconds."""
+
+
+def in_the_way(call: LockCall, copy: int) -> int | None:
+    """Return who will be in the way of a call: a process id, -1 for an OFD lock, None: nobody.
+
+    Raises OSError as the call would, UncertainError.
+    """
+    access = fcntl.fcntl(copy, fcntl.F_GETFL) & os.O_ACCMODE
+    if call.call == "lock" and access == (os.O_WRONLY if call.kind == "read" else os.O_RDONLY):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return _in_range(call, copy, call.start, _last(call))
+
+
+def _last(call: LockCall) -> int:
+    return call.start + call.length - 1 if call.length else _LAST_BYTE
+
+
+def _in_range(call: LockCall, copy: int, first: int, last: int) -> int | None:
+    if first > last:
+        return None
+    kind = fcntl.F_WRLCK if call.kind == "write" else fcntl.F_RDLCK
+    length = 0 if last == _LAST_BYTE else last - first + 1
+    found, _, start, size, pid = linux.FLOCK.unpack(
+        fcntl.fcntl(copy, fcntl.F_GETLK, linux.flock(kind, first, length))
+    )
+    if found == fcntl.F_UNLCK:
+        return None
+    if pid != call.pid:
+        return int(pid)
+    if found == fcntl.F_RDLCK:  # others may share it
+        return _others(call, first, last)
+    end = start + size - 1 if size else _LAST_BYTE
+    before = _in_range(call, copy, first, start - 1)
+    return before if before is not None else _in_range(call, copy, end + 1, last)
+
+
+def _others(call: LockCall, first: int, last: int) -> int | None:
+    """Return who else has a lock in a range, where the caller has one."""
+    locks = _locks(call.file[1])
+    places = {lock.place for lock in locks if lock.system == "POSIX" and lock.pid == call.pid}
+    if not places:
+        raise UncertainError
+    for lock in locks:
+        own = lock.system == "POSIX" and lock.pid == call.pid
+        if not own and lock.place in places and lock.overlaps(first, last):
+            return lock.pid
+    return None
+
+
+def _locks(inode: int) -> list[KernelLock]:
+    """Return the POSIX and OFD locks on files with an inode number."""
+    lines, at_once = linux.all_locks()
+    for _ in range(0 if at_once else _READS):
+        before, (lines, at_once) = lines, linux.all_locks()
+        if before == lines:
+            break
+    else:
+        if not at_once:
+            raise UncertainError
+    locks = [KernelLock(line) for line in lines if f":{inode} " in line]
+    return [each for each in locks if each.system in ("POSIX", "OFDLCK") and not each.waiting]
+
+
+class Unsettled:
+    """The call that was let through last on each file, until it is known to be carried out."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[int, int], tuple[int, str, int, int]] = {}
+
+    def add(self, call: LockCall) -> None:
+        """Note a call that is about to be let through, if it will change something."""
+        if call.call in ("lock", "unlock"):
+            self._calls[call.file] = (call.pid, call.kind, call.start, _last(call))
+
+    def settle(self, call: LockCall) -> bool:
+        """Wait until the call before, of another process on the same file, has been carried out.
+
+        Return whether it is known to be: it may have failed, or its lock be gone again.
+        """
+        before = self._calls.pop(call.file, None)
+        if before is None or before[0] == call.pid:
+            return True
+        for _ in range(_TRIES):
+            if _done(call.file[1], *before):
+                return True
+            os.sched_yield()
+        return False
+
+
+def _done(inode: int, pid: int, kind: str, first: int, last: int) -> bool:
+    try:
+        locks = _locks(inode)
+    except UncertainError:
+        return False
+    own = [lock for lock in locks if lock.system == "POSIX" and lock.pid == pid]
+    there = [lock for lock in own if lock.overlaps(first, last)]
+    if kind == "unlock":
+        return not there
+    return any(lock.exclusive == (kind == "write") for lock in there)
