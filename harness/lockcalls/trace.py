@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The trace: one line for each lock call, fit for a golden.
 
-    PROGRAM: CALL RANGE [(WORDS)] of FILE, KIND: RESULT
+    PROGRAM: CALL [RANGE] [(WORDS)] of FILE, KIND: RESULT
 
     qemu-io: probe of /dev/null, write: free
     qemu-io: lock 100 (uses consistent read) of /tmp/t.qcow2, read: ok
     qemu-io: test 201 (unshares write) of /tmp/t.qcow2, write: held by qemu-system-x86_64
     qemu-io: unlock 100 (uses consistent read) of /tmp/t.qcow2: ok
     qemu-io: lock 101 (uses write) of /tmp/t.qcow2, read: ENOLCK (injected)
+    sqlite3: lock 1073741826-1073742335 of /tmp/t.db, write posix: EAGAIN (held by sqlite3)
+    flock: flock of /tmp/f, exclusive waiting: waits (held by sh)
 
-RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all"; WORDS are those of the kit.  KIND is
-read or write, followed by "posix" for a lock of the process rather than of the open file, and
-"waiting" for a call that waits.  RESULT is ok, the name of an errno, for a test "free" or "held
-[by PROGRAM ...]", and "unseen" for a call that only the kernel can carry out (POSIX locks; a
-wait).
+RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all"; flock and probe have none.  WORDS are
+those of the kit.  KIND is read or write, of flock shared or exclusive, followed by "posix" for a
+lock of the process rather than of the open file, and "waiting" for a call that waits for a lock
+that is taken.
+
+RESULT is ok, the name of an errno, or "waits": the program itself does so then; with "(held by
+PROGRAM ...)" where who has the lock is known.  A test is "free" or "held [by PROGRAM ...]".  A
+call about a POSIX lock is carried out by the kernel; its result is told beforehand, with a "?"
+where another process's call may have come between, or as "unseen" where it cannot be.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
