@@ -121,8 +121,8 @@ def test_at_the_time_limit_a_case_tells_where_it_is(run_tests: RunTests, suite: 
     program = suite.root / "qemu-fake"
     program.write_text(f"#!{sys.executable}\n{PROGRAM}")
     program.chmod(0o755)
-    for number, story in enumerate(HANGS, start=1):
-        suite.case(f"{number}.py", SCRIPT.format(story), "")
+    for number, main in enumerate(HANGS, start=1):
+        suite.case(f"{number}.py", SCRIPT.format(main), "")
     said = run_tests(
         *("--suite", str(suite.root), "--time-limit", "5", "-j", str(len(HANGS))),
         QEMU_PROG=str(program),
@@ -170,7 +170,7 @@ HANDLER = "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'handled\\n'))"
 
 
 @pytest.mark.parametrize(
-    ("before", "inside"), [(HANDLER, ""), ("", HANDLER)], ids=["before run", "in the story"]
+    ("before", "inside"), [(HANDLER, ""), ("", HANDLER)], ids=["before run", "in main"]
 )
 def test_a_script_may_handle_the_signal_itself(tmp_path: Path, before: str, inside: str) -> None:
     """So may its forks."""

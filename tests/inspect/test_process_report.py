@@ -51,19 +51,19 @@ def test_processes_and_locks(tmp_path: Path) -> None:
     assert name(process.pid) == "?"
 
 
-def report(run_tests: RunTests, suite: MakeSuite, story: str) -> str:
+def report(run_tests: RunTests, suite: MakeSuite, main: str) -> str:
     program = suite.root / "qemu-fake"
     program.write_text(f"#!{sys.executable}\n{HOLDER}")
     program.chmod(0o755)
-    text = f"from goldlock.kits.qemu import Case, run\n{story}\nrun(main)\n"
+    text = f"from goldlock.kits.qemu import Case, run\n{main}\nrun(main)\n"
     suite.case("1.py", "#!/usr/bin/env python3\n" + text, "")
     return run_tests("--suite", str(suite.root), "-d", QEMU_PROG=str(program)).stdout
 
 
 def test_a_story_that_fails_tells_who_held_what(run_tests: RunTests, suite: MakeSuite) -> None:
     """At that moment: the end of the with statement kills the holder, after that."""
-    story = "def main(case):\n    with case.holder('stay') as one:\n        {}['slip']\n"
-    said = report(run_tests, suite, story)
+    main = "def main(case):\n    with case.holder('stay') as one:\n        {}['slip']\n"
+    said = report(run_tests, suite, main)
     assert "KeyError: 'slip'" in said
     assert "its processes were, when it failed:\n" in said
     assert "locks held:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
@@ -72,20 +72,20 @@ def test_a_story_that_fails_tells_who_held_what(run_tests: RunTests, suite: Make
 def test_a_program_that_does_not_answer_and_one_that_holds_a_lock(
     run_tests: RunTests, suite: MakeSuite
 ) -> None:
-    story = (
+    main = (
         "def main(case):\n"
         "    with case.holder('stay'), case.holder('quit') as other:\n"
         "        other.qmp('what')\n"
     )
-    said = report(run_tests, suite, story)
+    said = report(run_tests, suite, main)
     assert "failed to answer { 'execute': 'what' } (exit status 4); it printed:" in said
     assert "locks held:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
 
 
 def test_a_case_alone_has_nothing_to_tell(run_tests: RunTests, suite: MakeSuite) -> None:
-    story = (
+    main = (
         "def main(case):\n    case.holder('stay').kill()\n    case.qemu_nbd.argv('x')\n    1 / 0\n"
     )
-    said = report(run_tests, suite, story)
+    said = report(run_tests, suite, main)
     assert "ZeroDivisionError" in said
     assert "its processes were" not in said
