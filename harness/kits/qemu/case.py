@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Monitor)
 
 
-class Utility(Program):
+class QemuProgram(Program):
     """A program of QEMU, under the name that qemu-iotests' wrapper of it has."""
 
     def echo(self, *arguments: str) -> str:
@@ -71,10 +71,10 @@ class QemuCase(Case):
             from goldlock.kits.qemu.embedded_fork import spawner  # only for the embedded programs
 
             self._start = spawner(qemu.goldlock_embedded)
-        self.qemu_img = self._utility("qemu-img", "qemu_img")
-        self.qemu_io = self._utility("qemu-io", "qemu_io")
-        self.qemu_nbd = self._utility("qemu-nbd", "qemu_nbd")
-        self.qemu = self._utility("qemu-system", "qemu")
+        self.qemu_img = self._program_of("qemu-img", "qemu_img")
+        self.qemu_io = self._program_of("qemu-io", "qemu_io")
+        self.qemu_nbd = self._program_of("qemu-nbd", "qemu_nbd")
+        self.qemu = self._program_of("qemu-system", "qemu")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], script: str) -> Self:
@@ -139,9 +139,7 @@ class QemuCase(Case):
 
         Shows what it writes to standard error. *machine* as in `holder`.
         """
-        done = self.qemu(
-            *_machine_options(machine), "-monitor", "stdio", *arguments, stdin="quit\n"
-        )
+        done = self.qemu(*machine_options(machine), "-monitor", "stdio", *arguments, stdin="quit\n")
         self.log(done.stderr, self.stderr_output)
         return done
 
@@ -156,14 +154,14 @@ class QemuCase(Case):
         """
         from goldlock.kits.qemu.monitors import Qmp  # pexpect: only for the cases that talk
 
-        options = (*_machine_options(machine), "-monitor", "none", "-qmp", "stdio")
+        options = (*machine_options(machine), "-monitor", "none", "-qmp", "stdio")
         return self._monitor(Qmp, *options, *arguments)
 
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from goldlock.kits.qemu.monitors import Hmp  # as above
 
-        return self._monitor(Hmp, *_machine_options(machine), "-monitor", "stdio", *arguments)
+        return self._monitor(Hmp, *machine_options(machine), "-monitor", "stdio", *arguments)
 
     def preload(self) -> None:
         """Import what most tasks of a group need, once for all of them."""
@@ -188,11 +186,14 @@ class QemuCase(Case):
             )
         )
 
-    def _utility(self, name: str, variable: str) -> Program:
-        return self._program(name, self._qemu_environment.command(variable), Utility, self._start)
+    def _program_of(self, name: str, variable: str) -> Program:
+        return self._program(
+            name, self._qemu_environment.command(variable), QemuProgram, self._start
+        )
 
 
-def _machine_options(machine: str) -> list[str]:
+def machine_options(machine: str) -> list[str]:
+    """Return the options of a QEMU that nobody looks at, with a *machine* as `QemuCase.holder`."""
     # Any machine but "none" costs 20 ms at each start.
     chosen = ["-machine", machine] if machine else []
     return ["-nographic", "-serial", "none", *chosen]

@@ -16,6 +16,7 @@ from goldlock.case.program import Completed, Program
 from goldlock.inspect.lock_table import locks_below
 from goldlock.kits.qemu.bytes import PERMISSIONS
 from goldlock.kits.qemu.case import QemuCase as Case
+from goldlock.kits.qemu.case import machine_options
 
 if TYPE_CHECKING:
     from goldlock.kits.qemu.monitors import Qmp
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 ERRNOS = ("EAGAIN", "EACCES", "ENOLCK", "EIO", "EINVAL", "EDEADLK", "ESTALE", "EBADF")
 # PROGRAM: CALL BYTE (MEANING) of IMAGE ...; with blanks, names are in quotes.
 _CALL = re.compile(r'(?:"[^"]*"|\S+): ((?!probe).*?of) ("[^"]*"|\S+?)((?:,? |: ).*)')
-QUIET = ("-nographic", "-serial", "none", "-machine", "none", "-monitor", "stdio")
+QUIET = (*machine_options("none"), "-monitor", "stdio")
+"""The options of a qemu-system that quits when it is told to on standard input."""
 
 
 def name_errnos(case: Case) -> None:

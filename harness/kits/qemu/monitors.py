@@ -49,7 +49,9 @@ class Qmp(Monitor):
     """
 
     tight = False
-    """Whether commands are written ``{'execute': 'stop'}`` and not ``{ 'execute': 'stop' }``."""
+    """Whether commands are written ``{'execute': 'stop'}`` and not ``{ 'execute': 'stop' }``.
+
+    QEMU's tests have both; 182 is written so."""
 
     def _greet(self) -> None:
         self._events: list[str] = []
@@ -58,7 +60,7 @@ class Qmp(Monitor):
                 return
         raise self._silent("to greet")
 
-    def qmp(self, command: str, **arguments: Any) -> dict[str, Any]:
+    def qmp(self, command: str, /, **arguments: Any) -> dict[str, Any]:
         """Show a command, send it, and show its answer, which is returned.
 
             holder.qmp("blockdev-add", node_name="node0", driver="file", filename=image)
@@ -70,7 +72,8 @@ class Qmp(Monitor):
 
         Underscores in names of *arguments* stand for hyphens; those in keys of nested
         dictionaries stay. A *command* that begins with a brace is sent as it is written, which
-        may be over several lines, and takes no arguments; QEMU takes single quotes, too.
+        may be over several lines, and takes no arguments. QEMU's parser of JSON takes single
+        quotes, too (qobject/json-lexer.c).
 
         Returns the answer, which has ``return`` or ``error``. Raises CaseError when none comes.
         """
@@ -90,7 +93,7 @@ class Qmp(Monitor):
         """Send a command of the human monitor through QMP; show and return the answer."""
         return self.qmp("human-monitor-command", command_line=line)
 
-    def send(self, command: str, **arguments: Any) -> str:
+    def send(self, command: str, /, **arguments: Any) -> str:
         """Show a command and send it, as `qmp` does; do not wait for an answer. Return its text."""
         text = command if command.lstrip().startswith("{") else self._written(command, arguments)
         self._show_command(text)
