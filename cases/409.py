@@ -28,6 +28,7 @@ def main(case: Case) -> None:
         qemu.qmp("migrate", uri="exec:cat > /dev/null")
         while qemu.event("MIGRATION")["data"]["status"] != "completed":
             pass
+        qemu.has_command("cont")  # answered once all that ends the migration is done
         show_held(case)
         case.show_errors(case.qemu_io, *write)
 

@@ -79,10 +79,17 @@ class Golden:
 def files(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> list[Path]:
     """Return the files that count for a case, the first to be asked first; the last is the golden.
 
-    That need not be there, nor that of a *variant* that was asked for.
+    That need not be there, nor that of a *variant* that was asked for, which is before those of
+    the traits after it.
     """
-    names = [f"{number}.{trait}.out" for trait in ([variant] if variant else traits)]
-    there = [n for n in names if variant or os.path.exists(f"{expected}/{n}")]  # noqa: PTH110 - for each case
+    if variant:
+        traits = traits[traits.index(variant) :] if variant in traits else [variant]
+    names = {trait: f"{number}.{trait}.out" for trait in traits}
+    there = [
+        name
+        for trait, name in names.items()
+        if trait == variant or os.path.exists(f"{expected}/{name}")  # noqa: PTH110 - for each case
+    ]
     return [expected / name for name in (*there, f"{number}.out")]
 
 

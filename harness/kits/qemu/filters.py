@@ -15,6 +15,7 @@ __all__ = [
     "program",
     "qemu_io",
     "qmp",
+    "stable_reopen",
     "unnamed_warnings",
     "usage_errors",
     "utility",
@@ -188,6 +189,18 @@ def usage_errors(text: str) -> str:
 
 _INVALID_OPTION = re.compile(r"^(qemu-img) [a-z]+: invalid option -- '(\w)'$", re.M)
 _TRY_HELP = re.compile(r"^Try '(qemu-img)(?: [a-z]+)? --help' for more info(?:rmation)?$", re.M)
+
+
+def stable_reopen(text: str) -> str:
+    r"""Write the command that reopens a node as it is since 6.1, when it became stable.
+
+    before: ``{ 'execute': 'x-blockdev-reopen', 'arguments': { 'driver': 'x' } }``
+    after:  ``{ 'execute': 'blockdev-reopen', 'arguments': { 'options': [ { 'driver': 'x' } ] } }``
+    """
+    return _REOPEN.sub(r"'blockdev-reopen', 'arguments': { 'options': [ \1 ] } }", text)
+
+
+_REOPEN = re.compile(r"'x-blockdev-reopen', 'arguments': (\{.*\}) \}$", re.M)
 
 
 def unnamed_warnings(text: str) -> str:

@@ -17,6 +17,7 @@ from goldlock.inspect.lock_table import locks_below
 from goldlock.kits.qemu.bytes import PERMISSIONS
 from goldlock.kits.qemu.case import QemuCase as Case
 from goldlock.kits.qemu.case import machine_options
+from goldlock.kits.qemu.filters import stable_reopen
 
 if TYPE_CHECKING:
     from goldlock.kits.qemu.monitors import Qmp
@@ -190,12 +191,20 @@ def _list(images: dict[str, list[int]]) -> str:
 
 def add_nodes(case: Case, qemu: "Qmp") -> None:
     """Let QEMU open the image: a node called file, and one called fmt that uses it."""
+    case.monitor_command = filters.compose(case.monitor_command, stable_reopen)
     qemu.qmp("qmp_capabilities")
     qemu.qmp("blockdev-add", node_name="file", driver="file", filename=case.image)
     qemu.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file="file")
 
 
 def reopen(case: Case, qemu: "Qmp", *, read_only: bool) -> None:
-    """Reopen the node called fmt."""
+    """Reopen the node called fmt.
+
+    Up to 6.0, QEMU has the command under a name for what may change, and takes one node. It is
+    shown as it is since, by `stable_reopen`.
+    """
     node = {"node-name": "fmt", "driver": case.imgfmt, "file": "file", "read-only": read_only}
-    qemu.qmp("blockdev-reopen", options=[node])
+    if qemu.has_command("blockdev-reopen"):
+        qemu.qmp("blockdev-reopen", options=[node])
+    else:
+        qemu.qmp("x-blockdev-reopen", **node)

@@ -77,14 +77,23 @@ class Qmp(Monitor):
 
         Returns the answer, which has ``return`` or ``error``. Raises CaseError when none comes.
         """
-        text = self.send(command, **arguments)
-        purpose = f"to answer {' '.join(text.split())}"
+        return self._answer(self.send(command, **arguments), self._show_output)
+
+    def has_command(self, name: str) -> bool:
+        """Ask this QEMU whether it has a command, and show nothing of it."""
+        text = self._written("query-commands", {})
+        self._send(text)
+        return any(each["name"] == name for each in self._answer(text, lambda _: None)["return"])
+
+    def _answer(self, command: str, show: Show) -> dict[str, Any]:
+        """Wait for the answer to a command; *show* it, and what else is printed before it."""
+        purpose = f"to answer {' '.join(command.split())}"
         while (line := self._line(purpose)) is not None:
             message = _message(line)
             if "event" in message:
                 self._events.append(line)
                 continue
-            self._show_output(line)
+            show(line)
             if "return" in message or "error" in message:
                 return message
         raise self._silent(purpose)

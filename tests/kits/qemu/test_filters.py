@@ -36,6 +36,13 @@ TABLE: list[Row] = [
         "Try 'qemu-img --help' for more information\n",
     ),
     (
+        "reopen of 5.2",
+        filters.stable_reopen,
+        "{ 'execute': 'x-blockdev-reopen', 'arguments': { 'node-name': 'a', 'b': {} } }",
+        "{ 'execute': 'blockdev-reopen', 'arguments':"
+        " { 'options': [ { 'node-name': 'a', 'b': {} } ] } }",
+    ),
+    (
         "warning of 11.0",
         filters.unnamed_warnings,
         "QEMU_PROG: warning: Failed to unlock byte 101",
