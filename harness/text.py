@@ -8,7 +8,7 @@ UTF-8 (surrogateescape). Whoever hands it on calls the function of its reader, l
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEADING = re.compile(r"(={2,3}) (.+) \1")
 """A line that begins a section: ``== heading ==`` or ``=== heading ===``."""
@@ -23,8 +23,7 @@ def heading(line: str) -> str:
     return found[2].strip() if found else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """The lines from *start* up to *stop*: a heading and what follows, up to the next one."""
 
     title: str

@@ -5,7 +5,6 @@
 # ruff: noqa: PTH102, PTH123
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from goldlock import linux
 from goldlock.case import exit_status, stack_dump
 from goldlock.inspect import processes
+from goldlock.text import heading
 
 if TYPE_CHECKING:
     from goldlock.case.raw_log import RawLog
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _CHUNK = 65536
 _GRACE = 1.0
 """Seconds that a process has to end; the case has more when it is ended itself."""
-
-_HEADING = re.compile(rb"^(=+ .+ =+)\s*$", re.M)
 
 
 class ParallelCase(Protocol):
@@ -121,10 +119,11 @@ class Task:
             return "not started"
         if self.status is not None:
             return f"ended with status {self.status}" if self.status else "done"
-        headings = _HEADING.findall(os.pread(self._output, os.fstat(self._output).st_size, 0))
-        if not headings:
-            return "running, before its first heading"
-        return f"running, in {headings[-1].decode('utf-8', 'replace')}"
+        output = os.pread(self._output, os.fstat(self._output).st_size, 0).decode(
+            "utf-8", "replace"
+        )
+        headings = [line for line in output.split("\n") if heading(line)]
+        return f"running, in {headings[-1]}" if headings else "running, before its first heading"
 
     def _run_child(self, case: ParallelCase, parent: int) -> NoReturn:
         """Run it in its process, and end with its exit status."""

@@ -12,11 +12,10 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING
 
 from goldlock.environment import LOG, Environment
+from goldlock.text import heading
 
 if TYPE_CHECKING:
     from goldlock.inspect.lock_table import Watch
-
-_HEADING = re.compile(r"^(={2,3}) .+ \1$", re.M)
 
 
 class RawLog:
@@ -45,17 +44,18 @@ class RawLog:
 
     def headings(self, text: str) -> None:
         """Keep the headings of sections that are in *text*, which the case shows."""
-        for heading in _HEADING.finditer(text):
-            self._keep(f"{heading[0]}\n")
+        for line in text.split("\n"):
+            if heading(line):
+                self._keep(f"{line}\n")
 
     def _keep(self, text: str) -> None:
         self._log.write(text.encode("utf-8", "surrogateescape"))
         if self._environment.goldlock_print:
             self._terminal.write(text.encode("utf-8", "surrogateescape"))
 
-    def append_task(self, heading: str, folder: str) -> None:
-        """Add the log of a task, which is in *folder*, as one block under a heading."""
-        self._log.write(f"[{heading}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
+    def append_task(self, title: str, folder: str) -> None:
+        """Add the log of a task, which is in *folder*, as one block under its title."""
+        self._log.write(f"[{title}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
 
     def failure_report(self, text: str) -> None:
         """Keep what was seen at a failure; the first that is kept counts."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
 
+WRAPPER_GRACE = 2.0
+"""Seconds that the command before a program has to notice its end, and to finish its log."""
+
 
 class Session:
     """A running program; a subclass adds the language that it speaks.
@@ -73,9 +76,7 @@ class Session:
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
         if self._wrapped:
-            from goldlock.case.wrapped import kill_descendants  # only for those who look inside
-
-            kill_descendants(self.process.pid)
+            self._kill_descendants()
         self.process.kill()
         self.process.wait()
         self._stdin.close()
@@ -88,6 +89,19 @@ class Session:
             status = self.process.wait()
         self._keep([], f"[{self.name}: exit status {status}]\n")
         return status
+
+    def _kill_descendants(self) -> None:
+        """Kill the program below the command that stands before it, which then may finish its log.
+
+        Killed itself, strace would leave its program running, with all its locks.
+        """
+        from goldlock.inspect import processes  # only for those who look inside
+
+        descendants = processes.descendants(self.process.pid)
+        for each in descendants:
+            processes.kill(each)
+        if descendants:
+            processes.wait_for_exit(self.process.pid, WRAPPER_GRACE)
 
     def _greet(self) -> None:
         """Wait until the program is ready."""
