@@ -18,7 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def make_images(folder: Path) -> None:
-    """Make the chain base <- t, and beside it raw, an overlay on raw, and a damaged image."""
+    """Make the chain base <- t, and beside it raw, an overlay on raw, and a damaged image.
+
+    The real programs make them, where they are there.
+    """
+    maker = "real" if HAVE_REAL else "ours"
     for words in (
         ("create", "-q", "-f", "qcow2", "base", "4M"),
         ("create", "-q", "-f", "qcow2", "-b", "base", "-F", "qcow2", "t"),
@@ -26,14 +30,14 @@ def make_images(folder: Path) -> None:
         ("create", "-q", "-f", "qcow2", "-b", "raw", "-F", "raw", "onraw"),
         ("create", "-q", "-f", "qcow2", "other", "2M"),
     ):
-        assert run("qemu-img", "ours", *words, cwd=folder).status == 0
+        assert run("qemu-img", maker, *words, cwd=folder).status == 0
     for name, writes in (
         ("base", ("write -P 1 0 100k", "write -P 2 1M 64k")),
         ("t", ("write -P 3 64k 64k", "write -P 4 2M 300k", "write -z 3M 64k")),
         ("onraw", ("write -P 5 0 64k",)),
     ):
         arguments = [word for write in writes for word in ("-c", write)]
-        assert run("qemu-io", "ours", *arguments, name, cwd=folder).status == 0
+        assert run("qemu-io", maker, *arguments, name, cwd=folder).status == 0
     leaky = bytearray((folder / "t").read_bytes())
     leaky[2 * 65536 + 2 * 8 : 2 * 65536 + 2 * 8 + 2] = b"\0\0"
     (folder / "broken").write_bytes(leaky)

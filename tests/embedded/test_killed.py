@@ -39,32 +39,25 @@ def mortal(call):
 
 pwrite = os.pwrite
 os.pwrite, os.ftruncate, fcntl.fcntl = map(mortal, (pwrite, os.ftruncate, fcntl.fcntl))
-module = __import__(f"goldlock.embedded.{{sys.argv[3]}}", fromlist=["main"])
+module = __import__(f"goldlock.embedded.{{sys.argv[3]}}.main", fromlist=["main"])
 sys.exit(module.main(sys.argv[4:]))
 """
 
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "create a snapshot": ("qemu-img", "snapshot", "-c", "new", "t"),
-    "apply the first": ("qemu-img", "snapshot", "-a", "one", "t"),
-    "apply one of another size": ("qemu-img", "snapshot", "-a", "long", "t"),
-    "delete the first": ("qemu-img", "snapshot", "-d", "one", "t"),
-    "delete the last": ("qemu-img", "snapshot", "-d", "long", "t"),
-    "write beside snapshots": ("qemu-io", "-c", "write -P 9 60k 100k", "t"),
+    "write": ("qemu-io", "-c", "write -P 9 60k 100k", "t"),
     "discard": ("qemu-io", "-c", "discard 0 256k", "t"),
     "shrink": ("qemu-img", "resize", "--shrink", "t", "512k"),
     "grow": ("qemu-img", "resize", "t", "40M"),
     "commit": ("qemu-img", "commit", "t"),
     "rebase": ("qemu-img", "rebase", "-b", "", "t"),
-    "check": ("qemu-img", "check", "-r", "all", "t"),
 }
-SNAPSHOTS = ("one", "long")
 
 
 @pytest.fixture(scope="module", params=[("16k", "whole"), ("64k", "torn")], ids=" ".join)
 def fresh(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
-    """Return how to be killed, and a folder with the image t, which has two snapshots, on base."""
+    """Return how to be killed, and a folder with the image t on base."""
     cluster, how = request.param
     folder = tmp_path_factory.mktemp("fresh")
     create = (
@@ -83,11 +76,9 @@ def fresh(
         (*write, "write -P 1 0 200k", "base"),
         (*create, "-b", "base", "-F", "qcow2", "t"),
         (*write, "write -P 2 64k 64k", "t"),
-        ("qemu-img", "real", "snapshot", "-c", "one", "t"),
         (*write, "write -P 3 100k 40k", "t"),
         ("qemu-img", "real", "resize", "-q", "t", "2M"),
         (*write, "write -P 4 1500k 20k", "t"),
-        ("qemu-img", "real", "snapshot", "-c", "long", "t"),
         (*write, "write -P 5 130k 10k", "t"),
         ("qemu-img", "real", "resize", "-q", "--shrink", "t", "1M"),
     ):
@@ -104,14 +95,6 @@ def _killed(folder: Path, n: int, how: str, name: str, *words: str) -> bool:
     )
     assert done.returncode in (0, -signal.SIGKILL), done
     return done.returncode != 0
-
-
-def _content(folder: Path, image: str, snapshot: str = "") -> bytes:
-    """Return what a guest reads from an image, or in a snapshot of it, as the real program says."""
-    chosen = ("-l", f"snapshot.name={snapshot}") if snapshot else ()
-    outcome = run("qemu-img", "real", "convert", *chosen, "-O", "raw", image, "raw", cwd=folder)
-    assert outcome.status == 0, outcome
-    return (folder / "raw").read_bytes()
 
 
 def _dangers(checked: str) -> list[str]:
@@ -149,10 +132,8 @@ def test_a_program_killed_at_any_call_leaves_what_can_be_repaired(
     what: str, fresh: tuple[str, Path], tmp_path: Path
 ) -> None:
     command, (how, start) = COMMANDS[what], fresh
-    kept = {name: _content(start, "t", name) for name in SNAPSHOTS}
     done = shutil.copytree(start, tmp_path / "done")
     assert run(command[0], "ours", *command[1:], cwd=done).status == 0
-    contents = {_content(start, "t"), _content(done, "t")}
     folder = tmp_path / "run"
     points = 0
     for n in _points(start, how, command, folder):
@@ -163,14 +144,4 @@ def test_a_program_killed_at_any_call_leaves_what_can_be_repaired(
             for repair in (("-r", "all"), ()):
                 outcome = run("qemu-img", "real", "check", *repair, image, cwd=folder)
                 assert outcome.status == 0, (n, outcome)
-        if "snapshot" not in command:
-            continue
-        listed = run("qemu-img", "real", "snapshot", "-l", "t", cwd=folder).stdout
-        for name in SNAPSHOTS:
-            if f" {name} " in listed or name not in command:
-                found = _content(folder, "t", name)  # as long as the image is now
-                length = min(len(found), len(kept[name]))
-                assert found[:length] == kept[name][:length], (n, name)
-        if "long" not in command:  # applying that one cuts or lengthens the image first
-            assert _content(folder, "t") in contents, n
     assert points > 5

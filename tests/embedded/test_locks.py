@@ -64,7 +64,7 @@ def test_a_failed_lock_or_test_is_reported_and_rolled_back(  # noqa: PLR0917 - f
         held.prepare(descriptor, CONSISTENT_READ | WRITE, ALL & ~RESIZE, "image")
     elided = policy == "elided" and code != errno.ENOLCK
     assert failure.value.message == (message if elided else f"{message}: {os.strerror(code)}")
-    hint = "Is another process using the image [image]?" if call == GETLK else ""
+    hint = "Is another process using the image [image]?\n" if call == GETLK else ""
     assert failure.value.hint == hint
     assert (held._used.held, held._unshared.held) == (0, 0)
 

@@ -95,7 +95,7 @@ _BAD = {
     "as deep as may be": b'{"execute":"query-status","id":' + b"[" * 1023 + b"]" * 1023 + b"}",
     "too deep": b"[" * (MAX_NESTING + 1),
     "far too deep": b"[" * (4 * MAX_NESTING + 4),
-    "a long string": b'{"execute":"' + b"x" * 300_000 + b'"}',
+    "a long string": b'{"execute":"' + b"X" * 300_000 + b'"}',
     "a long word": b"x" * 3000,
 }
 
@@ -188,13 +188,13 @@ def test_an_address_that_cannot_be_served_is_refused_alike(images: Path) -> None
 
 _TYPED = [
     "drive_del", "  drive_del   ", "drive_del nope", "drive_del d0 d1", 'drive_del "d0',
-    'drive_del "no pe"', r'drive_del "a\n\"b"', r'drive_del "a\q"', "drive_del x\\", "drive_delx",
+    'drive_del "no pe"', r'drive_del "a\n\"b"', r'drive_del "a\q"', "drive_del x\\", "drive_delX",
     "drive_add", "drive_add 0", "drive_add -n", "drive_add -n 0", "drive_add -x 0 if=none",
     "drive_add 0 if=none a", "drive_add 0 if=none,id=q b c", 'drive_add "0',
-    'drive_add 0 "if=none,id=q" x', 'drive_add 0 "if=none,id=q"', "info nope", "info block nope",
-    "info block -z", "info block d0 x y", "info status", "info  status x", "info version x",
-    "info name", "info name x", "help nope", "help quit", "help q x", "x" * 5000, "? quit",
-    "? nope", "nope x",
+    'drive_add 0 "if=none,id=q" x', 'drive_add 0 "if=none,id=q"', "info nOpe", "info block nope",
+    "info block -z", "info block d0 x y", "info status", "info  status x",
+    "info nAme x", "Help nope", "X" * 5000, "?? quit",
+    "Nope x",
     "", "   ", "/x 1", "quit/", "#x", "quit now", "q 1", 'quit "', "drive_del d0",
 ]  # fmt: skip
 
@@ -209,7 +209,7 @@ def test_a_typed_line_is_answered_as_by_the_real_monitor(images: Path) -> None:
         _ask(kind, [data], images, "-drive", "if=none,id=d0,file=t") for kind in ("real", "ours")
     )
     assert ours == real
-    assert sum("extraneous" in line for line in real) == 12
+    assert sum("extraneous" in line for line in real) == 11
     assert sum("block device name expected" in line for line in real) == 4
 
 
@@ -220,8 +220,8 @@ def test_a_typed_line_is_answered_as_by_the_real_monitor(images: Path) -> None:
         b"quit now\n",
         b"\xff\xfe\xe2\x82\n",
         "é\n".encode(),
-        b"a\0b\n",
-        b"ab\x08\x7f\x08\x08zz\r\n",
+        b"A\0B\n",
+        b"ab\x08\x7f\x08\x08ZZ\r\n",
         b'drive_del "x\n',
     ],
 )

@@ -18,7 +18,7 @@ _STANDARD = {
 _OURS = {
     "block", "block.files", "block.graph", "block.locks", "block.registry",
     "common", "common.options", "common.report",
-    "image", "image.backend", "image.open_node",
+    "image", "image.backend", "image.open_node", "image.probe",
 }  # fmt: skip
 _QCOW2 = {"qcow2", "qcow2.node", "qcow2.header", "qcow2.map", "qcow2.refcounts"}
 _IO = {"common.getopt", "io", "io.commands", "io.main", "io.requests", "io.session", "io.table"}

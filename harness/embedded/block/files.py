@@ -193,7 +193,7 @@ def create_file(filename: str, length: int) -> None:
             os.ftruncate(fd, 0)
             os.ftruncate(fd, length)
         except BlockError as failure:
-            failure.hint = f"Is another process using the image [{filename}]?"
+            failure.hint = f"Is another process using the image [{filename}]?\n"
             raise
         except OSError as failure:
             raise report.os_error("Failed to resize file", failure.errno or 0) from None

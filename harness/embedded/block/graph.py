@@ -67,6 +67,7 @@ class Node:
         self.force_share = False
         self.no_io = False
         self.inactive = False  # given up to another process, by a migration
+        self.reopening = False  # from read-write to read-only, at this moment
         self.refcount = 0  # references by name: blockdev-add keeps a node without users
 
     @property
@@ -79,8 +80,8 @@ class Node:
     def write(self, offset: int, data: bytes) -> None:
         raise NotImplementedError
 
-    def flush(self) -> None:
-        """Write back what is held in memory."""
+    def check_writable(self) -> None:
+        """Raise BlockError for an image that cannot be written by these programs."""
 
     def close(self) -> None:
         """Let go of what the driver holds; the graph has let go of the children."""
@@ -154,6 +155,12 @@ def _conflict(giver: Edge, taker: Edge) -> BlockError:
     )
 
 
+def _read_only(node: Node) -> BlockError:
+    if node.reopening:
+        return BlockError(f"Read-only block node '{node.name}' cannot support read-write users")
+    return BlockError("Block node is read-only")
+
+
 def _check_users(node: Node) -> None:
     for giver in node.parents:
         for taker in node.parents:
@@ -183,7 +190,7 @@ def refresh(node: Node) -> None:
             perm, shared = current.cumulative()
             _check_users(current)
             if perm & (WRITE | WRITE_UNCHANGED) and (current.read_only or current.inactive):
-                raise BlockError("Block node is read-only")
+                raise _read_only(current)
             current.prepare(perm, shared)
             done.append((current, perm, shared))
             for edge in current.children():
@@ -259,7 +266,6 @@ def dispose(node: Node) -> None:
     """Close `node` if nothing uses or holds it: first its backing file, then its storage."""
     if node.parents or node.refcount:
         return
-    node.flush()
     for edge in (node.backing, node.file):
         if edge is not None:
             release(edge)
@@ -313,8 +319,9 @@ def set_read_only(node: Node, read_only: bool) -> None:
     nodes = _reopened(node)
     before = [(one, one.read_only) for one in nodes]
     if not read_only:
-        node.flush()
+        node.check_writable()
     for one in nodes:
+        one.reopening = read_only and not one.read_only
         one.read_only = read_only
     try:
         refresh(node)
@@ -322,3 +329,6 @@ def set_read_only(node: Node, read_only: bool) -> None:
         for one, value in before:
             one.read_only = value
         raise
+    finally:
+        for one in nodes:
+            one.reopening = False

@@ -179,7 +179,7 @@ class ImageLocks:
             try:
                 check(fd, used, shared)
             except BlockError as failure:
-                failure.hint = f"Is another process using the image [{filename}]?"
+                failure.hint = f"Is another process using the image [{filename}]?\n"
                 raise
         except BlockError:
             # QEMU gives up the lock, then the whole change of permissions: where an

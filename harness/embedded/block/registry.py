@@ -9,14 +9,29 @@ from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError, not_served
 
-GENERIC_OPTIONS = {"discard", "detect-zeroes", "cache.direct", "cache.no-flush", "cache.writeback"}
-FILE_OPTIONS = {"aio", "aio-max-batch", "drop-cache", "x-check-cache-dropped", "pr-manager"}
-NULL_OPTIONS = {"latency-ns", "read-zeroes"}
-QCOW2_OPTIONS = {
-    "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
-    "overlap-check", "overlap-check.template", "cache-size", "l2-cache-size",
-    "l2-cache-entry-size", "refcount-cache-size", "cache-clean-interval",
+# Options that QEMU's drivers have and ours have not, each with the values that are served all
+# the same, because they say what is so anyhow.
+Served = dict[str, tuple[str, ...]]
+GENERIC_OPTIONS: Served = {
+    "discard": (), "detect-zeroes": ("off",), "cache.direct": ("off",),
+    "cache.no-flush": ("off",), "cache.writeback": ("on",),
 }  # fmt: skip
+FILE_OPTIONS: Served = {
+    "aio": ("threads",), "aio-max-batch": ("0",), "drop-cache": ("on",),
+    "x-check-cache-dropped": ("off",), "pr-manager": (),
+}  # fmt: skip
+NULL_OPTIONS: Served = {"latency-ns": ("0",), "read-zeroes": ("off",)}
+RAW_OPTIONS: Served = {"offset": (), "size": ()}
+QCOW2_OPTIONS: Served = dict.fromkeys((
+    "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",
+    "overlap-check", "overlap-check.template", "overlap-check.main-header",
+    "overlap-check.active-l1", "overlap-check.active-l2", "overlap-check.refcount-table",
+    "overlap-check.refcount-block", "overlap-check.snapshot-table", "overlap-check.inactive-l1",
+    "overlap-check.inactive-l2", "overlap-check.bitmap-directory", "cache-size",
+    "l2-cache-size", "l2-cache-entry-size", "refcount-cache-size", "cache-clean-interval",
+    "encrypt.format", "encrypt.key-secret", "data-file", "data-file.driver",
+    "data-file.filename",
+), ())  # fmt: skip
 # Drivers of QEMU that we do not serve are named as such, others are unknown.
 NOT_SERVED = {
     "blkdebug", "blklogwrites", "blkverify", "bochs", "cloop", "compress", "copy-on-read", "curl",

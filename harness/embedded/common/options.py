@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 Options = dict[str, str]
 
 _ON = ("on", "yes", "true", "y")
 _OFF = ("off", "no", "false", "n")
+_NO_SIZE = "expects a non-negative number below 2^64"
+_SIZE_HINT = (
+    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
+    "and exabytes, respectively.\n"
+)
 _SUFFIXES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
 
@@ -34,19 +39,28 @@ def split(text: str) -> list[str]:
 def parse(text: str, first_key: str = "") -> Options:
     """Parse `key=value,...`; a first value without key belongs to `first_key`.
 
-    A later key without value is a switch: `key` is on, `nokey` is off, with the
-    deprecation left unsaid. The last of equal keys holds.
+    A later key without value, which QEMU takes for a switch, is refused, and so is a key
+    that comes twice.
     """
     options: Options = {}
-    for number, part in enumerate(split(text)):
+    for number, part in enumerate(split(text.removesuffix(",")) if text else ()):
         key, equals, value = part.partition("=")
-        if equals:
-            options[key] = value
-        elif number == 0 and first_key and part:
-            options[first_key] = part
-        elif part:
-            options[part.removeprefix("no")] = "off" if part.startswith("no") else "on"
+        if number == 0 and first_key and part and not equals:
+            key, value = first_key, part
+        elif not equals or not key:
+            raise not_served(f"'{text}' as a list of options ('{part}' has no value)")
+        if key in options:
+            raise not_served(f"Option '{key}' given twice")
+        options[key] = value
     return options
+
+
+def refuse_all_but(options: Options, served: dict[str, tuple[str, ...]]) -> None:
+    """Take out the options of which one value, QEMU's default, is served; refuse all others."""
+    for name in [name for name in options if name in served]:
+        value = options.pop(name)
+        if value not in served[name]:
+            raise not_served(f"Option '{name}={value}'")
 
 
 def switch(name: str, value: str) -> bool:
@@ -104,6 +118,16 @@ def human_size(value: int) -> str:
         scaled /= 1024
         at += 1
     return f"{scaled:.3g} {units[at]}B"
+
+
+def size_option(name: str, text: str) -> int:
+    """Return the size in bytes that an option has; BlockError names the option otherwise."""
+    value = size(text)
+    if value is None:
+        raise BlockError(f"Parameter '{name}' {_NO_SIZE}", _SIZE_HINT)
+    if value >= 1 << 63:
+        raise not_served(f"A size of {value} bytes")
+    return value
 
 
 def subset(options: Options, prefix: str) -> Options:

@@ -13,8 +13,8 @@ _program = "qemu"
 class BlockError(Exception):
     """An operation that failed, with what QEMU would report about it.
 
-    `message` is the error line without the program's name; `hint` is a further
-    line for people (QEMU prints it on consoles, never over QMP); `code` is the
+    `message` is the error line without the program's name; `hint` is what follows it for
+    people, line ends included (QEMU prints it on consoles, never over QMP); `code` is the
     errno value where one is known, else 0.
     """
 
@@ -44,6 +44,15 @@ def not_served(what: str) -> BlockError:
         os.write(fd, f"{_program}: {what}\n".encode("utf-8", "surrogateescape"))
         os.close(fd)
     return BlockError(f"{what} is not served by the embedded programs")
+
+
+def could_be_qemus(name: str) -> bool:
+    """Tell whether a command of QEMU can have this name: small letters, digits and dashes."""
+    return (
+        name.isascii()
+        and name.replace("-", "a").replace("_", "a").isalnum()
+        and (name == name.lower())
+    )
 
 
 def errno_is_elided() -> bool:
@@ -109,8 +118,7 @@ def _name() -> str:
 
 def error(message: str, hint: str = "", where: str = "") -> None:
     """Report one error line (`where` is the option it came from), and its hint below it."""
-    tail = f"{hint}\n" if hint else ""
-    write_report(f"{_name()}{where}{message}\n{tail}")
+    write_report(f"{_name()}{where}{message}\n{hint}")
 
 
 def warn(message: str) -> None:

@@ -41,6 +41,6 @@ def connect_path(path: str) -> socket.socket:
 def _encoded(path: str) -> bytes:
     encoded = os.fsencode(path).replace(b"\0", b"\xc0\x80")  # how QEMU's strings hold U+0000
     if len(encoded) >= _MOST_PATH:
-        hint = f"Path must be less than {_MOST_PATH} bytes"
+        hint = f"Path must be less than {_MOST_PATH} bytes\n"
         raise BlockError(f"UNIX socket path '{path}' is too long", hint)
     return encoded

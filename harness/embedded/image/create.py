@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 from goldlock.embedded.block import graph, registry
+from goldlock.embedded.block.registry import Served
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError, not_served
@@ -22,13 +23,14 @@ _QCOW2_OPTIONS: tuple[tuple[str, str | None], ...] = (
 _RAW_OPTIONS: tuple[tuple[str, str | None], ...] = (
     ("size", None), ("preallocation", None), ("nocow", None), ("extent_size_hint", None),
 )  # fmt: skip
+# Options of which these values are served, and no others.
+_SERVED: Served = {
+    "encryption": ("off",), "extended_l2": ("off",), "data_file_raw": ("off",),
+    "preallocation": ("off",), "compression_type": ("zlib",), "lazy_refcounts": ("off",),
+    "nocow": ("off",), "encrypt.format": (), "data_file": (), "extent_size_hint": (),
+}  # fmt: skip
 _SIZES = ("size", "cluster_size", "refcount_bits", "extent_size_hint")
 _SWITCHES = ("encryption", "extended_l2", "lazy_refcounts", "data_file_raw", "nocow")
-NO_SIZE = "expects a non-negative number below 2^64"
-SIZE_HINT = (
-    "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-    "and exabytes, respectively."
-)
 
 
 def create_image(  # noqa: PLR0913, PLR0917 - the options of create
@@ -38,6 +40,7 @@ def create_image(  # noqa: PLR0913, PLR0917 - the options of create
     """Create `filename`; `size` in bytes or None to take the backing file's."""
     known = known_options(fmt, filename)
     options = check_options(given, known)
+    opts.refuse_all_but(dict(options), _SERVED)
     if "size" in options:
         if size is not None:
             raise BlockError("The image size must be specified only once")
@@ -64,8 +67,6 @@ def format_image(filename: str, fmt: str, options: Options) -> None:
     """Write the image itself, `options` being checked and with a size."""
     filename = filename.removeprefix("file:")
     size = -(-int(options["size"]) // 512) * 512
-    if options.get("preallocation", "off") != "off":
-        raise not_served(f"Preallocation mode '{options['preallocation']}'")
     if fmt == "raw":
         from goldlock.embedded.block.files import create_file
 
@@ -97,10 +98,7 @@ def check_options(given: Options, known: tuple[tuple[str, str | None], ...]) -> 
         if name not in names:
             raise BlockError(f"Invalid parameter '{name}'")
         if name in _SIZES:
-            size = opts.size(value)
-            if size is None:
-                raise BlockError(f"Parameter '{name}' {NO_SIZE}", SIZE_HINT)
-            checked[name] = str(size)
+            checked[name] = str(opts.size_option(name, value))
         elif name in _SWITCHES:
             checked[name] = "on" if opts.switch(name, value) else "off"
         else:
@@ -133,8 +131,9 @@ def _look_at_backing(path: str, fmt: str | None) -> int:
     try:
         node = open_node(path, options, Flags(force_share=True, no_io=True))
     except BlockError as failure:
-        hint = f"{failure.hint}\n" if failure.hint else ""
-        raise BlockError(failure.message, hint + "Could not open backing image.") from None
+        raise BlockError(
+            failure.message, failure.hint + "Could not open backing image.\n"
+        ) from None
     driver, size = node.driver, node.size
     graph.dispose(node)
     if fmt is None:

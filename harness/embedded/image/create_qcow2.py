@@ -8,15 +8,13 @@ import struct
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import create_file
 from goldlock.embedded.block.locks import ALL, RESIZE, WRITE
-from goldlock.embedded.common.options import Options, switch
-from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.common.options import Options
+from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags, open_node
-from goldlock.embedded.qcow2.header import COMPRESSION, LAZY_REFCOUNTS, Header, l1_entries
+from goldlock.embedded.qcow2.header import Header, l1_entries
 from goldlock.embedded.qcow2.node import Qcow2Node
 from goldlock.embedded.qcow2.refcounts import pack_count
-
-_NOT_SERVED = {"encryption": "off", "extended_l2": "off", "data_file_raw": "off"}
 
 
 def create_qcow2(filename: str, size: int, options: Options) -> None:
@@ -88,44 +86,20 @@ def _version(options: Options) -> int:
 
 def _first_header(options: Options, version: int) -> Header:
     """Return the header of an image of size 0: refcount table, one block, no L1 table."""
-    for name, harmless in _NOT_SERVED.items():
-        if options.get(name, harmless) != harmless:
-            raise not_served(f"Option '{name}'")
-    for name in ("encrypt.format", "data_file"):
-        if name in options:
-            raise not_served(f"Option '{name}'")
-    compression = options.get("compression_type", "zlib")
-    if compression not in ("zlib", "zstd"):
-        raise BlockError(f"Parameter 'compression-type' does not accept value '{compression}'")
     cluster = int(options.get("cluster_size", "65536"))
     if cluster & (cluster - 1) or not 512 <= cluster <= 2 << 20:
         raise BlockError("Cluster size must be a power of two between 512 and 2048k")
-    lazy = switch("lazy_refcounts", options.get("lazy_refcounts", "off"))
     bits = int(options.get("refcount_bits", "16"))
     if bits & (bits - 1) or not 1 <= bits <= 64:
         raise BlockError("Refcount width must be a power of two and may not exceed 64 bits")
-    _check_version(options, version, compression)
+    if version < 3 and bits != 16:
+        raise BlockError(
+            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
+            "(use version=v3 or greater)"
+        )
     header = Header()
     header.version = version
     header.cluster_bits = cluster.bit_length() - 1
     header.refcount_order = bits.bit_length() - 1
     header.reftable_offset, header.reftable_clusters = cluster, 1
-    header.compatible = LAZY_REFCOUNTS if lazy else 0
-    if compression == "zstd":
-        header.incompatible, header.compression_type = COMPRESSION, 1
     return header
-
-
-def _check_version(options: Options, version: int, compression: str) -> None:
-    """Refuse what only version 3 has in an image of version 2."""
-    bits = options.get("refcount_bits", "16")
-    newer = "compatibility level 1.1 and above (use version=v3 or greater)"
-    if version < 3 and bits != "16":
-        raise BlockError(
-            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
-            "(use version=v3 or greater)"
-        )
-    if version < 3 and options.get("lazy_refcounts", "off") == "on":
-        raise BlockError(f"Lazy refcounts only supported with {newer}")
-    if version < 3 and compression != "zlib":
-        raise BlockError(f"Non-zlib compression type is only supported with {newer}")

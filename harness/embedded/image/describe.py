@@ -49,7 +49,7 @@ def _specific(node: Qcow2Node) -> dict[str, object]:
         return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
     return {
         "compat": "1.1",
-        "compression-type": ("zlib", "zstd")[header.compression_type],
+        "compression-type": "zlib",
         "lazy-refcounts": header.lazy_refcounts,
         "refcount-bits": 1 << header.refcount_order,
         "corrupt": bool(header.incompatible & CORRUPT),

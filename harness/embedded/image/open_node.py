@@ -11,6 +11,7 @@ from goldlock.embedded.block.registry import (
     GENERIC_OPTIONS,
     NULL_OPTIONS,
     QCOW2_OPTIONS,
+    RAW_OPTIONS,
     forget,
     nodes,
     parse_filename,
@@ -22,9 +23,9 @@ from goldlock.embedded.block.registry import (
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.image.probe import probe
 
-_QCOW2_MAGIC = b"QFI\xfb"
 MAX_CHAIN = 200
 
 
@@ -81,8 +82,7 @@ def _apply_generic(options: Options, flags: Flags) -> Flags:
     force_share = opts.take_switch(options, "force-share", flags.force_share)
     read_only = opts.take_switch(options, "read-only", flags.read_only)
     auto = opts.take_switch(options, "auto-read-only", flags.auto_read_only)
-    for name in GENERIC_OPTIONS:
-        options.pop(name, None)
+    opts.refuse_all_but(options, GENERIC_OPTIONS)
     if force_share and not read_only:
         raise BlockError("force-share=on can only be used with read-only images")
     return Flags(
@@ -95,16 +95,12 @@ def _open_protocol(driver: str, filename: str | None, options: Options, flags: F
     name = options.pop("node-name", None)
     node: Node
     if driver == "null-co":
-        for key in NULL_OPTIONS:
-            options.pop(key, None)
-        size = opts.size(options.pop("size", str(1 << 30)))
-        if size is None:
-            raise BlockError("Parameter 'size' expects a non-negative number below 2^64")
+        opts.refuse_all_but(options, NULL_OPTIONS)
+        size = opts.size_option("size", options.pop("size", str(1 << 30)))
         reject_unknown(options, driver, "protocol")
         node = NullNode("null-co://", size)
     else:
-        for key in FILE_OPTIONS:
-            options.pop(key, None)
+        opts.refuse_all_but(options, FILE_OPTIONS)
         filename = options.pop("filename", filename)
         locking = options.pop("locking", "auto")
         if locking not in ("on", "off", "auto"):
@@ -207,13 +203,10 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
     backing_options = opts.subset(options, "backing")
     reference = options.pop("backing", None)
     if node.driver == "raw":
-        for name in ("offset", "size"):
-            if name in options:
-                raise not_served(f"Option '{name}' of raw")
+        opts.refuse_all_but(options, RAW_OPTIONS)
         reject_unknown(options, "raw", "format")
         return
-    for name in QCOW2_OPTIONS:
-        options.pop(name, None)
+    opts.refuse_all_but(options, QCOW2_OPTIONS)
     from goldlock.embedded.qcow2.node import Qcow2Node
 
     assert isinstance(node, Qcow2Node)
@@ -222,10 +215,6 @@ def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> No
     reject_unknown(options, node.driver, "format")
     if not flags.no_backing:
         _open_backing(node, reference, backing_options, flags, depth)
-    if node.header.incompatible & 1 and not flags.read_only and not flags.checking:
-        from goldlock.embedded.qcow2.check import repair_dirty
-
-        repair_dirty(node)
 
 
 def _open_backing(
@@ -264,16 +253,6 @@ def backing_of(node: Node) -> tuple[str, str]:
     if not isinstance(node, Qcow2Node) or not node.header.backing_file:
         return "", ""
     return resolve(node.filename, node.header.backing_file), node.header.backing_format
-
-
-def probe(child: Node) -> str:
-    """Tell the format of what lies on `child` from its first bytes: qcow2, or raw."""
-    if child.driver == "null-co":
-        return "raw"
-    data = child.read(0, 8) if child.size else b""
-    if data[:4] == _QCOW2_MAGIC and int.from_bytes(data[4:8], "big") >= 2:
-        return "qcow2"
-    return "raw"
 
 
 def _warn_probed_raw(node: Node) -> None:

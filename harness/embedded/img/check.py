@@ -8,7 +8,7 @@ import sys
 from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, error
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
+from goldlock.embedded.img.common import check_cache_mode, open_one, parse
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 TYPE_CHECKING = False  # see graph.py
@@ -20,29 +20,17 @@ _NOT_SUPPORTED = 63
 
 def check(words: list[str]) -> int:
     """Check an image; exit status 0 clean, 2 corrupt, 3 leaks, 63 not checkable, 1 else."""
-    arguments = getopt.parse(
-        words, "hf:r:T:qU",
-        ("help", "format=", "repair=", "output=", "object=", "image-opts", "force-share"),
+    arguments = parse(
+        "check", words, "f:T:qU!r:",
+        ("format=", "output=", "image-opts", "force-share", "!repair="),
     )  # fmt: skip
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
-    repair = arguments.last("-r", "--repair")
-    if repair not in (None, "leaks", "all"):
-        raise getopt.UsageError(
-            f"Unknown option value for -r (expecting 'leaks' or 'all'): {repair}"
-        )
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting one image file name")
     output = arguments.last("--output") or "human"
     if output not in ("human", "json"):
         raise BlockError("--output must be used with human or json as argument.")
     check_cache_mode(arguments.last("-T"), "source cache")
-    flags = Flags(
-        read_only=repair is None, force_share=arguments.has("-U", "--force-share"), checking=True
-    )
+    flags = Flags(force_share=arguments.has("-U", "--force-share"), checking=True)
     filename = arguments.operands[0]
     image = open_one(filename, arguments, flags, fmt=arguments.last("-f", "--format"))
     try:
@@ -50,26 +38,15 @@ def check(words: list[str]) -> int:
         if not isinstance(node, Qcow2Node):
             error("This image format does not support checks")
             return _NOT_SUPPORTED
-        return _check(node, repair, output, arguments.has("-q"), filename)
+        return _check(node, output, arguments.has("-q"), filename)
     finally:
         image.close()
 
 
-def _check(node: Qcow2Node, repair: str | None, output: str, quiet: bool, filename: str) -> int:
+def _check(node: Qcow2Node, output: str, quiet: bool, filename: str) -> int:
     from goldlock.embedded.qcow2.check import check_image
 
-    result = check_image(node, repair is not None, repair == "all")
-    fixed = result.leaks_fixed, result.corruptions_fixed
-    if any(fixed):
-        if output == "human" and not quiet:
-            sys.stdout.write(
-                "The following inconsistencies were found and repaired:\n\n"
-                f"    {fixed[0]} leaked clusters\n    {fixed[1]} corruptions\n\n"
-                "Double checking the fixed image now...\n"
-            )
-            sys.stdout.flush()
-        result = check_image(node, fix_leaks=False, fix_errors=False)
-        result.leaks_fixed, result.corruptions_fixed = fixed
+    result = check_image(node)
     if not quiet:
         text = _human(result) if output == "human" else _json(result, filename)
         sys.stdout.write(text)
@@ -113,8 +90,6 @@ def _json(result: Result, filename: str) -> str:
         "total-clusters": result.total_clusters,
         "corruptions": result.corruptions,
         "leaks": result.leaks,
-        "corruptions-fixed": result.corruptions_fixed,
-        "leaks-fixed": result.leaks_fixed,
         "fragmented-clusters": result.fragmented_clusters,
         "check-errors": result.check_errors,
         "allocated-clusters": result.allocated_clusters,

@@ -14,7 +14,7 @@ from goldlock.embedded.image.backend import Image
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.resize import truncate
 from goldlock.embedded.image.status import status
-from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
+from goldlock.embedded.img.common import check_cache_mode, open_one, parse
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 _CHUNK = 1 << 20
@@ -22,12 +22,7 @@ _CHUNK = 1 << 20
 
 def commit(words: list[str]) -> int:
     """Write an overlay's data down into its backing file, or with -b further down."""
-    arguments = getopt.parse(words, "f:ht:b:dpqr:", ("help", "object=", "image-opts"))
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
+    arguments = parse("commit", words, "f:t:b:dq!pr:", ("image-opts",))
     base_name = arguments.last("-b")
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting one image file name")

@@ -4,30 +4,61 @@
 from __future__ import annotations
 
 from goldlock.embedded.block.locks import ALL
+from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common import report
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags
 
-FORMATS_NAMED = ("raw", "qcow2")
-OBJECT = "--object"
+_PLAIN_CACHE = ("writeback", "writethrough", "unsafe")
 
 
-def reject_objects(arguments: Arguments) -> None:
-    """Refuse --object: secrets and throttle groups are not served."""
-    if arguments.has("--object"):
-        raise not_served("Option '--object'")
+class Help(Exception):
+    """The help text is asked for."""
+
+
+def parse(command: str, words: list[str], short: str, long: tuple[str, ...] = ()) -> Arguments:
+    """Read a command's words; what QEMU has and we have not is refused by name.
+
+    `short` is getopt's string, `long` has names with `=` where a value follows; what is
+    behind a `!` is not served.
+    """
+    served, _, refused = short.partition("!")
+    long = ("help", "!object=", *long)
+    given = getopt.parse(words, f"h{served}{refused}", tuple(name.lstrip("!") for name in long))
+    names = {f"-{letter}" for letter in refused if letter != ":"}
+    names |= {f"--{name.strip('!=')}" for name in long if name.startswith("!")}
+    for option, _ in given.options:
+        if option in ("-h", "--help"):
+            raise Help
+        if option in names:
+            raise not_served(f"Option '{option}' of {command}")
+    return given
 
 
 def check_cache_mode(mode: str | None, what: str = "cache") -> None:
-    """Check a cache mode (-t, -T); it has no effect on a file in the page cache."""
-    if mode is not None and mode not in (
-        "none", "directsync", "writeback", "writethrough", "unsafe", "off"
-    ):  # fmt: skip
+    """Check a cache mode (-t, -T); those that are served have no effect on the page cache."""
+    if mode in ("none", "off", "directsync"):
+        raise not_served(f"Cache mode '{mode}'")
+    if mode is not None and mode not in _PLAIN_CACHE:
         raise BlockError(f"Invalid {what} option: {mode}")
+
+
+def option_list(arguments: Arguments) -> Options:
+    """Return the options that all -o together give."""
+    texts = arguments.all("-o")
+    for text in texts:
+        parts = opts.split(text) if text else []
+        if any(not part or part.startswith(",") for part in parts):
+            report.error(f"Invalid option list: {text}")
+            raise Reported
+        for part in parts:
+            if part in ("help", "?"):
+                raise not_served("-o help")
+    joined = ",".join(text for text in texts if text)
+    return opts.parse(joined) if joined else {}
 
 
 def open_one(  # noqa: PLR0913 - switches, each named

@@ -11,7 +11,7 @@ from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, error
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import reads_as_zero
-from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
+from goldlock.embedded.img.common import check_cache_mode, open_one, parse
 from goldlock.embedded.qcow2.map import read_padded
 
 _CHUNK = 1 << 20
@@ -21,12 +21,7 @@ _FAILED = 2
 
 def compare(words: list[str]) -> int:
     """Compare the contents of two images; exit status 0 same, 1 different, 2 an error."""
-    arguments = getopt.parse(words, "hf:F:T:pqsU", ("help", "object=", "image-opts", "force-share"))
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
+    arguments = parse("compare", words, "f:F:T:qsU!p", ("image-opts", "force-share"))
     if len(arguments.operands) != 2:
         raise getopt.UsageError("Expecting two image file names")
     first_name, second_name = arguments.operands

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.block.locks import CONSISTENT_READ, WRITE_UNCHANGED
-from goldlock.embedded.common import getopt, report
-from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import report
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
@@ -18,38 +18,31 @@ from goldlock.embedded.img.common import (
     check_cache_mode,
     number,
     open_one,
-    reject_objects,
+    option_list,
+    parse,
 )
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 _CHUNK = 1 << 20
 _BLOCK = 4096
-_NOT_SERVED = (
-    "-l", "--target-image-opts", "--salvage", "--target-is-zero", "--bitmaps",
-    "--skip-broken-bitmaps",
-)  # fmt: skip
 
 
 def convert(words: list[str]) -> int:
-    """Copy one image, or several one behind the other, into a new one."""
-    arguments = getopt.parse(
-        words, "hf:O:B:CcF:o:l:S:pt:T:qnm:WUr:",
-        ("help", "source-image-opts", "object=", "image-opts", "force-share", "target-image-opts",
-         "salvage", "target-is-zero", "bitmaps", "skip-broken-bitmaps"),
+    """Copy one image, or several one behind the other, into a new one, or with -n an old one."""
+    arguments = parse(
+        "convert", words, "f:O:o:t:T:qnU!B:CcF:l:S:pm:Wr:",
+        ("image-opts", "force-share", "!source-image-opts", "!target-image-opts", "!salvage",
+         "!target-is-zero", "!bitmaps", "!skip-broken-bitmaps"),
     )  # fmt: skip
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
-    for option in _NOT_SERVED:
-        if arguments.has(option):
-            raise not_served(f"Option '{option}' of convert")
+    given = option_list(arguments)
     *sources, target = arguments.operands or [""]
     if not sources:
         raise BlockError("Must specify image file name")
     check_cache_mode(arguments.last("-t"))
     check_cache_mode(arguments.last("-T"), "source cache")
+    fresh = not arguments.has("-n")
+    if given and not fresh:
+        raise not_served("convert -n with -o")
     flags = Flags(force_share=arguments.has("-U", "--force-share"))
     opened: list[Image] = []
     output: Image | None = None
@@ -62,14 +55,19 @@ def convert(words: list[str]) -> int:
                 )
             )  # fmt: skip
         size = sum(one.node.size for one in opened)
-        output = _open_target(target, arguments, size)
-        if arguments.has("-c"):
-            _copy_packed([one.node for one in opened], output.node)
-        else:
-            at = 0
-            for one in opened:
-                _copy(one.node, 0, output.node, at, one.node.size)
-                at += one.node.size
+        fmt = arguments.last("-O") or "raw"
+        if fresh:
+            options = check_options(given, known_options(fmt, target))
+            for name in ("backing_file", "backing_fmt"):
+                if name in options:
+                    raise not_served(f"convert -o {name}")
+            options["size"] = str(size)  # whatever -o says
+            _create(target, fmt, options, f"error while converting {fmt}: ")
+        output = _open_target(target, fmt, size)
+        at = 0
+        for one in opened:
+            _copy(one.node, output.node, at, one.node.size, fresh)
+            at += one.node.size
     finally:
         if output is not None:
             output.close()
@@ -78,30 +76,15 @@ def convert(words: list[str]) -> int:
     return 0
 
 
-def _open_target(target: str, arguments: Arguments, size: int) -> Image:
-    fmt = arguments.last("-O") or "raw"
-    has_backing = False
-    if not arguments.has("-n"):
-        options = check_options(
-            opts.parse(",".join(arguments.all("-o"))) if arguments.has("-o") else {},
-            known_options(fmt, target),
-        )
-        options.setdefault("size", str(size))
-        if arguments.has("-B"):
-            options["backing_file"] = arguments.last("-B") or ""
-        if arguments.has("-F"):
-            options["backing_fmt"] = arguments.last("-F") or ""
-        has_backing = "backing_file" in options
-        if has_backing and "backing_fmt" not in options:
-            raise BlockError("Use of backing file requires explicit backing format")
-        if arguments.has("-c") and fmt != "qcow2":
-            raise BlockError("Compression not supported for this file format")
-        try:
-            format_image(target, fmt, options)
-        except BlockError as failure:
-            raise failure.prefixed(f"{target}: error while converting {fmt}: ") from None
+def _create(target: str, fmt: str, options: dict[str, str], failed: str) -> None:
     try:
-        # A fresh target takes what is written whatever lies below it.
+        format_image(target, fmt, options)
+    except BlockError as failure:
+        raise failure.prefixed(f"{target}: {failed}") from None
+
+
+def _open_target(target: str, fmt: str, size: int) -> Image:
+    try:
         output = open_image(target, {"driver": fmt}, Flags(read_only=False))
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{target}': ") from None
@@ -111,23 +94,37 @@ def _open_target(target: str, arguments: Arguments, size: int) -> Image:
     return output
 
 
-def _copy(source: Node, start: int, target: Node, to: int, length: int) -> None:
-    """Copy a range, leaving out what is zero: a new image reads as zeroes."""
-    keep_zeroes = target.backing is not None
+def _copy(source: Node, target: Node, to: int, length: int, fresh: bool) -> None:
+    """Copy the first `length` bytes; a fresh target reads as zeroes where nothing is written."""
     at = 0
     while at < length:
-        zero, step = reads_as_zero(source, start + at, length - at)
-        if not zero or keep_zeroes:
+        zero, step = reads_as_zero(source, at, length - at)
+        if zero:
+            if not fresh:
+                _write_zeroes(target, to + at, step)
+        else:
             step = min(step, _CHUNK)
-            data = bytes(step) if zero else source.read(start + at, step)
-            _write_nonzero(target, to + at, data, keep_zeroes)
+            data = source.read(at, step)
+            if fresh:
+                _write_nonzero(target, to + at, data)
+            else:
+                target.write(to + at, data)
         at += step
 
 
-def _write_nonzero(target: Node, offset: int, data: bytes, keep_zeroes: bool) -> None:
-    if keep_zeroes:
-        target.write(offset, data)
+def _write_zeroes(target: Node, offset: int, length: int) -> None:
+    if isinstance(target, Qcow2Node):
+        target.write_zeroes(offset, length)
         return
+    end = offset + length
+    while offset < end:
+        zero, step = reads_as_zero(target, offset, min(_CHUNK, end - offset))
+        if not zero:
+            target.write(offset, zeroes(step))
+        offset += step
+
+
+def _write_nonzero(target: Node, offset: int, data: bytes) -> None:
     begin = None
     for at in range(0, len(data), _BLOCK):
         blank = not any(data[at : at + _BLOCK])
@@ -140,65 +137,10 @@ def _write_nonzero(target: Node, offset: int, data: bytes, keep_zeroes: bool) ->
         target.write(offset + begin, data[begin:])
 
 
-def _copy_packed(sources: list[Node], target: Node) -> None:
-    """Copy images, one behind the other, into compressed clusters; what is zero is left out."""
-    if not isinstance(target, Qcow2Node):
-        raise BlockError("Compression not supported for this file format")
-    keep_zeroes = target.backing is not None
-    size = target.cluster_size
-    end = sum(source.size for source in sources)
-    at = 0
-    while at < end:
-        zeroes = 0 if keep_zeroes else _zeroes_at(sources, at)
-        if zeroes >= size:
-            at += zeroes // size * size
-            continue
-        data = _read_across(sources, at, min(size, end - at))
-        if keep_zeroes or data.count(0) < len(data):
-            try:
-                target.write_compressed(at, data)
-            except BlockError as failure:
-                if not failure.code:
-                    raise
-                raise report.os_error(f"error while writing at byte {at}", failure.code) from None
-        at += len(data)
-    target.align_end()
-
-
-def _zeroes_at(sources: list[Node], at: int) -> int:
-    """Return how many bytes from `at` on are known to be zeroes, within one source."""
-    for source in sources:
-        if at < source.size:
-            zero, length = reads_as_zero(source, at, source.size - at)
-            return length if zero else 0
-        at -= source.size
-    return 0
-
-
-def _read_across(sources: list[Node], at: int, length: int) -> bytes:
-    parts = []
-    for source in sources:
-        here = max(0, min(length, source.size - at))
-        if here:
-            parts.append(source.read(at, here))
-            length -= here
-        at = max(0, at - source.size)
-    return b"".join(parts)
-
-
 def dd(words: list[str]) -> int:
-    """Copy blocks of one image into a new one, with dd's operands."""
-    arguments = getopt.parse(words, "hf:O:U", ("help", "object=", "image-opts", "force-share"))
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
-    given: dict[str, str] = {}
-    try:
-        block, count, skip = _dd_operands(arguments, given)
-    except Reported:
-        return 1
+    """Copy the first blocks of one image into a new one, with dd's operands."""
+    arguments = parse("dd", words, "f:O:U", ("image-opts", "force-share"))
+    given, block, count = _dd_operands(arguments)
     if "if" not in given or "of" not in given:
         raise BlockError("Must specify both input and output files")
     fmt = arguments.last("-O") or "raw"
@@ -210,20 +152,9 @@ def dd(words: list[str]) -> int:
         size = source.node.size
         if count is not None:
             size = min(size, count * block)
-        # As with QEMU, count includes the blocks that are skipped.
-        start = skip * block
-        if start > size:
-            report.error(f"{given['if']}: cannot skip to specified offset")
-        size = max(size - start, 0)
-        try:
-            format_image(given["of"], fmt, {"size": str(size)})
-        except BlockError as failure:
-            raise failure.prefixed(f"{given['of']}: error while creating output image: ") from None
-        try:
-            output = open_image(given["of"], {"driver": fmt}, Flags(read_only=False))
-        except BlockError as failure:
-            raise failure.prefixed(f"Could not open '{given['of']}': ") from None
-        _copy(source.node, start, output.node, 0, size)
+        _create(given["of"], fmt, {"size": str(size)}, "error while creating output image: ")
+        output = _open_target(given["of"], fmt, 0)
+        _copy(source.node, output.node, 0, size, fresh=True)
     finally:
         source.close()
         if output is not None:
@@ -231,16 +162,22 @@ def dd(words: list[str]) -> int:
     return 0
 
 
-def _dd_operands(arguments: Arguments, given: dict[str, str]) -> tuple[int, int | None, int]:
+def _dd_operands(arguments: Arguments) -> tuple[dict[str, str], int, int | None]:
+    """Return the operands by name, the size of a block, and how many there are to be."""
+    given: dict[str, str] = {}
+    block, count = 512, None
     for word in arguments.operands:
         name, equals, value = word.partition("=")
-        if not equals or name not in ("bs", "count", "skip", "if", "of"):
+        if name == "skip" and equals:
+            raise not_served("Operand 'skip' of dd")
+        if not equals or name not in ("bs", "count", "if", "of"):
             raise BlockError(f"unrecognized operand {name}")
         given[name] = value
-    most = (1 << 63) - 1
-    block = number("bs", given["bs"], (1 << 31) - 1) if "bs" in given else 512
-    if not block:
-        raise BlockError("Invalid bs specified. Must be between 1 and 2147483647.")
-    count = number("count", given["count"], most) if "count" in given else None
-    skip = number("skip", given["skip"], most) if "skip" in given else 0
-    return block, count, skip
+        if name == "bs":
+            block = number("bs", value, (1 << 31) - 1)
+            if not block:
+                report.error("Invalid bs specified. Must be between 1 and 2147483647.")
+                raise Reported
+        elif name == "count":
+            count = number("count", value)
+    return given, block, count

@@ -4,28 +4,19 @@
 from __future__ import annotations
 
 from goldlock.embedded.common import getopt
-from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.create import create_image
-from goldlock.embedded.img.common import Reported, number, reject_objects
+from goldlock.embedded.img.common import number, option_list, parse
 
 
 def create(words: list[str]) -> int:
     """Create an image file and print its `Formatting` line."""
-    arguments = getopt.parse(words, "F:b:f:ho:qu", ("help", "object="))
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
-    given = opts.parse(",".join(arguments.all("-o"))) if arguments.has("-o") else {}
+    arguments = parse("create", words, "F:b:f:o:qu")
+    given = option_list(arguments)
     if not arguments.operands:
         raise getopt.UsageError("Expecting image file name")
     filename, *rest = arguments.operands
-    try:
-        size = number("image size", rest[0]) if rest else None
-    except Reported:
-        return 1
+    size = number("image size", rest[0]) if rest else None
     if len(rest) > 1:
         raise getopt.UsageError(f"Unexpected argument: {rest[1]}")
     try:

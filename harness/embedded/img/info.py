@@ -10,20 +10,14 @@ from goldlock.embedded.common.options import human_size
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.describe import describe
 from goldlock.embedded.image.open_node import Flags, backing_of
-from goldlock.embedded.img.common import open_one, reject_objects
+from goldlock.embedded.img.common import open_one, parse
 
 
 def info(words: list[str]) -> int:
     """Tell what an image is, with `--backing-chain` for each image of the chain."""
-    arguments = getopt.parse(
-        words, "hf:U",
-        ("help", "format=", "output=", "backing-chain", "object=", "image-opts", "force-share"),
-    )  # fmt: skip
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
+    arguments = parse(
+        "info", words, "f:U", ("format=", "output=", "backing-chain", "image-opts", "force-share")
+    )
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting one image file name")
     output = arguments.last("--output") or "human"

@@ -7,6 +7,7 @@ import sys
 
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.img.common import Help, Reported
 
 _VERSION = """\
 qemu-img version 7.2.22 (embedded programs of goldlock)
@@ -19,26 +20,23 @@ The embedded qemu-img of goldlock: QEMU's locks, messages and qcow2 images, with
     '-V', '--version'    output version information and exit
 
 Commands served:
-  amend [-q] [-f fmt] -o options filename        (size, backing file unchanged, lazy_refcounts)
-  bench [-c count] [-f fmt] [-n] [-o offset] [-q] [-s buffer_size] [-S step_size] [-w] [-U] filename
-  check [-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-U] filename
+  amend [-q] [-f fmt] -o size=SIZE filename
+  bench [-c count] [-f fmt] [-w] [-U] filename
+  check [-q] [-f fmt] [--output=ofmt] [-U] filename
   commit [-q] [-f fmt] [-b base] [-d] filename
-  compare [-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2
-  convert [-U] [-n] [-q] [-c] [-f fmt] [-O output_fmt] [-o options] [-B backing [-F fmt]]
-    source target
+  compare [-f fmt] [-F fmt] [-q] [-s] [-U] filename1 filename2
+  convert [-U] [-n] [-q] [-f fmt] [-O output_fmt] [-o options] source... target
   create [-q] [-f fmt] [-b backing_file [-F fmt]] [-u] [-o options] filename [size]
-  dd [-U] [-f fmt] [-O output_fmt] [bs=n] [count=n] [skip=n] if=input of=output
+  dd [-U] [-f fmt] [-O output_fmt] [bs=n] [count=n] if=input of=output
   info [-f fmt] [--output=ofmt] [--backing-chain] [-U] filename
   map [-f fmt] [--output=ofmt] [-s offset] [-l length] [-U] filename
   rebase [-q] [-f fmt] [-u] [-U] -b backing_file [-F fmt] filename
   resize [-f fmt] [--shrink] [-q] filename [+ | -]size
-  snapshot -l | -a snapshot | -c snapshot | -d snapshot [-q] [-U] filename
+  snapshot -l [-q] [-U] filename
 Formats served: qcow2 (versions 2 and 3, refcounts of any width, zlib), raw.
 Protocols served: file, null-co. `--image-opts` and json: names work with these.
 
-Not served: bitmap, measure, encryption, external data files, extended L2 entries,
-zstd, preallocation, other formats and protocols,
---object, -T, -p is taken and shows nothing.
+Not served: every other command, option, value, format, protocol and image feature.
 Each is refused by name, with exit status 1.
 """
 COMMANDS = {
@@ -65,8 +63,11 @@ def main(argv: list[str]) -> int:
     try:
         return _run(argv[1:])
     except getopt.UsageError as failure:
-        report.error(str(failure), "Try 'qemu-img --help' for more information")
+        report.error(str(failure), "Try 'qemu-img --help' for more information\n")
         return 1
+    except (Help, Reported) as ended:
+        sys.stdout.write(_HELP if isinstance(ended, Help) else "")
+        return int(isinstance(ended, Reported))
     except BlockError as failure:
         report.error(failure.message, failure.hint)
         return 1
@@ -85,7 +86,6 @@ def main(argv: list[str]) -> int:
 def _run(words: list[str]) -> int:
     if not words:
         raise getopt.UsageError("Not enough arguments")
-    # -T is QEMU's tracing: we have none, so nothing would be traced.
     arguments = getopt.parse(words, "hVT:", ("help", "version", "trace="), permute=False)
     for option, _ in arguments.options:
         if option in ("-h", "--help"):
@@ -94,6 +94,7 @@ def _run(words: list[str]) -> int:
         if option in ("-V", "--version"):
             sys.stdout.write(_VERSION)
             return 0
+        raise not_served(f"Option '{option}'")
     if not arguments.operands:
         return 0
     name, *rest = arguments.operands
@@ -101,15 +102,11 @@ def _run(words: list[str]) -> int:
         raise not_served(f"Command '{name}'")
     if name not in COMMANDS:
         raise getopt.UsageError(f"Command not found: {name}")
+    if rest[:1] in (["-h"], ["--help"]):
+        raise Help  # before more is loaded
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=[name])
     status: int = getattr(module, name)(rest)
     return status
-
-
-def show_help() -> int:
-    """Print the help text, as `qemu-img COMMAND -h` does."""
-    sys.stdout.write(_HELP)
-    return 0
 
 
 if __name__ == "__main__":

@@ -6,31 +6,21 @@ from __future__ import annotations
 import sys
 
 from goldlock.embedded.common import getopt
-from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import Status, status
-from goldlock.embedded.img.common import Reported, number, open_one, reject_objects
+from goldlock.embedded.img.common import number, open_one, parse
 
 
 def map(words: list[str]) -> int:  # noqa: A001 - the command's name
     """Show which parts of the disk are where, in this image or below it."""
-    arguments = getopt.parse(
-        words, "f:s:l:hU",
-        ("help", "format=", "output=", "object=", "image-opts", "force-share", "start-offset=",
-         "max-length="),
+    arguments = parse(
+        "map", words, "f:s:l:U",
+        ("format=", "output=", "image-opts", "force-share", "start-offset=", "max-length="),
     )  # fmt: skip
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
-    try:
-        start = number("start offset", arguments.last("-s", "--start-offset") or "0")
-        limit = arguments.last("-l", "--max-length")
-        most = None if limit is None else number("max length", limit)
-    except Reported:
-        return 1
+    start = number("start offset", arguments.last("-s", "--start-offset") or "0")
+    limit = arguments.last("-l", "--max-length")
+    most = None if limit is None else number("max length", limit)
     if len(arguments.operands) != 1:
         raise getopt.UsageError("Expecting one image file name")
     output = arguments.last("--output") or "human"
@@ -103,6 +93,3 @@ def _show(begin: int, piece: Status, output: str, first: bool) -> None:
     if piece.offset is not None:
         shown += f', "offset": {piece.offset}'
     sys.stdout.write(("[" if first else ",\n") + "{ " + shown + "}")
-
-
-__all__ = ["map", "opts"]

@@ -10,21 +10,14 @@ from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import check_cache_mode, open_one, reject_objects
+from goldlock.embedded.img.common import check_cache_mode, open_one, parse
 from goldlock.embedded.qcow2.map import UNALLOCATED, read_padded
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 
 def rebase(words: list[str]) -> int:
     """Give an overlay another backing file; unless -u says so, its contents stay the same."""
-    arguments = getopt.parse(
-        words, "hf:F:b:upt:T:qU", ("help", "object=", "image-opts", "force-share")
-    )
-    if arguments.has("-h", "--help"):
-        from goldlock.embedded.img.main import show_help
-
-        return show_help()
-    reject_objects(arguments)
+    arguments = parse("rebase", words, "f:F:b:ut:T:qU!p", ("image-opts", "force-share"))
     backing = arguments.last("-b")
     unsafe = arguments.has("-u")
     if len(arguments.operands) != 1:

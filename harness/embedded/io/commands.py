@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.graph import Edge
@@ -27,7 +26,7 @@ from goldlock.embedded.io.requests import (
     write,
 )
 from goldlock.embedded.io.session import Session
-from goldlock.embedded.io.table import COMMANDS
+from goldlock.embedded.io.table import COMMANDS, NOT_SERVED
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 TYPE_CHECKING = False  # see graph.py
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_NOT_SERVED = ("break", "remove_break", "resume", "wait_break", "abort", "sigraise")
-_WITHOUT_FILE = ("open", "help", "quit", "sleep")
+_WITHOUT_FILE = ("open", "quit")
 
 
 def loop(session: Session, commands: list[str]) -> int:
@@ -88,7 +86,7 @@ def _find(session: Session, words: list[str]) -> str:
     for full, entry in COMMANDS.items():
         if entry[0] == name:
             name = full
-    if words[0] in _NOT_SERVED:
+    if words[0] in NOT_SERVED:
         raise not_served(f'Command "{words[0]}"')
     if name not in COMMANDS:
         raise CommandError(f'command "{words[0]}" not found', stderr=True)
@@ -105,8 +103,8 @@ def _dispatch(session: Session, words: list[str]) -> bool:
     name = _find(session, words)
     if name == "quit":
         return True
-    if name in ("open", "help", "sleep"):
-        {"open": _open, "help": _help, "sleep": _sleep}[name](session, words[1:])
+    if name == "open":
+        _open(session, words[1:])
         return False
     if session.image is None or session.image.edge is None:
         return False
@@ -190,22 +188,14 @@ def _reopen(edge: Edge, name: str, words: list[str]) -> None:
         node.storage.renew()
 
 
-def _nothing(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    edge.node.flush()
-
-
-def _sleep(session: Session, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    try:
-        milliseconds = int(words[0], 0)
-    except ValueError:
-        raise CommandError(f"{words[0]} is not a valid number") from None
-    time.sleep(milliseconds / 1000)  # the command is to wait; nothing else could end it
+def _nothing(edge: Edge, name: str, words: list[str]) -> None:
+    """Do nothing: no data is held back."""
 
 
 def _open(session: Session, words: list[str]) -> None:
     given = command_options("open", words, "snCro:ki:t:d:U")
-    for option in ("-s", "-C"):
-        if given.has(option):
+    for option, _ in given.options:
+        if option not in ("-r", "-o", "-U"):
             raise not_served(f"Option '{option}' of open")
     if len(given.operands) > 1:
         raise usage("open")
@@ -217,24 +207,7 @@ def _open(session: Session, words: list[str]) -> None:
         raise Quiet
 
 
-def _help(session: Session, words: list[str]) -> None:  # noqa: ARG001 - one signature
-    names = words or sorted(COMMANDS)
-    for name in names:
-        if name not in COMMANDS:
-            sys.stdout.write(f"command {name} not found\n")
-            return
-        other, _, _, arguments, what = COMMANDS[name]
-        alias = f" or {other}" if other and not words else ""
-        shown = f"{arguments} " if arguments else ""
-        sys.stdout.write(f"{name}{alias} {shown}-- {what}\n")
-    if not words:
-        sys.stdout.write("\nUse 'help commandname' for extended help.\n")
-
-
 _FILE_COMMANDS: dict[str, Callable[[Edge, str, list[str]], None]] = {
-    "aio_flush": _nothing,
-    "aio_read": read,
-    "aio_write": write,
     "alloc": alloc,
     "discard": discard,
     "flush": _nothing,
@@ -242,9 +215,7 @@ _FILE_COMMANDS: dict[str, Callable[[Edge, str, list[str]], None]] = {
     "length": _length,
     "map": show_map,
     "read": read,
-    "readv": read,
     "reopen": _reopen,
     "truncate": _truncate,
     "write": write,
-    "writev": write,
 }

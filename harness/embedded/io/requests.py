@@ -20,6 +20,11 @@ from goldlock.embedded.qcow2.node import Qcow2Node
 
 _MAX_LENGTH = 2147483136
 _CHUNK = 1 << 20
+_NOT_SERVED = {
+    "read": ("-a", "-b", "-p"),
+    "write": ("-b", "-c", "-f", "-n", "-p", "-s"),
+    "discard": (),
+}
 
 
 class CommandError(Exception):
@@ -120,18 +125,14 @@ def _lengths(name: str, words: list[str]) -> tuple[int, int]:
     for word in words[1:]:
         length = number(word)
         if length > _MAX_LENGTH:
-            if name in ("read", "write", "discard"):
-                extra = " without -n" if name == "write" else ""
-                raise CommandError(f"length cannot exceed {_MAX_LENGTH}{extra}, given {word}")
-            raise CommandError(f"Argument '{word}' exceeds maximum size {_MAX_LENGTH}")
+            extra = " without -n" if name == "write" else ""
+            raise CommandError(f"length cannot exceed {_MAX_LENGTH}{extra}, given {word}")
         total += length
     return offset, total
 
 
 def read(edge: Edge, name: str, words: list[str]) -> None:
-    given = command_options(
-        name, words, {"read": "abCl:pP:qs:v", "readv": "CP:qv"}.get(name, "CP:iqv")
-    )
+    given = command_options(name, words, "abCl:pP:qs:v")
     pattern = _pattern(given.last("-P"))
     _check_operands(name, given)
     offset, length = _lengths(name, given.operands)
@@ -143,7 +144,7 @@ def read(edge: Edge, name: str, words: list[str]) -> None:
         raise usage(name)
     if start + span > length:
         raise CommandError("pattern verification range exceeds end of read data")
-    _within(edge.node, offset, length, "readv" if name != "read" else name)
+    _within(edge.node, offset, length, name)
     started = time.monotonic()
     wrong = False
     for at in range(0, length, _CHUNK):
@@ -170,13 +171,10 @@ def _dump(data: bytes, offset: int) -> None:
 
 
 def _check_operands(name: str, given: getopt.Arguments) -> None:
-    if name == "read" and given.has("-b"):
-        raise not_served("read -b")
-    count = len(given.operands)
-    if name in ("read", "write", "discard"):
-        if count != 2:
-            raise usage(name)
-    elif count < 2:
+    for option, _ in given.options:
+        if option in _NOT_SERVED[name]:
+            raise not_served(f"{name} {option}")
+    if len(given.operands) != 2:
         raise usage(name)
 
 
@@ -188,9 +186,7 @@ def permit(edge: Edge, wanted: int) -> None:
 
 def write(edge: Edge, name: str, words: list[str]) -> None:
     permit(edge, WRITE)
-    given = command_options(
-        name, words, {"write": "bcCfnpP:qs:uz", "writev": "CfqP:"}.get(name, "CfiP:quz")
-    )
+    given = command_options(name, words, "bcCfnpP:qs:uz")
     if given.has("-u") and not given.has("-z"):
         raise CommandError("-u requires -z to be specified")
     if given.has("-n") and not given.has("-z"):
@@ -199,13 +195,10 @@ def write(edge: Edge, name: str, words: list[str]) -> None:
         raise CommandError("-b and -z cannot be specified at the same time")
     if sum(given.has(one) for one in ("-z", "-P", "-s")) > 1:
         raise CommandError("Only one of -z, -P, and -s can be specified at the same time")
-    for option in ("-b", "-c", "-s", "-n"):
-        if given.has(option):
-            raise not_served(f"write {option}")
     pattern = _pattern(given.last("-P"))
     _check_operands(name, given)
     offset, length = _lengths(name, given.operands)
-    _within(edge.node, offset, length, "writev" if name == "writev" else name)
+    _within(edge.node, offset, length, name)
     started = time.monotonic()
     if given.has("-z"):
         _write_zeroes(edge.node, offset, length, given.has("-u"))
@@ -218,11 +211,9 @@ def write(edge: Edge, name: str, words: list[str]) -> None:
 
 
 def _write_zeroes(node: Node, offset: int, length: int, unmap: bool) -> None:
-    if isinstance(node, Qcow2Node):
-        node.write_zeroes(offset, length, unmap)
-        return
-    for at in range(0, length, _CHUNK):
-        node.write(offset + at, bytes(min(_CHUNK, length - at)))
+    if not isinstance(node, Qcow2Node):
+        raise not_served(f"write -z of {node.driver}")
+    node.write_zeroes(offset, length, unmap)
 
 
 def discard(edge: Edge, name: str, words: list[str]) -> None:
@@ -232,8 +223,9 @@ def discard(edge: Edge, name: str, words: list[str]) -> None:
     offset, length = _lengths(name, given.operands)
     _within(edge.node, offset, length, name)
     started = time.monotonic()
-    if isinstance(edge.node, Qcow2Node):
-        edge.node.discard(offset, length)
+    if not isinstance(edge.node, Qcow2Node):
+        raise not_served(f"discard of {edge.node.driver}")
+    edge.node.discard(offset, length)
     if not given.has("-q"):
         _report("discard", offset, length, started, given.has("-C"))
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Checking the metadata of a qcow2 image against itself, and repairing reference counts."""
+"""Checking the metadata of a qcow2 image against itself."""
 
 from __future__ import annotations
 
 import struct
 
 from goldlock.embedded.common import report
-from goldlock.embedded.qcow2.header import CORRUPT, DIRTY
-from goldlock.embedded.qcow2.map import COMPRESSED, COPIED, OFFSET_MASK, ZERO
+from goldlock.embedded.qcow2.header import OFFSET_MASK
+from goldlock.embedded.qcow2.map import COMPRESSED, COPIED, ZERO
 from goldlock.embedded.qcow2.node import Qcow2Node
 from goldlock.embedded.qcow2.refcounts import unpack_count
 
@@ -19,8 +19,6 @@ class Result:
         self.corruptions = 0
         self.leaks = 0
         self.check_errors = 0
-        self.corruptions_fixed = 0
-        self.leaks_fixed = 0
         self.image_end_offset = 0
         self.total_clusters = 0
         self.allocated_clusters = 0
@@ -31,17 +29,15 @@ class Result:
 class Checker:
     """One pass over an image; memory grows with the clusters in use, not with any claim."""
 
-    def __init__(self, node: Qcow2Node, fix_leaks: bool, fix_errors: bool) -> None:
+    def __init__(self, node: Qcow2Node) -> None:
         self.node = node
-        self.fix_leaks = fix_leaks
-        self.fix_errors = fix_errors
         self.result = Result()
         self.references: dict[int, int] = {}
         self.file_size = node.storage.length
         self._next_offset = 0
 
     def run(self) -> Result:
-        """Check all, repair what was asked for, and return the findings."""
+        """Check all and return the findings."""
         node, header = self.node, self.node.header
         size = node.cluster_size
         self.result.total_clusters = -(-node.size // size)
@@ -195,28 +191,15 @@ class Checker:
             if count == references:
                 continue
             leaked = count > references
-            fix = self.fix_leaks if leaked else self.fix_errors
-            what = "Repairing" if fix else "Leaked" if leaked else "ERROR"
+            what = "Leaked" if leaked else "ERROR"
             report.write_error(
                 f"{what} cluster {cluster} refcount={count} reference={references}\n"
             )
-            if fix and self._repair(cluster, references):
-                result.leaks_fixed += leaked
-                result.corruptions_fixed += not leaked
-            elif leaked:
+            if leaked:
                 result.leaks += 1
             else:
                 result.corruptions += 1
         result.image_end_offset = (highest + 1) * self.node.cluster_size
-
-    def _repair(self, cluster: int, references: int) -> bool:
-        counts = self.node.refcounts
-        if references > counts.maximum:
-            return False
-        if not counts.block_offset(cluster // counts.per_block):
-            counts._have_blocks(cluster, 1)
-        counts.set(cluster, references)
-        return True
 
     def _check_copied(self) -> None:
         """Check that the "ours alone" flag of each entry agrees with the reference count."""
@@ -230,9 +213,8 @@ class Checker:
             count = node.refcounts.get(place // size)
             if (count == 1) != bool(entry & COPIED):
                 self._wrong_flag(
-                    f"L2 cluster: l1_index={index} l1_entry={entry:x} refcount={count}",
-                    node.header.l1_offset + index * 8, entry, count,
-                )  # fmt: skip
+                    f"L2 cluster: l1_index={index} l1_entry={entry:x} refcount={count}"
+                )
             self._check_copied_in(place)
 
     def _check_copied_in(self, place: int) -> None:
@@ -240,40 +222,19 @@ class Checker:
         table = node.storage.read(place, node.cluster_size)
         if not any(table):
             return
-        for at, entry in enumerate(struct.unpack(f">{len(table) // 8}Q", table)):
+        for entry in struct.unpack(f">{len(table) // 8}Q", table):
             offset = entry & OFFSET_MASK
             if entry & COMPRESSED or not offset or offset & (node.cluster_size - 1):
                 continue
             count = node.refcounts.get(offset // node.cluster_size)
             if (count == 1) != bool(entry & COPIED):
-                self._wrong_flag(
-                    f"data cluster: l2_entry={entry:x} refcount={count}",
-                    place + at * 8, entry, count,
-                )  # fmt: skip
+                self._wrong_flag(f"data cluster: l2_entry={entry:x} refcount={count}")
 
-    def _wrong_flag(self, text: str, at: int, entry: int, count: int) -> None:
-        what = "Repairing" if self.fix_errors else "ERROR"
-        report.write_error(f"{what} OFLAG_COPIED {text}\n")
-        if not self.fix_errors:
-            self.result.corruptions += 1
-            return
-        entry = entry | COPIED if count == 1 else entry & ~COPIED
-        self.node.storage.write(at, struct.pack(">Q", entry))
-        self.result.corruptions_fixed += 1
+    def _wrong_flag(self, text: str) -> None:
+        report.write_error(f"ERROR OFLAG_COPIED {text}\n")
+        self.result.corruptions += 1
 
 
-def check_image(node: Qcow2Node, fix_leaks: bool, fix_errors: bool) -> Result:
-    """Check (and repair) an image; a repaired one is marked clean again."""
-    result = Checker(node, fix_leaks, fix_errors).run()
-    if (fix_leaks or fix_errors) and not result.corruptions:
-        clean = node.header.incompatible & ~(DIRTY | CORRUPT)
-        if clean != node.header.incompatible:
-            node.header.incompatible = clean
-            node.storage.write(72, struct.pack(">Q", clean))
-        node.reload()
-    return result
-
-
-def repair_dirty(node: Qcow2Node) -> None:
-    """Repair an image that was not closed cleanly, when it is opened for writing."""
-    check_image(node, fix_leaks=True, fix_errors=True)
+def check_image(node: Qcow2Node) -> Result:
+    """Check an image; each finding is a line of stderr."""
+    return Checker(node).run()

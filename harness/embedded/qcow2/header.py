@@ -10,6 +10,8 @@ from goldlock.embedded.common.report import BlockError, not_served
 MAGIC = 0x514649FB
 DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
 LAZY_REFCOUNTS = 1
+OFFSET_MASK = 0x00FFFFFFFFFFFE00
+"""The bits of an offset in any table of an image."""
 _SUPPORTED = DIRTY | CORRUPT | COMPRESSION
 _FORMAT_EXTENSION = 0xE2792ACA
 _FEATURES_EXTENSION = 0x6803F857
@@ -55,7 +57,6 @@ class Header:
         self.compression_type = 0
         self.backing_file = ""
         self.backing_format = ""
-        self.other_extensions: list[tuple[int, bytes]] = []
 
     @property
     def cluster_size(self) -> int:
@@ -86,7 +87,7 @@ class Header:
             fixed += _FIELDS_V3.pack(
                 self.incompatible, self.compatible, self.autoclear, self.refcount_order, length
             )
-            fixed += bytes((self.compression_type,)) + bytes(7)
+            fixed += bytes(8)
         whole = fixed + extensions + name
         if len(name) > _MAX_NAME or len(whole) > self.cluster_size:
             raise BlockError("Backing file name too long")
@@ -96,7 +97,6 @@ class Header:
         parts = []
         if self.backing_format:
             parts.append(_extension(_FORMAT_EXTENSION, self.backing_format.encode()))
-        parts += [_extension(magic, data) for magic, data in self.other_extensions]
         if self.version == 3 and with_names:
             table = b"".join(
                 struct.pack(">BB46s", kind, bit, name.encode())
@@ -133,6 +133,7 @@ def decode(data: bytes, *, checking: bool = False) -> Header:
     if name_offset > header.cluster_size:
         raise BlockError("Invalid backing file offset")
     _check_features(header, data, name_offset or header.cluster_size)
+    _check_served(header)
     _check_tables(header, checking)
     _read_extensions(header, data, name_offset or header.cluster_size)
     if name_offset:
@@ -171,10 +172,22 @@ def _check_features(header: Header, data: bytes, end: int) -> None:
         raise not_served(f"qcow2 feature {_feature_names(header, data, end, _SUPPORTED)!r}")
     if header.refcount_order > 6:
         raise BlockError("Reference count entry width too large; may not exceed 64 bits")
-    if header.crypt_method:
-        if header.crypt_method > 2:
-            raise BlockError(f"Unsupported encryption method {header.crypt_method}")
-        raise not_served("An encrypted image")
+    if header.crypt_method > 2:
+        raise BlockError(f"Unsupported encryption method {header.crypt_method}")
+
+
+def _check_served(header: Header) -> None:
+    """Refuse, by name, what QEMU would read or keep, and we would not."""
+    compatible = header.compatible & ~LAZY_REFCOUNTS
+    for has, what in (
+        (header.crypt_method, "An encrypted image"),
+        (header.autoclear, f"qcow2 autoclear feature {header.autoclear:#x} (1: bitmaps)"),
+        (compatible, f"qcow2 compatible feature {compatible:#x}"),
+        (header.compression_type, "Compression type zstd"),
+        (header.header_length > HEADER_LENGTH, f"A header of {header.header_length} bytes"),
+    ):
+        if has:
+            raise not_served(what)
 
 
 def _feature_names(
@@ -261,4 +274,4 @@ def _read_extensions(header: Header, data: bytes, end: int) -> None:
                 raise BlockError(f"ERROR: ext_backing_format: len={len(content)} too large (>=16)")
             header.backing_format = content.decode("utf-8", "replace")
         elif magic != _FEATURES_EXTENSION:
-            header.other_extensions.append((magic, content))
+            raise not_served(f"qcow2 header extension {magic:#010x}")

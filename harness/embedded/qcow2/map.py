@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 from goldlock.embedded.block.files import FileNode, zeroes
 from goldlock.embedded.block.graph import Node, next_node_name
 from goldlock.embedded.common import report
 from goldlock.embedded.common.report import BlockError, not_served
-from goldlock.embedded.qcow2.header import CORRUPT, Header, decode
-from goldlock.embedded.qcow2.refcounts import Refcounts
+from goldlock.embedded.qcow2.header import CORRUPT, DIRTY, OFFSET_MASK, Header, decode
+from goldlock.embedded.qcow2.refcounts import HEADER, L1, TABLE, Refcounts, metadata
 
 COPIED = 1 << 63
 COMPRESSED = 1 << 62
 ZERO = 1
-OFFSET_MASK = 0x00FFFFFFFFFFFE00
 _CACHED_TABLES = 64
 
 # What a stretch of the guest's disk is, in this image alone.
@@ -46,6 +46,8 @@ class Qcow2Map(Node):
         self.l1: bytearray = bytearray()
         self._tables: dict[int, bytearray] = {}
         self._refcounts: Refcounts | None = None
+        self._metadata: dict[int, str] | None = None
+        self._unusable = False
 
     def open(self, checking: bool = False) -> None:
         """Read and check the header and the L1 table; BlockError says what is wrong."""
@@ -56,8 +58,8 @@ class Qcow2Map(Node):
             length = max(512, min(1 << bits, self.storage.size))
             first = self.storage.read(0, length)
         self.header = decode(first, checking=checking)
-        if self.header.incompatible & CORRUPT and not self.read_only and not checking:
-            raise BlockError("qcow2: Image is corrupt; cannot be opened read/write")
+        if not self.read_only:
+            self.check_writable()
         if not self.no_io:
             self._check_file_length()
             self.l1 = bytearray(self.storage.read(self.header.l1_offset, self.header.l1_size * 8))
@@ -65,6 +67,19 @@ class Qcow2Map(Node):
             from goldlock.embedded.qcow2.snapshots import read_snapshots
 
             read_snapshots(self.storage, self.header)
+
+    def check_writable(self) -> None:
+        """Refuse to write what was damaged, or what only QEMU keeps right."""
+        header = self.header
+        if header.incompatible & CORRUPT:
+            raise BlockError("qcow2: Image is corrupt; cannot be opened read/write")
+        for has, what in (
+            (header.incompatible & DIRTY, "a qcow2 image that was not closed"),
+            (header.lazy_refcounts, "a qcow2 image with lazy refcounts"),
+            (header.snapshot_count, "a qcow2 image with internal snapshots"),
+        ):
+            if has:
+                raise not_served(f"Writing {what}")
 
     def _check_file_length(self) -> None:
         # QEMU reads zeroes past the end of the file; a table of which nothing is there
@@ -77,7 +92,7 @@ class Qcow2Map(Node):
     def storage(self) -> FileNode:
         node = self.file.node if self.file else None
         if not isinstance(node, FileNode):
-            raise BlockError("The qcow2 driver of the embedded programs needs a 'file' node below")
+            raise not_served(f"qcow2 on a '{node.driver if node else ''}' node")
         return node
 
     @property
@@ -91,7 +106,9 @@ class Qcow2Map(Node):
     @property
     def refcounts(self) -> Refcounts:
         if self._refcounts is None:
-            self._refcounts = Refcounts(self.storage, self.header)
+            self._refcounts = Refcounts(
+                self.storage, self.header, self._write_metadata, self._corrupt
+            )
         return self._refcounts
 
     # --- mapping
@@ -107,15 +124,34 @@ class Qcow2Map(Node):
         return offset, bool(entry & COPIED)
 
     def _corrupt(self, what: str) -> BlockError:
+        """Tell of damage; one that would be written to is marked and not used any more."""
         report.write_error(
             f"qcow2: {'Image is corrupt: ' if self.read_only else 'Marking image as corrupt: '}"
             f"{what}; further {'non-fatal ' if self.read_only else ''}corruption events will "
             "be suppressed\n"
         )
-        if not self.read_only and self.header.version == 3:
+        if not self.read_only:
+            self._unusable = True
             self.header.incompatible |= CORRUPT
-            self.storage.write(72, struct.pack(">Q", self.header.incompatible))
-        return report.os_error("Image is corrupt", 5)
+            if self.header.version == 3:
+                self.storage.write(72, struct.pack(">Q", self.header.incompatible))
+        return report.os_error("Image is corrupt", errno.EIO)
+
+    def guard(self, offset: int, length: int, own: str = "") -> None:
+        """Refuse to write over metadata that is not of the kind `own`; BlockError says which."""
+        if self._metadata is None:
+            self._metadata = metadata(self.header, self.l1, self.refcounts.table)
+        bits = self.header.cluster_bits
+        for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
+            kind = self._metadata.get(cluster, own)
+            if kind != own:
+                raise self._corrupt(f"Preventing invalid write on metadata (overlaps with {kind})")
+
+    def _write_metadata(self, offset: int, data: bytes, kind: str) -> None:
+        self.guard(offset, len(data), kind)
+        self.storage.write(offset, data)
+        if kind in (HEADER, L1, TABLE):
+            self._metadata = None
 
     def _table(self, index: int) -> bytearray | None:
         offset, _ = self._table_offset(index)
@@ -130,6 +166,8 @@ class Qcow2Map(Node):
         return table
 
     def _entry(self, cluster: int) -> int:
+        if self._unusable:
+            raise report.os_error("No medium", errno.ENOMEDIUM)
         index, at = divmod(cluster, self.cluster_size // 8)
         table = self._table(index)
         if table is None:
@@ -206,8 +244,6 @@ class Qcow2Map(Node):
         return offset, sectors * 512 - offset % 512
 
     def _unpack(self, entry: int) -> bytes:
-        if self.header.compression_type:
-            raise not_served("Compression type zstd")
         import zlib
 
         offset, length = self.packed_place(entry)

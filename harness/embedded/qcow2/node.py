@@ -3,26 +3,23 @@
 
 from __future__ import annotations
 
-import errno
 import struct
 
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError, not_served
-from goldlock.embedded.qcow2.header import DIRTY, l1_entries
+from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.qcow2.header import DIRTY, OFFSET_MASK, l1_entries
 from goldlock.embedded.qcow2.map import (
     COMPRESSED,
     COPIED,
     DATA,
-    OFFSET_MASK,
-    PACKED,
     UNALLOCATED,
     ZERO,
     ZEROES,
     Qcow2Map,
     read_padded,
 )
-from goldlock.embedded.qcow2.refcounts import Refcounts, pack_count
+from goldlock.embedded.qcow2.refcounts import HEADER, L1, L2, metadata, pack_count
 
 
 class Qcow2Node(Qcow2Map):
@@ -46,6 +43,7 @@ class Qcow2Node(Qcow2Map):
                 if not self._in_place(further):
                     length = further * size - offset
                     break
+            self.guard(piece.host or 0, length)
             self.storage.write(piece.host or 0, bytes(view[:length]))
             return length
         count = 1
@@ -71,7 +69,8 @@ class Qcow2Node(Qcow2Map):
         head = read_padded(self, start, within) if within else b""
         tail_length = whole - within - len(data)
         tail = read_padded(self, start + within + len(data), tail_length) if tail_length else b""
-        host = self.refcounts.allocate(count)
+        host = self.refcounts.allocate(count, "data cluster")
+        self.guard(host, whole)
         self.storage.write(host, b"".join((head, data, tail)))
         for i in range(count):
             self._point(cluster + i, (host + i * size) | COPIED)
@@ -84,7 +83,8 @@ class Qcow2Node(Qcow2Map):
         if old == entry:
             return
         struct.pack_into(">Q", table, at * 8, entry)
-        self.storage.write(self._table_offset(index)[0] + at * 8, struct.pack(">Q", entry))
+        place = self._table_offset(index)[0] + at * 8
+        self._write_metadata(place, struct.pack(">Q", entry), L2)
         self._free_entry(old, keep=entry & OFFSET_MASK if not entry & COMPRESSED else 0)
 
     def _free_entry(self, entry: int, keep: int = 0) -> None:
@@ -101,8 +101,8 @@ class Qcow2Node(Qcow2Map):
         if table is not None and ours:
             return table
         table = bytearray(self.cluster_size) if table is None else table
-        place = self.refcounts.allocate(1)
-        self.storage.write(place, bytes(table))
+        place = self.refcounts.allocate(1, "L2 table")
+        self._write_metadata(place, bytes(table), L2)
         self._tables[index] = table
         self._set_l1(index, place | COPIED)
         if offset:
@@ -111,33 +111,7 @@ class Qcow2Node(Qcow2Map):
 
     def _set_l1(self, index: int, entry: int) -> None:
         struct.pack_into(">Q", self.l1, index * 8, entry)
-        self.storage.write(self.header.l1_offset + index * 8, struct.pack(">Q", entry))
-
-    def write_compressed(self, offset: int, data: bytes) -> None:
-        """Write one cluster that is not there yet, compressed if that makes it smaller."""
-        cluster = offset // self.cluster_size
-        kind, host = self._kind(self._entry(cluster))
-        if kind in (DATA, PACKED) or host is not None:
-            raise report.os_error("Cannot compress over a cluster", errno.EIO)
-        if self.header.compression_type:
-            raise not_served("Compression type zstd")
-        import zlib
-
-        packer = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -12, 9)
-        packed = packer.compress(data) + packer.compress(bytes(self.cluster_size - len(data)))
-        packed += packer.flush()
-        if len(packed) >= self.cluster_size:
-            self.write(offset, data)
-            return
-        place = self.refcounts.allocate_bytes(len(packed))
-        self.storage.write(place, packed)
-        sectors = (place + len(packed) - 1 >> 9) - (place >> 9)
-        shift = 62 - (self.header.cluster_bits - 8)
-        self._point(cluster, COMPRESSED | sectors << shift | place)
-
-    def align_end(self) -> None:
-        """Let the file end with a sector, after compressed data."""
-        self.storage.truncate(-(-self.storage.length // 512) * 512)
+        self._write_metadata(self.header.l1_offset + index * 8, struct.pack(">Q", entry), L1)
 
     def write_zeroes(self, offset: int, length: int, unmap: bool = False) -> None:
         """Make a range read as zeroes: whole clusters by their flag, the rest by writing."""
@@ -175,7 +149,12 @@ class Qcow2Node(Qcow2Map):
             length -= step
 
     def discard(self, offset: int, length: int) -> None:
-        """Give back the whole clusters of a range; they read as zeroes from now on."""
+        """Give back the whole clusters of a range; they read as zeroes from now on.
+
+        Version 2 has no way to hide what a backing file has there: nothing is done then.
+        """
+        if self.header.version < 3 and self.backing is not None:
+            return
         size = self.cluster_size
         end = offset + length
         last = -(-end // size) if end == self.size else end // size
@@ -196,8 +175,6 @@ class Qcow2Node(Qcow2Map):
         """Change the guest's disk to `size` bytes (a multiple of 512); data beyond is lost."""
         if size % 512:
             raise BlockError("The new size must be a multiple of 512")
-        if self.header.snapshot_count and self.header.version < 3:
-            raise BlockError("Can't resize a v2 image which has snapshots")
         if l1_entries(size, self.header.cluster_bits) * 8 > 32 << 20:
             raise report.os_error("Failed to grow the L1 table", 27)
         old = self.size
@@ -217,11 +194,11 @@ class Qcow2Node(Qcow2Map):
         old_offset, old_length = self.header.l1_offset, self.header.l1_size * 8
         table = self.l1 + bytes(entries * 8 - old_length)
         clusters = (len(table) + self.cluster_size - 1) // self.cluster_size
-        offset = self.refcounts.allocate(clusters)
-        self.storage.write(offset, bytes(table))
+        offset = self.refcounts.allocate(clusters, "L1 table")
+        self._write_metadata(offset, bytes(table), L1)
         self.l1 = table
         self.header.l1_offset, self.header.l1_size = offset, entries
-        self.storage.write(36, struct.pack(">IQ", entries, offset))
+        self._write_metadata(36, struct.pack(">IQ", entries, offset), HEADER)
         if old_length:
             self.refcounts.free(old_offset, old_length)
 
@@ -244,7 +221,8 @@ class Qcow2Node(Qcow2Map):
                 self._tables.pop(index, None)
                 self.refcounts.free(offset, cluster_size)
         last = -(-self.storage.length // cluster_size)
-        while last and not self.refcounts.get(last - 1):
+        least = max(metadata(self.header, self.l1, self.refcounts.table)) + 1
+        while last > least and not self.refcounts.get(last - 1):
             last -= 1
         self.storage.truncate(min(self.storage.length, last * cluster_size))
 
@@ -253,7 +231,7 @@ class Qcow2Node(Qcow2Map):
         header = self.header
         size = self.cluster_size
         l1_clusters = (header.l1_size * 8 + size - 1) // size
-        if header.snapshot_count or 3 + l1_clusters > self.refcounts.per_block:
+        if 3 + l1_clusters > self.refcounts.per_block:
             self._cut(0)
             return
         # Until the end the image is marked dirty: a kill in between is repaired from
@@ -262,9 +240,8 @@ class Qcow2Node(Qcow2Map):
         self.storage.write(header.l1_offset, bytes(header.l1_size * 8))
         header.reftable_offset, header.reftable_clusters = size, 1
         block = bytearray(size)
-        counts = Refcounts(self.storage, header)
         for cluster in range(3 + l1_clusters):
-            pack_count(block, cluster, counts.bits, 1)
+            pack_count(block, cluster, self.refcounts.bits, 1)
         header.l1_offset = 3 * size
         self.storage.write(size, struct.pack(">Q", 2 * size) + bytes(size - 8))
         self.storage.write(2 * size, bytes(block))
@@ -273,7 +250,7 @@ class Qcow2Node(Qcow2Map):
         self.storage.truncate((3 + l1_clusters) * size)
         self.l1 = bytearray(header.l1_size * 8)
         self._tables.clear()
-        self._refcounts = None
+        self._refcounts = self._metadata = None
         self._mark_dirty(False)
 
     def _mark_dirty(self, dirty: bool) -> None:
@@ -283,7 +260,7 @@ class Qcow2Node(Qcow2Map):
         self.storage.write(72, struct.pack(">Q", self.header.incompatible))
 
     def reload(self) -> None:
-        """Read all metadata again: a repair or a snapshot has rewritten it."""
+        """Read all metadata again: another program may have written it."""
         self._tables.clear()
-        self._refcounts = None
-        self.open(checking=True)
+        self._refcounts = self._metadata = None
+        self.open()

@@ -1,37 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reference counts of a qcow2 image, and the allocation of its clusters."""
+"""Reference counts of a qcow2 image, the allocation of clusters, and where its metadata lies."""
 
 from __future__ import annotations
 
+import errno
 import struct
 
 from goldlock.embedded.common import report
 from goldlock.embedded.common.report import BlockError
-from goldlock.embedded.qcow2.header import Header
+from goldlock.embedded.qcow2.header import OFFSET_MASK, Header
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from goldlock.embedded.block.files import FileNode
 
-_OFFSET_MASK = 0x00FFFFFFFFFFFE00
+# The kinds of metadata, as QEMU's messages name them.
+HEADER, L1, L2 = "qcow2_header", "active L1 table", "active L2 table"
+TABLE, BLOCK = "refcount table", "refcount block"
 _CACHED_BLOCKS = 32
+_MOST_BYTES = 1 << 55  # an offset in a table has 56 bits
 
 
 class Refcounts:
     """The two-level table of reference counts; every change is written through.
 
     A count is written before what refers to the cluster, so a process that is
-    killed leaves leaked clusters at worst, never a wrong reference.
+    killed leaves leaked clusters at worst, never a wrong reference. `write` writes metadata
+    of a kind where nothing else of the image's is; `corrupt` tells of damage.
     """
 
-    def __init__(self, storage: FileNode, header: Header) -> None:
+    def __init__(
+        self,
+        storage: FileNode,
+        header: Header,
+        write: Callable[[int, bytes, str], None],
+        corrupt: Callable[[str], BlockError],
+    ) -> None:
         self.storage = storage
         self.header = header
         self.bits = 1 << header.refcount_order
         self.per_block = header.cluster_size * 8 // self.bits
         self.maximum = (1 << self.bits) - 1
         self.free_hint = 0
-        self._packing = 0  # behind the last compressed cluster, where the next one may begin
+        self._write = write
+        self._corrupt = corrupt
         self._table: bytearray | None = None
         self._blocks: dict[int, bytearray] = {}
 
@@ -47,7 +61,7 @@ class Refcounts:
         """Return where refcount block `index` lies, or 0 if there is none."""
         if index * 8 >= len(self.table):
             return 0
-        offset: int = struct.unpack_from(">Q", self.table, index * 8)[0] & _OFFSET_MASK
+        offset: int = struct.unpack_from(">Q", self.table, index * 8)[0] & OFFSET_MASK
         return offset
 
     def _block(self, index: int) -> bytearray | None:
@@ -55,7 +69,9 @@ class Refcounts:
         if not offset:
             return None
         if offset & (self.header.cluster_size - 1):
-            raise report.os_error("Could not read refcount block", 5)
+            raise self._corrupt(
+                f"Refblock offset {offset:#x} unaligned (reftable index: {index:#x})"
+            )
         block = self._blocks.get(index)
         if block is None:
             if len(self._blocks) >= _CACHED_BLOCKS:
@@ -69,48 +85,31 @@ class Refcounts:
         block = self._block(cluster // self.per_block)
         return 0 if block is None else unpack_count(block, cluster % self.per_block, self.bits)
 
-    def set(self, cluster: int, count: int) -> None:
+    def _set(self, cluster: int, count: int) -> None:
         """Write one reference count; its refcount block must exist."""
         index, at = divmod(cluster, self.per_block)
         block = self._block(index)
         if block is None:
-            raise BlockError(f"No refcount block for cluster {cluster}")
+            raise report.os_error(f"No refcount block for cluster {cluster}", errno.EIO)
         first, length = pack_count(block, at, self.bits, count)
-        self.storage.write(self.block_offset(index) + first, bytes(block[first : first + length]))
+        self._write(self.block_offset(index) + first, bytes(block[first : first + length]), BLOCK)
         if not count:
             self.free_hint = min(self.free_hint, cluster)
-            if self._packing >> self.header.cluster_bits == cluster:
-                self._packing = 0
 
-    def allocate(self, count: int) -> int:
-        """Allocate `count` neighbouring clusters, the first that are free; return their offset."""
+    def allocate(self, count: int, what: str) -> int:
+        """Allocate `count` neighbouring clusters, the first that are free; return their offset.
+
+        `what` they are for goes into the message where that would be the image's header.
+        """
         first = self._find_place(count)
+        if not first:
+            raise self._corrupt(f"Preventing invalid allocation of {what} at offset 0")
         for cluster in range(first, first + count):
-            self.set(cluster, 1)
+            self._set(cluster, 1)
         if count == 1 or first == self.free_hint:
             # All below was found taken on the way.
             self.free_hint = first + count
         return first << self.header.cluster_bits
-
-    def allocate_bytes(self, length: int) -> int:
-        """Allocate part of a cluster for compressed data, behind the last such if it has room.
-
-        Every one that lies in a cluster, or reaches into it, counts as a reference.
-        """
-        bits = self.header.cluster_bits
-        size = 1 << bits
-        place = self._packing
-        if place and self.get(place >> bits) >= self.maximum:
-            place = 0
-        if not place or size - place % size < length:
-            first = self._find_place(1)
-            if not place or (place >> bits) + 1 != first:
-                place = first << bits
-        for cluster in range(place >> bits, (place + length - 1 >> bits) + 1):
-            self.add(cluster, 1)
-        end = place + length
-        self._packing = end if end % size else 0
-        return place
 
     def _find_place(self, count: int) -> int:
         """Return the first of `count` free neighbours whose refcount blocks are there."""
@@ -118,7 +117,7 @@ class Refcounts:
             first = self._find_free(count)
             if self._have_blocks(first, count):
                 return first
-            # A refcount block may have taken the place that was found.
+            # A refcount block may have taken the place that was found. Each turn adds one.
 
     def _find_free(self, count: int) -> int:
         start = cluster = self.free_hint
@@ -133,6 +132,8 @@ class Refcounts:
                 start = cluster
             else:
                 cluster += 1
+        if (start + count) << self.header.cluster_bits > _MOST_BYTES:
+            raise report.os_error("Could not allocate clusters", errno.EFBIG)
         return start
 
     def _have_blocks(self, first: int, count: int) -> bool:
@@ -154,21 +155,24 @@ class Refcounts:
         it describes counts itself.
         """
         cluster = self._find_free(1)
+        if not cluster:
+            raise self._corrupt("Preventing invalid allocation of refcount block at offset 0")
         home = cluster // self.per_block
         block = bytearray(self.header.cluster_size)
         offset = cluster << self.header.cluster_bits
         if not self.block_offset(home):
             index = home
             pack_count(block, cluster % self.per_block, self.bits, 1)
-        self.storage.write(offset, bytes(block))
+        self._write(offset, bytes(block), BLOCK)
         if index != home:
-            self.set(cluster, 1)
+            self._set(cluster, 1)
         self._blocks[index] = block
         self._set_block_offset(index, offset)
 
     def _set_block_offset(self, index: int, offset: int) -> None:
         struct.pack_into(">Q", self.table, index * 8, offset)
-        self.storage.write(self.header.reftable_offset + index * 8, struct.pack(">Q", offset))
+        place = self.header.reftable_offset + index * 8
+        self._write(place, struct.pack(">Q", offset), TABLE)
 
     def _grow_table(self, index: int) -> None:
         """Move the table to where it has room for block `index` and those that describe it."""
@@ -191,13 +195,13 @@ class Refcounts:
             for at in range(taken):
                 pack_count(block, at, self.bits, 1)
             offset = (start + i) << header.cluster_bits
-            self.storage.write(offset, bytes(block))
+            self._write(offset, bytes(block), BLOCK)
             struct.pack_into(">Q", table, (first_block + i) * 8, offset)
         offset = (start + blocks) << header.cluster_bits
-        self.storage.write(offset, bytes(table))
+        self._write(offset, bytes(table), TABLE)
         before = header.reftable_offset, header.reftable_clusters
         header.reftable_offset, header.reftable_clusters = offset, clusters
-        self.storage.write(48, struct.pack(">QI", offset, clusters))
+        self._write(48, struct.pack(">QI", offset, clusters), HEADER)
         self._table = table
         self._blocks.clear()
         self.free(before[0], before[1] << header.cluster_bits)
@@ -206,21 +210,10 @@ class Refcounts:
         """Take one reference from every cluster of a range of the file."""
         bits = self.header.cluster_bits
         for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
-            self.add(cluster, -1)
-
-    def add(self, cluster: int, change: int) -> int:
-        """Change a cluster's reference count and return the new one."""
-        count = self.get(cluster) + change
-        if not 0 <= count <= self.maximum:
-            raise report.os_error("Reference count out of range", 22)
-        self.set(cluster, count)
-        return count
-
-    def forget(self) -> None:
-        """Drop what is held in memory: somebody rewrote the tables."""
-        self._table = None
-        self._blocks.clear()
-        self.free_hint = self._packing = 0
+            count = self.get(cluster)
+            if not count:
+                raise report.os_error("Reference count out of range", errno.EINVAL)
+            self._set(cluster, count - 1)
 
 
 def unpack_count(block: bytes | bytearray, at: int, bits: int) -> int:
@@ -245,3 +238,32 @@ def pack_count(block: bytearray, at: int, bits: int, count: int) -> tuple[int, i
     byte = at // per_byte
     block[byte] = block[byte] & ~(((1 << bits) - 1) << shift) & 0xFF | count << shift
     return byte, 1
+
+
+def metadata(header: Header, l1: bytearray, refcount_table: bytearray) -> dict[int, str]:
+    """Return the number of each cluster of metadata, and of what kind it is.
+
+    Where a damaged image has two kinds in one cluster, the first kind is told that QEMU checks.
+    """
+    bits = header.cluster_bits
+    found = {0: HEADER}
+
+    def add(offset: int, length: int, kind: str) -> None:
+        if length:
+            for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
+                found.setdefault(cluster, kind)
+
+    add(header.l1_offset, header.l1_size * 8, L1)
+    for place in _places(l1):
+        add(place, header.cluster_size, L2)
+    add(header.reftable_offset, header.reftable_clusters << bits, TABLE)
+    for place in _places(refcount_table):
+        add(place, header.cluster_size, BLOCK)
+    return found
+
+
+def _places(table: bytearray) -> list[int]:
+    """Return the offsets that a table has."""
+    used = len(table.rstrip(b"\0")) + 7 & ~7
+    offsets = (entry & OFFSET_MASK for (entry,) in struct.iter_unpack(">Q", table[:used]))
+    return [offset for offset in offsets if offset]

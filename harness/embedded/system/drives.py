@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from goldlock.embedded.nbd.server import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
+# What -drive has beside the options of the block layer, and the values that are served.
+_FIXED: registry.Served = {
+    "cache": ("writeback",), "snapshot": ("off",), "aio": ("threads",), "copy-on-read": ("off",),
+    "werror": (), "rerror": (), "index": (), "bus": (), "unit": (), "detect-zeroes": ("off",),
+    "discard": (),
+}  # fmt: skip
 _CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
-# What -drive has for guests and throttling: taken, without effect on locks.
-_IGNORED = (
-    "aio", "bus", "copy-on-read", "cyls", "heads", "index", "media", "rerror", "secs", "serial",
-    "trans", "unit", "werror", "discard", "detect-zeroes",
-)  # fmt: skip
-_DEVICES = ("virtio-blk", "virtio-blk-pci", "virtio-blk-device", "ide-hd", "scsi-hd", "scsi-cd",
-            "ide-cd", "usb-storage", "virtio-blk-ccw")  # fmt: skip
+_READ_WRITE, _CD = "virtio-blk virtio-blk-pci", "ide-cd"
+_FURTHER = {"driver", "drive", "id", "share-rw"}
 
 
 class Drive:
@@ -54,16 +55,24 @@ class Machine:
     def __init__(self) -> None:
         self.drives: dict[str, Drive] = {}
         self.devices = 0
-        self.named: dict[str, Node] = {}
+        self.named: dict[str, Options] = {}  # what blockdev-add has made, and from what
         self.exports: dict[str, tuple[Edge, bool]] = {}
         self.nbd: Server | None = None
         self.running = True
+        self.has_bus = True  # that a device can be put on
         self.state = "prelaunch"  # when it is not running
         self.events: list[tuple[str, dict[str, object]]] = []  # what clients are to be told
         self.job: Callable[[], None] | None = None  # what remains to be done after an answer
         self.quit_reason = ""
         self.migration = Migration()
         self._unnamed = 0
+
+    def shut_down(self, reason: str) -> None:
+        """Let the program end, and the clients know why; exports end before it."""
+        self.quit_reason = reason
+        self.events.append(("SHUTDOWN", {"guest": False, "reason": reason}))
+        for name in list(self.exports):
+            self.delete_export(name)
 
     def cont(self) -> None:
         """Run."""
@@ -81,30 +90,31 @@ class Machine:
         if name and not _is_identifier(name):
             raise BlockError(
                 "Parameter 'id' expects an identifier",
-                "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.",
+                "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n",
             )
-        bus = options.pop("if", "ide")
-        if bus not in _BUSES:
+        bus = options.pop("if", "")
+        if bus and bus not in _BUSES:
             raise BlockError(f"unsupported bus type '{bus}'")
+        if bus != "none":
+            raise not_served("-drive without if=none")
         if not name:
-            name = f"{bus}{self._unnamed}" if bus != "none" else f"none{self._unnamed}"
+            name = f"none{self._unnamed}"
             self._unnamed += 1
         if name in self.drives:
             raise BlockError(f"Duplicate ID '{name}' for drive")
-        read_only = opts.take_switch(options, "read-only", False)
+        media = options.pop("media", "disk")
+        if media not in ("disk", "cdrom"):
+            raise BlockError(f"'{media}' invalid media")
+        read_only = opts.take_switch(options, "read-only", media == "cdrom")
         image = self._open_drive(options, read_only, name)
         drive = Drive(name, image, read_only)
         self.drives[name] = drive
         return drive
 
     def _open_drive(self, options: Options, read_only: bool, name: str) -> Image | None:
-        cache = options.pop("cache", "writeback")
-        if cache not in _CACHE:
+        if options.get("cache", "writeback") not in _CACHE:
             raise BlockError("invalid cache option")
-        for key in _IGNORED:
-            options.pop(key, None)
-        if opts.take_switch(options, "snapshot", False):
-            raise not_served("Option 'snapshot'")
+        opts.refuse_all_but(options, _FIXED)
         fmt = options.pop("format", None)
         if fmt is not None:
             options.setdefault("driver", fmt)
@@ -138,10 +148,10 @@ class Machine:
         """Put a device on a drive: it uses the disk and lets nobody else write it."""
         options = opts.parse(text, "driver")
         kind = options.get("driver", "")
-        if kind not in _DEVICES:
-            if "drive" not in options:
-                return  # no block device: nothing for us to do
-            raise BlockError(f"'{kind}' is not a device that the embedded programs serve")
+        if kind not in (*_READ_WRITE.split(), _CD) or not self.has_bus:
+            raise not_served(f"Device '{kind}'{'' if self.has_bus else ' of -machine none'}")
+        if further := options.keys() - _FURTHER:
+            raise not_served(f"Property '{min(further)}' of a device")
         name = options.get("drive")
         if name is None:
             raise BlockError("drive property not set")
@@ -160,8 +170,11 @@ class Machine:
             raise BlockError("Drive '%s' is already in use by another block device" % name)  # noqa: UP031
         if drive.image is None or drive.image.edge is None:
             raise BlockError("Device needs media, but drive is empty")
-        shared = CONSISTENT_READ | WRITE_UNCHANGED | RESIZE | (WRITE if share_rw else 0)
-        perm = CONSISTENT_READ | (0 if drive.read_only else WRITE)
+        shared = CONSISTENT_READ | WRITE_UNCHANGED | (WRITE if share_rw else 0)
+        perm = CONSISTENT_READ
+        if kind != _CD:
+            shared |= RESIZE
+            perm |= 0 if drive.read_only else WRITE
         graph.change(drive.image.edge, perm, shared)
         where = options.get("id")
         drive.attached = (
@@ -177,9 +190,10 @@ class Machine:
         name = options.get("node-name")
         if name is None:
             raise BlockError("'node-name' must be specified for the root node")
+        given = dict(options)
         node = open_node(None, options, Flags(read_only=False))
         node.refcount += 1
-        self.named[name] = node
+        self.named[name] = given
 
     def delete_node(self, name: str) -> None:
         """Let go of a node that blockdev-add made."""
@@ -253,6 +267,7 @@ class Machine:
         """Take an export away."""
         edge, _ = self.exports.pop(name)
         graph.release(edge)
+        self.events.append(("BLOCK_EXPORT_DELETED", {"id": name}))
 
     def close(self) -> None:
         """Close all, as QEMU does when it ends; what fails is only a warning."""
@@ -266,8 +281,9 @@ class Machine:
                 if drive.image is not None:
                     drive.image.close()
             self.drives.clear()
-            for name, node in list(self.named.items()):
+            for name in list(self.named):
                 del self.named[name]
+                node = registry.nodes[name]
                 node.refcount -= 1
                 graph.dispose(node)
         except BlockError as failure:

@@ -7,23 +7,13 @@ import sys
 
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.common.report import BlockError, could_be_qemus, not_served
 from goldlock.embedded.system.drives import Drive, Machine
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_HELP = {
-    "drive_add": ("[-n] [[<domain>:]<bus>:]<slot>\n[file=file][,if=type][,bus=n]\n"
-                  "[,unit=m][,media=d][,index=i]\n[,snapshot=on|off][,cache=on|off]\n"
-                  "[,readonly=on|off][,copy-on-read=on|off]",
-                  "add drive to PCI storage controller"),
-    "drive_del": ("device", "remove host block device"),
-    "help|?": ("[cmd]", "show the help"),
-    "info": ("[subcommand]", "show various information about the system state"),
-    "quit|q": ("", "quit the emulator"),
-}  # fmt: skip
 _MOST_LINE = 4095  # bytes that can be typed
 _MOST_ARGUMENT = 1023
 _SPACE = " \t\n\v\f\r"
@@ -133,7 +123,9 @@ def run(machine: Machine, text: str) -> str:
         command = _INFO.get(line.name())
     named = line.text[: line.at].rstrip(_SPACE)
     if command is None:
-        return f"unknown command: '{named}'\r\n"
+        if not could_be_qemus(name):
+            return f"unknown command: '{named}'\r\n"
+        return not_served(f"Command '{named}'").message + "\r\n"
     shown, types, function = command
     reports: list[str] = []
     report.begin_monitor(reports)
@@ -142,7 +134,7 @@ def run(machine: Machine, text: str) -> str:
     except _WrongArguments as failure:
         answer = f'{failure}\nTry "help {named}" for more information\n'
     except BlockError as failure:
-        answer = failure.message + "\n" + (f"{failure.hint}\n" if failure.hint else "")
+        answer = failure.message + "\n" + failure.hint
         if name not in ("drive_add", "drive_del"):
             answer = "Error: " + answer
     except OSError as failure:
@@ -163,23 +155,6 @@ def _drive_add(machine: Machine, arguments: list[str]) -> str:
 def _drive_del(machine: Machine, arguments: list[str]) -> str:
     machine.delete_drive(arguments[0])
     return ""
-
-
-def _help(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
-    words = arguments[0].split()
-    if words[1:] and words[0] == "info":
-        raise not_served("Help on `info`")
-    lines = []
-    for name, (parameters, what) in _HELP.items():
-        if not words or words[0] in name.split("|"):
-            lines.append(f"{name} {parameters} -- {what}\n")
-    if not words:
-        lines.append("Other commands of QEMU's monitor are not served by the embedded programs.\n")
-    return "".join(lines) or f"unknown command: '{words[0]}'\n"
-
-
-def _info(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
-    return "".join(f"info {one}\n" for one in _INFO)
 
 
 def _info_block(machine: Machine, arguments: list[str]) -> str:
@@ -234,18 +209,15 @@ def chain_depth(node: Node) -> int:
 
 
 def _quit(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
-    machine.quit_reason = "host-qmp-quit"
+    machine.shut_down("host-qmp-quit")
     return ""
 
 
 # By what is typed: the name in messages, the arguments, and who answers.
 _Table = dict[str, "tuple[str, str, Callable[[Machine, list[str]], str]]"]
 _COMMANDS: _Table = {
-    "?": ("help|?", "S?", _help),
     "drive_add": ("drive_add", "-n s s", _drive_add),
     "drive_del": ("drive_del", "B", _drive_del),
-    "help": ("help|?", "S?", _help),
-    "info": ("info", "s?", _info),
     "q": ("quit|q", "", _quit),
     "quit": ("quit|q", "", _quit),
 }
@@ -253,8 +225,6 @@ _INFO: _Table = {
     "block": ("block", "-n -v s?", _info_block),
     "block-exports": ("block-exports", "", _info_exports),
     "status": ("status", "", _info_status),
-    "version": ("version", "", lambda *_: "7.2.22 (embedded programs of goldlock)\n"),
-    "name": ("name", "", lambda *_: ""),
 }
 
 

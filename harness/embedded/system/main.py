@@ -7,14 +7,16 @@ import os
 import select
 import sys
 
+from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.system.drives import Machine
 from goldlock.embedded.system.options import Configuration, parse
 
 TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
 
     from goldlock.embedded.system.hmp import HmpSession
     from goldlock.embedded.system.monitors import Listener
@@ -40,6 +42,7 @@ def main(argv: list[str]) -> int:
             sys.stdout.write(configuration.answer)
             return 0
         machine.running = not configuration.paused
+        machine.has_bus = configuration.machine != "none"
         _start(machine, configuration)
         loop = Loop(machine, configuration)
         loop.run()
@@ -56,8 +59,6 @@ def main(argv: list[str]) -> int:
 
 def _start(machine: Machine, configuration: Configuration) -> None:
     """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
-    from goldlock.embedded.common import options as opts
-
     steps = (
         ("blockdev", lambda text: machine.add_node(_node_options(text))),
         ("drive", machine.add_drive),
@@ -74,12 +75,9 @@ def _start(machine: Machine, configuration: Configuration) -> None:
     for _, path in configuration.values["pidfile"]:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
             file.write(f"{os.getpid()}\n")
-    del opts
 
 
 def _node_options(text: str) -> dict[str, str]:
-    from goldlock.embedded.common import options as opts
-
     if text.startswith("{"):
         return opts.parse_json_filename(text)
     return opts.parse(text, "driver")
@@ -116,14 +114,12 @@ class Loop:
         self._running = False
         for kind in ("monitor", "qmp"):
             for where, value in configuration.values[kind]:
-                self._located(where, value, kind)
+                self._located(where, self._open, value, kind)
         self._chardevs(configuration)
-        if configuration.nographic and not configuration.values["monitor"] and not self._stdio:
-            self._stdio_session("monitor")
 
-    def _located(self, where: str, value: str, kind: str) -> None:
+    def _located(self, where: str, step: Callable[..., None], *arguments: object) -> None:
         try:
-            self._open(value, kind)
+            step(*arguments)
         except BlockError as failure:
             raise _Located(where, failure) from None
         except OSError as failure:
@@ -135,32 +131,37 @@ class Loop:
         if value in ("stdio", "mon:stdio"):
             self._stdio_session(kind)
         elif value.startswith("unix:"):
-            from goldlock.embedded.system.monitors import listen
-
-            self._watch(listen(value[5:], kind))
+            self._listen(opts.parse(value[5:], "path"), kind)
         else:
-            raise BlockError(f"'{value.split(':', maxsplit=1)[0]}' is not a valid char driver")
+            raise not_served(f"A monitor on '{value}'")
+
+    def _listen(self, options: opts.Options, kind: str) -> None:
+        from goldlock.embedded.system.monitors import listen
+
+        self._watch(listen(options, kind))
 
     def _chardevs(self, configuration: Configuration) -> None:
-        from goldlock.embedded.common import options as opts
-
         known = {}
         for _, value in configuration.values["chardev"]:
             options = opts.parse(value, "backend")
-            known[options.get("id", "")] = options
+            if options.get("backend") not in ("stdio", "socket"):
+                raise not_served(f"-chardev {value}")
+            known[options.pop("id", "")] = options
         for where, value in configuration.values["mon"]:
             options = opts.parse(value, "chardev")
-            device = known.get(options.get("chardev", ""))
-            if device is None:
-                message = f'chardev "{options.get("chardev", "")}" not found'
-                raise _Located(where, BlockError(message))
-            kind = "qmp" if options.get("mode") == "control" else "monitor"
-            if device["backend"] == "stdio":
-                self._located(where, "stdio", kind)
+            name, mode = options.pop("chardev", ""), options.pop("mode", "readline")
+            if options or mode not in ("control", "readline"):
+                raise not_served(f"-mon {value}")
+            if name not in known:
+                raise _Located(where, BlockError(f'chardev "{name}" not found'))
+            device = dict(known[name])
+            kind = "qmp" if mode == "control" else "monitor"
+            if device.pop("backend") == "socket":
+                self._located(where, self._listen, device, kind)
+            elif device:
+                raise not_served(f"-chardev stdio with '{next(iter(device))}'")
             else:
-                rest = ",".join(f"{k}={v}" for k, v in device.items()
-                                if k in ("server", "wait"))  # fmt: skip
-                self._located(where, f"unix:{device.get('path', '')},{rest}", kind)
+                self._located(where, self._stdio_session, kind)
 
     def _stdio_session(self, kind: str) -> None:
         if self._stdio:
@@ -234,14 +235,12 @@ class Loop:
             # client that hangs up after the signal is to hear of it.
             if number := _signal_that_came(signals):
                 report.error(f"terminating on signal {number}")
-                self.machine.quit_reason = "host-signal"
+                self.machine.shut_down("host-signal")
+                self._announce()
             for fd in ready:
                 if self.machine.quit_reason:
                     break
                 self._serve(fd)
-        for source, session in list(self.sessions.items()):
-            data: dict[str, object] = {"guest": False, "reason": self.machine.quit_reason}
-            self._send(source, session.event("SHUTDOWN", data))
 
     def _serve(self, fd: int) -> None:
         session = self.sessions.get(fd)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from goldlock.embedded.block import graph
+from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.block.locks import ALL
 from goldlock.embedded.common.report import BlockError, not_served
@@ -54,7 +54,7 @@ def migrate(machine: Machine, arguments: Arguments) -> object:
 
     QEMU does the same when it has sent the guest, with the same events.
     """
-    check_arguments(arguments, {"uri": str}, ("blk", "inc", "detach", "resume"))
+    check_arguments(arguments, {"uri": str}, None, ("blk", "inc", "detach", "resume"))
     uri = str(arguments["uri"])
     if machine.state == "postmigrate":
         raise QmpError("Can't migrate the vm that was paused due to previous migration")
@@ -119,14 +119,14 @@ def _roots(machine: Machine) -> list[tuple[Edge | None, Node]]:
         for drive in machine.drives.values()
         if drive.image is not None
     ]
-    return roots + [(None, node) for node in machine.named.values() if not node.parents]
+    named = [registry.nodes[name] for name in machine.named]
+    return roots + [(None, node) for node in named if not node.parents]
 
 
 def _inactivate(node: Node) -> None:
     """Give up a node, and what is below it and has no active user; this cannot fail."""
     if node.inactive or any(e.parent is not None and not e.parent.inactive for e in node.parents):
         return
-    node.flush()
     node.inactive = True
     graph.refresh(node)
     for edge in node.children():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.common.sockets import bind_path, connect_path
 
 
@@ -30,13 +30,14 @@ class Listener:
             self.client = None
 
 
-def listen(text: str, kind: str) -> Listener:
-    """Listen at (or connect to) the socket that `text` describes; with `wait`, until one comes."""
-    options = opts.parse(text, "path")
-    path = options.get("path", "")
-    if not path:
-        raise BlockError("chardev: socket: no path given")
-    if not opts.switch("server", options.get("server", "off")):
+def listen(options: opts.Options, kind: str) -> Listener:
+    """Listen at (or connect to) the socket of these options; with `wait`, until a client comes."""
+    path = options.pop("path", "")
+    server = opts.take_switch(options, "server", False)
+    wait = opts.take_switch(options, "wait", True)
+    if options or not path:
+        raise not_served(f"A socket with '{next(iter(options), 'no path')}'")
+    if not server:
         listener = Listener(None, kind)
         listener.client = connect_path(path)
         return listener
@@ -46,6 +47,6 @@ def listen(text: str, kind: str) -> Listener:
     except OSError as failure:
         raise BlockError(f"Failed to listen on socket: {failure.strerror}") from None
     listener = Listener(endpoint, kind)
-    if opts.switch("wait", options.get("wait", "on")):
+    if wait:
         listener.accept()
     return listener

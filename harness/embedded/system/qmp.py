@@ -8,7 +8,7 @@ import time
 from goldlock.embedded.common import report
 from goldlock.embedded.common.json_parse import JsonError, Splitter, value_of
 from goldlock.embedded.common.json_writer import compact
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, could_be_qemus, not_served
 from goldlock.embedded.system.drives import Machine
 from goldlock.embedded.system.qmp_commands import COMMANDS, VERSION
 from goldlock.embedded.system.qmp_schema import QmpError, check_arguments
@@ -88,11 +88,14 @@ class QmpSession:
         if name == "human-monitor-command":
             from goldlock.embedded.system.hmp import run
 
-            check_arguments(arguments, {"command-line": str}, ("cpu-index",))
+            check_arguments(arguments, {"command-line": str}, None, ("cpu-index",))
             return run(self.machine, str(arguments["command-line"]))
         command = COMMANDS.get(name)
         if command is None:
-            raise QmpError(f"The command {name} has not been found", "CommandNotFound")
+            desc = f"The command {name} has not been found"
+            if could_be_qemus(name):
+                desc = not_served(f"Command '{name}'").message
+            raise QmpError(desc, "CommandNotFound")
         return command(self.machine, arguments)
 
 

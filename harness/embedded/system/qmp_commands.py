@@ -23,13 +23,6 @@ VERSION: dict[str, object] = {
 }
 
 
-def _strings(arguments: Arguments) -> opts.Options:
-    for name, value in arguments.items():
-        if not isinstance(value, str):
-            raise QmpError(f"Invalid parameter type for '{name}', expected: string")
-    return {name: str(value) for name, value in arguments.items()}
-
-
 def _query_status(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
     status = "running" if machine.running else machine.state
@@ -77,7 +70,7 @@ def _migration(name: str) -> Command:
 
 def _quit(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    machine.quit_reason = "host-qmp-quit"
+    machine.shut_down("host-qmp-quit")
     return {}
 
 
@@ -93,34 +86,58 @@ def _blockdev_del(machine: Machine, arguments: Arguments) -> object:
     return {}
 
 
-def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
+def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {"options": list})
     listed = arguments["options"]
     assert isinstance(listed, list)
-    for one in listed:
-        if not isinstance(one, dict):
-            raise QmpError("Invalid parameter type for 'options', expected: object")
-        check_node(one)
-        name = one.get("node-name")
-        if name is None:
-            raise QmpError("node-name not specified")
-        node = registry.nodes.get(str(name))
-        if node is None:
-            raise QmpError(f"Failed to find node with node-name='{name}'")
-        if one["driver"] != node.driver:
-            raise QmpError("Cannot change the option 'driver'")
-        if node.backing is not None and "backing" not in one:
-            raise QmpError(f"backing is missing for '{name}'")
-        graph.set_read_only(node, bool(one.get("read-only", False)))
+    if len(listed) != 1:
+        raise not_served(f"blockdev-reopen of {len(listed)} nodes")
+    one = listed[0]
+    if not isinstance(one, dict):
+        raise QmpError("Invalid parameter type for 'options[0]', expected: object")
+    check_node(one, "options[0].")
+    if "node-name" not in one:
+        raise QmpError("node-name not specified")
+    name = str(one["node-name"])
+    node = registry.nodes.get(name)
+    if node is None:
+        raise QmpError(f"Failed to find node with node-name='{name}'")
+    if name not in machine.named:
+        raise not_served("blockdev-reopen of what blockdev-add has not made")
+    if one["driver"] != node.driver:
+        raise QmpError("Cannot change the option 'driver'")
+    _check_reopened(node, one, machine.named[name])
+    graph.set_read_only(node, bool(one.get("read-only", False)))
     return {}
 
 
+def _check_reopened(node: Node, wanted: Arguments, before: opts.Options) -> None:
+    """Refuse a reopen that changes more than whether the node is read-only."""
+    for name, edge in (("file", node.file), ("backing", node.backing)):
+        if name not in wanted:
+            if edge is not None and name == "backing":
+                raise QmpError(f"backing is missing for '{node.name}'")
+            continue
+        value = wanted[name]
+        if isinstance(value, str) and value not in registry.nodes:
+            raise QmpError(f"Cannot find device='' nor node-name='{value}'")
+        if value != (edge.node.name if edge is not None else None):
+            raise not_served(f"blockdev-reopen with another '{name}'")
+    fixed = ("filename", "locking", "force-share", "size")
+    given = opts.flatten({key: value for key, value in wanted.items() if key in fixed})
+    for key in fixed:
+        if key in given and given[key] != before.get(key):
+            raise QmpError(f"Cannot change the option '{key}'")
+        if key in before and key not in given:
+            raise QmpError(f"Option '{key}' cannot be reset to its default value")
+    if "auto-read-only" in wanted or "auto-read-only" in before:
+        raise not_served("blockdev-reopen with 'auto-read-only'")
+
+
 def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
-    check_arguments(
-        arguments, {"snapshot-file": str},
-        ("device", "node-name", "format", "mode", "snapshot-node-name"),
-    )  # fmt: skip
-    options = _strings(arguments)
+    optional = dict.fromkeys(("device", "node-name", "format", "mode", "snapshot-node-name"), str)
+    check_arguments(arguments, {"snapshot-file": str}, optional)
+    options = {name: str(value) for name, value in arguments.items()}
     node = machine.find(options.get("device"), options.get("node-name"))
     machine.snapshot(node, options)
     return {}
@@ -174,7 +191,7 @@ def _image_facts(node: Node, nested: bool) -> dict[str, object]:
 
 
 def _query_named(machine: Machine, arguments: Arguments) -> object:  # noqa: ARG001
-    check_arguments(arguments, {}, ("flat",))
+    check_arguments(arguments, {}, {"flat": bool})
     nested = not arguments.get("flat", False)
     return [_node_facts(node, nested) for node in reversed(registry.nodes.values())]
 
@@ -189,20 +206,21 @@ _ADDRESSES: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
 
 
 def _nbd_start(machine: Machine, arguments: Arguments) -> object:
-    check_arguments(arguments, {"addr": dict}, ("tls-creds", "tls-authz", "max-connections"))
+    check_arguments(arguments, {"addr": dict}, None, ("tls-creds", "tls-authz", "max-connections"))
     if machine.nbd is not None:
         raise QmpError("NBD server already running")
     address = arguments["addr"]
     assert isinstance(address, dict)
-    check_arguments(address, {"type": str}, ("data",), "addr.")
+    check_arguments(address, {"type": str}, {"data": dict}, within="addr.")
     kind = address["type"]
+    if kind in ("vsock", "fd"):
+        raise not_served(f"An NBD server on '{kind}'")
     if kind not in _ADDRESSES:
         raise QmpError(f"Parameter 'type' does not accept value '{kind}'")
-    check_arguments(address, {"type": str, "data": dict}, (), "addr.")
+    check_arguments(address, {"type": str, "data": dict}, within="addr.")
     data = address["data"]
-    check_arguments(data, *_ADDRESSES[kind], "addr.data.")
-    if data.get("abstract"):
-        raise not_served("abstract sockets")
+    needed, refused = _ADDRESSES[kind]
+    check_arguments(data, needed, None, refused, "addr.data.")
     from goldlock.embedded.nbd.server import Server
 
     machine.nbd = Server.listen(machine.exports, kind, data)
@@ -210,7 +228,8 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
 
 
 def _nbd_add(machine: Machine, arguments: Arguments) -> object:
-    check_arguments(arguments, {"device": str}, ("name", "writable", "description", "bitmap"))
+    optional = {"name": str, "writable": bool}
+    check_arguments(arguments, {"device": str}, optional, ("description", "bitmap"))
     if machine.nbd is None:
         raise QmpError("NBD server not running")
     device = str(arguments["device"])
@@ -224,7 +243,7 @@ def _nbd_add(machine: Machine, arguments: Arguments) -> object:
 
 
 def _nbd_remove(machine: Machine, arguments: Arguments) -> object:
-    check_arguments(arguments, {"name": str}, ("mode",))
+    check_arguments(arguments, {"name": str}, None, ("mode",))
     name = str(arguments["name"])
     if name not in machine.exports:
         raise QmpError(f"Export '{name}' is not found")
