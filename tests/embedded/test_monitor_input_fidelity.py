@@ -209,7 +209,7 @@ def test_a_typed_line_is_answered_as_by_the_real_monitor(images: Path) -> None:
         _ask(kind, [data], images, "-drive", "if=none,id=d0,file=t") for kind in ("real", "ours")
     )
     assert ours == real
-    assert sum("extraneous" in line for line in real) == 11
+    assert sum("extraneous" in line for line in real) == 10
     assert sum("block device name expected" in line for line in real) == 4
 
 

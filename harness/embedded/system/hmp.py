@@ -123,7 +123,7 @@ def run(machine: Machine, text: str) -> str:
         command = _INFO.get(line.name())
     named = line.text[: line.at].rstrip(_SPACE)
     if command is None:
-        if not could_be_qemus(name):
+        if not could_be_qemus("".join(named.split())):
             return f"unknown command: '{named}'\r\n"
         return not_served(f"Command '{named}'").message + "\r\n"
     shown, types, function = command
