@@ -79,11 +79,13 @@ class Program:
     def argv(self, *arguments: str) -> list[str]:
         """Return the whole command line; raise CaseError when the program is not there."""
         if not self.command[0]:
-            raise CaseError(
-                f"{self.name} is not installed; with '# needs: {self.name}' in its header,"
-                " the case is not run where it is missing"
-            )
+            raise CaseError(f"{self.name} is not installed; {self.way_out}")
         return [*self.command, *arguments]
+
+    @property
+    def way_out(self) -> str:
+        """What a case can do that cannot do without the program."""
+        return "case.not_run(reason) ends a case that cannot do without"
 
     def echo(self, *arguments: str) -> str:
         """Return the command as goldens show it: as a person would type it in a shell."""

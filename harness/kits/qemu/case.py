@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 class QemuProgram(Program):
     """A program of QEMU, under the name that qemu-iotests' wrapper of it has."""
 
+    @property
+    def way_out(self) -> str:
+        """What a case can do that cannot do without the program."""
+        needs = f"'# needs: {self.name}' in its header"
+        return f"with {needs}, the case is not run where it is missing"
+
     def echo(self, *arguments: str) -> str:
         """Return the command as goldens show it: ``_qemu_io_wrapper``, and the arguments.
 
