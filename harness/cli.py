@@ -18,7 +18,7 @@ from typing import NoReturn
 from goldlock import __version__
 from goldlock.bootstrap import NO_SETUP, enter_environment
 from goldlock.errors import UsageError, suggest
-from goldlock.options import GROUPS, WHICH
+from goldlock.options import GROUPS, HOW, WHICH
 from goldlock.runner import shards
 from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
     _open_standard_files()
     name = _NAME_IN_CHECKOUT if checkout else "goldlock"
     try:
+        if _names_builds(arguments):
+            return _run_builds(arguments, checkout)
         return _main(arguments, checkout)
     except UsageError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - to the person who started it
@@ -86,6 +88,20 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
         print(f"{name}: the output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
+
+
+def _names_builds(arguments: Sequence[str]) -> bool:
+    """Tell whether *arguments* name several builds to compare."""
+    flags = [word.partition("=")[0] for word in _split(arguments)[0]]
+    return flags.count("--build") > 1 or "--matrix" in flags or "--bisect" in flags
+
+
+def _run_builds(arguments: Sequence[str], checkout: Path | None) -> int:
+    if checkout:
+        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
+    from goldlock import matrix  # few runs compare
+
+    return matrix.main(arguments, [sys.executable, sys.argv[0]])
 
 
 def _open_standard_files() -> None:
@@ -269,6 +285,15 @@ def _parser(checkout: Path | None) -> _Parser:
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
+    builds = groups[HOW]  # for the help; several builds are not run here
+    builds.add_argument(
+        "--matrix", metavar="NAME=DIR,...", help="run with each of these builds, and compare"
+    )
+    builds.add_argument(
+        "--bisect",
+        metavar="'CASE: SECTION'",
+        help="find the first of the builds, in their order, that changes a section",
+    )
     for option in kits.options():
         flags = [option.short, option.flag] if option.short else [option.flag]
         groups[option.group].add_argument(*flags, **option.keywords)
