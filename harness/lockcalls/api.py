@@ -20,15 +20,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
 from goldlock.lockcalls.control import Control, NoSupervisorError
 from goldlock.lockcalls.launcher import COMMAND
-from goldlock.lockcalls.plan import ALWAYS, Fault, PlanError, absolute, parse_plan
+from goldlock.lockcalls.plan import ALWAYS, Fault, absolute, parse_plan
+from goldlock.lockcalls.plan_line import PlanError
 
 __all__ = [
     "ALWAYS",
     "ActiveFaults",
     "Fault",
+    "MissedError",
     "NoSupervisorError",
     "PlanError",
     "faults",
@@ -81,22 +84,29 @@ class ActiveFaults:
         self.hits = 0
 
 
+class MissedError(CaseError):
+    """A plan that should have made a call fail, and did not."""
+
+
 @contextmanager
 def faults(  # noqa: PLR0913 - the fields of a fault
     *plan: str | Fault,
     errno: int | None = None,
-    byte: int | None = None,
+    byte: int | tuple[int, int | None] | None = None,
     image: str | os.PathLike[str] | None = None,
     program: str | None = None,
     nth: int = 1,
     times: int | None = None,
+    exactly: bool = False,
+    may_miss: bool = False,
 ) -> Iterator[ActiveFaults]:
     """Set faults for the programs of this case, for the length of a with block.
 
     Say them as plan lines, as Fault objects, or one by its fields: faults("lock", byte=100,
     errno=ENOLCK).  They count calls anew each time.  Relative paths of images are relative to
     this process's directory.  Raises NoSupervisorError if the case runs without one, PlanError and
-    ValueError for what is no fault.
+    ValueError for what is no fault, and at the end of the block MissedError for a fault that made
+    no call fail, unless it *may_miss*.
     """
     found: list[Fault] = []
     for item in plan:
@@ -106,17 +116,22 @@ def faults(  # noqa: PLR0913 - the fields of a fault
             found.extend(parse_plan(item))
         else:
             path = None if image is None else os.fspath(image)
-            found.append(Fault(item, errno, byte, path, program, nth, times))
+            found.append(Fault(item, errno, byte, path, program, nth, times, exactly))
     control = Control()
     active = ActiveFaults()
     keys: list[int] = []
+    missed: list[str] = []
     try:
         keys.extend(control.add(absolute(fault)) for fault in found)
         yield active
     finally:
         for key in keys:
-            active.hits += control.clear(key)
+            hits, complaint = control.clear(key)
+            active.hits += hits
+            missed += [complaint] if complaint and not may_miss else []
         control.close()
+    if missed:
+        raise MissedError("; ".join(missed))
 
 
 def trace_path() -> Path | None:

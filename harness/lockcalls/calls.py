@@ -38,7 +38,7 @@ class LockCall:
 
     call     "lock", "unlock", "test", "probe", "flock" or "flock unlock", as in a plan
     kind     "read", "write" or "unlock"; of flock, "shared", "exclusive" or "unlock"
-    start    first byte of the range; length in bytes, 0: to the end of all files
+    first    first byte of the range; last: its last one, None: to the end of all files
     file     (device, inode) behind the descriptor
     pid      the process (not the thread) that makes the call
     system   whose lock it is: "OFD", "POSIX" (the process's) or "flock"
@@ -50,8 +50,8 @@ class LockCall:
     kind: str
     system: str
     waits: bool
-    start = 0
-    length = 0
+    first = 0
+    last: int | None = None
 
     def __init__(self, notification: "Notification") -> None:
         """Find the file; OSError when the process cannot be looked into."""
@@ -76,10 +76,10 @@ class LockCall:
             os.close(self._fd)
             self._fd = -1
 
-    def covers(self, byte: int) -> bool:
-        """Return whether the range of the call has this byte."""
-        end = self.start + self.length if self.length else byte + 1
-        return bool(self.start <= byte < end)
+    def covers(self, first: int, last: int | None) -> bool:
+        """Return whether the range of the call has all of these bytes."""
+        ends = self.last is None or (last is not None and last <= self.last)
+        return self.first <= first and ends
 
     def path(self) -> str:
         """Return the path of the file as the kernel tells it, " (deleted)" after a gone one."""

@@ -26,8 +26,9 @@ PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; l
 environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
 FILE gets a line for each lock call.  --kit NAME gives bytes names in both.
 
-Exit status: that of the program; 2 usage or plan, 77 forbidden here, 125 supervisor broken,
-126 and 127 program not executable and not found.
+Exit status: that of the program; 2 usage or plan, 77 forbidden here, 123 the plan made no call
+fail and does not say "may miss", 125 supervisor broken, 126 and 127 program not executable and
+not found.
 """
 
 PLAN_VARIABLE = "GOLDLOCK_FAULT_PLAN"
@@ -113,7 +114,8 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
     for plan in plans:
         sources.append((plan[1:], _read(plan[1:])) if plan.startswith("@") else ("plan", plan))
     for name, text in sources:
-        from goldlock.lockcalls.plan import PlanError, absolute, parse_plan  # 15 ms
+        from goldlock.lockcalls.plan import absolute, parse_plan  # 15 ms
+        from goldlock.lockcalls.plan_line import PlanError
 
         try:
             found.extend(absolute(fault) for fault in parse_plan(text, words))
@@ -156,20 +158,18 @@ def _join(program: list[str], faults: "tuple[Fault, ...]", trace: str) -> int:
         raise UsageError("--trace: a supervisor is at work already, and the trace is its own")
     connection = control.Control()
     keys = [connection.add(fault) for fault in faults]
-    try:
-        return launcher.run_here(program)
-    finally:
-        for key in keys:
-            connection.clear(key)
+    status = launcher.run_here(program)
+    missed = [complaint for key in keys if (complaint := connection.clear(key)[1])]
+    return launcher.end_as(status, missed)
 
 
 def _request(verb: str, text: str) -> int:
     connection = control.Control()
     if verb == "--add":
-        answers = [connection.add(fault) for fault in _faults([text])]
-    elif text.isdigit():
-        answers = [connection.clear(int(text))]
-    else:
+        _say("".join(f"{connection.add(fault)}\n" for fault in _faults([text])))
+        return 0
+    if not text.isdigit():
         raise UsageError(f"{text}: not a key that --add printed")
-    _say("".join(f"{answer}\n" for answer in answers))
-    return 0
+    hits, missed = connection.clear(int(text))
+    _say(f"{hits}\n")
+    return launcher.end_as(0, [missed] if missed else [])

@@ -7,7 +7,9 @@ calls, so a fault is at work for every call that comes after the answer, and for
 A message is a packet (SOCK_SEQPACKET), so nothing need say where it ends; the module
 multiprocessing.connection would take longer to load (22 ms) than a program to start.
 
-    add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS | error WHY
+    add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS [MISSED] | error WHY
+
+MISSED says that the fault should have made a call fail, and did not.
 """
 
 import os
@@ -50,22 +52,23 @@ class Control:
 
     def add(self, fault: "Fault") -> int:
         """Set a fault; return its key.  It is at work when this returns."""
-        return self._ask(f"add {fault}")
+        return int(self._ask(f"add {fault}"))
 
-    def clear(self, key: int) -> int:
-        """Take a fault away; return how many calls it made fail."""
-        return self._ask(f"clear {key}")
+    def clear(self, key: int) -> tuple[int, str]:
+        """Take a fault away; return how many calls it made fail, and what there is to complain."""
+        hits, _, missed = self._ask(f"clear {key}").partition(" ")
+        return int(hits), missed
 
     def close(self) -> None:
         """End the connection; faults that were set stay."""
         self._socket.close()
 
-    def _ask(self, request: str) -> int:
+    def _ask(self, request: str) -> str:
         self._socket.send(os.fsencode(request))
         verdict, _, rest = os.fsdecode(self._socket.recv(_LONGEST)).partition(" ")
         if verdict != "ok":
             raise NoSupervisorError(rest or "the fault supervisor is gone")
-        return int(rest)
+        return rest
 
 
 class ControlServer:
@@ -110,7 +113,7 @@ class ControlServer:
 
 
 def _reply(request: str, supervisor: "Supervisor") -> str:
-    from goldlock.lockcalls import plan  # 15 ms that a run without faults saves
+    from goldlock.lockcalls import plan, plan_line  # 15 ms that a run without faults saves
 
     verb, _, rest = request.partition(" ")
     try:
@@ -120,8 +123,9 @@ def _reply(request: str, supervisor: "Supervisor") -> str:
                 return "error expected one line of a plan"
             return f"ok {supervisor.add(faults[0])}"
         if verb == "clear":
-            return f"ok {supervisor.clear(int(rest))}"
-    except plan.PlanError as error:
+            rule = supervisor.clear(int(rest))
+            return f"ok {rule.hits} {rule.missed()}"
+    except plan_line.PlanError as error:
         return f"error {error}"
     except (KeyError, ValueError):
         return f"error no such fault: {rest}"

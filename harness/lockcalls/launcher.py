@@ -25,7 +25,13 @@ import struct
 from contextlib import suppress
 
 from goldlock import linux
-from goldlock.lockcalls import FAULTS_VARIABLE, SUPERVISOR_NAME, TRACE_VARIABLE, seccomp
+from goldlock.lockcalls import (
+    FAULTS_VARIABLE,
+    LONGEST_STATUS,
+    SUPERVISOR_NAME,
+    TRACE_VARIABLE,
+    seccomp,
+)
 from goldlock.lockcalls.control import ControlServer
 
 TYPE_CHECKING = False
@@ -43,6 +49,8 @@ COMMAND = "goldlock faults"
 
 UNAVAILABLE = 77
 """Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
+MISSED = 123
+"""Exit status when a plan has made no call fail, and does not say that it may."""
 BROKEN = 125
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
@@ -110,22 +118,22 @@ def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> 
 
     def read_status() -> list[str] | None:
         try:
-            return os.fsdecode(os.read(status, 4096)).split(" ", 2)
+            return os.fsdecode(os.read(status, LONGEST_STATUS)).split(" ", 3)
         except BlockingIOError:
             return None
 
     what, *rest = _wait(supervisor, read_status)
-    if what == "ended" and rest[1] == "staying":
-        return end_as(int(rest[0]))
-    os.waitpid(supervisor, 0)
     if what == "ended":
-        return end_as(int(rest[0]))
+        if rest[1] == "gone":
+            os.waitpid(supervisor, 0)
+        return end_as(int(rest[0]), rest[2].splitlines())
+    os.waitpid(supervisor, 0)
     complain(" ".join(rest) or "the supervisor was killed")
     return UNAVAILABLE if what == "unavailable" else BROKEN
 
 
 def run_here(argv: list[str]) -> int:
-    """Run a program without a supervisor of its own; else as run()."""
+    """Run a program without a supervisor of its own; return its wait status."""
     saved = SavedSignals()
     program = os.fork()
     if program == 0:
@@ -135,7 +143,7 @@ def run_here(argv: list[str]) -> int:
         pid, status = os.waitpid(program, os.WNOHANG)
         return status if pid else None
 
-    return end_as(_wait(program, ended))
+    return _wait(program, ended)
 
 
 def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
@@ -152,8 +160,15 @@ def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
             return answer
 
 
-def end_as(status: int) -> int:
-    """Return the exit status in a wait status, or die by the signal that it tells of."""
+def end_as(status: int, missed: list[str]) -> int:
+    """Return the exit status in a wait status, or die by the signal that it tells of.
+
+    *missed* are complaints about a plan; if there are any, they are what is to be told.
+    """
+    for line in missed:
+        complain(line)
+    if missed:
+        return MISSED
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     fatal = os.WTERMSIG(status)

@@ -11,6 +11,7 @@ import select
 import signal
 from contextlib import suppress
 
+from goldlock.lockcalls import LONGEST_STATUS
 from goldlock.lockcalls.control import ControlServer
 from goldlock.lockcalls.supervisor import Supervisor
 
@@ -25,7 +26,8 @@ class Loop:
     supervisor, listener  who decides, and the descriptor by which the calls come
     control               what a case asks for
     program               the process whose end the launcher wants to hear of
-    status_pipe           the pipe to the launcher: "ended WAITSTATUS gone|staying"
+    status_pipe           the pipe to the launcher: "ended WAITSTATUS gone|staying MISSED", a line
+                          for each fault that made no call fail, though it should
     """
 
     def __init__(
@@ -125,9 +127,10 @@ class Loop:
     def _tell_launcher(self, status: int) -> None:
         events = [event for fd, event in self._poll.poll(0) if fd == self._listener]
         deserted = self._deserted or any(event & select.POLLHUP for event in events)
-        text = f"ended {status} {'gone' if deserted else 'staying'}"
+        missed = "\n".join(self._supervisor.missed())
+        text = f"ended {status} {'gone' if deserted else 'staying'} {missed}"
         with suppress(OSError):  # somebody killed the launcher meanwhile
-            os.write(self._status_pipe, text.encode())
+            os.write(self._status_pipe, os.fsencode(text)[:LONGEST_STATUS])
         if not deserted and os.getppid() == self._launcher:
             os.kill(self._launcher, signal.SIGCHLD)  # if this process ends, the kernel sends it
 

@@ -8,7 +8,8 @@
     probe fails with EINVAL
     flock t.lock by git fails with ENOLCK
 
-A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN].  A
+A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN] [may
+miss].  TARGET is a byte or a range, as a trace prints them, with "exactly" before it or not.  A
 byte has a name where a kit gives it one: see goldlock.lockcalls.words.
 """
 
@@ -16,12 +17,13 @@ import errno as errnos
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Final
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, quote
+from goldlock.lockcalls.plan_line import LARGEST, Line
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, quote, range_text
 
 CALLS: Final = ("lock", "unlock", "test", "probe", "flock", "flock unlock")
 _WITH_BYTES = ("lock", "unlock", "test")
@@ -29,16 +31,11 @@ _WITH_BYTES = ("lock", "unlock", "test")
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
 
-_LARGEST = 2**63 - 1  # the last byte that a file can have
 
 _ENDLESS_EINTR = (
     "a program that retries would loop for ever: bound it (once, 2 times), "
     "or say always if that is meant"
 )
-
-
-class PlanError(ValueError):
-    """A plan that cannot be read; str() is one line that points to the word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,42 +46,56 @@ class Fault:
              all of /dev/null by which a program finds out whether OFD locks work), each of
              fcntl(2); "flock" or "flock unlock" of flock(2)
     errno    the error number that the call returns
-    byte     only calls whose range has this byte; None: any
+    byte     only calls whose range has this byte, or all from the first to the last one, None
+             for the end of the file: (120, 127), (0, None); None: any
     image    only calls on the file that this path leads to when the call is made; None: any
     program  only calls of the program of this name (as a trace shows it); None: any
     nth      the first matching call that fails, counted from 1 since the fault was added
     times    how many calls fail; None: all.  EINTR needs a number, or ALWAYS
+    exactly  whether the range of a call must have nothing else
+    may_miss whether it is in order if no call fails
     A field out of range is a ValueError.
     """
 
     call: str
     errno: int
-    byte: int | None = None
+    byte: int | tuple[int, int | None] | None = None
     image: str | None = None
     program: str | None = None
     nth: int = 1
     times: int | None = None
+    exactly: bool = False
+    may_miss: bool = False
 
     def __post_init__(self) -> None:
         if self.call not in CALLS:
             raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
-        if self.byte is not None and (
-            not 0 <= self.byte <= _LARGEST or self.call not in _WITH_BYTES
-        ):
-            raise ValueError(f"a {self.call} has no byte {self.byte}")
+        if self.span:
+            first, last = self.span
+            fits = 0 <= first <= (first if last is None else last) <= LARGEST
+            if not fits or self.call not in _WITH_BYTES:
+                raise ValueError(f"a {self.call} has no byte {self.byte}")
+        elif self.exactly:
+            raise ValueError("any byte, and exactly: which?")
         counts = (self.nth, 1 if self.times is None else self.times)
-        if not all(1 <= count <= _LARGEST for count in counts):
-            raise ValueError(f"calls are counted from 1 to {_LARGEST}")
+        if not all(1 <= count <= LARGEST for count in counts):
+            raise ValueError(f"calls are counted from 1 to {LARGEST}")
         if self.errno == errnos.EINTR and self.times is None:
             raise ValueError(f"EINTR every time: {_ENDLESS_EINTR}")
+
+    @property
+    def span(self) -> tuple[int, int | None] | None:
+        """The first and the last byte, None for the end of the file; None: any."""
+        return (self.byte, self.byte) if isinstance(self.byte, int) else self.byte
 
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
         parts = [self.call]
         if self.call in _WITH_BYTES:
-            parts.append("any byte" if self.byte is None else f"byte {self.byte}")
+            parts += ["exactly"] if self.exactly else []
+            parts.append(range_text(*self.span) if self.span else "any byte")
         if self.image is not None:
             parts.append(f"of {quote(self.image)}")
         if self.program is not None:
@@ -94,6 +105,7 @@ class Fault:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
             parts.append("always" if self.times == ALWAYS else f"{self.times} times")
+        parts += ["may miss"] if self.may_miss else []
         return " ".join(parts)
 
 
@@ -102,7 +114,7 @@ def absolute(fault: Fault) -> Fault:
     if fault.image is None:
         return fault
     image = os.path.abspath(fault.image)  # noqa: PTH100 - a supervisor loads this too, and pathlib takes 5 ms
-    return Fault(fault.call, fault.errno, fault.byte, image, fault.program, fault.nth, fault.times)
+    return replace(fault, image=image)
 
 
 def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
@@ -113,81 +125,16 @@ def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
     """
     faults = []
     for number, line in enumerate(text.splitlines(), 1):
-        rest = _Line(number, line)
+        rest = Line(number, line)
         if rest.current:
             faults.append(_fault(rest, byte_words() if words is None else words))
     return tuple(faults)
 
 
-_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(#.*)|[^\s"#][^\s"]*|(\S)')
-_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
-
-
-class _Line:
-    """The words of one line, read from left to right; `current` is "" after the last one."""
-
-    def __init__(self, line_number: int, line: str) -> None:
-        self._line_number = line_number
-        self._column = len(line) + 1
-        self._end = len(line) + 1
-        self._words = self._split(line)
-        self.current = ""
-        self.quoted = False
-        self.advance()
-
-    def _split(self, line: str) -> Iterator[tuple[int, str, bool]]:
-        for match in _WORD.finditer(line):
-            quoted, comment, stray = match.groups()
-            if comment:
-                self._end = match.start() + 1
-                return
-            if stray:
-                self._column = match.start() + 1
-                self.current = stray
-                self.fail("a quote that is not closed")
-            if quoted is None:
-                yield match.start() + 1, match.group(), False
-            else:
-                text = re.sub(r"\\(.)", lambda m: _UNESCAPED.get(m[1], m[1]), quoted)
-                yield match.start() + 1, text, True
-
-    def advance(self) -> str:
-        """Go to the next word and return the one left behind."""
-        word = self.current
-        self._column, self.current, self.quoted = next(self._words, (self._end, "", False))
-        return word
-
-    def take(self, *wanted: str) -> str:
-        """Return the current word and go on if it is one of these; else return ""."""
-        return self.advance() if self.current in wanted and not self.quoted else ""
-
-    def need(self, what: str, *wanted: str) -> str:
-        """Return the current word, which must be one of these; else the error says `what`."""
-        return self.take(*wanted) or self.fail(f"expected {what}")
-
-    def name(self, what: str) -> str:
-        """Return the current word, whatever it is, as long as there is one."""
-        return self.advance() if self.current else self.fail(f"expected {what}")
-
-    def number(self, what: str, least: int) -> int:
-        """Return the current word as a number that is `least` or more."""
-        digits = self.current.isascii() and self.current.isdigit()
-        # int() has a limit of its own, so the length is looked at first.
-        if digits and (len(self.current) > len(str(_LARGEST)) or int(self.current) > _LARGEST):
-            self.fail(f"expected {what}: a number up to {_LARGEST}")
-        if not digits or int(self.current) < least:
-            self.fail(f"expected {what}: a number from {least}")
-        return int(self.advance())
-
-    def fail(self, why: str) -> NoReturn:
-        """Raise a PlanError that points to the current word."""
-        word = quote(self.current) if self.current else "end of line"
-        raise PlanError(f"{self._line_number}:{self._column}: {word}: {why}")
-
-
-def _fault(line: _Line, words: ByteWords) -> Fault:
+def _fault(line: Line, words: ByteWords) -> Fault:
     call = line.need("a call: lock, unlock, test, probe or flock", *CALLS)
-    byte = _byte(line, words) if call in _WITH_BYTES else None
+    exactly = call in _WITH_BYTES and line.take("exactly", "covering") == "exactly"
+    byte = _bytes(line, words, exactly=exactly) if call in _WITH_BYTES else None
     if call == "flock":
         call += " unlock" if line.take("unlock") else ""
         bare = line.quoted or line.current not in ("", "of", "by", "fails")
@@ -203,17 +150,35 @@ def _fault(line: _Line, words: ByteWords) -> Fault:
         line.need('"call" and a number', "call")
         nth = line.number("the first call that fails", 1)
     times = _times(line)
+    may_miss = bool(line.take("may"))
+    if may_miss:
+        line.need('"miss"', "miss")
     if errno == errnos.EINTR and times is None:
         line.fail(f"EINTR every time: {_ENDLESS_EINTR}")
     if line.current:
         line.fail("nothing may follow here")
-    return Fault(call, errno, byte, image, program, nth, times)
+    return Fault(call, errno, byte, image, program, nth, times, exactly, may_miss)
 
 
-def _byte(line: _Line, words: ByteWords) -> int | None:
-    if line.take("any"):
+_RANGE = re.compile(r"([0-9]+)-([0-9]*)")
+
+
+def _bytes(line: Line, words: ByteWords, *, exactly: bool) -> int | tuple[int, int | None] | None:
+    if not exactly and line.take("any"):
         line.take("byte")
         return None
+    if line.take("all"):
+        return 0, None
+    if found := _RANGE.fullmatch(line.current):
+        first, last = (line.value(text, "a byte") if text else None for text in found.groups())
+        if last is not None and last < (first or 0):
+            line.fail("the last byte comes before the first")
+        line.advance()
+        return first or 0, last
+    return _byte(line, words)
+
+
+def _byte(line: Line, words: ByteWords) -> int:
     named = {name: byte for byte, name in words.names.items()}
     if any(name.split()[0] == line.current for name in named):
         return named[_name(line, named)]
@@ -221,11 +186,11 @@ def _byte(line: _Line, words: ByteWords) -> int | None:
         first = dict.fromkeys(name.split()[0] for name in named)
         names = ", ".join(f'"{each} ..."' for each in first)
         known = names or f"there are no names for bytes without a kit, in {KIT_VARIABLE}"
-        line.fail(f'expected a byte: a number, "any", {known}')
+        line.fail(f'expected a byte: a number, a range, "all", "any", {known}')
     return line.number("a byte", 0)
 
 
-def _name(line: _Line, names: Collection[str]) -> str:
+def _name(line: Line, names: Collection[str]) -> str:
     """Return the name that the next words are, the longest; some or all may be in quotes."""
     found = ""
     while True:
@@ -240,7 +205,7 @@ def _name(line: _Line, names: Collection[str]) -> str:
     return found
 
 
-def _errno(line: _Line) -> int:
+def _errno(line: Line) -> int:
     known = {name: code for code, name in errnos.errorcode.items()}
     known |= {name: code for name, code in vars(errnos).items() if name.startswith("E")}
     if line.current not in known:
@@ -251,15 +216,15 @@ def _errno(line: _Line) -> int:
     return known[line.advance()]
 
 
-def _times(line: _Line) -> int | None:
+def _times(line: Line) -> int | None:
     if line.take("once"):
         return 1
     if line.take("always"):
         return ALWAYS
-    if not line.current or line.quoted:
+    if line.current in ("", "may") or line.quoted:
         return None
     if not line.current.isdigit():
-        line.fail('expected "from call N", "once", "N times" or "always"')
+        line.fail('expected "from call N", "once", "N times", "always" or "may miss"')
     times = line.number("how often", 1)
     line.need('"times"', "times", "time")
     return times

@@ -30,11 +30,11 @@ def in_the_way(call: LockCall, copy: int) -> int | None:
     access = fcntl.fcntl(copy, fcntl.F_GETFL) & os.O_ACCMODE
     if call.call == "lock" and access == (os.O_WRONLY if call.kind == "read" else os.O_RDONLY):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    return _in_range(call, copy, call.start, _last(call))
+    return _in_range(call, copy, call.first, _last(call))
 
 
 def _last(call: LockCall) -> int:
-    return call.start + call.length - 1 if call.length else _LAST_BYTE
+    return _LAST_BYTE if call.last is None else call.last
 
 
 def _in_range(call: LockCall, copy: int, first: int, last: int) -> int | None:
@@ -92,7 +92,7 @@ class Unsettled:
     def add(self, call: LockCall) -> None:
         """Note a call that is about to be let through, if it will change something."""
         if call.call in ("lock", "unlock"):
-            self._calls[call.file] = (call.pid, call.kind, call.start, _last(call))
+            self._calls[call.file] = (call.pid, call.kind, call.first, _last(call))
 
     def settle(self, call: LockCall) -> bool:
         """Wait until the call before, of another process on the same file, has been carried out.

@@ -58,7 +58,7 @@ class RecordCall(LockCall):
         self._found: int | None = None
         self.tid = notification.tid
         raw = self._read_memory()
-        self._type, self._whence, self.start, self.length, self._owner = self._layout.unpack(raw)
+        self._type, self._whence, self._start, self._length, self._owner = self._layout.unpack(raw)
         if self._type not in _KINDS:
             raise ValueError("not a lock type")
         super().__init__(notification)
@@ -78,7 +78,7 @@ class RecordCall(LockCall):
 
     def _name(self) -> str:
         if self._command in _GETS:
-            whole = (self.start, self.length) == (0, 0)
+            whole = (self.first, self.last) == (0, None)
             # QEMU asks this of /dev/null, to find out whether there are OFD locks.
             null = stat.S_ISCHR(self._status.st_mode) and self._status.st_rdev == _DEV_NULL
             return "probe" if whole and null else "test"
@@ -97,15 +97,17 @@ class RecordCall(LockCall):
     def _make_absolute(self, size: int) -> None:
         """Count the range from the start of the file, as the kernel will."""
         if self._whence == os.SEEK_CUR and self._fd >= 0:
-            self.start += os.lseek(self._fd, 0, os.SEEK_CUR)
+            self._start += os.lseek(self._fd, 0, os.SEEK_CUR)
         elif self._whence == os.SEEK_END:
-            self.start += size
-        if self.length < 0:
-            self.start, self.length = self.start + self.length, -self.length
+            self._start += size
+        if self._length < 0:
+            self._start, self._length = self._start + self._length, -self._length
+        self.first = self._start
+        self.last = self._start + self._length - 1 if self._length else None
 
     def perform(self) -> str:
         command = fcntl.F_OFD_SETLK if self.waits else self._command
-        flock = linux.FLOCK.pack(self._type, os.SEEK_SET, self.start, self.length, self._owner)
+        flock = linux.FLOCK.pack(self._type, os.SEEK_SET, self._start, self._length, self._owner)
         found = linux.FLOCK.unpack(fcntl.fcntl(self._fd, command, flock))
         if self._command not in _GETS:
             return "ok"
@@ -136,6 +138,6 @@ class RecordCall(LockCall):
             os.close(memory)
 
     def _in_the_way(self, lock: KernelLock) -> bool:
-        last = self.start + self.length - 1 if self.length else None
         wanted = lock.exclusive or self.kind == "write"
-        return lock.system in ("OFDLCK", "POSIX") and wanted and lock.overlaps(self.start, last)
+        near = lock.overlaps(self.first, self.last)
+        return lock.system in ("OFDLCK", "POSIX") and wanted and near

@@ -37,10 +37,23 @@ class Rule:
         fault = self.fault
         return (
             fault.call == call.call
-            and (fault.byte is None or call.covers(fault.byte))
+            and (fault.span is None or self._is_there(call, *fault.span))
             and (fault.image is None or _same_file(fault.image, call))
             and (fault.program is None or fault.program == program_name(call.pid))
         )
+
+    def missed(self) -> str:
+        """Return in a line that the fault made no call fail, though it should; or nothing."""
+        if self.hits or self.fault.may_miss:
+            return ""
+        found = f"{self.matched} only" if self.matched else "none"
+        way_out = 'write "may miss" behind it if that is in order'
+        return f"{self.fault}: no call failed; of such calls there were {found}; {way_out}"
+
+    def _is_there(self, call: LockCall, first: int, last: int | None) -> bool:
+        if self.fault.exactly:
+            return (call.first, call.last) == (first, last)
+        return call.covers(first, last)
 
     def due(self) -> bool:
         """Return whether the call that was matched last is one that fails."""
@@ -83,10 +96,15 @@ class Supervisor:
             self._rules[self._last_key] = Rule(fault)
             return self._last_key
 
-    def clear(self, key: int) -> int:
-        """Take a fault away; return how many calls it made fail.  KeyError: no such fault."""
+    def clear(self, key: int) -> Rule:
+        """Take a fault away; return what became of it.  KeyError: no such fault."""
         with self._rules_at_rest:
-            return self._rules.pop(key).hits
+            return self._rules.pop(key)
+
+    def missed(self) -> list[str]:
+        """Return a line for each fault that made no call fail up to now, though it should."""
+        with self._rules_at_rest:
+            return [line for rule in self._rules.values() if (line := rule.missed())]
 
     def serve(self) -> bool:
         """Wait for a call and answer it; return whether there was one.

@@ -29,28 +29,22 @@ import os
 
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.holders import program_name
-from goldlock.lockcalls.words import ByteWords, quote
+from goldlock.lockcalls.words import ByteWords, quote, range_text
 
 
 def line(call: LockCall, result: str, words: ByteWords) -> str:
     """Return the line of the trace for a call, without its line end."""
     text = f"{quote(program_name(call.pid))}: {call.call}"
     if call.call in ("lock", "unlock", "test"):
-        text += f" {_range(call.start, call.length)}"
-    if call.length == 1 and call.start in words.names:
-        text += f" ({words.names[call.start]})"
+        text += f" {range_text(call.first, call.last)}"
+    if call.first == call.last and call.first in words.names:
+        text += f" ({words.names[call.first]})"
     text += f" of {quote(call.path())}"
     if call.kind != "unlock":
         text += f", {call.kind}"
     text += " posix" if call.system == "POSIX" else ""
     text += " waiting" if call.waits else ""
     return f"{text}: {result}"
-
-
-def _range(start: int, length: int) -> str:
-    if length == 0:
-        return f"{start}-" if start else "all"
-    return str(start) if length == 1 else f"{start}-{start + length - 1}"
 
 
 class TraceError(Exception):

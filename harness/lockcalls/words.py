@@ -48,6 +48,13 @@ def byte_words(kit: str | None = None) -> ByteWords:
     return found
 
 
+def range_text(first: int, last: int | None) -> str:
+    """Return a range of bytes as plans and traces have it; *last* None is the end of the file."""
+    if last is None:
+        return f"{first}-" if first else "all"
+    return str(first) if first == last else f"{first}-{last}"
+
+
 def quote(text: str) -> str:
     r"""Return text as one word of a plan or a trace line: bare, or in quotes with \ escapes."""
     if text and text.isprintable() and not any(c in ' "\\#' for c in text):

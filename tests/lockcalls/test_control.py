@@ -33,7 +33,7 @@ def case(supervised: Run, image: Path):  # type: ignore[no-untyped-def]
     def run(code: str) -> list[str]:
         done = supervised([sys.executable, "-c", CASE + code], cwd=image.parent)
         assert (done.stderr, done.returncode) == ("", 0)
-        return done.stdout.splitlines()
+        return done.stdout.replace(str(image.parent), "TEST_DIR").splitlines()
 
     return run
 
@@ -102,6 +102,37 @@ print(unavailable())
     assert case(code) == ["lock:1: ok", "None"]
 
 
+def test_fault_that_made_no_call_fail(case) -> None:  # type: ignore[no-untyped-def]
+    code = """
+def tried(*plan, **fields):
+    try:
+        with faults(*plan, **fields):
+            lock("lock:1")
+    except MissedError as error:
+        print(error)
+
+tried("lock 2 of t.raw fails with EIO")
+tried("lock 1 fails with EIO from call 2")
+tried("lock", byte=(2, 3), errno=EIO)
+tried("lock 2 fails with EIO may miss")
+tried("lock", byte=2, errno=EIO, may_miss=True)
+tried("lock 1 fails with EIO once", "lock 2 fails with EIO")
+"""
+    none, way_out = "no call failed; of such calls there were", 'write "may miss" behind it if'
+    assert [line.replace(way_out, "...") for line in case(code)] == [
+        "lock:1: ok",
+        f"lock 2 of TEST_DIR/t.raw fails with EIO: {none} none; ... that is in order",
+        "lock:1: ok",
+        f"lock 1 fails with EIO from call 2: {none} 1 only; ... that is in order",
+        "lock:1: ok",
+        f"lock 2-3 fails with EIO: {none} none; ... that is in order",
+        "lock:1: ok",
+        "lock:1: ok",
+        "lock:1: EIO",
+        f"lock 2 fails with EIO: {none} none; ... that is in order",
+    ]
+
+
 def test_trace_is_there_when_the_call_returns(case) -> None:  # type: ignore[no-untyped-def]
     code = """
 lock("lock:100")
@@ -124,6 +155,9 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
 {command} -- sh -c 'kill -9 $$' 2>&-; echo $?
 {command} --clear 99; echo $?
 {command} --trace x -- true; echo $?
+{command} 'lock 2 fails with EIO' -- {locker} t.raw lock:1; echo $?
+key=$({command} --add 'lock 1 fails with EIO from call 9')
+{command} --clear $key; echo $?
 """
     done = supervised(["sh", "-c", script], cwd=image.parent)
     assert done.stdout.splitlines() == [
@@ -136,7 +170,12 @@ key=$({command} --add 'lock 1 of t.raw fails with EIO')
         "137",
         "77",
         "2",
+        "lock:1: ok",
+        "123",
+        "0",
+        "123",
     ]
+    assert done.stderr.count("no call failed; of such calls there were none") == 2
     assert "goldlock faults: no such fault: 99\n" in done.stderr
 
 

@@ -53,6 +53,17 @@ def test_exit_status(supervised: Run, image: Path, status: int) -> None:
     assert supervised([*LOCKER, str(image), f"exit:{status}"]).returncode == status
 
 
+@pytest.mark.parametrize("end", ["exit:0", "exit:1", "lock:2"])
+def test_plan_that_made_no_call_fail(supervised: Run, image: Path, end: str) -> None:
+    plan = f"lock 1 of {image} fails with EIO\nlock 2 fails with EIO may miss"
+    done = supervised([*LOCKER, str(image), end], plan)
+    assert done.returncode == launcher.MISSED
+    assert done.stderr == (
+        f"goldlock faults: lock 1 of {image} fails with EIO: no call failed; of such calls there "
+        'were none; write "may miss" behind it if that is in order\n'
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGPIPE])
 def test_death_by_signal(supervised: Run, number: int) -> None:
     assert supervised(["sh", "-c", f"kill -{number} $$"]).returncode == -number

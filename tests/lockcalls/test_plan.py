@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from goldlock.kits.qemu.bytes import WORDS
-from goldlock.lockcalls.plan import ALWAYS, CALLS, Fault, PlanError, absolute, parse_plan
+from goldlock.lockcalls.plan import ALWAYS, CALLS, Fault, absolute, parse_plan
+from goldlock.lockcalls.plan_line import PlanError
 from goldlock.lockcalls.words import NO_WORDS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,14 @@ from hypothesis import strategies as st
         ("lock any fails with EINTR always", Fault("lock", EINTR, times=ALWAYS)),
         ("lock any of of by by fails with EIO", Fault("lock", EIO, image="of", program="by")),
         ("lock any fails with EWOULDBLOCK", Fault("lock", errno.EAGAIN)),
+        ("lock 120-127 fails with EIO", Fault("lock", EIO, (120, 127))),
+        ("lock 7- of t.db fails with EIO", Fault("lock", EIO, (7, None), "t.db")),
+        ("test all of f fails with EIO", Fault("test", EIO, (0, None), "f")),
+        ("lock covering 0-9 fails with EIO", Fault("lock", EIO, (0, 9))),
+        ("lock exactly 7 fails with EIO", Fault("lock", EIO, 7, exactly=True)),
+        ("lock exactly 0-9 fails with EIO", Fault("lock", EIO, (0, 9), exactly=True)),
+        ("lock 7 fails with EIO may miss", Fault("lock", EIO, 7, may_miss=True)),
+        ("lock 7 fails with EIO once may miss", Fault("lock", EIO, 7, times=1, may_miss=True)),
         ("flock fails with EIO", Fault("flock", EIO)),
         ("flock f fails with EIO", Fault("flock", EIO, image="f")),
         ("flock of f by git fails with EIO", Fault("flock", EIO, image="f", program="git")),
@@ -55,6 +64,12 @@ def test_several_lines() -> None:
         ("lock x", "1:6: x: expected a byte: a number, "),
         ("lock byte x", "1:11: x: expected a byte: a number from 0"),
         ("lock byte ²", "1:11: ²: expected a byte: a number from 0"),
+        ("lock 9-7", "1:6: 9-7: the last byte comes before the first"),
+        ("lock 9-x", "1:6: 9-x: expected a byte: a number, a range"),
+        ("lock 0-9223372036854775808", "1:6: 0-9223372036854775808: expected a byte: a number up"),
+        ("lock exactly any", "1:14: any: expected a byte: "),
+        ("lock 1 fails with EIO may", '1:26: end of line: expected "miss"'),
+        ("flock 1 of f", '1:9: of: expected "fails with" and an errno'),
         ("lock uses read", "1:11: read: expected consistent read, write, write unchanged, resize"),
         ("lock uses consistent", "1:21: end of line: expected read"),
         ("lock 1 of", "1:10: end of line: expected the path of an image"),
@@ -95,6 +110,8 @@ def test_without_a_kit_there_are_no_words() -> None:
         ({"errno": 0}, "no errno 0"),
         ({"byte": -1}, "a lock has no byte -1"),
         ({"byte": 2**63}, "a lock has no byte 9223372036854775808"),
+        ({"byte": (3, 2)}, "a lock has no byte"),
+        ({"exactly": True}, "any byte, and exactly: which"),
         ({"nth": 2**63}, "calls are counted from 1"),
         ({"call": "probe", "byte": 100}, "a probe has no byte 100"),
         ({"call": "flock", "byte": 100}, "a flock has no byte 100"),
@@ -118,15 +135,19 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
 @given(
     call=st.sampled_from(CALLS),
     code=st.sampled_from(sorted(set(errno.errorcode) - {EINTR})),
-    byte=st.none() | st.integers(0, 2**63 - 1),
+    byte=st.none()
+    | st.tuples(st.integers(0, 9), st.none() | st.integers(10, 2**63 - 1))
+    | st.integers(0, 2**63 - 1),
     image=st.none() | names,
     program=st.none() | names,
     nth=st.integers(1, 99),
     times=st.none() | st.integers(1, 99) | st.just(ALWAYS),
+    flags=st.tuples(st.booleans(), st.booleans()),
 )
-def test_text_reads_back(call, code, byte, image, program, nth, times) -> None:  # type: ignore[no-untyped-def]
+def test_text_reads_back(call, code, byte, image, program, nth, times, flags) -> None:  # type: ignore[no-untyped-def]
     where = byte if call in ("lock", "unlock", "test") else None
-    fault = Fault(call, code, where, image, program, nth, times)
+    exactly = flags[0] and where is not None
+    fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1])
     assert parse_plan(str(fault)) == (fault,)
 
 

@@ -66,10 +66,10 @@ flock f echo "got it"
         ("flock f fails with ENOLCK", (71, "flock: f: No locks available\n")),
         ("flock fails with EIO", (65, "flock: f: Input/output error\n")),
         ("flock f fails with EAGAIN", (1, "")),
-        ("flock unlock f fails with EIO", (0, "")),
-        ("flock other fails with EIO", (0, "")),
-        ("flock f by sh fails with EIO", (0, "")),
-        ("lock any byte of f fails with EIO", (0, "")),
+        ("flock unlock f fails with EIO may miss", (0, "")),
+        ("flock other fails with EIO may miss", (0, "")),
+        ("flock f by sh fails with EIO may miss", (0, "")),
+        ("lock any byte of f fails with EIO may miss", (0, "")),
     ],
 )
 def test_flock_fails_on_purpose(
@@ -132,9 +132,9 @@ def test_database_fails_on_purpose(supervised: Run, database: Path, traced: Trac
     insert = ["sqlite3", str(database), "insert into t values (1);"]
     done = supervised(insert, f"lock {RESERVED} of {database} fails with EAGAIN")
     assert "database is locked" in done.stderr
-    done = supervised(insert, f"lock {RESERVED} of {database} fails with EIO")
+    done = supervised(insert, f"lock {SHARED} of {database} fails with EIO")
     assert "disk I/O error" in done.stderr
-    assert any(line.endswith("write posix: EIO (injected)") for line in traced())
+    assert any(line.endswith("read posix: EIO (injected)") for line in traced())
 
 
 def test_question_about_a_whole_file(supervised: Run, tmp_path: Path, traced: Traced) -> None:
@@ -160,7 +160,7 @@ def test_dpkg(supervised: Run, root: Path, traced: Traced) -> None:
     assert supervised(dpkg).returncode == 0
     assert "dpkg: lock all of TEST_DIR/root/var/lib/dpkg/lock, write posix: ok" in traced()
     assert all(line.endswith(": ok") for line in traced())
-    done = supervised(dpkg, f"lock any byte of {root}/var/lib/dpkg/lock fails with EAGAIN")
+    done = supervised(dpkg, f"lock exactly all of {root}/var/lib/dpkg/lock fails with EAGAIN")
     assert "dpkg database lock was locked by another process" in done.stderr
     assert any(line.endswith("lock, write posix: EAGAIN (injected)") for line in traced())
 

@@ -93,7 +93,7 @@ def test_backing_file_is_left_alone(supervised: Run, disk: Path, traced: Traced)
     assert not any("base" in line and "injected" in line for line in traced())
     done = supervised([*OPEN, str(disk)], f"lock any of {base} fails with EIO")
     assert "Could not open backing file: Failed to lock byte 100: " in done.stderr
-    done = supervised([*OPEN, "-r", str(base)], f"lock any of {disk} fails with EIO")
+    done = supervised([*OPEN, "-r", str(base)], f"lock any of {disk} fails with EIO may miss")
     assert (done.returncode, done.stderr) == (0, "")
 
 

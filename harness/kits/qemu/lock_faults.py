@@ -103,7 +103,7 @@ def _outcome(
 ) -> tuple[Completed, str]:
     """Let a program fall on a fault; return what came of it, and that in words, filtered."""
     case.lock_calls()  # what came before is not asked for any more
-    with case.faults(fault) as active:
+    with case.faults(fault, may_miss=True) as active:  # its hits are shown
         done = program(*command, stdin=stdin)
     said = case.stderr_output(done.stderr)
     ended = f"exit status {done.status}; calls that failed: {active.hits}"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A line of a plan, word by word; errors point to the word."""
+
+import re
+from collections.abc import Iterator
+from typing import NoReturn
+
+from goldlock.lockcalls.words import quote
+
+LARGEST = 2**63 - 1
+"""The last byte that a file can have."""
+
+
+class PlanError(ValueError):
+    """A plan that cannot be read; str() is one line that points to the word."""
+
+
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(#.*)|[^\s"#][^\s"]*|(\S)')
+_UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class Line:
+    """The words of one line, read from left to right; `current` is "" after the last one."""
+
+    def __init__(self, line_number: int, line: str) -> None:
+        self._line_number = line_number
+        self._column = len(line) + 1
+        self._end = len(line) + 1
+        self._words = self._split(line)
+        self.current = ""
+        self.quoted = False
+        self.advance()
+
+    def _split(self, line: str) -> Iterator[tuple[int, str, bool]]:
+        for match in _WORD.finditer(line):
+            quoted, comment, stray = match.groups()
+            if comment:
+                self._end = match.start() + 1
+                return
+            if stray:
+                self._column = match.start() + 1
+                self.current = stray
+                self.fail("a quote that is not closed")
+            if quoted is None:
+                yield match.start() + 1, match.group(), False
+            else:
+                text = re.sub(r"\\(.)", lambda m: _UNESCAPED.get(m[1], m[1]), quoted)
+                yield match.start() + 1, text, True
+
+    def advance(self) -> str:
+        """Go to the next word and return the one left behind."""
+        word = self.current
+        self._column, self.current, self.quoted = next(self._words, (self._end, "", False))
+        return word
+
+    def take(self, *wanted: str) -> str:
+        """Return the current word and go on if it is one of these; else return ""."""
+        return self.advance() if self.current in wanted and not self.quoted else ""
+
+    def need(self, what: str, *wanted: str) -> str:
+        """Return the current word, which must be one of these; else the error says `what`."""
+        return self.take(*wanted) or self.fail(f"expected {what}")
+
+    def name(self, what: str) -> str:
+        """Return the current word, whatever it is, as long as there is one."""
+        return self.advance() if self.current else self.fail(f"expected {what}")
+
+    def number(self, what: str, least: int) -> int:
+        """Return the current word as a number that is `least` or more."""
+        if not (self.current.isascii() and self.current.isdigit()):
+            self.fail(f"expected {what}: a number from {least}")
+        number = self.value(self.current, what)
+        if number < least:
+            self.fail(f"expected {what}: a number from {least}")
+        self.advance()
+        return number
+
+    def value(self, digits: str, what: str) -> int:
+        """Return the number in (a part of) the current word."""
+        # int() has a limit of its own, so the length is looked at first.
+        if len(digits) > len(str(LARGEST)) or int(digits) > LARGEST:
+            self.fail(f"expected {what}: a number up to {LARGEST}")
+        return int(digits)
+
+    def fail(self, why: str) -> NoReturn:
+        """Raise a PlanError that points to the current word."""
+        word = quote(self.current) if self.current else "end of line"
+        raise PlanError(f"{self._line_number}:{self._column}: {word}: {why}")
