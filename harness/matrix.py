@@ -102,7 +102,10 @@ def _run(build: Build, command: Sequence[str], folder: Path) -> Run:
     if status not in (0, 1) or not events:
         raise UsageError(f"{build.name}: the run with this build ended with exit status {status}")
     cases = {event["number"]: event for event in events if event["event"] == "case"}
-    outputs = {number: _sections(Path(case["kept"])) for number, case in cases.items()}
+    outputs = {
+        number: _sections(Path(case["kept"])) if case["state"] != "not run" else {}
+        for number, case in cases.items()
+    }
     return Run(build, str(events[0].get("version", "")), cases, outputs)
 
 

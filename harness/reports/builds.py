@@ -58,7 +58,8 @@ def rows(runs: Sequence[Run]) -> list[Row]:
         for title in dict.fromkeys(title for sections in printed for title in sections):
             contents = [sections.get(title) for sections in printed]
             texts = [*dict.fromkeys(tuple(lines) for lines in contents if lines is not None)]
-            if len(texts) > 1 or None in contents:
+            absent = any(sections and title not in sections for sections in printed)
+            if len(texts) > 1 or absent:
                 letters = [
                     _letter(lines, texts) + _mark(run, number, title)
                     for run, lines in zip(runs, contents, strict=True)
