@@ -39,8 +39,6 @@ a bug in here.
 
 _NAME_IN_CHECKOUT = "run_tests.py"
 
-_PYTEST_INI = Path(__file__).with_name("pytest.ini")
-
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
 
@@ -54,6 +52,13 @@ _NOT_FOR_CASES = (
     "unittest",
 )
 """Plugins of pytest that look after tests in this process; cases run in their own."""
+
+_PYTEST = (
+    *("-p", "goldlock.pytest_plugin.entry", "-p", "no:goldlock"),  # which is what pip installs
+    *("-c", str(Path(__file__).with_name("pytest.ini")), "-v", "-rN", "--no-header"),
+    "--noconftest",
+    *(f"-pno:{name}" for name in _NOT_FOR_CASES),
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -146,25 +151,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         from goldlock.goldens.review import require_terminal  # only for those who want it
 
         require_terminal()
-    selected = [str(suite.root / "cases")] if whole else [str(case.path) for case in cases]
-    return _run(
-        settings,
-        suite,
-        # Options for pytest may choose among the cases, or hand them to other processes; and
-        # who looks at the terminal is to know which case it is.
-        [] if for_pytest or options.print or options.gdb else cases,
-        [
-            *("-p", "goldlock.pytest_plugin.plugin", "-c", str(_PYTEST_INI)),
-            *("-v", "-rN", "--no-header"),
-            *(f"-pno:{name}" for name in _NOT_FOR_CASES),
-            f"--rootdir={suite.root}",
-            *("-o", f"cache_dir={cache_folder(suite.root)}"),
-            *(["--goldlock-orphans"] if whole else []),
-            *_given(options),
-            *for_pytest,
-            *selected,
-        ],
-    )
+    return _run(settings, suite, cases if not whole else None, for_pytest)
 
 
 def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list[Case]:
@@ -185,8 +172,13 @@ def _self_test(checkout: Path, for_pytest: Sequence[str]) -> int:
     return _pytest(["-c", str(checkout / "pyproject.toml"), *tests, *for_pytest])
 
 
-def _run(settings: Settings, suite: Suite, cases: Sequence[Case], arguments: Sequence[str]) -> int:
-    """Start *cases* of a suite, which takes as long as to import pytest; then judge them."""
+def _run(
+    settings: Settings, suite: Suite, selected: Sequence[Case] | None, for_pytest: Sequence[str]
+) -> int:
+    """Start cases, which takes as long as to import pytest; then pytest, to judge them.
+
+    Without *selected* they are all of the suite.
+    """
     signals = _Signals()
     sys.setswitchinterval(_SWITCH)
     from goldlock.runner.run_context import RunContext  # before the others, which take long
@@ -199,13 +191,30 @@ def _run(settings: Settings, suite: Suite, cases: Sequence[Case], arguments: Seq
     ahead = Ahead(settings, os.environ, context)
     try:
         signals.end_cases_with(ahead.interrupt)
-        if settings.jobs != 1:  # one job runs them in the order in which they are judged
-            cases = in_best_order(cases, read_history(suite.root))
-        ahead.start(cases)
-        import pytest  # noqa: F401 - now, while cases start
+        # Options for pytest may choose among the cases, or hand them to other processes; and
+        # who looks at the terminal is to know which case it is.
+        if not (for_pytest or settings.print_to or (settings.wrappers and settings.wrappers.gdb)):
+            cases = suite.cases if selected is None else selected
+            if settings.jobs != 1:  # one job runs them in the order in which they are judged
+                cases = in_best_order(cases, read_history(suite.root))
+            ahead.start(cases)
+        from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(suite.kit)
-        return _pytest(arguments, [ahead])
+        folder = suite.root / "cases"
+        run = Run(
+            settings,
+            suites=[suite.root],
+            selected={} if selected is None else {folder: selected},
+            orphans=selected is None,
+            by_command=True,
+            ahead=ahead,
+        )
+        asked = for_pytest or _alone()
+        return _pytest(
+            [*_PYTEST, *_of_suite(suite.root, for_pytest), *asked, str(folder)],
+            [run],
+        )
     finally:
         ahead.close()
 
@@ -331,23 +340,25 @@ def _list(cases: Sequence[Case]) -> None:
         print(f"{case.number}  {' '.join(case.groups)}".rstrip())  # noqa: T201 - what was asked for
 
 
-def _given(options: argparse.Namespace) -> list[str]:
-    """Return the options of the table, as pytest takes them."""
-    given = []
-    for option in kits.options():
-        value = getattr(options, option.name)
-        if value is True:
-            given.append(option.flag)
-        elif isinstance(value, list):
-            given += [f"{option.flag}={each}" for each in value]
-        elif value is not False and value != option.keywords.get("default"):
-            given.append(f"{option.flag}={value}")
-    return given
+def _alone() -> list[str]:
+    """Let plugins that are there for other tests stay out of it, but for what we need of them."""
+    import pytest
+
+    subtests = ["-p", "subtests"] if pytest.version_tuple < (9,) else []
+    return ["--disable-plugin-autoload", *subtests]
+
+
+def _of_suite(root: Path, for_pytest: Sequence[str]) -> list[str]:
+    folder = cache_folder(root)
+    elsewhere = folder.parent != root and not any("no:cacheprovider" in word for word in for_pytest)
+    return [f"--rootdir={root}", *(["-o", f"cache_dir={folder}"] if elsewhere else [])]
 
 
 def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:
     import pytest  # may not be there before the packages are set up
 
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):  # are meant for other tests
+        os.environ.pop(name, None)
     gc.freeze()  # what was loaded stays: no collection need look at it
     gc.enable()
     code = pytest.ExitCode

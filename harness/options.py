@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of options: spelled once, and taken from here by `run_tests.py` and by pytest."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 WHICH = "which cases (default: all)"
@@ -17,14 +18,13 @@ GROUPS = (WHICH, HOW, _GOLDENS, _INSIDE, _HUNTING, _TELLING)
 class Option(NamedTuple):
     """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
 
-    *of_pytest* says that pytest has the option already. *group* is its heading in the help.
+    *group* is its heading in the help.
     *words* are values that can stand alone, as ``-raw`` for ``--imgfmt raw``.
     """
 
     flag: str
     keywords: Mapping[str, Any]
     short: str = ""
-    of_pytest: bool = False
     group: str = HOW
     words: Sequence[str] = ()
 
@@ -32,6 +32,22 @@ class Option(NamedTuple):
     def name(self) -> str:
         """Return the name of its value among the options that were parsed."""
         return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def dest(self) -> str:
+        """Return the name of its value among those of pytest."""
+        return f"goldlock_{self.name}"
+
+
+def for_pytest(flag: str) -> str:
+    """Return how pytest calls an option of ours, lest other plugins have one of that name."""
+    return flag.replace("--", "--goldlock-", 1)
+
+
+def in_words_of_pytest(message: str, options: Iterable[Option]) -> str:
+    """Return a message with our *options* as pytest calls them."""
+    flags = "|".join(option.flag for option in options)
+    return re.sub(rf"(?<![\w-])(?:{flags})(?![\w-])", lambda found: for_pytest(found[0]), message)
 
 
 _FILE = {"metavar": "FILE", "default": None}
@@ -150,7 +166,6 @@ OPTIONS = (
     Option(
         "--junit-xml",
         {**_FILE, "help": "write JUnit XML, with sections as test cases"},
-        of_pytest=True,
         group=_TELLING,
     ),
     Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_TELLING),
@@ -204,3 +219,8 @@ OPTIONS = (
         group=_INSIDE,
     ),
 )
+
+ORPHANS = Option(
+    "--orphans", {"action": "store_true", "help": "fail for goldens that no case uses"}
+)
+"""For pytest only: the command does so whenever it runs a whole suite."""

@@ -14,33 +14,22 @@ if TYPE_CHECKING:
 LONGEST = 1_000_000.0
 """Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
 
-_REPORTS = {
-    "--html": "html",
-    "--junit-xml": "junit_xml xmlpath",  # the latter is pytest's own name for it
-    "--tap": "tap",
-    "--json-lines": "json_lines",
-    "--gitlab-report": "gitlab_report",
-}
+_REPORTS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 
-
-_NAMES = {**_REPORTS, "--suite": "suite", "--build": "build"}
+_NAMES = (*_REPORTS, "--suite", "--build")
 """The options that take the name of a file or directory."""
 
 
 def check_names(options: Namespace) -> None:
     """Raise UsageError for an option that was given an empty name: a variable that is not set."""
-    for flag, names in _NAMES.items():
-        if any(getattr(options, name, None) == "" for name in names.split()):
+    for flag in _NAMES:
+        if _value(options, flag) == "":
             raise UsageError(f"{flag} '': no file name")
 
 
-def reports(options: Namespace) -> dict[str, str]:
-    """Return the options for reports that are given, with the file of each."""
-    found = {
-        flag: next((getattr(options, n) for n in names.split() if getattr(options, n, "")), "")
-        for flag, names in _REPORTS.items()
-    }
-    return {flag: file for flag, file in found.items() if file}
+def _value(options: Namespace, flag: str) -> str | None:
+    value: str | None = getattr(options, flag.removeprefix("--").replace("-", "_"), None)
+    return value
 
 
 class Choices(NamedTuple):
@@ -77,6 +66,10 @@ class Settings:
     stress: bool = False
     show_commands: bool = False
     trace_locks: bool = False
+    slowest: int | None = None
+    store_durations: bool = False
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """The files of the reports that are asked for, by their options."""
     print_to: str = ""
     """A file that is the terminal, where what programs say is to be seen as it comes."""
     wrappers: "Wrappers | None" = None
@@ -108,10 +101,11 @@ class Settings:
         jobs = _jobs(options)
         _check_numbers(options)
         _check_writing(options, environ)
-        if reports(options):
+        files = {flag: file for flag in _REPORTS if (file := _value(options, flag))}
+        if files:
             from goldlock.reports.files import check  # for those who want reports only
 
-            check(options)
+            check(files)
         wrappers, print_to = _looking_inside(options, environ, jobs, choices.programs)
         if options.gdb or options.print:
             jobs = 1
@@ -133,6 +127,9 @@ class Settings:
             stress=options.stress,
             show_commands=options.show_commands,
             trace_locks=options.trace_locks,
+            slowest=options.slowest,
+            store_durations=options.store_durations,
+            reports=files,
             print_to=print_to,
             wrappers=wrappers,
         )

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from goldlock.pytest_plugin.run import RUN, past_of
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State, share_of_runs
-from goldlock.runner.history import Past, read_history
+from goldlock.runner.history import Past
 from goldlock.text import count, printable
 
 CASE = "goldlock"
@@ -171,8 +172,8 @@ class Summary:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Read how long cases took last time, before this time is written."""
-        if session.testscollected > HANDFUL or session.config.getoption("--slowest"):
-            self._past = read_history(session.config.rootpath)
+        if session.testscollected > HANDFUL or session.config.stash[RUN].settings.slowest:
+            self._past = past_of(session.config)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Count cases and sections, show updates, name the slowest cases and what was kept."""
@@ -191,7 +192,7 @@ class Summary:
         if self._orphans:
             tw.write_line(f"{count(self._orphans, 'golden')} that no case uses")
         _write_reasons(tw, [each for each in self._told if each.state is State.NOT_RUN])
-        if slow := slowest(self._took, tw.config.getoption("--slowest"), self._past):
+        if slow := slowest(self._took, tw.config.stash[RUN].settings.slowest, self._past):
             tw.write_line(slow)
         for kept in self._kept:
             tw.write_line(here(kept))

@@ -9,13 +9,11 @@ from goldlock.errors import choice
 from goldlock.goldens import golden
 from goldlock.goldens.golden import GoldenError
 from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.run import RUN
 from goldlock.reports.repo_paths import here
 from goldlock.suite.cases import orphans, read_suite, unknown_trait
 from goldlock.suite.kit import of_suite
 from goldlock.text import count, for_terminal, printable
-
-OPTION = "--goldlock-orphans"
-"""Asks for an item for each such golden."""
 
 _REMOVES = "--remove-orphans removes it"
 _REMOVED = "goldlock-removed"
@@ -30,8 +28,9 @@ class OrphanItem(pytest.Item):
 
     def runtest(self) -> None:
         self.user_properties.append((console.ORPHAN, printable(str(self.golden))))
-        if self.config.getoption("remove_orphans"):
-            golden.remove(self.golden, force=self.config.getoption("force"))
+        settings = self.config.stash[RUN].settings
+        if settings.remove_orphans:
+            golden.remove(self.golden, force=settings.force)
             self.user_properties.append((_REMOVED, printable(str(self.golden))))
             return
         raise GoldenError(f"{self.golden}: {self._why()}")
@@ -56,7 +55,7 @@ class OrphanItem(pytest.Item):
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add an item for each golden that no case owns, where that is asked for."""
-    if not config.getoption(OPTION):
+    if not config.stash[RUN].orphans:
         return
     cases = [item for item in items if hasattr(item, "case")]
     files = {item.case.root: item.parent for item in cases if item.parent}

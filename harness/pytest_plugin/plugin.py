@@ -6,7 +6,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,23 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 from goldlock.errors import UsageError
-from goldlock.pytest_plugin import console, leaks, orphans
+from goldlock.pytest_plugin import console, leaks
 from goldlock.pytest_plugin.registration import start
+from goldlock.pytest_plugin.run import RUN, past_of
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State
-from goldlock.runner import shards
-from goldlock.runner.history import HISTORY, Past, in_best_order, read_history
+from goldlock.runner.history import Past, in_best_order
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite import kit as kits
-from goldlock.suite.cases import Case, may_be_case, read_case
+from goldlock.suite.cases import Case
 from goldlock.text import count, for_terminal, printable
 
 _AHEAD = pytest.StashKey[Ahead]()
 _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
-_UNCOLLECTED = pytest.StashKey[int]()
-"""How much could not be collected, such as a case with a bad header."""
+UNSOUND = pytest.StashKey[set[Path]]()
+"""Cases that could not be collected, for their headers."""
 
 SHOWN = 100
 """Sections of a case that are shown as they differ, past which they are only named."""
@@ -44,32 +44,17 @@ class CaseFailed(Exception):
     """A case failed; the message is what to show, beside its sections."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("goldlock", "golden-output cases")
-    for option in kits.options():
-        if not option.of_pytest:
-            group.addoption(option.flag, **option.keywords)
-    group.addoption(orphans.OPTION, action="store_true", help="fail for goldens that no case owns")
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Make what runs the cases, unless it was handed over as a plugin, with cases that run."""
-    config.option.junit_xml = config.option.xmlpath  # pytest's own writer knows no sections
-    config.option.xmlpath = None
-    config.pluginmanager.register(console, "goldlock-report")
+    """Make what runs the cases, unless cases run already."""
+    run = config.stash[RUN]
+    config.stash[_AHEAD] = run.ahead or Ahead(run.settings, os.environ)
     config.pluginmanager.register(console.Summary(), "goldlock-summary")
-    config.pluginmanager.register(orphans, "goldlock-orphans")
-    plugins = config.pluginmanager.get_plugins()
-    ahead = next((plugin for plugin in plugins if isinstance(plugin, Ahead)), None)
-    try:
-        settings = kits.settings(config.option, os.environ)
-        config.stash[_AHEAD] = ahead or Ahead(settings, os.environ)
-        config.pluginmanager.register(leaks.Leaks(config.stash[_AHEAD]))
-        if settings.review and not hasattr(config, "workerinput"):
-            _prepare_review(config, settings, plain=not ahead)
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(leaks.Leaks(config.stash[_AHEAD]))
+    if run.settings.review and not hasattr(config, "workerinput"):
+        try:
+            _prepare_review(config, run.settings, plain=not run.by_command)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -> None:
@@ -85,45 +70,20 @@ def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
-    session.config.stash[_UNCOLLECTED] = session.testsfailed  # none has run yet
-    if not hasattr(session.config, "workerinput"):
+    if not (hasattr(session.config, "workerinput") or session.config.option.collectonly):
         ahead = session.config.stash[_AHEAD]
         cases = [item.case for item in session.items if isinstance(item, CaseItem)]
         if ahead.settings.jobs != 1:
-            cases = in_best_order(cases, read_history(session.config.rootpath))
+            cases = in_best_order(cases, past_of(session.config))
         ahead.start(cases)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remember how the cases went, for the order of the next run."""
-    uncollected = session.config.stash.get(_UNCOLLECTED, 0)
-    if uncollected and session.exitstatus == pytest.ExitCode.INTERRUPTED:
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR  # pytest calls it an interruption, too
-    cache = session.config.cache
-    if cache is None or hasattr(session.config, "workerinput"):
-        return
-    root = session.config.rootpath
-    items = [item for item in session.items if isinstance(item, CaseItem)]
-    now = {item.case: past for item in items if (past := item.past) and past.seconds}
-    known = {**read_history(root), **{str(case.path): past for case, past in now.items()}}
-    cache.set(HISTORY, {path.removeprefix(f"{root}/"): past for path, past in known.items()})
-    if session.config.option.store_durations and now:
-        _store_durations(session, {case.number: past.seconds for case, past in now.items()})
-
-
-def _store_durations(session: pytest.Session, seconds: dict[str, float]) -> None:
-    root = session.config.rootpath
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    try:
-        known = shards.read_durations(root)
-        path = shards.store_durations(root, {**known, **seconds})
-        said = f"stored the durations of {count(len(seconds), 'case')}: {path}"
-    except UsageError as error:
+    """Call cases that are not sound a wrong use, where to pytest they are an interruption."""
+    unsound = session.config.stash.get(UNSOUND, set())
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    if interrupted and unsound and len(unsound) == session.testsfailed:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        said = str(error)
-    if reporter:
-        reporter.ensure_newline()
-        reporter.write_line(said)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -140,33 +100,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say what is under test, also where pytest's own header is switched off."""
+    is_distributed = session.config.getoption("dist", "no") != "no"  # and collected elsewhere
+    if session.config.stash[RUN].by_command or is_distributed:
+        _begin(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+    """In a project, say so only if there are cases among the tests."""
     config = session.config
+    known = config.stash[RUN].by_command or config.option.collectonly
+    if not known and any(isinstance(item, CaseItem) for item in items):
+        _begin(config)
+
+
+def _begin(config: pytest.Config) -> None:
     ahead = config.stash[_AHEAD]
     try:
         context = ahead.context
-        kit = kits.of_suite(config.rootpath).name
+        kit = kits.of_suite(config.stash[RUN].suites[0]).name
         programs = context.programs(kit)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
         start(config, ahead.settings, programs, ahead.running, context.scratch.cleared)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collect_file(
-    file_path: Path, parent: pytest.Collector
-) -> Generator[None, object, object]:
-    """Collect a file in the ``cases/`` of a suite as a case, and as nothing else."""
-    others = yield
-    if file_path.parent.name != "cases" or not may_be_case(file_path):
-        return others
-    file: CaseFile = CaseFile.from_parent(parent, path=file_path)
-    if parent.session.isinitpath(file_path):  # to be looked into for what is named after ::
-        return [file]
-    try:
-        return [*file.collect()]  # pytest would take as long again for a report on each file
-    except CaseFile.CollectError:
-        return [file]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -200,17 +157,6 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
-class CaseFile(pytest.File):
-    """A case's file, which holds one item."""
-
-    def collect(self) -> Iterable[pytest.Item]:
-        try:
-            case = read_case(self.path)
-        except UsageError as error:
-            raise self.CollectError(str(error)) from None
-        yield CaseItem.of(self, case)
-
-
 class CaseItem(pytest.Function):
     """One case. It is a pytest.Function for the sake of the ``subtests`` fixture."""
 
@@ -220,7 +166,7 @@ class CaseItem(pytest.Function):
     _past: Past | None = None
 
     @classmethod
-    def of(cls, parent: CaseFile, case: Case) -> "CaseItem":
+    def of(cls, parent: pytest.File, case: Case) -> "CaseItem":
         """Make the item of a case."""
 
         def judge(subtests: Any) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.run import past_of
 from goldlock.reports.repo_paths import on_github
-from goldlock.runner.history import read_history
-from goldlock.settings import Settings, reports
+from goldlock.settings import Settings
 from goldlock.suite.programs import Programs
 
 
@@ -32,10 +32,10 @@ def start(
         if _somebody_waits(config):
             from goldlock.pytest_plugin.progress import Progress
 
-            width, past = config.get_terminal_writer().fullwidth, read_history(config.rootpath)
+            width, past = config.get_terminal_writer().fullwidth, past_of(config)
             where = (sys.stdout, width, config.rootpath)
             manager.register(Progress(*where, settings.jobs, running, past), "goldlock-progress")
-    if (reports(config.option) or on_github(os.environ)) and not config.option.collectonly:
+    if (settings.reports or on_github(os.environ)) and not config.option.collectonly:
         from goldlock.pytest_plugin.reports import Reports
 
         manager.register(Reports(config, settings, programs, os.environ), "goldlock-reports")

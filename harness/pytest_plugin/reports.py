@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import pytest
 from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.run import past_of
 from goldlock.pytest_plugin.run_info import run_info
 from goldlock.reports import annotations, json_lines
 from goldlock.reports.files import Lines, asked, write
 from goldlock.reports.repo_paths import here, on_github
 from goldlock.result import OtherFailure, Report, RunEnd
-from goldlock.runner.history import Past, read_history
+from goldlock.runner.history import Past
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.programs import Programs
@@ -35,7 +36,7 @@ class Reports:
         programs: Programs,
         environ: Mapping[str, str],
     ) -> None:
-        self._files = asked(config.option)
+        self._files = asked(settings.reports)
         self._environ = environ
         self._suite_name = str(config.getini("junit_suite_name"))
         self._prefix = str(config.getoption("junitprefix", None) or "")
@@ -48,7 +49,7 @@ class Reports:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin with what is known before any case was judged."""
-        self._past = read_history(session.config.rootpath)
+        self._past = past_of(session.config)
         items = [item for item in session.items if isinstance(getattr(item, "case", None), Case)]
         self._report.run.cases = len(items)
         if path := self._files.get("--json-lines"):

@@ -2,20 +2,19 @@
 """Files of reports: checked before a run, and written whole or not at all."""
 
 import os
-from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from goldlock.errors import UsageError
-from goldlock.settings import reports
 
 
-def asked(options: Namespace) -> dict[str, Path]:
+def asked(reports: Mapping[str, str]) -> dict[str, Path]:
     """Return the reports that are asked for: their options, and the files to write.
 
     Raises UsageError for a file that could not be written, or has to be two reports at once.
     """
     found: dict[str, Path] = {}
-    for flag, given in reports(options).items():
+    for flag, given in reports.items():
         path = Path(given).expanduser().absolute()
         if other := next((name for name, file in found.items() if file == path), None):
             raise UsageError(f"{flag} {given}: is what {other} writes; give it another name")
@@ -23,12 +22,12 @@ def asked(options: Namespace) -> dict[str, Path]:
     return found
 
 
-def check(options: Namespace) -> None:
+def check(reports: Mapping[str, str]) -> None:
     """See that the files of all reports can be written; make the folders that they go to.
 
     Raises UsageError as `asked` does.
     """
-    for flag, path in asked(options).items():
+    for flag, path in asked(reports).items():
         try:
             _try(path)
         except OSError as error:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
@@ -25,18 +25,25 @@ HISTORY = "goldlock/history"
 
 
 def read_history(root: Path) -> dict[str, Past]:
-    """Return the past of cases by their whole paths; of none, where the cache is not sound.
+    """Return the past of cases that the command has run; of none where it is damaged."""
+    try:
+        return past(json.loads((cache_folder(root) / "v" / HISTORY).read_text()), root)
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def past(known: Any, root: Path) -> dict[str, Past]:
+    """Return the past of cases by their whole paths, from what pytest's cache has for *root*.
 
     What has no folder is a number, by which the past was kept once.
     """
     try:
-        known = json.loads((cache_folder(root) / "v" / HISTORY).read_text())
         return {
             os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
             for path, (seconds, failed) in known.items()
             if "/" in path
         }
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         return {}
 
 

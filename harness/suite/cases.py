@@ -72,7 +72,7 @@ class Suite:
 
 def orphans(root: Path) -> list[Path]:
     """Return the goldens of a suite that no case owns, or for a trait that no program has."""
-    numbers = {path.name.partition(".")[0] for path in _case_files(root)}
+    numbers = {path.name.partition(".")[0] for path in case_files(root)}
     expected = root / "expected"
     found = sorted(expected.glob("*.out")) if expected.is_dir() else []
     return [
@@ -91,7 +91,7 @@ def unknown_trait(golden: Path) -> str:
 def read_suite(root: Path) -> Suite:
     """Read the suite in *root*; raise UsageError, with file and line, where it is not sound."""
     cases: dict[int, Case] = {}
-    for path in _case_files(root):
+    for path in case_files(root):
         case = read_case(path)
         if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
@@ -99,7 +99,8 @@ def read_suite(root: Path) -> Suite:
     return Suite(root, tuple(case for _, case in sorted(cases.items())), kits.of_suite(root).name)
 
 
-def _case_files(root: Path) -> list[Path]:
+def case_files(root: Path) -> list[Path]:
+    """Return the files of a suite that are cases; raise UsageError where it has no folder."""
     folder = root / "cases"
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cases as pytest collects them: a folder of cases at once, and of it what was selected.
+
+pytest looks at each file of a folder, and does so again for each file of it that is named. Here
+a folder is read once, and files that were not selected are not looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+from goldlock.errors import UsageError
+from goldlock.pytest_plugin.plugin import CaseItem
+from goldlock.pytest_plugin.run import RUN
+from goldlock.suite.cases import case_files, read_case
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect the folder of a suite's cases as such, and nothing else in it."""
+    is_ours = parent.config.stash[RUN].has(path)
+    return CasesFolder.from_parent(parent, path=path) if is_ours else None
+
+
+class CasesFolder(pytest.Directory):
+    """The ``cases/`` of a suite."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> Sequence[pytest.Item | pytest.Collector]:
+        is_named = self.session.isinitpath
+        paths: Iterable[Path]
+        if (selected := self.config.stash[RUN].selected.get(self.path)) is not None:
+            paths = [case.path for case in selected]
+        else:
+            paths = case_files(self.path.parent)
+            if not any(is_named(folder) for folder in (self.path, *self.path.parents)):
+                paths = [path for path in paths if is_named(path)]
+        nodes: list[pytest.Item | pytest.Collector] = []
+        for path in paths:
+            file: CaseFile = CaseFile.from_parent(self, path=path)
+            try:  # pytest would take as long again for a report on each file
+                nodes += [file] if is_named(path) else file.collect()
+            except CaseFile.CollectError:
+                nodes.append(file)
+        return nodes
+
+
+class CaseFile(pytest.File):
+    """A case's file, which holds one item."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        try:
+            case = read_case(self.path)
+        except UsageError as error:
+            raise self.CollectError(str(error)) from None
+        return [CaseItem.of(self, case)]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What pytest is to run of goldlock: decided once, by the command or by a project's settings."""
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from goldlock.options import ORPHANS
+from goldlock.pytest_plugin import HANDED_OVER
+from goldlock.runner.history import HISTORY, Past, past
+from goldlock.runner.scheduler import Ahead
+from goldlock.settings import Settings
+from goldlock.suite import kit as kits
+from goldlock.suite.cases import Case
+
+
+@dataclass(eq=False)
+class Run:
+    """The suites of a run, by their folders, and the cases of each that were selected.
+
+    A suite that *selected* has nothing for is run as a whole. With *orphans*, goldens that no
+    case uses are failures. *ahead* has cases that run already; a worker of pytest-xdist has one
+    of its own.
+    """
+
+    __name__ = HANDED_OVER  # as pluggy calls it, where the command gives it to pytest
+
+    settings: Settings
+    suites: Sequence[Path]
+    selected: Mapping[Path, Sequence[Case]] = field(default_factory=dict)
+    orphans: bool = False
+    by_command: bool = False
+    ahead: Ahead | None = None
+
+    @classmethod
+    def of_project(cls, config: pytest.Config, suites: Sequence[Path]) -> "Run":
+        """Take the settings from pytest's options; raise UsageError for what cannot be."""
+        given = {each.name: getattr(config.option, each.dest, None) for each in kits.options()}
+        settings = kits.settings(Namespace(**given), os.environ)
+        return cls(settings, suites, orphans=getattr(config.option, ORPHANS.dest))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what has threads and processes."""
+        return {**vars(self), "ahead": None}
+
+    def has(self, folder: Path) -> bool:
+        """Tell whether a folder is that of the cases of a suite."""
+        return folder.name == "cases" and folder.parent in self.suites
+
+
+RUN = pytest.StashKey[Run]()
+"""Where pytest's configuration has the run."""
+
+
+def past_of(config: pytest.Config) -> dict[str, Past]:
+    """Return how cases went, by their paths; of none with ``-p no:cacheprovider``."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    return past(cache.get(HISTORY, {}), config.rootpath) if cache else {}
