@@ -39,6 +39,9 @@ def probe(environ: Mapping[str, str], folder: Path, **chosen: str) -> Programs:
     return QemuProbe(environ, folder, {**default, "build": "", **chosen}).programs()
 
 
+PLUGIN = ("-p", "goldlock.pytest_plugin.entry")
+"""What has pytest load goldlock where it is not installed."""
+
 RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -67,6 +70,24 @@ def run_tests(tmp_path: Path) -> RunTests:
         )
 
     return start
+
+
+def plain_pytest(
+    project: Path, *arguments: str, suites: str = ".", python: str = sys.executable
+) -> "subprocess.CompletedProcess[str]":
+    """Start pytest in a project that has *suites*, as if goldlock were installed."""
+    (project / "pyproject.toml").write_text(f"[tool.goldlock]\nsuites = {suites.split()}\n")
+    environ = {"PYTHONPATH": str(ROOT / ".import"), "TEST_DIR": str(project.parent / "scratch")}
+    return subprocess.run(
+        [python, "-m", "pytest", *PLUGIN, *arguments],
+        cwd=project,
+        env={**quiet_environment(), **environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="session")

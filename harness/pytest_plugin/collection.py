@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.errors import UsageError
-from goldlock.pytest_plugin.plugin import CaseItem
+from goldlock.pytest_plugin.plugin import UNSOUND, CaseItem
 from goldlock.pytest_plugin.run import RUN
 from goldlock.suite.cases import case_files, read_case
 
@@ -56,5 +56,6 @@ class CaseFile(pytest.File):
         try:
             case = read_case(self.path)
         except UsageError as error:
+            self.config.stash.setdefault(UNSOUND, set()).add(self.path)
             raise self.CollectError(str(error)) from None
         return [CaseItem.of(self, case)]

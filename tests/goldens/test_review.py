@@ -15,7 +15,7 @@ from goldlock.goldens.compare import Comparison, apply, to_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import PLUGIN, ROOT, MakeSuite, RunTests, quiet_environment
 from tests.goldens.test_golden import LINES
 
 OUTPUT = "top\n== One ==\n1\n== Two ==\n2\n== Three ==\n3\n"
@@ -230,7 +230,7 @@ def test_not_with_xdist_whose_workers_have_no_terminal(start: Start, suite: Make
 
 def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
     suite.case("1", shows(OUTPUT), golden=GOLDEN)
-    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
+    (suite.root / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["."]\n')
     environ = {
         **quiet_environment(),
         "PYTHONPATH": str(ROOT / ".import"),
@@ -239,7 +239,7 @@ def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
     for options, status in ((["-s"], 0), ([], 4)):
         runner: pexpect.spawn[str] = pexpect.spawn(
             sys.executable,
-            ["-m", "pytest", "cases", "--review", *options],
+            ["-m", "pytest", *PLUGIN, "--goldlock-review", *options],
             cwd=str(suite.root),
             env=environ,
             encoding="utf-8",

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from goldlock.reports.files import Lines
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
 OPTIONS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 
@@ -76,22 +76,15 @@ def test_with_xdist(run_tests: RunTests, mixed: MakeSuite, tmp_path: Path) -> No
 
 
 def test_with_plain_pytest(mixed: MakeSuite, tmp_path: Path, any_python: str) -> None:
-    (mixed.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
-    asked = [word for name in OPTIONS for word in (name, str(tmp_path / name[2:]))]
-    done = subprocess.run(
-        [any_python, "-m", "pytest", "--goldlock-orphans", "cases", *asked],
-        cwd=mixed.root,
-        env={
-            **quiet_environment(),
-            "PYTHONPATH": str(ROOT / ".import"),
-            "TEST_DIR": str(tmp_path / "s"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = [word for name in OPTIONS for word in (in_pytest(name), str(tmp_path / name[2:]))]
+    done = plain_pytest(mixed.root, "--goldlock-orphans", *asked, python=any_python)
     assert done.returncode == 1, done.stdout
     check_all(tmp_path)
+
+
+def in_pytest(option: str) -> str:
+    """Return how pytest calls an option; one report is its own."""
+    return option if option == "--junit-xml" else option.replace("--", "--goldlock-")
 
 
 def check_all(folder: Path) -> None:

@@ -15,7 +15,7 @@ from goldlock.settings import Settings
 from goldlock.suite.cases import read_suite
 from goldlock.suite.programs import Programs
 
-from tests.conftest import ROOT, MakeSuite, RunTests, probe, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, probe, quiet_environment
 from tests.runner.test_stale_runs import has_ended
 
 SHOW_ALL = (
@@ -208,43 +208,18 @@ def test_standard_files_may_be_closed_or_full(
     assert "Traceback" not in done.stderr
 
 
-def test_plain_pytest_runs_cases_too(suite: MakeSuite, tmp_path: Path) -> None:
+def test_plain_pytest_runs_cases_too(suite: MakeSuite) -> None:
     suite.case("1.py", "#!/usr/bin/env python3\nprint('hello')\n", golden="hello\n")
-    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "cases/1.py", "--imgfmt=raw"],
-        cwd=suite.root,
-        env={
-            **quiet_environment(),
-            "PYTHONPATH": str(ROOT / ".import"),
-            "TEST_DIR": str(tmp_path / "s"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    (suite.root / "suite.toml").write_text('kit = "qemu"')
+    done = plain_pytest(suite.root, "-v", "cases/1.py", "--goldlock-imgfmt=raw")
     assert "cases/1.py::1 PASSED (1 section, 1.out)" in done.stdout
     assert "goldlock: image format raw, protocol file" in done.stdout
     assert done.returncode == 0
 
 
-def test_a_header_that_is_wrong_is_no_interruption_to_plain_pytest(
-    suite: MakeSuite, tmp_path: Path
-) -> None:
+def test_a_header_that_is_wrong_is_no_interruption_to_plain_pytest(suite: MakeSuite) -> None:
     path = suite.case("1", "#!/bin/sh\n# grupp: quick\n", golden="")
-    (suite.root / "cases" / "conftest.py").write_text((ROOT / "cases" / "conftest.py").read_text())
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "cases"],
-        cwd=suite.root,
-        env={
-            **quiet_environment(),
-            "PYTHONPATH": str(ROOT / ".import"),
-            "TEST_DIR": str(tmp_path / "s"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = plain_pytest(suite.root)
     assert f"{path}:2: unknown header 'grupp'; did you mean 'group'?" in done.stdout
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
 

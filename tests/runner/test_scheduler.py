@@ -4,8 +4,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, read_suite
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import MakeSuite, RunTests, plain_pytest
 
 
 def cases(*numbers: str) -> list[Case]:
@@ -54,23 +52,11 @@ def test_two_suites_in_one_run_have_memories_of_their_own(tmp_path: Path) -> Non
     for name, golden in (("one", "a\n"), ("other", "b\n")):
         made = MakeSuite(tmp_path / name)
         made.case("1", "sleep 0.1; echo a", golden)
-        conftest = (ROOT / "cases" / "conftest.py").read_text()
-        (made.root / "cases" / "conftest.py").write_text(conftest)
     history = tmp_path / ".pytest_cache" / "v" / "goldlock" / "history"
     history.parent.mkdir(parents=True)
     history.write_text('{"one/cases/1": [71, false], "other/cases/1": [72, false], "1": [1, true]}')
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "one/cases/1", "other/cases/1", "--slowest=2"],
-        cwd=tmp_path,
-        env={
-            **quiet_environment(),
-            "PYTHONPATH": str(ROOT / ".import"),
-            "TEST_DIR": str(tmp_path / "s"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    cases = ("one/cases/1", "other/cases/1")
+    done = plain_pytest(tmp_path, *cases, "--goldlock-slowest=2", suites="one other")
     assert {*re.findall(r"1 0\.\d\d s \(last (\d+)", done.stdout)} == {"71", "72"}, done.stdout
     failed = {path: failed for path, (_, failed) in json.loads(history.read_text()).items()}
     assert failed == {"one/cases/1": False, "other/cases/1": True}
