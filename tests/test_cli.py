@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from goldlock.settings import FORMATS, PROTOCOLS
+from goldlock.kits.qemu.kit import FORMATS, PROTOCOLS
 
 from tests.conftest import RunTests
 

@@ -76,15 +76,14 @@ def test_with_xdist(run_tests: RunTests, mixed: MakeSuite, tmp_path: Path) -> No
 
 
 def test_with_plain_pytest(mixed: MakeSuite, tmp_path: Path, any_python: str) -> None:
-    asked = [word for name in OPTIONS for word in (in_pytest(name), str(tmp_path / name[2:]))]
+    asked = [
+        word
+        for name in OPTIONS
+        for word in (name.replace("--", "--goldlock-"), str(tmp_path / name[2:]))
+    ]
     done = plain_pytest(mixed.root, "--goldlock-orphans", *asked, python=any_python)
     assert done.returncode == 1, done.stdout
     check_all(tmp_path)
-
-
-def in_pytest(option: str) -> str:
-    """Return how pytest calls an option; one report is its own."""
-    return option if option == "--junit-xml" else option.replace("--", "--goldlock-")
 
 
 def check_all(folder: Path) -> None:
