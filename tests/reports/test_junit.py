@@ -88,6 +88,6 @@ def test_options_of_pytest_for_it_still_work(
         "-o",
         "junit_family=xunit1",
     )
-    run_tests("--suite", str(mixed.root), "--", f"--junit-xml={report}", *options)
+    run_tests("--suite", str(mixed.root), f"--junit-xml={report}", "--", *options)
     assert ("nightly.suite.1", "One") in read(report)
     assert ET.parse(report).getroot()[0].attrib["name"] == "locks"
