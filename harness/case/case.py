@@ -219,7 +219,8 @@ class Case:
         The plan is a line such as ``lock uses write of t.qcow2 fails with ENOLCK once``; the
         fields are those of `goldlock.lockcalls.api.faults`. After the block, ``hits`` of what it
         gives is the number of calls that failed. The case's header must have ``needs: faults``;
-        raises CaseError without that and in a task group, ValueError for what is no fault.
+        raises CaseError without that, in a task group, and at the end of the block where no call
+        has failed, unless ``may_miss=True``; ValueError for what is no fault.
         """
         from goldlock.lockcalls.api import faults  # only for the cases that want it
 
