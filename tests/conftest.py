@@ -36,7 +36,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def probe(environ: Mapping[str, str], folder: Path, **chosen: str) -> Programs:
     """Return QEMU's programs, as its kit finds them with these values of its options."""
     default = {"imgfmt": "qcow2", "imgproto": "file", "programs": "auto", "errno_policy": "errno"}
-    return QemuProbe(environ, folder, {**default, "build": "", **chosen}).programs()
+    return QemuProbe(environ, folder, {**default, "imgopts": "", "build": "", **chosen}).programs()
 
 
 PLUGIN = ("-p", "goldlock.pytest_plugin.entry")

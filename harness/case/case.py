@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from goldlock.case.session import Session
     from goldlock.lockcalls.api import ActiveFaults
 
+    P = TypeVar("P", bound=Program)
     S = TypeVar("S", bound=Session)
 
 Style = Literal["spaced", "tight", "major"]
@@ -153,7 +154,7 @@ class Case:
         """
         import shutil  # takes a tenth of what a case takes to start
 
-        return self._program(name.rpartition("/")[2], [shutil.which(name) or "", *options])
+        return self._program(name.rpartition("/")[2], [shutil.which(name) or "", *options], Program)
 
     def task_group(self) -> "TaskGroup[Self]":
         """Run independent tasks in parallel, for the length of a ``with`` block.
@@ -258,9 +259,9 @@ class Case:
         self,
         name: str,
         command: list[str],
-        kind: type[Program] = Program,
+        kind: "type[P]",
         start: Start = subprocess.Popen,
-    ) -> Program:
+    ) -> "P":
         """Make a program whose calls are in the log of this case, and of the task it is in."""
         wrapped = name in self.environment.goldlock_wrapped.split()
         return kind(name, command, self._keep, start, wrapped=wrapped)

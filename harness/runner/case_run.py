@@ -2,6 +2,7 @@
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +29,9 @@ from goldlock.text import count
 LOCKS = "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
 
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "QEMU_MODULE_DIR", "ASAN_OPTIONS", "UBSAN_OPTIONS")
-"""What a case sees of the caller's environment; no locale, HOME or git configuration."""
+_PASSED_ON = re.compile(r"PATH|LD_LIBRARY_PATH|GLIBC_TUNABLES|MALLOC_\w+|(?:A|HWA|L|M|T|UB)SAN_\w+")
+"""What a case sees of the caller's environment: the variables of the loader, of sanitizers and of
+glibc's allocator; no locale, HOME or git configuration."""
 
 
 LOG_LIMIT = 64 * 1024
@@ -252,7 +254,7 @@ def _end_of(log: Path | None, text: str) -> str:
 
 def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of any process in a case, the same for every caller."""
-    passed_on = {name: environ[name] for name in _PASSED_ON if name in environ}
+    passed_on = {name: text for name, text in environ.items() if _PASSED_ON.fullmatch(name)}
     return {
         "PATH": os.defpath,
         **passed_on,

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = ("bullseye", "trixie", "sid")
 PACKAGES = ("qemu-utils", "qemu-system-x86")
-PROGRAMS = ("qemu-img", "qemu-io", "qemu-nbd", "qemu-system-x86_64")
+PROGRAMS = ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64")
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _LOADER = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 
@@ -52,12 +52,12 @@ def installed(folder: Path, release: str, *, anew: bool = False) -> Path:
     root = folder / release
     programs = root / "usr" / "bin"
     done = root / "installed"  # made last: a half of them is none
-    if anew or not done.exists():
+    if anew or not done.exists() or done.read_text() != " ".join(PROGRAMS):
         shutil.rmtree(root, ignore_errors=True)
         _unpack(_download(folder / f"{release}.apt", release), root)
         for name in PROGRAMS:
             _relocate(programs / name, root)
-        done.touch()
+        done.write_text(" ".join(PROGRAMS))
     return programs
 
 

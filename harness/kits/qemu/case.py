@@ -14,7 +14,7 @@ run(main)
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -37,11 +37,21 @@ if TYPE_CHECKING:
 class QemuProgram(Program):
     """A program of QEMU, under the name that qemu-iotests' wrapper of it has."""
 
+    no_format: Sequence[str] = ()
+    """The command with ``--image-opts``, which goes with no format; `command`, if empty."""
+
     @property
     def way_out(self) -> str:
         """What a case can do that cannot do without the program."""
         needs = f"'# needs: {self.name}' in its header"
         return f"with {needs}, the case is not run where it is missing"
+
+    def argv(self, *arguments: str) -> list[str]:
+        """Return the whole command line; raise CaseError when the program is not there."""
+        whole = super().argv(*arguments)
+        if self.no_format and "--image-opts" in arguments:
+            return [*self.no_format, *arguments]
+        return whole
 
     def echo(self, *arguments: str) -> str:
         """Return the command as goldens show it: ``_qemu_io_wrapper``, and the arguments.
@@ -51,10 +61,15 @@ class QemuProgram(Program):
         return " ".join((f"_{self.name.replace('-', '_')}_wrapper", *arguments))
 
 
+_SECRET = "keysec0"
+"""The name of the secret with the key of images."""
+
+
 class QemuCase(Case):
     """One run of a case of QEMU.
 
-    ``qemu`` is the emulator, ``qemu_img``, ``qemu_io`` and ``qemu_nbd`` are the utilities.
+    ``qemu`` is the emulator, ``qsd`` the storage daemon; ``qemu_img``, ``qemu_io`` and
+    ``qemu_nbd`` are the utilities.
     """
 
     refused = re.compile(r'Failed to (?:get (?:shared )?\\?"[a-z ]+\\?" lock|lock byte)')
@@ -79,7 +94,9 @@ class QemuCase(Case):
             self._start = spawner(qemu.goldlock_embedded)
         self.qemu_img = self._program_of("qemu-img", "qemu_img")
         self.qemu_io = self._program_of("qemu-io", "qemu_io")
+        self.qemu_io.no_format = qemu.qemu_io_without_format()
         self.qemu_nbd = self._program_of("qemu-nbd", "qemu_nbd")
+        self.qsd = self._program_of("qemu-storage-daemon", "qsd")
         self.qemu = self._program_of("qemu-system", "qemu")
 
     @classmethod
@@ -103,7 +120,7 @@ class QemuCase(Case):
     @cached_property
     def stderr_output(self) -> Filter:
         """What programs say on standard error: `paths`, and names of programs without theirs."""
-        utilities = (self.qemu_img, self.qemu_io, self.qemu_nbd)
+        utilities = (self.qemu_img, self.qemu_io, self.qemu_nbd, self.qsd)
         return compose(
             self.paths,
             filters.program(self.qemu.command[0]),
@@ -136,9 +153,30 @@ class QemuCase(Case):
         *size* is as qemu-img takes it (``32M``); an image on a *backing* file of the same
         format may do without.
         """
-        base = ["-b", backing, "-F", self.imgfmt] if backing else []
-        created = self.qemu_img("create", "-f", self.imgfmt, *base, path, *([size] if size else []))
+        words = ["-f", self.imgfmt, *(["-b", backing, "-F", self.imgfmt] if backing else [])]
+        options = [self._qemu_environment.imgopts]
+        if self.imgfmt == "luks":
+            words += self.secret
+            options.append(f"key-secret={_SECRET},iter-time=10")  # ms; a second is the default
+        if given := ",".join(each for each in options if each):
+            words += ["-o", given]
+        created = self.qemu_img("create", *words, path, *([size] if size else []))
         self.log(created.text, self.paths, self.format, filters.image_creation)
+
+    @property
+    def secret(self) -> list[str]:
+        """The options that give a program the key of images, where their format has one."""
+        given = ["--object", f"secret,id={_SECRET},data=123456"]
+        return given if self.imgfmt == "luks" else []
+
+    def image_opts(self, path: str) -> str:
+        """Return what names the image at *path* to a program with ``--image-opts``.
+
+        A format with a key (luks) wants `secret` beside it.
+        """
+        key = f"key-secret={_SECRET}," if self.imgfmt == "luks" else ""
+        name = path.replace(",", ",,")
+        return f"driver={self.imgfmt},{key}file.driver=file,file.filename={name}"
 
     def show_contender_errors(self, *arguments: str, machine: str = "none") -> Completed:
         """Start a QEMU that opens what *arguments* name, and quits as soon as it has.
@@ -163,6 +201,13 @@ class QemuCase(Case):
         options = (*machine_options(machine), "-monitor", "none", "-qmp", "stdio")
         return self._monitor(Qmp, *options, *arguments)
 
+    def storage_daemon(self, *arguments: str) -> "Qmp":
+        """Start a storage daemon that opens what *arguments* name, and stays, as `holder`."""
+        from goldlock.kits.qemu.monitors import Qmp  # as above
+
+        options = ("--chardev", "stdio,id=qmp", "--monitor", "chardev=qmp")
+        return self._monitor(Qmp, *options, *arguments, program=self.qsd)
+
     def human_monitor(self, *arguments: str, machine: str = "none") -> "Hmp":
         """Start a QEMU like `holder`, with a human monitor to talk to instead of QMP."""
         from goldlock.kits.qemu.monitors import Hmp  # as above
@@ -182,20 +227,19 @@ class QemuCase(Case):
         if self.image.startswith(before):
             self.image = f"{self.test_dir}/{self.image[len(before) :]}"
 
-    def _monitor(self, kind: "type[M]", *arguments: str) -> "M":
+    def _monitor(self, kind: "type[M]", *arguments: str, program: QemuProgram | None = None) -> "M":
         return self._register(
             kind(
-                self.qemu,
+                program or self.qemu,
                 *arguments,
                 show_command=lambda text: self.log(text, self.monitor_command),
                 show_output=lambda text: self.log(text, self.monitor_output),
             )
         )
 
-    def _program_of(self, name: str, variable: str) -> Program:
-        return self._program(
-            name, self._qemu_environment.command(variable), QemuProgram, self._start
-        )
+    def _program_of(self, name: str, variable: str) -> QemuProgram:
+        command = self._qemu_environment.command(variable)
+        return self._program(name, command, QemuProgram, self._start)
 
 
 def machine_options(machine: str) -> list[str]:

@@ -10,6 +10,7 @@ __all__ = [
     "hmp",
     "image_creation",
     "image_format",
+    "image_info",
     "json_lines_only",
     "node_names",
     "program",
@@ -95,6 +96,21 @@ def _chosen(options: str) -> str:
         if rank is not None:
             ranked.append((rank, option.rstrip()))
     return " ".join(option for _, option in sorted(ranked))
+
+
+def image_info(text: str) -> str:
+    r"""Keep what qemu-img info says of an image in all versions: names, formats, sizes.
+
+    before: ``disk size: 196 KiB``
+    after:  nothing
+    """
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith(_INFO))
+
+
+_INFO = (
+    *("image: ", "file format: ", "virtual size: ", "encrypted: ", "cluster_size: "),
+    *("backing file: ", "backing file format: "),
+)
 
 
 def qemu_io(text: str) -> str:

@@ -22,7 +22,11 @@ PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided")
 
-_OPTIONS = ("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_NBD_OPTIONS")
+_OPTIONS = (
+    *("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_IO_OPTIONS_NO_FMT"),
+    *("QEMU_NBD_OPTIONS", "QSD_OPTIONS"),
+)
+_UTILITIES = ("qemu-system", "qemu-img", "qemu-io", "qemu-nbd")
 
 
 class QemuKit(Kit):
@@ -34,7 +38,7 @@ class QemuKit(Kit):
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
         **Kit.requirements,
-        "qemu": (*VARIABLES, "ofd-locks"),
+        "qemu": (*_UTILITIES, "ofd-locks"),
         **{name: (name,) for name in VARIABLES},
     }
     options = (
@@ -45,8 +49,21 @@ class QemuKit(Kit):
         ),
         Option(
             "--imgproto",
-            {"metavar": "PROTOCOL", "default": "file", "help": "image protocol (default: file)"},
+            {
+                "metavar": "PROTOCOL",
+                "default": "file",
+                "help": "image protocol: only file yet",
+            },
             words=PROTOCOLS,
+        ),
+        Option(
+            "--imgopts",
+            {
+                "metavar": "OPTIONS",
+                "default": "",
+                "help": "options for the creation of images, as qemu-img's -o takes them",
+            },
+            short="-o",
         ),
         Option(
             "--programs",
@@ -80,6 +97,10 @@ class QemuKit(Kit):
     def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
         check_known("image format", options.imgfmt, FORMATS)
         check_known("protocol", options.imgproto, PROTOCOLS)
+        if options.imgproto != "file":
+            raise UsageError(
+                f"protocol {options.imgproto} is not served: cases would work on a plain file"
+            )
         check_known("kind of programs", options.programs, KINDS)
         check_known("errno policy", options.errno_policy, POLICIES)
         for name in _OPTIONS:
@@ -94,6 +115,7 @@ class QemuKit(Kit):
         return {
             "imgfmt": options.imgfmt,
             "imgproto": options.imgproto,
+            "imgopts": options.imgopts,
             "programs": kind,
             "errno_policy": options.errno_policy,
             "build": build,

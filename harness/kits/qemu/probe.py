@@ -27,6 +27,8 @@ LAUNCHERS = "programs"
 
 _ARM = ("qemu-system-aarch64", "qemu-system-arm")
 
+_QEMU_IO = "--cache writeback --aio threads"
+
 PROBE_LIMIT = 20.0
 """Seconds that a program has to tell its version."""
 
@@ -142,7 +144,7 @@ class QemuProbe:
             missing,
             # Who never tells an errno does not tell that of a conflict.
             traits=("none", "elided") if policy == "none" else (policy,) if policy else (),
-            variables=self._variables(accelerator).to_environ(),
+            variables=self._variables(accelerator).to_environ() | self._passed_on(),
             named_by=VARIABLES,
             heading=tuple(heading),
             facts={
@@ -156,6 +158,10 @@ class QemuProbe:
             rows=tuple(rows),
         )
 
+    def _passed_on(self) -> dict[str, str]:
+        name = "QEMU_MODULE_DIR"
+        return {name: self._environ[name]} if name in self._environ else {}
+
     def _variables(self, accelerator: str) -> QemuEnvironment:
         """Return what each case is told of the programs."""
         given, imgfmt = self._environ.get, self._chosen["imgfmt"]
@@ -167,12 +173,14 @@ class QemuProbe:
             qemu_img_prog=self._paths.get("qemu-img", ""),
             qemu_io_prog=self._paths.get("qemu-io", ""),
             qemu_nbd_prog=self._paths.get("qemu-nbd", ""),
+            qsd_prog=self._paths.get("qemu-storage-daemon", ""),
+            imgopts=self._chosen["imgopts"],
             qemu_options=given("QEMU_OPTIONS", _machine_options(qemu, accelerator)),
             qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
-            qemu_io_options=given(
-                "QEMU_IO_OPTIONS", f"--cache writeback --aio threads -f {imgfmt}"
-            ),
+            qemu_io_options=given("QEMU_IO_OPTIONS", f"{_QEMU_IO} -f {imgfmt}"),
+            qemu_io_options_no_fmt=given("QEMU_IO_OPTIONS_NO_FMT", _QEMU_IO),
             qemu_nbd_options=given("QEMU_NBD_OPTIONS", ""),
+            qsd_options=given("QSD_OPTIONS", ""),
             goldlock_errno_policy=self._chosen["errno_policy"],
             goldlock_embedded=self._launchers,
         )

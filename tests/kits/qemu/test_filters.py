@@ -85,6 +85,13 @@ TABLE: list[Row] = [
     ),
     ("no creation", filters.image_creation, "Formatting a disk", "Formatting a disk"),
     (
+        "info",
+        filters.image_info,
+        "image: t\nfile format: qcow2\nvirtual size: 1 MiB (1048576 bytes)\ndisk size: 9 KiB\n"
+        "Child node '/file':\n    filename: t\n    file length: 9 KiB\n",
+        "image: t\nfile format: qcow2\nvirtual size: 1 MiB (1048576 bytes)\n",
+    ),
+    (
         "speed",
         filters.qemu_io,
         "512 bytes, 1 ops; 00.00 sec (12.207 MiB/sec and 25000.0000 ops/sec)",
