@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from goldlock.kits.qemu.environment import QemuEnvironment
+from goldlock.suite.programs import Programs
 
 from tests.case.support import run_script
+from tests.conftest import MakeSuite, RunTests
 from tests.kits.qemu.support import make_case
 
 
@@ -60,3 +62,56 @@ def test_the_image_of_a_task_is_in_its_directory(tmp_path: Path) -> None:
     assert (
         run_script(tmp_path, text, kit="qemu").stdout == "/t.qcow2.base\nTEST_DIR/t.IMGFMT.base\n"
     )
+
+
+def test_a_qemu_io_with_image_options_has_no_format(tmp_path: Path) -> None:
+    given = {"qemu_io_options": "--cache none -f qcow2", "qemu_io_options_no_fmt": "--cache none"}
+    case = make_case(tmp_path, qemu_io_prog="/q", **given)
+    assert case.qemu_io.argv("x") == ["/q", "--cache", "none", "-f", "qcow2", "x"]
+    words = ("--image-opts", case.image_opts("/a,b"))
+    assert case.qemu_io.argv(*words) == ["/q", "--cache", "none", *words]
+    assert words[1] == "driver=qcow2,file.driver=file,file.filename=/a,,b"
+
+
+@pytest.mark.parametrize("protocol", ["nbd", "ssh", "nfs", "fuse"])
+def test_a_protocol_that_cases_would_not_use_is_refused(
+    run_tests: RunTests, suite: MakeSuite, protocol: str
+) -> None:
+    suite.kit()
+    suite.case("1", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), f"-{protocol}")
+    said = f"protocol {protocol} is not served: cases would work on a plain file"
+    assert (done.stdout, done.returncode) == (f"run_tests.py: {said}\n", 2)
+
+
+LUKS = """#!/usr/bin/env python3
+# formats: luks
+from goldlock.kits.qemu import Case, run
+
+def main(case: Case) -> None:
+    case.make_image(case.image, "1M")
+    words = (*case.secret, "--image-opts", "-c", "write -q 0 512", case.image_opts(case.image))
+    case.log(f"exit status {case.qemu_io(*words).status}")
+
+run(main)
+"""
+
+
+def test_an_image_with_a_key(run_tests: RunTests, suite: MakeSuite, qemu: Programs) -> None:
+    golden = "Formatting 'TEST_DIR/t.IMGFMT', fmt=IMGFMT size=1048576\nexit status 0\n"
+    suite.case("1.py", LUKS, golden=golden)
+    assert run_tests("--suite", str(suite.root), "-luks").returncode == 0
+
+
+def test_options_for_images_and_of_sanitizers_reach_the_programs(
+    run_tests: RunTests, suite: MakeSuite, qemu: Programs
+) -> None:
+    names = ("TSAN_OPTIONS", "LSAN_OPTIONS", "GLIBC_TUNABLES", "MALLOC_PERTURB_")
+    shown = "".join(f"echo ${name}\n" for name in names)
+    info = '"$QEMU_IMG_PROG" info t | grep cluster_size'
+    make = '"$QEMU_IMG_PROG" create -q -f qcow2 -o "$IMGOPTS" t 1M'
+    suite.case("1", f"{shown}{make}\n{info}", golden="1\n2\n3\n4\ncluster_size: 4096\n")
+    variables = {name: str(value) for value, name in enumerate(names, 1)}
+    options = ("--suite", str(suite.root), "-o", "cluster_size=4096")
+    done = run_tests(*options, **variables, NOT_A_SAN_OPTION="5")
+    assert done.returncode == 0, done.stdout
