@@ -42,7 +42,7 @@ def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, outp
 def under_supervision(trace: Path | None) -> Start:
     """Return what starts a program under a supervisor, which writes its lock calls to a file.
 
-    It does what ``python -m goldlock.lockcalls --trace FILE -- PROGRAM ...`` would, in a fork
+    It does what ``goldlock faults --trace FILE -- PROGRAM ...`` would, in a fork
     of this process: to start a Python for it takes as long again, 8 ms.
     """
     options = ["--trace", str(trace)] if trace else []
@@ -56,7 +56,7 @@ def under_supervision(trace: Path | None) -> Start:
         pid = os.fork()
         if pid == 0:
             with apart(environ, directory, output):
-                processes.set_command_line(["goldlock.lockcalls", *arguments])
+                processes.set_command_line(["goldlock", "faults", *arguments])
                 os._exit(command.main(arguments))
         return pid
 

@@ -410,7 +410,7 @@ def test_each_lock_call_is_shown_on_request(run_tests: RunTests, suite: MakeSuit
     )
     done = run_tests("--suite", str(suite.root), "--trace-locks")
     assert done.returncode == 0, done.stdout
-    assert "    2.py: lock 101 (uses write) of /" in done.stdout
+    assert "    2.py: lock 101 of /" in done.stdout  # no kit has a word for it
 
 
 def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
