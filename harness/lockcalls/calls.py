@@ -18,7 +18,7 @@ import fcntl
 import os
 
 from goldlock import linux
-from goldlock.lockcalls.holders import holders
+from goldlock.lockcalls.holders import holders, same_open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class LockCall:
     kind     "read", "write" or "unlock"; of flock, "shared", "exclusive" or "unlock"
     first    first byte of the range; last: its last one, None: to the end of all files
     file     (device, inode) behind the descriptor
-    pid      the process (not the thread) that makes the call
+    pid      the process that makes the call; tid: its thread; number: that of the system call
     system   whose lock it is: "OFD", "POSIX" (the process's) or "flock"
     waits    whether it waits for a lock that is taken
     performable  whether perform() can carry it out here
@@ -56,6 +56,7 @@ class LockCall:
     def __init__(self, notification: "Notification") -> None:
         """Find the file; OSError when the process cannot be looked into."""
         self.tid = notification.tid
+        self.number = notification.number
         self._program_fd = notification.fd
         self.pid, self._fd = _duplicate(self.tid, notification.fd)
         try:
@@ -102,9 +103,9 @@ class LockCall:
 
     def holders(self) -> list[str]:
         """Return the names of the supervised programs whose locks are in the way of the call."""
-        return holders(self.file, self._fd, self._in_the_way)
+        return holders(self.file, self._in_the_way)
 
-    def _in_the_way(self, lock: "KernelLock") -> bool:
+    def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
         raise NotImplementedError
 
 
@@ -128,8 +129,9 @@ class FlockCall(LockCall):
         fcntl.flock(self._fd, self._operation | fcntl.LOCK_NB)
         return "ok"
 
-    def _in_the_way(self, lock: "KernelLock") -> bool:
-        return lock.system == "FLOCK" and (lock.exclusive or self.kind == EXCLUSIVE)
+    def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
+        wanted = lock.system == "FLOCK" and (lock.exclusive or self.kind == EXCLUSIVE)
+        return wanted and not same_open_file(pid, fd, self._fd)
 
 
 _PIDFD_GETFD = 438  # on every machine

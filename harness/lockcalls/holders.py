@@ -55,34 +55,33 @@ def _script(words: list[str]) -> str:
 
 
 def holders(
-    file: tuple[int, int], copy: int, in_the_way: "Callable[[KernelLock], bool]"
+    file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
 ) -> list[str]:
     """Return the names of the programs below this process that hold such a lock on a file.
 
-    *file* is its device and inode, *copy* a descriptor of the one who asks: a lock of that
-    open file is in nobody's way, whoever else has it open.  What a program has open for those
-    that it starts, it holds alone.
+    *file* is its device and inode; the question about a lock has the process and descriptor,
+    too, where it was found.  What a program has open for those that it starts, it holds alone.
     """
     held: dict[int, set[str]] = {}
     names = set()
     for pid, parent in _below(os.getpid()):
         held[pid] = set()
         with suppress(OSError):  # gone, and its locks with it
-            held[pid].update(_descriptors(pid, file, copy, in_the_way))
+            held[pid].update(_descriptors(pid, file, in_the_way))
         if held[pid] - held.get(parent, set()):
             names.add(program_name(pid))
     return sorted(names)
 
 
 def _descriptors(
-    pid: int, file: tuple[int, int], copy: int, in_the_way: "Callable[[KernelLock], bool]"
+    pid: int, file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
 ) -> "Iterator[str]":
     for fd in os.listdir(f"/proc/{pid}/fd"):
         with suppress(OSError):  # closed meanwhile
             status = os.stat(f"/proc/{pid}/fd/{fd}")
             if (status.st_dev, status.st_ino) == file:
                 locks = linux.locks_of_descriptor(pid, fd)
-                if any(map(in_the_way, locks)) and not _same_open_file(pid, int(fd), copy):
+                if any(in_the_way(lock, pid, int(fd)) for lock in locks):
                     yield fd
 
 
@@ -97,7 +96,7 @@ def _below(root: int) -> "Iterator[tuple[int, int]]":
                 yield from _below(pid)
 
 
-def _same_open_file(pid: int, fd: int, copy: int) -> bool:
+def same_open_file(pid: int, fd: int, copy: int) -> bool:
     """Return whether a descriptor of a process and one of this process share an open file."""
     try:
         return linux.syscall(_KCMP[os.uname().machine], pid, os.getpid(), 0, fd, copy) == 0

@@ -7,6 +7,9 @@ this supervisor meanwhile, so what it finds is what the kernel will find, unless
 was let through before has not been carried out yet.
 """
 
+# A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
+# ruff: noqa: PTH123
+
 import errno
 import fcntl
 import os
@@ -84,38 +87,52 @@ def _locks(inode: int) -> list[KernelLock]:
 
 
 class Unsettled:
-    """The call that was let through last on each file, until it is known to be carried out."""
+    """The call that was let through last on each file, until it is known to be carried out.
+
+    It may have failed, or its lock be gone again when it is.
+    """
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[int, int], tuple[int, str, int, int]] = {}
+        self._calls: dict[tuple[int, int], LockCall] = {}
 
     def add(self, call: LockCall) -> None:
         """Note a call that is about to be let through, if it will change something."""
         if call.call in ("lock", "unlock"):
-            self._calls[call.file] = (call.pid, call.kind, call.first, _last(call))
+            self._calls[call.file] = call
 
     def settle(self, call: LockCall) -> bool:
         """Wait until the call before, of another process on the same file, has been carried out.
 
-        Return whether it is known to be: it may have failed, or its lock be gone again.
+        Return whether it is known to be.
         """
         before = self._calls.pop(call.file, None)
-        if before is None or before[0] == call.pid:
+        if before is None or before.pid == call.pid:
             return True
         for _ in range(_TRIES):
-            if _done(call.file[1], *before):
+            if _is_elsewhere(before) or _is_done(before):
                 return True
             os.sched_yield()
         return False
 
 
-def _done(inode: int, pid: int, kind: str, first: int, last: int) -> bool:
+def _is_elsewhere(call: LockCall) -> bool:
+    """Return whether the thread that made a call waits in another one, or has ended."""
     try:
-        locks = _locks(inode)
+        with open(f"/proc/{call.tid}/syscall", encoding="ascii") as file:
+            words = file.read().split()
+    except OSError:
+        return True
+    return words[0] not in ("running", str(call.number))
+
+
+def _is_done(call: LockCall) -> bool:
+    """Return whether the kernel's table has what a call asked for."""
+    try:
+        locks = _locks(call.file[1])
     except UncertainError:
         return False
-    own = [lock for lock in locks if lock.system == "POSIX" and lock.pid == pid]
-    there = [lock for lock in own if lock.overlaps(first, last)]
-    if kind == "unlock":
+    own = [lock for lock in locks if lock.system == "POSIX" and lock.pid == call.pid]
+    there = [lock for lock in own if lock.overlaps(call.first, call.last)]
+    if call.kind == "unlock":
         return not there
-    return any(lock.exclusive == (kind == "write") for lock in there)
+    return any(lock.exclusive == (call.kind == "write") for lock in there)

@@ -11,7 +11,7 @@ from goldlock import linux
 from goldlock.linux import KernelLock
 from goldlock.lockcalls import seccomp
 from goldlock.lockcalls.calls import LockCall
-from goldlock.lockcalls.holders import program_name
+from goldlock.lockcalls.holders import program_name, same_open_file
 from goldlock.lockcalls.posix import in_the_way
 
 TYPE_CHECKING = False
@@ -117,8 +117,10 @@ class RecordCall(LockCall):
     def foretell(self) -> str:
         if self._fd < 0:
             return super().foretell()
+        self._found = in_the_way(self, self._fd)
+        if self.call == "unlock":  # it was only to see whether the range can be one
+            return "ok"
         test = self._command in _GETS
-        self._found = None if self.call == "unlock" else in_the_way(self, self._fd)
         if self._found is None:
             return "free" if test else "ok"
         if not test:
@@ -137,7 +139,11 @@ class RecordCall(LockCall):
         finally:
             os.close(memory)
 
-    def _in_the_way(self, lock: KernelLock) -> bool:
+    def _in_the_way(self, lock: KernelLock, pid: int, fd: int) -> bool:
         wanted = lock.exclusive or self.kind == "write"
-        near = lock.overlaps(self.first, self.last)
-        return lock.system in ("OFDLCK", "POSIX") and wanted and near
+        if not wanted or not lock.overlaps(self.first, self.last):
+            return False
+        if lock.system == "POSIX":
+            return self.system == "OFD" or pid != self.pid
+        own = self.system == "OFD" and same_open_file(pid, fd, self._fd)
+        return lock.system == "OFDLCK" and not own
