@@ -30,10 +30,11 @@ def in_the_way(call: LockCall, copy: int) -> int | None:
 
     Raises OSError as the call would, UncertainError.
     """
+    found = _in_range(call, copy, call.first, _last(call))  # the range is looked at first
     access = fcntl.fcntl(copy, fcntl.F_GETFL) & os.O_ACCMODE
     if call.call == "lock" and access == (os.O_WRONLY if call.kind == "read" else os.O_RDONLY):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    return _in_range(call, copy, call.first, _last(call))
+    return found
 
 
 def _last(call: LockCall) -> int:
