@@ -19,6 +19,7 @@ from goldlock import __version__
 from goldlock.bootstrap import NO_SETUP, enter_environment
 from goldlock.errors import UsageError, suggest
 from goldlock.options import GROUPS, HOW, WHICH
+from goldlock.reports import files
 from goldlock.runner import shards
 from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
@@ -142,6 +143,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     if options.list or not cases:
         return 0
     settings = kits.settings(options, os.environ)
+    files.check(settings.reports)
     if checkout:
         enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
     whole = options.shard is None and len(cases) == len(suite.cases)
@@ -193,7 +195,7 @@ def _run(
         signals.end_cases_with(ahead.interrupt)
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
-        if not (for_pytest or settings.print_to or (settings.wrappers and settings.wrappers.gdb)):
+        if not (for_pytest or settings.print or settings.gdb):
             cases = suite.cases if selected is None else selected
             if settings.jobs != 1:  # one job runs them in the order in which they are judged
                 cases = in_best_order(cases, read_history(suite.root))

@@ -4,12 +4,9 @@
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from goldlock.errors import UsageError, check_known
-
-if TYPE_CHECKING:
-    from goldlock.runner.wrappers import Wrappers
 
 LONGEST = 1_000_000.0
 """Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
@@ -33,14 +30,13 @@ def _value(options: Namespace, flag: str) -> str | None:
 
 
 class Choices(NamedTuple):
-    """What kits let a person choose from: traits, requirements with their needs, programs.
+    """What kits let a person choose from: traits, and requirements with their needs.
 
     *of_kits* has what was chosen of the kits' own options, by the name of each kit.
     """
 
     traits: Sequence[str] = ()
     requirements: Mapping[str, Sequence[str]] = {}
-    programs: Sequence[str] = ()
     of_kits: Mapping[str, Mapping[str, str]] = {}
 
 
@@ -70,13 +66,19 @@ class Settings:
     store_durations: bool = False
     reports: Mapping[str, str] = field(default_factory=dict)
     """The files of the reports that are asked for, by their options."""
-    print_to: str = ""
-    """A file that is the terminal, where what programs say is to be seen as it comes."""
-    wrappers: "Wrappers | None" = None
+    print: bool = False
+    wrap: Sequence[str] = ()
+    gdb: bool = False
+    valgrind: bool = False
 
     def limit(self, timeout: float | None) -> float:
         """Return the time limit of a case, in seconds, whose header has *timeout*."""
         return LONGEST if self.time_limit == LONGEST else timeout or self.time_limit
+
+    @property
+    def is_followed(self) -> bool:
+        """Tell whether somebody reads along, or has a debugger at the one port that there is."""
+        return self.gdb or self.print or self.trace_locks
 
     @property
     def hunts(self) -> bool:
@@ -101,15 +103,7 @@ class Settings:
         jobs = _jobs(options)
         _check_numbers(options)
         _check_writing(options, environ)
-        files = {flag: file for flag in _REPORTS if (file := _value(options, flag))}
-        if files:
-            from goldlock.reports.files import check  # for those who want reports only
-
-            check(files)
-        wrappers, print_to = _looking_inside(options, environ, jobs, choices.programs)
-        if options.gdb or options.print:
-            jobs = 1
-        patient = not options.time_limit or (wrappers and wrappers.patient)
+        patient = not options.time_limit or options.gdb or options.valgrind
         return cls(
             of_kits=choices.of_kits,
             require=frozenset(n for name in required for n in choices.requirements[name]),
@@ -129,26 +123,32 @@ class Settings:
             trace_locks=options.trace_locks,
             slowest=options.slowest,
             store_durations=options.store_durations,
-            reports=files,
-            print_to=print_to,
-            wrappers=wrappers,
+            reports={flag: file for flag in _REPORTS if (file := _value(options, flag))},
+            print=options.print,
+            wrap=tuple(options.wrap),
+            gdb=options.gdb,
+            valgrind=options.valgrind,
         )
 
 
 def _jobs(options: Namespace) -> int:
     """Return how many cases are to run at a time; 0 for as many as keep the processors busy."""
-    if options.jobs == "auto":
-        return 0
-    if not options.jobs.isdecimal() or not int(options.jobs):
-        raise UsageError(f"--jobs takes a number from 1 on, or auto, not {options.jobs}")
-    return int(options.jobs)
+    jobs = options.jobs
+    if jobs != "auto" and not (jobs.isdecimal() and int(jobs)):
+        raise UsageError(f"--jobs must be at least 1, or auto, not {jobs}")
+    for option in ("gdb", "print"):
+        if getattr(options, option):
+            if jobs not in ("auto", "1"):
+                raise UsageError(f"--{option}: one case at a time, so not with -j {jobs}")
+            return 1
+    return 0 if jobs == "auto" else int(jobs)
 
 
 def _check_numbers(options: Namespace) -> None:
     if options.repeat is not None and options.repeat < 1:
-        raise UsageError(f"--repeat takes a number from 1 on, not {options.repeat}")
+        raise UsageError(f"--repeat must be at least 1, not {options.repeat}")
     if options.slowest is not None and options.slowest < 0:
-        raise UsageError(f"--slowest takes a number from 0 on, not {options.slowest}")
+        raise UsageError(f"--slowest must be at least 0, not {options.slowest}")
 
 
 def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
@@ -163,24 +163,6 @@ def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
                 f"--{option.replace('_', '-')}: CI is set, and CI must not write goldens;"
                 " --force overrides"
             )
-
-
-def _looking_inside(
-    options: Namespace, environ: Mapping[str, str], jobs: int, programs: Sequence[str]
-) -> tuple["Wrappers | None", str]:
-    """Return what stands before the programs, and where what they say is to be seen."""
-    for option in ("gdb", "print"):
-        if getattr(options, option) and jobs > 1:
-            raise UsageError(f"--{option}: one case at a time, so not with -j {jobs}")
-    wraps = options.wrap or options.gdb or options.valgrind or options.stress
-    if not (wraps or options.print):
-        return None, ""
-    from goldlock.runner.wrappers import Wrappers, terminal  # only for those who look inside
-
-    wrappers = Wrappers.from_options(options, environ, programs)
-    return wrappers if wrappers.commands or wrappers.gdb else None, (
-        terminal() if options.print else ""
-    )
 
 
 def _is_ci(environ: Mapping[str, str]) -> bool:

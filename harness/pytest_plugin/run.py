@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from goldlock.options import ORPHANS
 from goldlock.pytest_plugin import HANDED_OVER
+from goldlock.reports import files
 from goldlock.runner.history import HISTORY, Past, past
 from goldlock.runner.scheduler import Ahead
 from goldlock.settings import Settings
@@ -41,6 +42,7 @@ class Run:
         """Take the settings from pytest's options; raise UsageError for what cannot be."""
         given = {each.name: getattr(config.option, each.dest, None) for each in kits.options()}
         settings = kits.settings(Namespace(**given), os.environ)
+        files.check(settings.reports)
         return cls(settings, suites, orphans=getattr(config.option, ORPHANS.dest))
 
     def __getstate__(self) -> dict[str, Any]:

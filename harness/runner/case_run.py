@@ -18,7 +18,8 @@ from goldlock.goldens.judge import judge
 from goldlock.result import CUT, CaseResult, State
 from goldlock.runner.ending import NOT_SERVED, add_last_words, put_down
 from goldlock.runner.process import CannotStart, Transcript, command_line, execute
-from goldlock.runner.scratch import OUTPUT, Directories, Scratch
+from goldlock.runner.run_context import RunContext
+from goldlock.runner.scratch import OUTPUT, Directories
 from goldlock.runner.spawn import spawn, under_supervision
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
@@ -68,10 +69,11 @@ class _Job(NamedTuple):
 class Runner:
     """Runs cases with one set of settings, in one scratch directory. A worker has one."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], scratch: Scratch) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], context: RunContext) -> None:
         self.settings = settings
+        self._wrappers, self._print_to = context.wrappers, context.print_to
         self._environ = dict(environ)
-        self._scratch = scratch
+        self._scratch = context.scratch
         self._surroundings = _surroundings(environ)
         self._programs = Programs()
         self._tidy_up: Callable[[], None] = _nothing
@@ -112,7 +114,7 @@ class Runner:
         try:
             self._judge(job, result)
             keep |= result.state is State.FAILED or bool(
-                self.settings.wrappers and self.settings.wrappers.logs(directories.top)
+                self._wrappers and self._wrappers.logs(directories.top)
             )
             self._read_logs(directories, result, kept=keep)
         except BaseException:
@@ -165,7 +167,7 @@ class Runner:
         except CannotStart as error:
             result.problems.append(_cannot_start(case.path, error.reason))
             return
-        wrappers = self.settings.wrappers
+        wrappers = self._wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         for path, known in zip(reference, before, strict=True):
             if golden.fingerprint(path) != known:
@@ -193,7 +195,7 @@ class Runner:
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         home = str(job.directories.home)
-        paths, wrappers = job.programs.paths, self.settings.wrappers
+        paths, wrappers = job.programs.paths, self._wrappers
         wrapped = list[str]()
         if wrappers:
             wrapped = wrappers.names(paths)
@@ -218,8 +220,8 @@ class Runner:
             goldlock_failure_report=f"{top}/{FAILURE_REPORT}",
             goldlock_stack_dump=f"{top}/{STACK_DUMP}",
             goldlock_wrapped=" ".join(wrapped),
-            goldlock_print=self.settings.print_to,
-            goldlock_serial="yes" if _followed(self.settings) else "",
+            goldlock_print=self._print_to,
+            goldlock_serial="yes" if self.settings.is_followed else "",
         )
 
 
@@ -275,12 +277,6 @@ def is_supervised(case: Case, settings: Settings) -> bool:
 
 def _nothing() -> None:
     """Tidy up where nothing was done."""
-
-
-def _followed(settings: Settings) -> bool:
-    """Tell whether somebody reads along, or has a debugger at the one port that there is."""
-    gdb = bool(settings.wrappers and settings.wrappers.gdb)
-    return gdb or bool(settings.print_to) or settings.trace_locks
 
 
 def _why_no_faults() -> str | None:

@@ -3,12 +3,16 @@
 
 from collections.abc import Iterable, Mapping
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
 from goldlock.runner.scratch import Scratch
 from goldlock.settings import Settings
-from goldlock.suite.kit import load
+from goldlock.suite.kit import every, load
 from goldlock.suite.programs import Probe, Programs
+
+if TYPE_CHECKING:
+    from goldlock.runner.wrappers import Wrappers
 
 
 class RunContext:
@@ -26,6 +30,7 @@ class RunContext:
         self._lock = Lock()
         self._probes: dict[str, Probe] = {}
         self._programs: dict[str, Programs] = {}
+        self.wrappers, self.print_to = _debugging(settings, environ)
         self.scratch = Scratch(environ)
         try:
             for kit in kits:
@@ -73,3 +78,18 @@ class RunContext:
                 f"--variant {variant}: not a trait of the programs under test,"
                 f" which have {', '.join(traits) or 'none'}"
             )
+
+
+def _debugging(settings: Settings, environ: Mapping[str, str]) -> "tuple[Wrappers | None, str]":
+    """Return what stands before programs, and a file to show in what they say as it comes.
+
+    That is the terminal, as long as it is standard error: before pytest captures that.
+    """
+    has_wrappers = settings.wrap or settings.gdb or settings.valgrind or settings.stress
+    if not (has_wrappers or settings.print):
+        return None, ""
+    from goldlock.runner.wrappers import Wrappers, terminal  # only for those who debug
+
+    programs = [program for kit in every() for program in kit.programs]
+    wrappers = Wrappers.of(settings, environ, programs)
+    return wrappers, terminal() if settings.print else ""

@@ -186,7 +186,7 @@ class Ahead:
 
     def _worker(self) -> Worker:
         if not self._nursery:
-            runner = Runner(self.settings, self._environ, self.context.scratch)
+            runner = Runner(self.settings, self._environ, self.context)
             self._nursery = Nursery(runner.serve, SLACK)
         return self._nursery.worker()
 

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from goldlock import safe_open
 from goldlock.errors import UsageError, suggest
 from goldlock.runner.stress import LATER
+from goldlock.settings import Settings
 
 LOGS = "wrap"
 """The folder of a case's directory with the logs of commands: ``PROGRAM.1``, ``PROGRAM.2``, ..."""
@@ -69,38 +69,35 @@ class Wrappers:
     terminal: str = os.devnull
 
     @classmethod
-    def from_options(
-        cls, options: Namespace, environ: Mapping[str, str], programs: Sequence[str]
-    ) -> "Wrappers":
-        """Read ``--wrap``, ``--gdb``, ``--valgrind`` and ``--stress``; *programs* have names.
+    def of(
+        cls, settings: Settings, environ: Mapping[str, str], programs: Sequence[str]
+    ) -> "Wrappers | None":
+        """Return what *settings* want before *programs*; None for nothing.
 
         Raises UsageError when two want the same program, or a command is not there.
         """
         commands: dict[str, tuple[str, ...]] = {}
-        for given in options.wrap:
+        for given in settings.wrap:
             program, words = _parse(given, programs)
             if program in commands:
                 raise UsageError(f"--wrap: two commands for {program or 'all programs'}")
             commands[program] = (_found(words[0], "--wrap", environ), *words[1:])
         gdb: tuple[str, ...] = ()
-        if options.gdb:
-            _check_gdb(commands, valgrind=options.valgrind)
+        if settings.gdb:
+            _check_gdb(commands, valgrind=settings.valgrind)
             words = _split("GDB_OPTIONS", environ.get("GDB_OPTIONS", "")) or [_GDB_OPTIONS]
             gdb = (_found("gdbserver", "--gdb", environ), *words)
-        if options.valgrind:
+        if settings.valgrind:
             if _ALL in commands:
                 raise UsageError("--valgrind and a --wrap for all programs: give one of them")
             commands[_ALL] = (_found(_VALGRIND[0], "--valgrind", environ), *_VALGRIND[1:])
-        if options.stress:
+        if settings.stress:
             if _ALL in commands:
                 raise UsageError("--stress stands before all programs: give no other that does")
             commands[_ALL] = LATER
-        return cls(commands, gdb, options.valgrind, terminal() if gdb else os.devnull)
-
-    @property
-    def patient(self) -> bool:
-        """Whether no time limit applies, as for qemu-iotests' ``check``."""
-        return bool(self.gdb) or self.valgrind
+        if not (commands or gdb):
+            return None
+        return cls(commands, gdb, settings.valgrind, terminal() if gdb else os.devnull)
 
     def names(self, paths: Mapping[str, str]) -> list[str]:
         """Return which of the programs something stands before."""

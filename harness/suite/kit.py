@@ -151,7 +151,6 @@ def settings(options: Namespace, environ: Mapping[str, str]) -> Settings:
     choices = Choices(
         traits=tuple(trait for kit in kits for trait in kit.traits),
         requirements={name: needs for kit in kits for name, needs in kit.requirements.items()},
-        programs=tuple(program for kit in kits for program in kit.programs),
         of_kits={kit.name: kit.choose(options, environ) for kit in kits},
     )
     return Settings.from_options(options, environ, choices)

@@ -210,7 +210,7 @@ def test_standard_files_may_be_closed_or_full(
 
 def test_plain_pytest_runs_cases_too(suite: MakeSuite) -> None:
     suite.case("1.py", "#!/usr/bin/env python3\nprint('hello')\n", golden="hello\n")
-    (suite.root / "suite.toml").write_text('kit = "qemu"')
+    suite.kit("qemu")
     done = plain_pytest(suite.root, "-v", "cases/1.py", "--goldlock-imgfmt=raw")
     assert "cases/1.py::1 PASSED (1 section, 1.out)" in done.stdout
     assert "goldlock: image format raw, protocol file" in done.stdout
@@ -313,6 +313,7 @@ def test_an_interrupted_run_does_not_wait_for_a_program_that_hangs(
     suite: MakeSuite, tmp_path: Path, hangs: str
 ) -> None:
     """Nor for what that has started, and there is nothing left of either."""
+    suite.kit("qemu")
     suite.case("1", "echo one", golden="one\n")
     ready, never = tmp_path / "ready", tmp_path / "never"
     for fifo in (ready, never):
