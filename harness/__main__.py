@@ -1,28 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command ``goldlock``, also started as ``python -m goldlock``."""
+"""The command ``goldlock``, also started as ``python -m goldlock``.
 
-import gc
+With a word of `HELPERS` first, it is a helper that shell cases use, which has a reader of its
+own for the words that follow.
+"""
+
 import os
 import sys
-from pathlib import Path
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import NoReturn
+
+HELPERS = {
+    "faults": "goldlock.lockcalls.command",
+    "filter": "goldlock.filters.__main__",
+    "locks": "goldlock.inspect.lock_table",
+}
+"""Modules whose ``main`` takes the words after the first, and returns an exit status."""
 
 
-def start(checkout: Path | None = None) -> NoReturn:
+def start(checkout: "Path | None" = None) -> "NoReturn":
     """Do what was typed, and end this process.
 
     *checkout* is the folder of the ``run_tests.py`` that was started, if it was that.
     """
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in HELPERS:
+        from importlib import import_module
+
+        _end(import_module(HELPERS[arguments[0]]).main(arguments[1:]))
+    import gc
+
     gc.disable()  # loading makes much and drops little; goldlock.cli enables it again
     from goldlock.cli import main
 
-    arguments = sys.argv[1:]
     status = main(arguments, checkout)
     if "--self-test" in arguments:
         sys.exit(status)  # pytest tidies up its temporary directories at exit
-    # To take the interpreter down takes as long as a quick case, and nothing is left to do.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _end(status)
+
+
+def _end(status: int) -> "NoReturn":
+    """End at once: to take the interpreter down takes as long as a quick case."""
+    for file in (sys.stdout, sys.stderr):
+        if file:  # who started this may have closed it
+            file.flush()
     os._exit(status)
 
 

@@ -1,44 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command that people type: options in, pytest started, an exit status out.
-
-The options are spelled as those of qemu-iotests' ``check`` wherever it has them.
-"""
+"""The command that people type: options in, pytest started, an exit status out."""
 
 import argparse
 import errno
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from goldlock import __version__
-from goldlock.bootstrap import NO_SETUP, enter_environment
-from goldlock.errors import UsageError, suggest
-from goldlock.options import GROUPS, HOW, WHICH
+from goldlock.bootstrap import enter_environment
+from goldlock.command_line import NAME_IN_CHECKOUT, check_alone, groups_in, parse, split
+from goldlock.errors import UsageError
 from goldlock.reports import files
 from goldlock.runner import shards
 from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.project import cache_folder, find_suite
-
-_EPILOG = """\
-After "--", options go to pytest as they are: %(prog)s -- -k 153
-
-Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
-named is looked up on PATH. TEST_DIR is where directories for the cases are made.
-
-Exit status: 0 when all cases passed or could not run here, 1 when one failed, 2 for
-anything wrong with what was given here or with the suite, 130 when interrupted, 3 for
-a bug in here.
-"""
-
-
-_NAME_IN_CHECKOUT = "run_tests.py"
 
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
@@ -62,20 +42,13 @@ _PYTEST = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        if found := re.fullmatch(r"argument (\S+): invalid (?:int|float) value: (.*)", message):
-            message = f"{found[1]} takes a number, not {found[2]}"
-        raise UsageError(message)
-
-
 def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
     """Do what *arguments* ask for; return the exit status.
 
     *checkout* is the folder of the ``run_tests.py`` that was started, if it was that.
     """
     _open_standard_files()
-    name = _NAME_IN_CHECKOUT if checkout else "goldlock"
+    name = NAME_IN_CHECKOUT if checkout else "goldlock"
     try:
         if _names_builds(arguments):
             return _run_builds(arguments, checkout)
@@ -98,13 +71,13 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
 
 def _names_builds(arguments: Sequence[str]) -> bool:
     """Tell whether *arguments* name several builds to compare."""
-    flags = [word.partition("=")[0] for word in _split(arguments)[0]]
+    flags = [word.partition("=")[0] for word in split(arguments)[0]]
     return flags.count("--build") > 1 or "--matrix" in flags or "--bisect" in flags
 
 
 def _run_builds(arguments: Sequence[str], checkout: Path | None) -> int:
     if checkout:
-        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
+        enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
     from goldlock import matrix  # few runs compare
 
     return matrix.main(arguments, [sys.executable, sys.argv[0]])
@@ -120,12 +93,12 @@ def _open_standard_files() -> None:
 
 
 def _main(arguments: Sequence[str], checkout: Path | None) -> int:
-    ours, for_pytest = _split(arguments)
-    options = _parse(ours, checkout)
+    ours, for_pytest = split(arguments)
+    options = parse(ours, checkout)
     check_names(options)
     if checkout and options.self_test:
-        _check_alone(options)
-        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=True)
+        check_alone(options)
+        enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=True)
         return _self_test(checkout, for_pytest)
     suite = read_suite(find_suite(options.suite, Path.cwd(), checkout))
     if not suite.cases:
@@ -133,7 +106,11 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
             f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
         )
     cases = select(
-        suite, options.cases, _words(options.groups), _words(options.exclude), options.start_from
+        suite,
+        options.cases,
+        groups_in(options.groups),
+        groups_in(options.exclude),
+        options.start_from,
     )
     if not cases:
         raise UsageError("no case is left: the options exclude all")
@@ -145,7 +122,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     settings = kits.settings(options, os.environ)
     files.check(settings.reports)
     if checkout:
-        enter_environment(checkout, checkout / _NAME_IN_CHECKOUT, arguments, tests=False)
+        enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
@@ -247,94 +224,6 @@ class _Signals:
             self._end_cases()
         if self._seen > 1:
             raise KeyboardInterrupt
-
-
-def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split at ``--``: what is ours, what is for pytest."""
-    if "--" not in arguments:
-        return list(arguments), []
-    at = list(arguments).index("--")
-    return list(arguments[:at]), list(arguments[at + 1 :])
-
-
-def _parse(arguments: Sequence[str], checkout: Path | None) -> argparse.Namespace:
-    parser = _parser(checkout)
-    options, unknown = parser.parse_known_intermixed_args(arguments)
-    for word in unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
-    return options
-
-
-def _check_alone(options: argparse.Namespace) -> None:
-    """Raise UsageError for what is given beside ``--self-test``, which would not heed it."""
-    given, alone = vars(options), vars(_parse(["--self-test"], Path()))
-    others = [name for name in given if given[name] != alone[name] and name != "no_setup"]
-    if others:
-        what = "cases" if others[0] == "cases" else f"--{others[0].replace('_', '-')}"
-        raise UsageError(
-            f"--self-test runs goldlock's own tests, and takes no {what};"
-            " '--self-test -- -k WORD' chooses among them"
-        )
-
-
-def _parser(checkout: Path | None) -> _Parser:
-    parser = _Parser(
-        prog=_NAME_IN_CHECKOUT if checkout else "goldlock",
-        description="Run cases, and hold what they print against their goldens.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",
-    )
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    choose = groups[WHICH]
-    choose.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, such as 153")
-    choose.add_argument("-g", dest="groups", metavar="GROUP,...", help="the cases of these groups")
-    choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
-    choose.add_argument("--start-from", metavar="CASE", help="from this case on")
-    choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
-    choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
-    choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
-    builds = groups[HOW]  # for the help; several builds are not run here
-    builds.add_argument(
-        "--matrix", metavar="NAME=DIR,...", help="run with each of these builds, and compare"
-    )
-    builds.add_argument(
-        "--bisect",
-        metavar="'CASE: SECTION'",
-        help="find the first of the builds, in their order, that changes a section",
-    )
-    for option in kits.options():
-        flags = [option.short, option.flag] if option.short else [option.flag]
-        groups[option.group].add_argument(*flags, **option.keywords)
-    _add_short_words(parser)
-    rest = parser.add_argument_group("this program")
-    if checkout:
-        rest.add_argument("--self-test", action="store_true", help="run goldlock's own tests")
-        rest.add_argument(NO_SETUP, action="store_true", help="use this Python's packages, or fail")
-    rest.add_argument("--version", action="version", version=f"goldlock {__version__}")
-    return parser
-
-
-def _add_short_words(parser: _Parser) -> None:
-    """Let values that can stand alone do so: -raw for --imgfmt raw."""
-    options = [option for option in kits.options() if option.words]
-    lines = "\n".join(" ".join(f"-{word}" for word in option.words) for option in options)
-    group = parser.add_argument_group("image formats and protocols, for short", lines)
-    for option in options:
-        for word in option.words:
-            help_ = argparse.SUPPRESS
-            group.add_argument(
-                f"-{word}", dest=option.name, action="store_const", const=word, help=help_
-            )
-
-
-def _words(given: str | None) -> list[str]:
-    words = [word for word in (given or "").split(",") if word]
-    if given is not None and not words:
-        raise UsageError(f"no group in {given!r}")
-    return words
 
 
 def _list(cases: Sequence[Case]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from goldlock.cli import _parser
+from goldlock.command_line import parser_for
 from goldlock.suite.programs import Programs
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -65,7 +65,7 @@ def test_each_option_that_is_told_of_is_there() -> None:
 
 
 def _flags() -> set[str]:
-    return {flag for action in _parser(ROOT)._actions for flag in action.option_strings}
+    return {flag for action in parser_for(ROOT)._actions for flag in action.option_strings}
 
 
 def test_the_picture_is_what_a_run_prints(tmp_path: Path, qemu: Programs) -> None:

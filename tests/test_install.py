@@ -122,6 +122,16 @@ def test_a_foreign_suite_runs_in_a_foreign_folder(goldlock: Goldlock, suite: Mak
     assert "2 cases: 2 passed" in done.stdout
 
 
+def test_cases_find_the_command(goldlock: Goldlock, suite: MakeSuite) -> None:
+    """It is that which runs them, with nothing else on PATH."""
+    suite.case("001.sh", "printf 'b\\na\\n' | goldlock filter unordered", "~ a\n~ b\n")
+    suite.case(
+        "002.sh", "touch typing.py; goldlock locks; goldlock faults --check >&-; echo $?", "0\n"
+    )
+    done = goldlock("--suite", str(suite.root), PATH="/usr/bin:/bin")
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_command_says_what_it_is(goldlock: Goldlock) -> None:
     version = goldlock("--version").stdout
     assert version.startswith("goldlock ")

@@ -3,6 +3,7 @@
 
 import os
 import re
+import site
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -258,14 +259,14 @@ def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of any process in a case, the same for every caller."""
     passed_on = {name: text for name, text in environ.items() if _PASSED_ON.fullmatch(name)}
     return {
-        "PATH": os.defpath,
         **passed_on,
+        "PATH": f"{IMPORTED_FROM}/goldlock/bin:{environ.get('PATH', os.defpath)}",
         "LC_ALL": "C",
         "TZ": "UTC",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "PYTHON": sys.executable,
-        "PYTHONPATH": IMPORTED_FROM,
+        **({} if IMPORTED_FROM in site.getsitepackages() else {"PYTHONPATH": IMPORTED_FROM}),
         "PYTHONUTF8": "1",
     }
 

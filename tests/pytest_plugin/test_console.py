@@ -77,7 +77,7 @@ def test_which_cases_are_called_slow(seconds: list[float], asked: int | None, sa
 def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1", "echo a", golden="a\n")
     done = run_tests("--suite", str(suite.root), "--slowest", "-1")
-    assert done.stdout == "run_tests.py: --slowest takes a number from 0 on, not -1\n"
+    assert done.stdout == "run_tests.py: --slowest must be at least 0, not -1\n"
     assert done.returncode == 2
 
 

@@ -123,12 +123,12 @@ def test_no_seed_no_disorder() -> None:
     ("options", "said"),
     [
         (("--repeat", "-1"), "--repeat takes a number"),
-        (("--repeat", "0"), "--repeat takes a number from 1 on, not 0"),
+        (("--repeat", "0"), "--repeat must be at least 1, not 0"),
         (("--repeat", "2", "--update"), "--update and --review take one run"),
         (("--until-fail", "--update"), "--update and --review take one run"),
         (("--repeat", "x"), "run_tests.py: --repeat takes a number, not 'x'"),
         (("--stress", "--wrap", "env"), "--stress stands before all programs"),
-        (("-j", "0"), "--jobs takes a number from 1 on, or auto, not 0"),
+        (("-j", "0"), "--jobs must be at least 1, or auto, not 0"),
         (("-j", "many"), "or auto, not many"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from goldlock.cli import _parse
+from goldlock.command_line import parse
 from goldlock.settings import Settings
 from goldlock.suite import kit
 from goldlock.suite.programs import Programs
@@ -151,7 +151,7 @@ def test_what_cannot_be_is_said_in_one_line_before_anything_starts(
 
 
 def settings(*options: str) -> Settings:
-    return kit.settings(_parse(options), os.environ)
+    return kit.settings(parse(options), os.environ)
 
 
 def test_time_limits_can_be_switched_off() -> None:
