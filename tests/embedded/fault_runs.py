@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from goldlock.lockcalls.api import PERMISSIONS, faults, trace_path
+from goldlock.kits.qemu.bytes import PERMISSIONS
+from goldlock.lockcalls.api import faults, trace_path
 
 from tests.embedded.programs import QUIET, filtered, run
 

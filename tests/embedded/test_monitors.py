@@ -76,7 +76,7 @@ def test_a_real_client_reads_what_is_exported(images: Path) -> None:
 def test_help_tells_what_is_not_served(program: str, tmp_path: Path) -> None:
     outcome = run(program, "ours", "--help", cwd=tmp_path)
     assert outcome.status == 0
-    assert "Not served" in outcome.stdout
+    assert "not served by the" in outcome.stdout
 
 
 @pytest.mark.parametrize(

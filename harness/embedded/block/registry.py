@@ -38,8 +38,12 @@ NOT_SERVED = {
     "dmg", "ftp", "ftps", "gluster", "host_cdrom", "host_device", "http", "https", "iscsi", "luks",
     "nbd", "nfs", "null-aio", "nvme", "parallels", "preallocate", "qcow", "qed", "quorum", "rbd",
     "replication", "snapshot-access", "ssh", "throttle", "vdi", "vhdx", "vmdk", "vpc", "vvfat",
+    "fat", "iser", "nbd+tcp", "nbd+unix",
 }  # fmt: skip
+SERVED = ("file", "null-co", "raw", "qcow2")
 nodes: dict[str, Node] = {}
+drives: set[str] = set()
+"""The ids of drives: no node may have the name of one."""
 
 
 def unknown_driver(driver: str) -> BlockError:
@@ -93,6 +97,8 @@ def register(node: Node, name: str | None) -> None:
     else:
         if not name or not (name[0].isalpha() and all(c.isalnum() or c in "-._" for c in name)):
             raise BlockError(f"Invalid node-name: '{name}'")
+        if name in drives:
+            raise BlockError(f"node-name={name} is conflicting with a device id")
         if name in nodes:
             raise BlockError(f"Duplicate nodes with node-name='{name}'")
         node.name = name

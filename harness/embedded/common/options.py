@@ -14,6 +14,7 @@ _SIZE_HINT = (
     "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
     "and exabytes, respectively.\n"
 )
+_SPACE = " \t\n\v\f\r"
 _SUFFIXES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
 
@@ -51,6 +52,8 @@ def parse(text: str, first_key: str = "") -> Options:
             raise not_served(f"'{text}' as a list of options ('{part}' has no value)")
         if key in options:
             raise not_served(f"Option '{key}' given twice")
+        if not value and key.rpartition(".")[2] == "backing":
+            raise not_served("An empty 'backing'")  # QEMU tells of a deprecation
         options[key] = value
     return options
 
@@ -83,7 +86,7 @@ def size(text: str, default_suffix: str = "b") -> int | None:
 
     At most 2**64 - 1; whole numbers may be hexadecimal, fractions need a suffix.
     """
-    digits = text.strip()
+    digits = text.lstrip(_SPACE).removeprefix("+")
     suffix = default_suffix
     is_hex = digits[:2].lower() == "0x"
     if digits and digits[-1].lower() in _SUFFIXES and not is_hex:
@@ -95,9 +98,9 @@ def size(text: str, default_suffix: str = "b") -> int | None:
             value = int(digits, 16)
         elif "." in digits:
             whole, _, part = digits.partition(".")
-            if not shift or not (whole + part).isdecimal() or len(part) > 30:
+            if not shift or not whole or not (whole + part).isdecimal() or len(part) > 30:
                 return None
-            value = (int(whole or "0") << shift) + int(float("0." + (part or "0")) * (1 << shift))
+            value = (int(whole) << shift) + int(float("0." + (part or "0")) * (1 << shift))
             return value if value < 1 << 64 else None
         elif digits.isdecimal() and digits.isascii() and len(digits) < 30:
             value = int(digits)

@@ -12,6 +12,7 @@ from goldlock.embedded.block.registry import (
     NULL_OPTIONS,
     QCOW2_OPTIONS,
     RAW_OPTIONS,
+    drives,
     forget,
     nodes,
     parse_filename,
@@ -23,7 +24,7 @@ from goldlock.embedded.block.registry import (
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.probe import probe
 
 MAX_CHAIN = 200
@@ -83,15 +84,19 @@ def _apply_generic(options: Options, flags: Flags) -> Flags:
     read_only = opts.take_switch(options, "read-only", flags.read_only)
     auto = opts.take_switch(options, "auto-read-only", flags.auto_read_only)
     opts.refuse_all_but(options, GENERIC_OPTIONS)
-    if force_share and not read_only:
-        raise BlockError("force-share=on can only be used with read-only images")
     return Flags(
         read_only=read_only, auto_read_only=auto and not read_only, force_share=force_share,
         no_io=flags.no_io, no_backing=flags.no_backing, checking=flags.checking,
     )  # fmt: skip
 
 
+def _check_force_share(flags: Flags) -> None:
+    if flags.force_share and not flags.read_only:
+        raise BlockError("force-share=on can only be used with read-only images")
+
+
 def _open_protocol(driver: str, filename: str | None, options: Options, flags: Flags) -> Node:
+    _check_force_share(flags)
     name = options.pop("node-name", None)
     node: Node
     if driver == "null-co":
@@ -106,7 +111,7 @@ def _open_protocol(driver: str, filename: str | None, options: Options, flags: F
         if locking not in ("on", "off", "auto"):
             raise BlockError(f"invalid parameter value: {locking}")
         reject_unknown(options, driver, "protocol")
-        if filename is None:
+        if not filename:
             raise BlockError("The 'file' block driver requires a file name")
         node = FileNode(
             filename, read_only=flags.read_only, auto_read_only=flags.auto_read_only,
@@ -140,9 +145,7 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
                 "Cannot reference an existing block device with additional options "
                 "or a new filename"
             )
-        node = nodes.get(reference)
-        if node is None:
-            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        node = _named(reference)
         graph.refresh(node)  # what could not be unlocked before is tried once more
         return node
     if filename is None and not below:
@@ -160,11 +163,20 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
     return _open_protocol(driver, filename, below, inner)
 
 
+def _named(reference: str) -> Node:
+    if reference in drives:
+        raise not_served(f"Drive '{reference}' as a part of a node")
+    if reference not in nodes:
+        raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+    return nodes[reference]
+
+
 def _open_format(
     driver: str | None, filename: str | None, options: Options, flags: Flags, depth: int
 ) -> Node:
     child = _open_child(filename, options, flags)
     try:
+        _check_force_share(flags)
         probed = driver is None
         if driver is None:
             driver = probe(child)
@@ -225,9 +237,10 @@ def _open_backing(
     if reference == "":
         return
     if reference is not None:
-        backing = nodes.get(reference)
-        if backing is None:
-            raise BlockError(f"Cannot find device='{reference}' nor node-name='{reference}'")
+        try:
+            backing = _named(reference)
+        except BlockError as failure:
+            raise failure.prefixed("Could not open backing file: ") from None
     elif not filename and not options:
         return
     else:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from goldlock.embedded.block.locks import ALL
+from goldlock.embedded.block.registry import SERVED, unknown_driver
 from goldlock.embedded.common import getopt, report
 from goldlock.embedded.common import options as opts
 from goldlock.embedded.common.getopt import Arguments
@@ -50,15 +51,14 @@ def option_list(arguments: Arguments) -> Options:
     """Return the options that all -o together give."""
     texts = arguments.all("-o")
     for text in texts:
-        parts = opts.split(text) if text else []
+        parts = opts.split(text)
         if any(not part or part.startswith(",") for part in parts):
             report.error(f"Invalid option list: {text}")
             raise Reported
         for part in parts:
             if part in ("help", "?"):
                 raise not_served("-o help")
-    joined = ",".join(text for text in texts if text)
-    return opts.parse(joined) if joined else {}
+    return opts.parse(",".join(texts))
 
 
 def open_one(  # noqa: PLR0913 - switches, each named
@@ -67,7 +67,7 @@ def open_one(  # noqa: PLR0913 - switches, each named
 ) -> Image:  # fmt: skip
     """Open the image a command is about; BlockError begins with `Could not open`."""
     image_opts = arguments.has("--image-opts")
-    if image_opts and fmt:
+    if image_opts and fmt is not None:
         raise BlockError("--image-opts and --format are mutually exclusive")
     options: Options = {}
     name: str | None = filename
@@ -77,31 +77,33 @@ def open_one(  # noqa: PLR0913 - switches, each named
         name = None
         if force_share and not opts.switch("force-share", options.get("force-share", "on")):
             raise BlockError("--force-share/-U conflicts with image options")
-    elif fmt:
+    elif fmt is not None:
         options["driver"] = fmt
     try:
+        if fmt is not None and fmt not in SERVED:
+            raise unknown_driver(fmt)
         return open_image(name, options, flags, resize=resize, shared=shared)
     except BlockError as failure:
         raise failure.prefixed(f"Could not open '{filename}': ") from None
 
 
-def number(what: str, text: str, maximum: int = (1 << 63) - 1) -> int:
-    """Return a size given on the command line; BlockError says what is wrong with `text`."""
+def target_format(arguments: Arguments) -> str:
+    """Return the format that -O says; raw without."""
+    fmt = arguments.last("-O")
+    return "raw" if fmt is None else fmt
+
+
+def number(what: str, text: str, maximum: int = (1 << 63) - 1, least: int = 0) -> int:
+    """Return a size given on the command line; else say what is wrong with it: Reported."""
     value = opts.size(text)
-    if value is None:
-        report.error(
-            f"Invalid {what} specified. You may use k, M, G, T, P or E suffixes for"
-            if not _too_large(text)
-            else f"Invalid {what} specified. Must be between 0 and {maximum}."
-        )
-        if _too_large(text):
-            raise Reported
+    if value is not None and least <= value <= maximum:
+        return value
+    if value is not None or _too_large(text):
+        report.error(f"Invalid {what} specified. Must be between {least} and {maximum}.")
+    else:
+        report.error(f"Invalid {what} specified. You may use k, M, G, T, P or E suffixes for")
         report.error("kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.")
-        raise Reported
-    if value > maximum:
-        report.error(f"Invalid {what} specified. Must be between 0 and {maximum}.")
-        raise Reported
-    return value
+    raise Reported
 
 
 def _too_large(text: str) -> bool:

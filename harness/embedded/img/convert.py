@@ -6,7 +6,6 @@ from __future__ import annotations
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.block.locks import CONSISTENT_READ, WRITE_UNCHANGED
-from goldlock.embedded.common import report
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
@@ -14,12 +13,12 @@ from goldlock.embedded.image.create import check_options, format_image, known_op
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import reads_as_zero
 from goldlock.embedded.img.common import (
-    Reported,
     check_cache_mode,
     number,
     open_one,
     option_list,
     parse,
+    target_format,
 )
 from goldlock.embedded.qcow2.node import Qcow2Node
 
@@ -55,7 +54,7 @@ def convert(words: list[str]) -> int:
                 )
             )  # fmt: skip
         size = sum(one.node.size for one in opened)
-        fmt = arguments.last("-O") or "raw"
+        fmt = target_format(arguments)
         if fresh:
             options = check_options(given, known_options(fmt, target))
             for name in ("backing_file", "backing_fmt"):
@@ -143,7 +142,7 @@ def dd(words: list[str]) -> int:
     given, block, count = _dd_operands(arguments)
     if "if" not in given or "of" not in given:
         raise BlockError("Must specify both input and output files")
-    fmt = arguments.last("-O") or "raw"
+    fmt = target_format(arguments)
     flags = Flags(force_share=arguments.has("-U", "--force-share"))
     source = open_one(given["if"], arguments, flags, fmt=arguments.last("-f"))
     output: Image | None = None
@@ -174,10 +173,7 @@ def _dd_operands(arguments: Arguments) -> tuple[dict[str, str], int, int | None]
             raise BlockError(f"unrecognized operand {name}")
         given[name] = value
         if name == "bs":
-            block = number("bs", value, (1 << 31) - 1)
-            if not block:
-                report.error("Invalid bs specified. Must be between 1 and 2147483647.")
-                raise Reported
+            block = number("bs", value, (1 << 31) - 1, least=1)
         elif name == "count":
             count = number("count", value)
     return given, block, count

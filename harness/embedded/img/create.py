@@ -19,9 +19,10 @@ def create(words: list[str]) -> int:
     size = number("image size", rest[0]) if rest else None
     if len(rest) > 1:
         raise getopt.UsageError(f"Unexpected argument: {rest[1]}")
+    fmt = arguments.last("-f")
     try:
         create_image(
-            filename, arguments.last("-f") or "raw", given, size, arguments.last("-b"),
+            filename, "raw" if fmt is None else fmt, given, size, arguments.last("-b"),
             arguments.last("-F"), quiet=arguments.has("-q"), no_backing=arguments.has("-u"),
         )  # fmt: skip
     except BlockError as failure:

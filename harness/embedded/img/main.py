@@ -36,8 +36,8 @@ Commands served:
 Formats served: qcow2 (versions 2 and 3, refcounts of any width, zlib), raw.
 Protocols served: file, null-co. `--image-opts` and json: names work with these.
 
-Not served: every other command, option, value, format, protocol and image feature.
-Each is refused by name, with exit status 1.
+Every other command, option, value, format, protocol and image feature is not served by the
+embedded programs: each is refused by name, with exit status 1.
 """
 COMMANDS = {
     "amend": "resize",
@@ -66,7 +66,9 @@ def main(argv: list[str]) -> int:
         report.error(str(failure), "Try 'qemu-img --help' for more information\n")
         return 1
     except (Help, Reported) as ended:
-        sys.stdout.write(_HELP if isinstance(ended, Help) else "")
+        if isinstance(ended, Help):
+            not_served("QEMU's help text")  # a case that shows it is not run
+            sys.stdout.write(_HELP)
         return int(isinstance(ended, Reported))
     except BlockError as failure:
         report.error(failure.message, failure.hint)
@@ -89,8 +91,7 @@ def _run(words: list[str]) -> int:
     arguments = getopt.parse(words, "hVT:", ("help", "version", "trace="), permute=False)
     for option, _ in arguments.options:
         if option in ("-h", "--help"):
-            sys.stdout.write(_HELP)
-            return 0
+            raise Help
         if option in ("-V", "--version"):
             sys.stdout.write(_VERSION)
             return 0
@@ -102,7 +103,7 @@ def _run(words: list[str]) -> int:
         raise not_served(f"Command '{name}'")
     if name not in COMMANDS:
         raise getopt.UsageError(f"Command not found: {name}")
-    if rest[:1] in (["-h"], ["--help"]):
+    if name != "resize" and rest[:1] in (["-h"], ["--help"]):
         raise Help  # before more is loaded
     module = __import__(f"{__package__}.{COMMANDS[name]}", fromlist=[name])
     status: int = getattr(module, name)(rest)

@@ -32,12 +32,18 @@ def rebase(words: list[str]) -> int:
         fmt = arguments.last("-F")
         if fmt is not None and fmt not in ("raw", "qcow2", "file"):
             raise BlockError(f"Invalid format name: '{fmt}'")
-        if not isinstance(image.node, Qcow2Node):
+        if not isinstance(image.node, Qcow2Node) and not (backing and fmt is None):
             raise BlockError(
                 f"Could not change the backing file to '{backing}': Operation not supported"
             )
-        if not unsafe:
+        if not unsafe and isinstance(image.node, Qcow2Node):
             _keep_contents(image.node, backing or "", fmt, arguments.has("-U", "--force-share"))
+        if backing and fmt is None:
+            raise BlockError(
+                f"Could not change the backing file to '{backing}': backing format must be "
+                "specified"
+            )
+        assert isinstance(image.node, Qcow2Node)
         _change_backing(image.node, backing, fmt)
     finally:
         image.close()
@@ -45,10 +51,6 @@ def rebase(words: list[str]) -> int:
 
 
 def _change_backing(node: Qcow2Node, backing: str | None, fmt: str | None) -> None:
-    if backing and fmt is None:
-        raise BlockError(
-            f"Could not change the backing file to '{backing}': backing format must be specified"
-        )
     node.header.backing_file = backing or ""
     node.header.backing_format = (fmt or "") if backing else ""
     node.write_header()

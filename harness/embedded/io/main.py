@@ -26,7 +26,8 @@ The embedded qemu-io of goldlock: QEMU's locks and qcow2 images, without QEMU.
   -V, --version        output version information and exit
 
 Commands served: read write flush discard truncate length info alloc map reopen open close quit.
-Not served: every other option, value and command; each is refused by name, exit status 1.
+Every other option, value and command is not served by the embedded programs: each is refused
+by name, with exit status 1.
 """
 # Values that say what is so anyhow, and those that QEMU has beside them.
 _VALUES = {
@@ -47,13 +48,7 @@ def main(argv: list[str]) -> int:
     try:
         return _run(argv[1:])
     except getopt.UsageError as failure:
-        word = str(failure).rpartition("'")[0].rpartition("'")[2]
-        kind = "unrecognized option" if word.startswith("--") else "invalid option --"
-        shown = word if word.startswith("--") else word.lstrip("-")[:1]
-        if "missing" in str(failure):
-            kind = "option requires an argument --"
-        report.write_error(f"{report.program()}: {kind} '{shown}'\n")
-        sys.stdout.write(_HELP)
+        report.error(not_served(f"qemu-io's usage text ({failure})").message)
         return 1
     except BlockError as failure:
         report.error(failure.message, failure.hint)
@@ -75,6 +70,7 @@ def _run(words: list[str]) -> int:
          "image-opts", "aio="),
     )  # fmt: skip
     if arguments.has("-h", "--help"):
+        not_served("QEMU's help text")  # a case that shows it is not run
         sys.stdout.write(_HELP)
         return 0
     if arguments.has("-V", "--version"):
@@ -82,18 +78,17 @@ def _run(words: list[str]) -> int:
         return 0
     _check(arguments)
     if len(arguments.operands) > 1:
-        sys.stdout.write(_HELP)
-        return 1
+        raise getopt.UsageError("more than one image")
     image_opts = arguments.has("--image-opts")
     fmt = arguments.last("-f", "--format")
-    if image_opts and fmt:
+    if image_opts and fmt is not None:
         raise BlockError("--image-opts and -f are mutually exclusive")
     session = Session()
     session.read_only = arguments.has("-r", "--read-only")
     session.force_share = arguments.has("-U", "--force-share")
     try:
         if arguments.operands:
-            options = {"driver": fmt} if fmt else {}
+            options = {} if fmt is None else {"driver": fmt}
             name: str | None = arguments.operands[0]
             if image_opts:
                 options, name = opts.parse(arguments.operands[0], "file"), None

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
     from goldlock.embedded.nbd.server import Server
 
 _BUSES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
+_THROTTLING = [
+    f"{prefix}{what}{rest}{most}"
+    for prefix in ("", "throttling.")
+    for what in ("bps", "iops")
+    for rest in ("", "_rd", "_wr", "-total", "-read", "-write")
+    for most in ("", "_max", "-max", "-max-length")
+] + ["iops_size", "throttling.iops-size"]
 # What -drive has beside the options of the block layer, and the values that are served.
 _FIXED: registry.Served = {
     "cache": ("writeback",), "snapshot": ("off",), "aio": ("threads",), "copy-on-read": ("off",),
     "werror": (), "rerror": (), "index": (), "bus": (), "unit": (), "detect-zeroes": ("off",),
-    "discard": (),
+    "discard": (), "group": (), "throttling.group": (), **dict.fromkeys(_THROTTLING, ()),
 }  # fmt: skip
 _CACHE = ("none", "off", "directsync", "writeback", "writethrough", "unsafe")
 _READ_WRITE, _CD = "virtio-blk virtio-blk-pci", "ide-cd"
@@ -105,10 +112,13 @@ class Machine:
         media = options.pop("media", "disk")
         if media not in ("disk", "cdrom"):
             raise BlockError(f"'{media}' invalid media")
+        if name in registry.nodes:
+            raise not_served(f"Drive '{name}' with the name of a node")
         read_only = opts.take_switch(options, "read-only", media == "cdrom")
         image = self._open_drive(options, read_only, name)
         drive = Drive(name, image, read_only)
         self.drives[name] = drive
+        registry.drives.add(name)
         return drive
 
     def _open_drive(self, options: Options, read_only: bool, name: str) -> Image | None:
@@ -139,6 +149,7 @@ class Machine:
             raise BlockError("Deleting device added with blockdev-add is not supported")
         drive = self.drive(name)
         del self.drives[name]
+        registry.drives.discard(name)
         if drive.image is not None:
             drive.image.close()
 
@@ -200,6 +211,13 @@ class Machine:
         node = registry.nodes.get(name)
         if node is None:
             raise BlockError(f"Failed to find node with node-name='{name}'")
+        if any(edge.parent is None for edge in node.parents):
+            raise BlockError(f"Node {name} is in use")
+        for edge in node.parents:
+            if edge.name == "backing" and edge.parent is not None:
+                raise BlockError(
+                    f"Node '{name}' is busy: node is used as backing hd of '{edge.parent.name}'"
+                )
         if name not in self.named:
             raise BlockError(f"Node {name} is not owned by the monitor")
         if node.parents:
@@ -215,9 +233,8 @@ class Machine:
             if image is None:
                 raise BlockError(f"Device '{device}' has no medium")
             return image.node
-        name = node_name if node_name is not None else device
-        if name is not None and name in registry.nodes:
-            return registry.nodes[name]
+        if node_name is not None and node_name in registry.nodes:
+            return registry.nodes[node_name]
         raise BlockError(f"Cannot find device='{device or ''}' nor node-name='{node_name or ''}'")
 
     def snapshot(self, node: Node, options: Options) -> None:
@@ -236,7 +253,7 @@ class Machine:
         below = {"driver": fmt, "backing": ""}
         if name is not None:
             below["node-name"] = name
-        flags = Flags(read_only=False, auto_read_only=node.auto_read_only)
+        flags = Flags(read_only=node.read_only, auto_read_only=node.auto_read_only)
         overlay = open_node(filename, below, flags)
         try:
             graph.put_above(overlay, node)

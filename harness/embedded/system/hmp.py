@@ -165,11 +165,9 @@ def _info_block(machine: Machine, arguments: list[str]) -> str:
 
 
 def _info_status(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
-    return f"VM status: {'running' if machine.running else f'paused ({machine.state})'}\n"
-
-
-def _info_exports(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001 - one signature
-    return "".join(f"Export '{name}'\n" for name in machine.exports)
+    if machine.running:
+        return "VM status: running\n"
+    return f"VM status: paused{'' if machine.state == 'paused' else f' ({machine.state})'}\n"
 
 
 def info_block(machine: Machine, names: list[str]) -> str:
@@ -223,7 +221,6 @@ _COMMANDS: _Table = {
 }
 _INFO: _Table = {
     "block": ("block", "-n -v s?", _info_block),
-    "block-exports": ("block-exports", "", _info_exports),
     "status": ("status", "", _info_status),
 }
 

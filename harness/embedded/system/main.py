@@ -58,29 +58,58 @@ def main(argv: list[str]) -> int:
 
 
 def _start(machine: Machine, configuration: Configuration) -> None:
-    """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program."""
-    steps = (
-        ("blockdev", lambda text: machine.add_node(_node_options(text))),
-        ("drive", machine.add_drive),
-        ("device", machine.add_device),
-    )
-    for name, step in steps:
+    """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program.
+
+    What is wrong with the text of an option is told before any of it is opened.
+    """
+    named: set[str] = set()
+    nodes: list[tuple[str, opts.Options]] = []
+    for where, value in configuration.values["drive"]:
+        _located(where, _check_id, value, named)
+    for where, value in configuration.values["blockdev"]:
+        nodes.append((where, {}))
+        _located(where, lambda text, found: found.update(_node_options(text)), value, nodes[-1][1])
+    for where, options in nodes:
+        _located(where, machine.add_node, options)
+    for name, step in (("drive", machine.add_drive), ("device", machine.add_device)):
         for where, value in configuration.values[name]:
-            report.at(where)
-            try:
-                step(value)
-            except BlockError as failure:
-                raise _Located(where, failure) from None
-    report.at("")
+            _located(where, step, value)
     for _, path in configuration.values["pidfile"]:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
             file.write(f"{os.getpid()}\n")
 
 
-def _node_options(text: str) -> dict[str, str]:
-    if text.startswith("{"):
-        return opts.parse_json_filename(text)
-    return opts.parse(text, "driver")
+def _located(where: str, step: Callable[..., object], *arguments: object) -> None:
+    """Do something for the option that stands at `where`, which its messages begin with."""
+    report.at(where)
+    try:
+        step(*arguments)
+    except BlockError as failure:
+        raise _Located(where, failure) from None
+    except OSError as failure:
+        raise _Located(where, BlockError(f"{failure.strerror}")) from None
+    report.at("")
+
+
+def _check_id(text: str, named: set[str]) -> None:
+    name = opts.parse(text).get("id")
+    if name in named:
+        raise BlockError(f"Duplicate ID '{name}' for drive")
+    if name:
+        named.add(name)
+
+
+def _node_options(text: str) -> opts.Options:
+    """Return the options of a -blockdev, checked as those of blockdev-add are."""
+    from goldlock.embedded.system.qmp_schema import QmpError, check_node, from_text
+
+    is_json = text.startswith("{")
+    options = opts.parse_json_filename(text) if is_json else opts.parse(text, "driver")
+    try:
+        check_node(from_text(options))
+    except QmpError as failure:
+        raise BlockError(str(failure)) from None
+    return options
 
 
 def _wake_on_signals() -> int:
@@ -114,16 +143,8 @@ class Loop:
         self._running = False
         for kind in ("monitor", "qmp"):
             for where, value in configuration.values[kind]:
-                self._located(where, self._open, value, kind)
+                _located(where, self._open, value, kind)
         self._chardevs(configuration)
-
-    def _located(self, where: str, step: Callable[..., None], *arguments: object) -> None:
-        try:
-            step(*arguments)
-        except BlockError as failure:
-            raise _Located(where, failure) from None
-        except OSError as failure:
-            raise _Located(where, BlockError(f"{failure.strerror}")) from None
 
     def _open(self, value: str, kind: str) -> None:
         if value in ("none", "null"):
@@ -157,11 +178,11 @@ class Loop:
             device = dict(known[name])
             kind = "qmp" if mode == "control" else "monitor"
             if device.pop("backend") == "socket":
-                self._located(where, self._listen, device, kind)
+                _located(where, self._listen, device, kind)
             elif device:
                 raise not_served(f"-chardev stdio with '{next(iter(device))}'")
             else:
-                self._located(where, self._stdio_session, kind)
+                _located(where, self._stdio_session, kind)
 
     def _stdio_session(self, kind: str) -> None:
         if self._stdio:

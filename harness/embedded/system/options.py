@@ -21,8 +21,8 @@ Options served:
   -serial none|null    -parallel none|null    -h, --help    --version
 Monitor commands: see `query-commands`. `migrate` to exec:COMMAND hands over the images, not
   a guest: the command's input is empty.
-Not served: guests, and every other option, value, device and command; each is refused by
-name, exit status 1.
+Guests, and every other option, value, device and command, are not served by the embedded
+programs: each is refused by name, with exit status 1.
 """
 # Options of which these values are served, because they say what is so anyhow.
 _FIXED = {
@@ -58,6 +58,7 @@ def parse(words: list[str], name: str) -> Configuration:
         at += 1
         option = word.lstrip("-") if word[:1] == "-" and word not in ("-", "--") else ""
         if option in ("h", "help"):
+            not_served("QEMU's help text")  # a case that shows it is not run
             found.answer = _HELP.format(name=name)
         elif option == "version":
             found.answer = "QEMU emulator version 7.2.22 (embedded programs of goldlock)\n"

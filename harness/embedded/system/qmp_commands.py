@@ -6,7 +6,7 @@ from __future__ import annotations
 from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import options as opts
-from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.common.report import not_served
 from goldlock.embedded.system.drives import Drive, Machine
 from goldlock.embedded.system.qmp_schema import QmpError, check_arguments, check_node
 
@@ -87,8 +87,9 @@ def _blockdev_del(machine: Machine, arguments: Arguments) -> object:
 
 
 def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:
-    check_arguments(arguments, {"options": list})
-    listed = arguments["options"]
+    listed = arguments.get("options", [{}])
+    if not isinstance(listed, list) or "options" not in arguments:
+        check_arguments(arguments, {"options": list})
     assert isinstance(listed, list)
     if len(listed) != 1:
         raise not_served(f"blockdev-reopen of {len(listed)} nodes")
@@ -96,6 +97,7 @@ def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:
     if not isinstance(one, dict):
         raise QmpError("Invalid parameter type for 'options[0]', expected: object")
     check_node(one, "options[0].")
+    check_arguments(arguments, {"options": list})
     if "node-name" not in one:
         raise QmpError("node-name not specified")
     name = str(one["node-name"])
@@ -104,8 +106,6 @@ def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:
         raise QmpError(f"Failed to find node with node-name='{name}'")
     if name not in machine.named:
         raise not_served("blockdev-reopen of what blockdev-add has not made")
-    if one["driver"] != node.driver:
-        raise QmpError("Cannot change the option 'driver'")
     _check_reopened(node, one, machine.named[name])
     graph.set_read_only(node, bool(one.get("read-only", False)))
     return {}
@@ -113,16 +113,23 @@ def _blockdev_reopen(machine: Machine, arguments: Arguments) -> object:
 
 def _check_reopened(node: Node, wanted: Arguments, before: opts.Options) -> None:
     """Refuse a reopen that changes more than whether the node is read-only."""
-    for name, edge in (("file", node.file), ("backing", node.backing)):
-        if name not in wanted:
-            if edge is not None and name == "backing":
-                raise QmpError(f"backing is missing for '{node.name}'")
-            continue
-        value = wanted[name]
-        if isinstance(value, str) and value not in registry.nodes:
-            raise QmpError(f"Cannot find device='' nor node-name='{value}'")
-        if value != (edge.node.name if edge is not None else None):
+    if node.backing is not None and "backing" not in wanted:
+        raise QmpError(f"backing is missing for '{node.name}'")
+    edges = {"file": node.file, "backing": node.backing}
+    for name in edges.keys() & wanted.keys():
+        if isinstance(wanted[name], str) and wanted[name] not in registry.nodes:
+            raise QmpError(f"Cannot find device='' nor node-name='{wanted[name]}'")
+    if wanted["driver"] != node.driver:
+        raise QmpError("Cannot change the option 'driver'")
+    for name in edges.keys() & wanted.keys():
+        edge = edges[name]
+        if wanted[name] != (edge.node.name if edge is not None else None):
             raise not_served(f"blockdev-reopen with another '{name}'")
+    _check_fixed(wanted, before)
+
+
+def _check_fixed(wanted: Arguments, before: opts.Options) -> None:
+    """Refuse to change what a reopen cannot change; *before* is what the node was made from."""
     fixed = ("filename", "locking", "force-share", "size")
     given = opts.flatten({key: value for key, value in wanted.items() if key in fixed})
     for key in fixed:
@@ -135,7 +142,10 @@ def _check_reopened(node: Node, wanted: Arguments, before: opts.Options) -> None
 
 
 def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
-    optional = dict.fromkeys(("device", "node-name", "format", "mode", "snapshot-node-name"), str)
+    optional: dict[str, type | tuple[str, ...]] = {
+        **dict.fromkeys(("device", "node-name", "format", "snapshot-node-name"), str),
+        "mode": ("existing", "absolute-paths"),
+    }
     check_arguments(arguments, {"snapshot-file": str}, optional)
     options = {name: str(value) for name, value in arguments.items()}
     node = machine.find(options.get("device"), options.get("node-name"))
@@ -230,13 +240,10 @@ def _nbd_start(machine: Machine, arguments: Arguments) -> object:
 def _nbd_add(machine: Machine, arguments: Arguments) -> object:
     optional = {"name": str, "writable": bool}
     check_arguments(arguments, {"device": str}, optional, ("description", "bitmap"))
+    device = str(arguments["device"])
+    node = machine.find(device, device)
     if machine.nbd is None:
         raise QmpError("NBD server not running")
-    device = str(arguments["device"])
-    try:
-        node = machine.find(device, None)
-    except BlockError:
-        raise QmpError(f"Cannot find device='{device}' nor node-name='{device}'") from None
     writable = bool(arguments.get("writable", False)) and not node.read_only
     machine.add_export(node, str(arguments.get("name", device)), writable)
     return {}

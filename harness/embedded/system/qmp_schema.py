@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from goldlock.embedded.block import registry
+from goldlock.embedded.common.options import size_option, switch
 from goldlock.embedded.common.report import not_served
 
 TYPE_CHECKING = False  # see graph.py
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     Arguments = dict[str, object]
+    Kind = type | tuple[str, ...]
 
 
 class QmpError(Exception):
@@ -27,27 +29,34 @@ _WORDS = {str: "string", dict: "object", bool: "boolean", int: "integer", list: 
 def check_arguments(
     arguments: Arguments,
     needed: dict[str, type],
-    optional: Mapping[str, type] | None = None,
+    optional: Mapping[str, Kind] | None = None,
     refused: tuple[str, ...] = (),
     within: str = "",
 ) -> None:
     """Check names and types; `needed` names what must be there, `optional` what may be.
 
-    What QEMU takes beside them is `refused`, by name. `within` is where in the command the
-    arguments stand, as `addr.`; it goes into messages.
+    A kind is a type, or the words of an enumeration. What QEMU takes beside them is `refused`, by
+    name. `within` is where in the command the arguments stand, as `addr.`; it goes into messages.
     """
-    known = {**needed, **(optional or {})}
+    known: dict[str, Kind] = {**needed, **(optional or {})}
     for name, kind in known.items():
-        if name not in arguments:
-            if name in needed:
-                raise QmpError(f"Parameter '{within}{name}' is missing")
-        elif type(arguments[name]) is not kind:
-            raise QmpError(f"Invalid parameter type for '{within}{name}', expected: {_WORDS[kind]}")
-    for name in arguments:
-        if name in refused:
+        if name in arguments:
+            _check_value(name, arguments[name], kind, within)
+        elif name in needed:
+            raise QmpError(f"Parameter '{within}{name}' is missing")
+    unexpected = [name for name in arguments if name not in known]
+    for name in unexpected:
+        if name in refused or len(unexpected) > 1:  # of several, which one QEMU tells is chance
             raise not_served(f"Argument '{within}{name}'")
-        if name not in known:
-            raise QmpError(f"Parameter '{within}{name}' is unexpected")
+        raise QmpError(f"Parameter '{within}{name}' is unexpected")
+
+
+def _check_value(name: str, value: object, kind: Kind, within: str) -> None:
+    expected = kind if isinstance(kind, type) else str
+    if type(value) is not expected:
+        raise QmpError(f"Invalid parameter type for '{within}{name}', expected: {_WORDS[expected]}")
+    if isinstance(kind, tuple) and value not in kind:
+        raise QmpError(f"Parameter '{name}' does not accept value '{value}'")
 
 
 _GENERIC: dict[str, type] = {
@@ -56,7 +65,9 @@ _GENERIC: dict[str, type] = {
 _NEEDED: dict[str, dict[str, type]] = {
     "file": {"filename": str}, "null-co": {}, "raw": {}, "qcow2": {},
 }  # fmt: skip
-_FURTHER: dict[str, dict[str, type]] = {"file": {"locking": str}, "null-co": {"size": int}}
+_FURTHER: dict[str, dict[str, Kind]] = {
+    "file": {"locking": ("on", "off", "auto")}, "null-co": {"size": int}
+}  # fmt: skip
 
 
 def check_node(arguments: Arguments, within: str = "") -> None:
@@ -82,8 +93,24 @@ def check_node(arguments: Arguments, within: str = "") -> None:
             rest[name] = value
     optional = {**_GENERIC, **_FURTHER.get(driver, {})}
     check_arguments(rest, _NEEDED[driver], optional, _REFUSED[driver], within)
-    if arguments.get("locking", "auto") not in ("on", "off", "auto"):
-        raise QmpError(f"Parameter 'locking' does not accept value '{arguments['locking']}'")
+
+
+def from_text(options: dict[str, str]) -> Arguments:
+    """Return dotted options that came as text with the shape and types of a command's."""
+    found: Arguments = {}
+    for key, text in options.items():
+        *path, last = key.split(".")
+        within = found
+        for part in path:
+            below = within.setdefault(part, {})
+            if not isinstance(below, dict):
+                raise not_served(f"Option '{key}' beside '{part}'")
+            within = below
+        kind = _GENERIC.get(last, str)
+        within[last] = switch(key, text) if kind is bool else text
+        if last == "size":
+            within[last] = size_option(key, text)
+    return found
 
 
 def _check_child(name: str, value: object, within: str) -> None:
