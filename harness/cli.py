@@ -165,18 +165,18 @@ def _run(
     context = RunContext(settings, os.environ, [suite.kit])
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
-    from goldlock.runner.scheduler import Ahead
+    from goldlock.runner.scheduler import Scheduler
 
-    ahead = Ahead(settings, os.environ, context)
+    scheduler = Scheduler(settings, os.environ, context)
     try:
-        signals.end_cases_with(ahead.interrupt)
+        signals.end_cases_with(scheduler.interrupt)
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
         if not (for_pytest or settings.print or settings.gdb):
             cases = suite.cases if selected is None else selected
             if settings.jobs != 1:  # one job runs them in the order in which they are judged
                 cases = in_best_order(cases, read_history(suite.root))
-            ahead.start(cases)
+            scheduler.start(cases)
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(suite.kit)
@@ -187,7 +187,7 @@ def _run(
             selected={} if selected is None else {folder: selected},
             orphans=selected is None,
             by_command=True,
-            ahead=ahead,
+            scheduler=scheduler,
         )
         asked = for_pytest or _alone()
         return _pytest(
@@ -195,7 +195,7 @@ def _run(
             [run],
         )
     finally:
-        ahead.close()
+        scheduler.close()
 
 
 class _Signals:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from goldlock.errors import UsageError, check_known
 
-LONGEST = 1_000_000.0
+NO_LIMIT = 1_000_000.0
 """Seconds of a time limit at most, and for none: the kernel cannot wait for 25 days."""
 
 _REPORTS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
@@ -73,7 +73,7 @@ class Settings:
 
     def limit(self, timeout: float | None) -> float:
         """Return the time limit of a case, in seconds, whose header has *timeout*."""
-        return LONGEST if self.time_limit == LONGEST else timeout or self.time_limit
+        return NO_LIMIT if self.time_limit == NO_LIMIT else timeout or self.time_limit
 
     @property
     def is_followed(self) -> bool:
@@ -81,7 +81,7 @@ class Settings:
         return self.gdb or self.print or self.trace_locks
 
     @property
-    def hunts(self) -> bool:
+    def repeats(self) -> bool:
         """Tell whether cases are run more than once, to find out if they always pass."""
         return bool(self.repeat) or self.until_fail
 
@@ -96,18 +96,18 @@ class Settings:
         required = [name for name in options.require.split(",") if name]
         for name in required:
             check_known("requirement", name, choices.requirements)
-        if not 0 <= options.time_limit < LONGEST:
+        if not 0 <= options.time_limit < NO_LIMIT:
             raise UsageError(
-                f"--time-limit takes seconds, up to {LONGEST:.0f}, not {options.time_limit:g}"
+                f"--time-limit takes seconds, up to {NO_LIMIT:.0f}, not {options.time_limit:g}"
             )
         jobs = _jobs(options)
         _check_numbers(options)
         _check_writing(options, environ)
-        patient = not options.time_limit or options.gdb or options.valgrind
+        no_time_limit = not options.time_limit or options.gdb or options.valgrind
         return cls(
             of_kits=choices.of_kits,
             require=frozenset(n for name in required for n in choices.requirements[name]),
-            time_limit=LONGEST if patient else options.time_limit,
+            time_limit=NO_LIMIT if no_time_limit else options.time_limit,
             variant=options.variant,
             update=options.update,
             review=options.review,

@@ -16,7 +16,7 @@ import pytest
 from goldlock.pytest_plugin.run import RUN, past_of
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State, share_of_runs
-from goldlock.runner.history import Past
+from goldlock.runner.history import LastRun
 from goldlock.text import count, printable
 
 CASE = "goldlock"
@@ -147,7 +147,7 @@ class Summary:
         self._took: list[Took] = []
         self._told: list[CaseResult] = []
         self._kept: list[str] = []
-        self._past: Mapping[str, Past] = {}
+        self._past: Mapping[str, LastRun] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -206,7 +206,7 @@ def _write_reasons(tw: Any, not_run: Sequence[CaseResult]) -> None:
         tw.write_line(f"not run: {' '.join(numbers)}: {printable(reason)}")
 
 
-def slowest(took: Sequence[Took], asked: int | None, past: Mapping[str, Past]) -> str:
+def slowest(took: Sequence[Took], asked: int | None, past: Mapping[str, LastRun]) -> str:
     """Return a line with the slowest of the cases, or nothing where it would say nothing.
 
     *asked* is how many; None leaves it to how many there are.

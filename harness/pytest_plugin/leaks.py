@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from goldlock.reports.repo_paths import here
 from goldlock.runner.leaked_files import LeakedFile
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.scheduler import Scheduler
 from goldlock.text import printable
 
 _MOST = 10
@@ -17,7 +17,7 @@ _OUTPUT = "goldlock_leaked"
 class Leaks:
     """A plugin that tells of them at the end, also of those that workers of pytest-xdist saw."""
 
-    def __init__(self, scheduler: Ahead) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._found: list[LeakedFile] = []
 

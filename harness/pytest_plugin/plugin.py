@@ -19,14 +19,14 @@ from goldlock.pytest_plugin.registration import start
 from goldlock.pytest_plugin.run import RUN, past_of
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State
-from goldlock.runner.history import Past, in_best_order
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.history import LastRun, in_best_order
+from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case
 from goldlock.text import count, for_terminal, printable
 
-_AHEAD = pytest.StashKey[Ahead]()
+_SCHEDULER = pytest.StashKey[Scheduler]()
 _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
 UNSOUND = pytest.StashKey[set[Path]]()
@@ -47,9 +47,9 @@ class CaseFailed(Exception):
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless cases run already."""
     run = config.stash[RUN]
-    config.stash[_AHEAD] = run.ahead or Ahead(run.settings, os.environ)
+    config.stash[_SCHEDULER] = run.scheduler or Scheduler(run.settings, os.environ)
     config.pluginmanager.register(console.Summary(), "goldlock-summary")
-    config.pluginmanager.register(leaks.Leaks(config.stash[_AHEAD]))
+    config.pluginmanager.register(leaks.Leaks(config.stash[_SCHEDULER]))
     if run.settings.review and not hasattr(config, "workerinput"):
         try:
             _prepare_review(config, run.settings, plain=not run.by_command)
@@ -71,11 +71,11 @@ def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
     if not (hasattr(session.config, "workerinput") or session.config.option.collectonly):
-        ahead = session.config.stash[_AHEAD]
+        scheduler = session.config.stash[_SCHEDULER]
         cases = [item.case for item in session.items if isinstance(item, CaseItem)]
-        if ahead.settings.jobs != 1:
+        if scheduler.settings.jobs != 1:
             cases = in_best_order(cases, past_of(session.config))
-        ahead.start(cases)
+        scheduler.start(cases)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -87,14 +87,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    ahead = config.stash[_AHEAD]
-    if unfinished := ahead.unfinished():
+    scheduler = config.stash[_SCHEDULER]
+    if unfinished := scheduler.unfinished():
         terminalreporter.write_line(f"not judged: {'; '.join(unfinished)}", yellow=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if ahead := config.stash.get(_AHEAD, None):
-        ahead.close()
+    if scheduler := config.stash.get(_SCHEDULER, None):
+        scheduler.close()
 
 
 @pytest.hookimpl(trylast=True)
@@ -115,15 +115,15 @@ def pytest_collection_modifyitems(session: pytest.Session, items: Sequence[pytes
 
 
 def _begin(config: pytest.Config) -> None:
-    ahead = config.stash[_AHEAD]
+    scheduler = config.stash[_SCHEDULER]
     try:
-        context = ahead.context
+        context = scheduler.context
         kit = kits.of_suite(config.stash[RUN].suites[0]).name
         programs = context.programs(kit)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if not hasattr(config, "workerinput"):
-        start(config, ahead.settings, programs, ahead.running, context.scratch.cleared)
+        start(config, scheduler.settings, programs, scheduler.running, context.scratch.cleared)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -163,7 +163,7 @@ class CaseItem(pytest.Function):
     case: Case
     judged: CaseResult | None = None
     """What came of it; None before it was asked for, and once it is forgotten."""
-    _past: Past | None = None
+    _past: LastRun | None = None
 
     @classmethod
     def of(cls, parent: pytest.File, case: Case) -> "CaseItem":
@@ -188,17 +188,17 @@ class CaseItem(pytest.Function):
         return self.parent.nodeid, None, self.case.number
 
     @property
-    def past(self) -> Past | None:
+    def past(self) -> LastRun | None:
         """How it went; None before it has run."""
         if result := self.judged:
-            return Past(round(result.seconds, 3), result.state is State.FAILED)
+            return LastRun(round(result.seconds, 3), result.state is State.FAILED)
         return self._past
 
     @property
     def result(self) -> CaseResult:
         """What came of the case; waits for it."""
         if not self.judged:
-            self.judged = self.config.stash[_AHEAD].result(self.case)
+            self.judged = self.config.stash[_SCHEDULER].result(self.case)
             self.user_properties.append((console.CASE, self.case.number))
         return self.judged
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
-from goldlock.runner.history import Past
+from goldlock.runner.history import LastRun
 
 LONG = 5.0
 """Seconds of a run, past or to come, from which on it is worth a word."""
@@ -31,7 +31,7 @@ class Progress:
         root: Path,
         jobs: int,
         running: Callable[[], Sequence[str]],
-        past: Mapping[str, Past],
+        past: Mapping[str, LastRun],
     ) -> None:
         self._terminal = terminal
         self._width = width

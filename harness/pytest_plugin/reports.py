@@ -18,7 +18,7 @@ from goldlock.reports import annotations, json_lines
 from goldlock.reports.files import Lines, asked, write
 from goldlock.reports.repo_paths import here, on_github
 from goldlock.result import OtherFailure, Report, RunEnd
-from goldlock.runner.history import Past
+from goldlock.runner.history import LastRun
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.programs import Programs
@@ -42,7 +42,7 @@ class Reports:
         self._prefix = str(config.getoption("junitprefix", None) or "")
         self._lines: Lines | None = None
         self._faults: list[str] = []
-        self._past: Mapping[str, Past] = {}
+        self._past: Mapping[str, LastRun] = {}
         info = run_info(config.rootpath, settings, programs, environ)
         self._report = Report(info)
 

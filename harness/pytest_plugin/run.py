@@ -12,8 +12,8 @@ import pytest
 from goldlock.options import ORPHANS
 from goldlock.pytest_plugin import HANDED_OVER
 from goldlock.reports import files
-from goldlock.runner.history import HISTORY, Past, past
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.history import HISTORY, LastRun, past
+from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case
@@ -24,7 +24,7 @@ class Run:
     """The suites of a run, by their folders, and the cases of each that were selected.
 
     A suite that *selected* has nothing for is run as a whole. With *orphans*, goldens that no
-    case uses are failures. *ahead* has cases that run already; a worker of pytest-xdist has one
+    case uses are failures. *scheduler* has cases that run already; a worker of pytest-xdist has one
     of its own.
     """
 
@@ -35,7 +35,7 @@ class Run:
     selected: Mapping[Path, Sequence[Case]] = field(default_factory=dict)
     orphans: bool = False
     by_command: bool = False
-    ahead: Ahead | None = None
+    scheduler: Scheduler | None = None
 
     @classmethod
     def of_project(cls, config: pytest.Config, suites: Sequence[Path]) -> "Run":
@@ -47,7 +47,7 @@ class Run:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what has threads and processes."""
-        return {**vars(self), "ahead": None}
+        return {**vars(self), "scheduler": None}
 
     def has(self, folder: Path) -> bool:
         """Tell whether a folder is that of the cases of a suite."""
@@ -58,7 +58,7 @@ RUN = pytest.StashKey[Run]()
 """Where pytest's configuration has the run."""
 
 
-def past_of(config: pytest.Config) -> dict[str, Past]:
+def past_of(config: pytest.Config) -> dict[str, LastRun]:
     """Return how cases went, by their paths; of none with ``-p no:cacheprovider``."""
     cache: pytest.Cache | None = getattr(config, "cache", None)
     return past(cache.get(HISTORY, {}), config.rootpath) if cache else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from goldlock.suite.cases import Case
 
 
-class Line:
+class CaseQueue:
     """Cases in the order in which they start; for one thread at a time.
 
     One that is ``exclusive`` is passed by while another of its name runs.
@@ -50,22 +50,6 @@ class Line:
                 self._running[case.path] += 1
                 return case
         return None
-
-    def take_early(self, more_than: float) -> Case | None:
-        """Start a case that has to wait for its worker yet, if *more_than* so many wait.
-
-        None, too, where it would hold up others, or be held up.
-        """
-        if not len(self._waiting) > more_than or self._waiting[0].exclusive:
-            return None
-        case = self._waiting.popleft()
-        self._running[case.path] += 1
-        return case
-
-    def put_back(self, case: Case) -> None:
-        """Put a case back to the front that was started, and did not run."""
-        self.ended(case)
-        self._waiting.appendleft(case)
 
     def ended(self, case: Case) -> None:
         """Note that a case runs no longer."""

@@ -6,9 +6,8 @@ import re
 import site
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +76,6 @@ class Runner:
         self._scratch = context.scratch
         self._surroundings = _surroundings(environ)
         self._programs = Programs()
-        self._tidy_up: Callable[[], None] = _nothing
         self._held: int | None = None
 
     def serve(self, request: Hold | Work, interrupt: int) -> CaseResult | None:
@@ -121,20 +119,11 @@ class Runner:
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
-        tidy_up = partial(self._scratch.done, directories, keep=keep)
-        if keep:  # it is another's now
-            tidy_up()
+        self._scratch.done(directories, keep=keep)
+        if keep:
             result.kept = str(directories.top)
             result.kept_files = kept_files(directories.top)
-        else:  # while the next case runs; at the end of a run, all goes at once
-            self._tidy()  # the last time was for nothing, if this case could not be started
-            self._tidy_up = tidy_up
         return result
-
-    def _tidy(self) -> None:
-        """Tidy up after the last case."""
-        tidy_up, self._tidy_up = self._tidy_up, _nothing
-        tidy_up()
 
     def _read_logs(self, directories: Directories, result: CaseResult, *, kept: bool) -> None:
         """Put down what was asked for of the logs, and the end of one for reports."""
@@ -191,7 +180,6 @@ class Runner:
             self.settings.limit(case.timeout),
             job.interrupt,
             under_supervision(directories.top / LOCKS) if supervised else spawn,
-            self._tidy,
         )
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
@@ -274,10 +262,6 @@ def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
 def is_supervised(case: Case, settings: Settings) -> bool:
     """Tell whether a case runs under a supervisor of its lock calls."""
     return settings.trace_locks or "faults" in case.needs
-
-
-def _nothing() -> None:
-    """Tidy up where nothing was done."""
 
 
 def _why_no_faults() -> str | None:

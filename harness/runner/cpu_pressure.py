@@ -20,7 +20,7 @@ _SHORTEST = 0.2
 """Seconds that a share is told of, at least: in less, it says nothing."""
 
 
-class Gauge:
+class CpuPressure:
     """Tells how much of the time somebody waited for a processor, since it was last asked.
 
     That is the kernel's pressure stall information (Linux 4.20 and later, where it is not

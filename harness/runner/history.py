@@ -13,7 +13,7 @@ from goldlock.suite.cases import Case
 from goldlock.suite.project import cache_folder
 
 
-class Past(NamedTuple):
+class LastRun(NamedTuple):
     """How a case went when it was last run."""
 
     seconds: float
@@ -24,7 +24,7 @@ HISTORY = "goldlock/history"
 """The key of pytest's cache for the past of cases, by their paths below pytest's root."""
 
 
-def read_history(root: Path) -> dict[str, Past]:
+def read_history(root: Path) -> dict[str, LastRun]:
     """Return the past of cases that the command has run; of none where it is damaged."""
     try:
         return past(json.loads((cache_folder(root) / "v" / HISTORY).read_text()), root)
@@ -32,14 +32,14 @@ def read_history(root: Path) -> dict[str, Past]:
         return {}
 
 
-def past(known: Any, root: Path) -> dict[str, Past]:
+def past(known: Any, root: Path) -> dict[str, LastRun]:
     """Return the past of cases by their whole paths, from what pytest's cache has for *root*.
 
     What has no folder is a number, by which the past was kept once.
     """
     try:
         return {
-            os.path.join(root, path): Past(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
+            os.path.join(root, path): LastRun(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
             for path, (seconds, failed) in known.items()
             if "/" in path
         }
@@ -47,12 +47,12 @@ def past(known: Any, root: Path) -> dict[str, Past]:
         return {}
 
 
-def in_best_order(cases: Sequence[Case], past: Mapping[str, Past]) -> list[Case]:
+def in_best_order(cases: Sequence[Case], past: Mapping[str, LastRun]) -> list[Case]:
     """Return what failed last time first, what is new next, then the longest first.
 
     A long case that is started last is what a run with several jobs would wait for.
     """
-    new = Past(float("inf"), failed=False)
+    new = LastRun(float("inf"), failed=False)
 
     def rank(case: Case) -> tuple[bool, float]:
         known = past.get(str(case.path), new)

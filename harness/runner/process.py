@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ from typing import IO
 
 from goldlock import linux
 from goldlock.runner import mounts
-from goldlock.runner.output_capture import Transcriber
+from goldlock.runner.output_capture import OutputCapture
 from goldlock.runner.spawn import Start, spawn
 
 GRACE = 2.0
@@ -80,40 +80,38 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     time_limit: float,
     interrupt: int,
     start: Start = spawn,
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
-    *start* does so; *meanwhile* is called once it runs. What the case prints is taken down until it
-    ends, and no longer, so that no process in the background can keep the runner waiting. This
-    process must have no other children, and nothing be mounted below the directory of *output*:
-    what there is when the case has ended, it left behind.
+    *start* does so. What the case prints is taken down until it ends, and no longer, so that no
+    process in the background can keep the runner waiting. This process must have no other children,
+    and nothing be mounted below the directory of *output*: what there is when the case has ended,
+    it left behind.
 
     Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
     """
     _adopt_orphans()
     _mounts()  # from now on, it knows of changes
     began = time.monotonic()
-    with _opened(output) as file, closing(Transcriber(file.fileno())) as transcriber:
+    with _opened(output) as file, closing(OutputCapture(file.fileno())) as capture:
         try:
-            pid = start(argv, environ, directory, transcriber.far_end)
+            pid = start(argv, environ, directory, capture.write_end)
         except OSError as error:
             raise CannotStart(error) from None
-        transcriber.drop_far_end()
+        capture.drop_write_end()
         ended, late, doing = False, False, ""
-        with closing(_Watch(pid, transcriber)) as watch:
+        with closing(_Watch(pid, capture)) as watch:
             try:
-                meanwhile()
                 ended = watch.ends_within(time_limit, interrupt)
-                late = not (ended or watch.trouble)
+                late = not (ended or watch.error)
                 doing = _situation(pid) if late else ""
             finally:  # also when the runner itself is interrupted
                 if not ended:
                     _stop(pid, watch)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 left_behind = (*_kill_orphans(tell=ended), *_unmount(output.parent))
-        transcriber.copy()
-        if not transcriber.written:
+        capture.copy()
+        if not capture.written:
             file.truncate(0)
         _put_back(file, output)
     return Transcript(
@@ -122,7 +120,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         time.monotonic() - began,
         time_limit,
         timed_out=late,
-        stopped=watch.trouble or transcriber.trouble,
+        stopped=watch.error or capture.error,
         situation=doing,
         left_behind=left_behind if ended else (),
     )
@@ -131,26 +129,26 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
 class _Watch:
     """Waits for the end of a case, while its output is taken down.
 
-    *trouble* tells why it must be ended before its time.
+    *error* tells why it must be ended before its time.
     """
 
-    def __init__(self, pid: int, transcriber: Transcriber) -> None:
+    def __init__(self, pid: int, capture: OutputCapture) -> None:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
-        self._transcriber = transcriber
+        self._capture = capture
         self._tasks = _tasks()
-        self.trouble = ""
+        self.error = ""
 
     def close(self) -> None:
         """Watch no longer."""
         os.close(self._pidfd)
 
     def ends_within(self, seconds: float, interrupt: int | None = None) -> bool:
-        """Wait for the end, without reaping; False for one that takes longer, or makes trouble.
+        """Wait for the end, without reaping; False for one that takes longer, or has to be ended.
 
         Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
-        waiting, pipe = poll(), self._transcriber.pipe
+        waiting, pipe = poll(), self._capture.pipe
         for descriptor in (self._pidfd, pipe, *([] if interrupt is None else [interrupt])):
             waiting.register(descriptor, POLLIN)
         now = time.monotonic()
@@ -161,19 +159,19 @@ class _Watch:
                 return True
             if interrupt in ready:
                 raise KeyboardInterrupt
-            if pipe in ready and not self._transcriber.copy():
+            if pipe in ready and not self._capture.copy():
                 waiting.unregister(pipe)
-                self.trouble = self.trouble or self._transcriber.trouble
+                self.error = self.error or self._capture.error
             now = time.monotonic()
             if now >= look:
                 look = now + _LOOK
                 self._count_processes()
-            if self.trouble and interrupt is not None:
+            if self.error and interrupt is not None:
                 return False
         return False
 
     def _count_processes(self) -> None:
-        """Make trouble of more processes than a case may have.
+        """Have a case ended that has more processes than it may.
 
         How many there are on the machine is soon read; whose they are is not. Where they become
         more all the while, there would be no processor left to find that out: they are stopped.
@@ -188,7 +186,7 @@ class _Watch:
         )
 
         if session_size(self._pid) >= PROCESS_LIMIT:
-            self.trouble = f"it had {PROCESS_LIMIT} processes, and was ended"
+            self.error = f"it had {PROCESS_LIMIT} processes, and was ended"
             _kill(-self._pid, signal.SIGKILL)
         elif rush:
             _kill(-self._pid, signal.SIGCONT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run cases ahead of those who judge them."""
+"""Run cases in worker processes, ahead of those who ask for the results."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,31 +8,31 @@ from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
 from goldlock.result import CaseResult
-from goldlock.runner.case_queue import Line
+from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
-from goldlock.runner.cpu_pressure import BUSY, IDLE, Gauge, processors
+from goldlock.runner.cpu_pressure import BUSY, IDLE, CpuPressure, processors
 from goldlock.runner.history import rounds, runs_of_each
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
 from goldlock.runner.mounts import remove_tree
 from goldlock.runner.process import GRACE
 from goldlock.runner.run_context import RunContext
-from goldlock.runner.run_stats import Tally
-from goldlock.runner.worker_pool import Nursery, Worker, WorkerDied
-from goldlock.runner.worker_slot import Hand, broken, lost, not_started
+from goldlock.runner.run_stats import RunStats
+from goldlock.runner.worker_pool import ForkServer, Worker, WorkerDied
+from goldlock.runner.worker_slot import WorkerSlot, broken, lost, not_started
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 
 if TYPE_CHECKING:
     from goldlock.runner.stress import BusyProcessors
 
-MOST = 4
+JOBS_PER_CPU = 4
 """Jobs for each processor, at most, where the number is to be found out."""
 
-SLACK = 30.0
+WORKER_GRACE = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
 
 
-class Ahead:
+class Scheduler:
     """Runs cases ahead of those who ask for them, in as many workers as there are jobs.
 
     Each worker has a thread here that waits for it. A case that is ``exclusive`` waits for
@@ -48,12 +48,12 @@ class Ahead:
         self._environ = environ
         self._change = Condition()
         self._context = context
-        self._nursery: Nursery | None = None
-        self._line = Line()
-        self._tallies: dict[Path, Tally] = {}
+        self._fork_server: ForkServer | None = None
+        self._queue = CaseQueue()
+        self._stats: dict[Path, RunStats] = {}
         self._leaks = LeakDetector()
         self._threads: set[Thread] = set()
-        self._hands: set[Hand] = set()
+        self._slots: set[WorkerSlot] = set()
         self._lost_workers = 0
         self._busy: BusyProcessors | None = None
         self._stopped = self._in_a_hurry = False
@@ -61,7 +61,7 @@ class Ahead:
         self._error: BaseException | None = None
         self._kept: set[Path] = set()
         self._limit = settings.jobs or processors()
-        self._gauge = Gauge()
+        self._pressure = CpuPressure()
 
     @property
     def context(self) -> RunContext:
@@ -73,21 +73,21 @@ class Ahead:
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            waiting = {hand.cases[-1].path for hand in self._hands if hand.waits}
+            waiting = {slot.case.path for slot in self._slots if slot.case and slot.waits}
             said = " (waits for another run)"
-            return [f"{_number(path)}{said * (path in waiting)}" for path in self._line.running()]
+            return [f"{_number(path)}{said * (path in waiting)}" for path in self._queue.running()]
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
         with self._change:
-            new = [case for case in cases if case.path not in self._tallies]
+            new = [case for case in cases if case.path not in self._stats]
             if new:
                 self._be_busy()
                 for root in {case.root for case in new}:
                     self._leaks.add(root)
-                wanted = runs_of_each(self.settings)
-                self._tallies.update((case.path, Tally(wanted)) for case in new)
-                self._line.add(rounds(new, self.settings))
+                planned = runs_of_each(self.settings)
+                self._stats.update((case.path, RunStats(planned)) for case in new)
+                self._queue.add(rounds(new, self.settings))
                 self._hire()
 
     def result(self, case: Case) -> CaseResult:
@@ -98,16 +98,16 @@ class Ahead:
         """
         self.start([case])
         with self._change:
-            tally = self._tallies[case.path]
-            self._change.wait_for(lambda: self._error or self._is_done(case.path, tally))
+            stats = self._stats[case.path]
+            self._change.wait_for(lambda: self._error or self._is_done(case.path, stats))
             if self._error:
                 raise self._error
-            del self._tallies[case.path]
-        if not tally.shown:
+            del self._stats[case.path]
+        if not stats.representative:
             return not_started(case)
-        if self.settings.hunts and tally.passed and not tally.failed:
-            self._drop(tally.passed)  # there is no failure to hold it beside
-        return tally.result()
+        if self.settings.repeats and stats.passed and not stats.failed:
+            self._drop(stats.passed)  # there is no failure to hold it beside
+        return stats.result()
 
     def leaked(self) -> list[LeakedFile]:
         """Return the files that turned up where they should not, each with the cases that ran."""
@@ -116,13 +116,13 @@ class Ahead:
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
-        said, left = [], self._tallies
+        said, left = [], self._stats
         if cut := sorted(_number(path) for path in self._cut_off if path in left):
             said.append(f"{' '.join(cut)} cut off")
-        for path, tally in left.items():
-            if tally.runs and tally.wanted > 1:
-                said.append(f"{_number(path)} failed in {tally.failed} of {tally.runs} runs")
-        if rest := sum(not tally.runs for path, tally in left.items() if path not in self._cut_off):
+        for path, stats in left.items():
+            if stats.runs and stats.planned > 1:
+                said.append(f"{_number(path)} failed in {stats.failed} of {stats.runs} runs")
+        if rest := sum(not stats.runs for path, stats in left.items() if path not in self._cut_off):
             said.append(f"{rest} not started")
         return said
 
@@ -137,11 +137,11 @@ class Ahead:
     def _end(self) -> None:
         if not self._error:
             self._error = KeyboardInterrupt()
-            self._cut_off = self._line.running()
+            self._cut_off = self._queue.running()
         if self._context:
             self._context.interrupt()
-        for hand in [*self._hands]:
-            hand.worker.stop()
+        for slot in [*self._slots]:
+            slot.worker.stop()
 
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough."""
@@ -150,10 +150,11 @@ class Ahead:
             self._change.notify_all()
         for thread in [*self._threads]:
             thread.join()
-        if self._nursery:
-            self._lost_workers += not self._nursery.close(0 if self._in_a_hurry else GRACE + SLACK)
-            self._nursery = None
-        if self._busy:  # after the nursery, which has copies of all that was open when it was made
+        if self._fork_server:
+            grace = 0 if self._in_a_hurry else GRACE + WORKER_GRACE
+            self._lost_workers += not self._fork_server.close(grace)
+            self._fork_server = None
+        if self._busy:  # last: the fork server has copies of what was open when it was made
             self._busy.close()
             self._busy = None
         if self._context:
@@ -167,80 +168,69 @@ class Ahead:
 
             self._busy = BusyProcessors()
 
-    # All below is done with the lock held, but for _work, _work_with and _change_worker.
+    # All below is done with the lock held, but for _work, _next, _run_cases and _change_worker.
 
-    def _is_done(self, path: Path, tally: Tally) -> bool:
-        return tally.runs >= tally.wanted or (self._stopped and path not in self._line.running())
+    def _is_done(self, path: Path, stats: RunStats) -> bool:
+        return stats.runs >= stats.planned or (self._stopped and path not in self._queue.running())
 
     def _hire(self) -> None:
         """Have a thread and a worker for each run that is to come, up to the limit."""
-        to_come = sum(each.wanted - each.runs for each in self._tallies.values())
+        to_come = sum(each.planned - each.runs for each in self._stats.values())
         for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
-            hand = Hand(self._worker(), self.settings)
-            self._hands.add(hand)
+            slot = WorkerSlot(self._worker(), self.settings)
+            self._slots.add(slot)
             if self._error:
-                hand.worker.stop()
-            thread = Thread(target=self._work, args=(hand,), daemon=True)
+                slot.worker.stop()
+            thread = Thread(target=self._work, args=(slot,), daemon=True)
             thread.start()
             self._threads.add(thread)
 
     def _worker(self) -> Worker:
-        if not self._nursery:
+        if not self._fork_server:
             runner = Runner(self.settings, self._environ, self.context)
-            self._nursery = Nursery(runner.serve, SLACK)
-        return self._nursery.worker()
+            self._fork_server = ForkServer(runner.serve, WORKER_GRACE)
+        return self._fork_server.worker()
 
-    def _take(self, most: int, *, wait: bool) -> list[Case]:
-        """Take the first cases that may start, *most* of them at the most.
-
-        If it may *wait*, there is one, or else this thread is to end. There is more than one only
-        where no other thread would do without: a worker may be free sooner than another.
-        """
-        taken = []
-        if wait and (first := self._next()):
-            taken.append(first)
-        if (taken or not wait) and not self._error and self._limit >= len(self._threads):
-            while len(taken) < most and (case := self._line.take_early(self._limit)):
-                taken.append(case)
-        return taken
-
-    def _next(self) -> Case | None:
+    def _next(self, slot: WorkerSlot) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
-        while not self._error and len(self._threads) <= self._limit and not self._line.is_done():
-            if case := self._line.take():
-                return case
-            self._change.wait()
-        self._threads.discard(current_thread())
+        with self._change:
+            slot.case = None
+            while not (self._error or len(self._threads) > self._limit or self._queue.is_done()):
+                if case := self._queue.take():
+                    slot.case = case
+                    return case
+                self._change.wait()
+            self._threads.discard(current_thread())
         return None
 
     def _ended(self, case: Case, result: CaseResult) -> None:
         if self._error:  # it was cut off, and is no run
-            self._line.ended(case)
+            self._queue.ended(case)
             self._change.notify_all()
             return
-        self._leaks.look([each for hand in self._hands for each in hand.cases])
-        self._line.ended(case)
+        self._leaks.look([slot.case for slot in self._slots if slot.case])
+        self._queue.ended(case)
         self._count(case, result)
         self._change.notify_all()
 
     def _count(self, case: Case, result: CaseResult) -> None:
-        tally = self._tallies[case.path]
+        stats = self._stats[case.path]
         if result.kept:
             self._kept.add(Path(result.kept))
-        if not tally.add(result):
+        if not stats.add(result):
             self._drop(result)
-        if tally.failed and self.settings.until_fail:
+        if stats.failed and self.settings.until_fail:
             self._stopped = True
-            self._line.clear()
+            self._queue.clear()
         if not self.settings.jobs:
             self._adapt()
 
     def _adapt(self) -> None:
         """Take as many jobs as leave no processor idle, and none waited for."""
-        waiting = self._gauge.waiting()
+        waiting = self._pressure.waiting()
         if waiting is None:
             return
-        if waiting < IDLE and self._limit < MOST * processors():
+        if waiting < IDLE and self._limit < JOBS_PER_CPU * processors():
             self._limit += 1
             self._hire()
         elif waiting > BUSY and self._limit > processors():
@@ -253,65 +243,51 @@ class Ahead:
             self._kept.discard(Path(result.kept))
             result.kept = result.kept_files = ""
 
-    def _work(self, hand: Hand) -> None:
+    def _work(self, slot: WorkerSlot) -> None:
         """Be the thread of a worker. What goes wrong here, whoever asks for a result is told."""
         try:
-            self._work_with(hand)
+            self._run_cases(slot)
         except BaseException as error:
             with self._change:
                 self._error = self._error or error
                 self._threads.discard(current_thread())
                 self._change.notify_all()
         with self._change:
-            self._hands.discard(hand)
-        hand.worker.close()
+            self._slots.discard(slot)
+        slot.worker.close()
 
-    def _work_with(self, hand: Hand) -> None:
+    def _run_cases(self, slot: WorkerSlot) -> None:
         """Have a worker run cases until there are no more."""
-        while True:
-            with self._change:
-                new = self._take(hand.room, wait=not hand.cases)
+        while case := self._next(slot):
             try:
-                hand.give(new, self.context)
-                if not hand.cases:
-                    break
-                result = hand.answer()
+                result = slot.run(case, self.context)
             except WorkerDied as death:
-                result = lost(hand.cases[0], str(death))
-                self._change_worker(hand)
+                result = lost(case, str(death))
+                self._change_worker(slot, case)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
-                result = lost(hand.cases[0])
+                result = lost(case)
             except UsageError as error:  # for whoever asks for the result
                 self._error = self._error or error
-                result = lost(hand.cases[0])
+                result = lost(case)
             except Exception as error:
-                result = broken(hand.cases[0], error)
+                result = broken(case, error)
             with self._change:
-                self._ended(hand.cases[0], result)
-                hand.cases.popleft()
+                self._ended(case, result)
 
-    def _change_worker(self, hand: Hand) -> None:
-        """Give a hand another worker for one that died; let all end where there can be none.
-
-        The first of its cases is lost, and any other goes back.
-        """
-        case = hand.cases[0]
+    def _change_worker(self, slot: WorkerSlot, case: Case) -> None:
+        """Give a slot another worker for one that died; let all end where there can be none."""
         if case.exclusive and not self._error:
             self.context.scratch.end_processes(case.number)
         with self._change:
-            while len(hand.cases) > 1:
-                self._line.put_back(hand.cases.pop())
-            if self._stopped:
-                self._line.clear()
             self._lost_workers += not self._error  # else it did as it was told
             if self._error:
                 return
             try:
-                hand.change_to(self._worker())
+                slot.change_to(self._worker())
             except OSError as error:
                 self._error = UsageError(f"no process to run cases in: {error.strerror}")
             if self._error:  # `interrupt` did not see this one
-                hand.worker.stop()
+                slot.worker.stop()
 
 
 def _number(path: Path) -> str:

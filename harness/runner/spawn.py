@@ -55,7 +55,7 @@ def under_supervision(trace: Path | None) -> Start:
         processes.command_line_area()  # asked once, and known to all forks
         pid = os.fork()
         if pid == 0:
-            with apart(environ, directory, output):
+            with child_setup(environ, directory, output):
                 processes.set_command_line(["goldlock", "faults", *arguments])
                 os._exit(command.main(arguments))
         return pid
@@ -64,10 +64,10 @@ def under_supervision(trace: Path | None) -> Start:
 
 
 @contextmanager
-def apart(environ: Mapping[str, str], directory: Path, output: int) -> Iterator[None]:
+def child_setup(environ: Mapping[str, str], directory: Path, output: int) -> Iterator[None]:
     """Be, in a fork, as what `spawn` starts; let nothing out, since all else is another's."""
     try:
-        _settle(environ, directory, output)
+        _setup_child(environ, directory, output)
         yield
     except BaseException:
         os.write(2, traceback.format_exc().encode())
@@ -75,7 +75,7 @@ def apart(environ: Mapping[str, str], directory: Path, output: int) -> Iterator[
         os._exit(1)
 
 
-def _settle(environ: Mapping[str, str], directory: Path, output: int) -> None:
+def _setup_child(environ: Mapping[str, str], directory: Path, output: int) -> None:
     """Have in a fork what `spawn` gives a program."""
     os.chdir(directory)
     os.setsid()

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from select import POLLIN, poll
 from threading import Lock
@@ -26,9 +27,6 @@ from goldlock.inspect import processes
 Serve = Callable[[Any, int], Any]
 """Answers a request, in a worker; the descriptor is readable when it must stop at once, which
 it tells by KeyboardInterrupt."""
-
-_SIZE = struct.Struct("=Q")
-"""What precedes each message."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -41,19 +39,18 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """The near end of a worker; for one thread.
+    """The runner's side of a worker; for one thread.
 
-    It answers requests in their order, and has the next one at hand while it does. A worker that
-    is silent for *slack* seconds after its time is stuck, and is killed. It stops at once when
-    *leash* is shut down.
+    It answers one request at a time. One that is silent for *grace* seconds after its time is
+    stuck, and is killed. It stops at once when its connection is shut down.
     """
 
-    def __init__(self, connection: socket.socket, leash: socket.socket, slack: float) -> None:
-        limit = struct.pack("@ll", int(slack), int(slack % 1 * 1_000_000))
+    def __init__(self, connection: socket.socket, grace: float) -> None:
+        limit = struct.pack("@ll", int(grace), int(grace % 1 * 1_000_000))
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             connection.setsockopt(socket.SOL_SOCKET, option, limit)
-        self._connection = connection
-        self._leash = leash
+        self._socket = connection
+        self._messages: Connection[Any, Any] = Connection(os.dup(connection.fileno()))
         self._answer = poll()
         self._answer.register(connection, POLLIN)
         self._pid = 0
@@ -61,18 +58,18 @@ class Worker:
     def send(self, request: Any) -> None:
         """Send a request. Raises WorkerDied, also after `stop`."""
         with self._alive():
-            self._pid = self._pid or _receive(self._connection)
-            _send(self._connection, request)
+            self._pid = self._pid or self._messages.recv()
+            self._messages.send(request)
 
     def answer(self, seconds: float | None = None) -> Any:
-        """Return the answer to the first request that has none, or raise what *serve* raised.
+        """Return the answer to the last request, or raise what *serve* raised.
 
         It takes *seconds* at most; without them, as long as it takes. Raises WorkerDied as `send`.
         """
         with self._alive():
-            # After Ctrl-Z, this is over for both; but then the worker has all of the slack yet.
+            # After Ctrl-Z, this is over for both; but then the worker has all of the grace yet.
             self._answer.poll(None if seconds is None else seconds * 1000)
-            answer = _receive(self._connection)
+            answer = self._messages.recv()
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -80,17 +77,16 @@ class Worker:
     def close(self) -> None:
         """Let the worker end, and forget it."""
         self.stop()
-        self._connection.close()
-        self._leash.close()
+        self._messages.close()
+        self._socket.close()
 
     def stop(self) -> None:
         """Let the worker end what it does, and itself; from any thread, also a signal handler.
 
-        Nobody waits for its answer any more; `Nursery.close` waits for its end.
+        Nobody waits for its answer any more; `ForkServer.close` waits for its end.
         """
-        for each in (self._leash, self._connection):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
@@ -112,28 +108,28 @@ class Worker:
         return f"{said} and did not answer; it was killed"
 
 
-class Nursery:
+class ForkServer:
     """A process that forks workers on demand, as small and single-threaded as it was made.
 
     Each worker serves its requests with *serve*, and what that could see when this was made;
-    *slack* is as for `Worker`.
+    *grace* is as for `Worker`.
     """
 
-    def __init__(self, serve: Serve, slack: float) -> None:
-        self._slack = slack
+    def __init__(self, serve: Serve, grace: float) -> None:
+        self._grace = grace
         self._lock = Lock()
-        self._ours, theirs = socket.socketpair()
+        self._commands, theirs = socket.socketpair()
         self._pid = os.fork()
         if self._pid == 0:
-            _run(partial(self._raise_workers, theirs, serve))
+            _run(partial(self._fork_loop, theirs, serve))
         theirs.close()
 
     def worker(self) -> Worker:
         """Return a new worker."""
-        (near, far), (leash, collar) = socket.socketpair(), socket.socketpair()
-        with self._lock, far, collar:
-            socket.send_fds(self._ours, [b"+"], [far.fileno(), collar.fileno()])
-        return Worker(near, leash, self._slack)
+        ours, theirs = socket.socketpair()
+        with self._lock, theirs:
+            socket.send_fds(self._commands, [b"+"], [theirs.fileno()])
+        return Worker(ours, self._grace)
 
     def close(self, seconds: float) -> bool:
         """Wait until all workers have ended; each must have been stopped.
@@ -141,7 +137,7 @@ class Nursery:
         Those that have not in *seconds* are killed, with all below them; then it is False. That
         is at once where somebody does not want to wait: at a second Ctrl-C.
         """
-        self._ours.close()
+        self._commands.close()
         try:
             ended = processes.wait_for_exit(self._pid, seconds)
         except KeyboardInterrupt:
@@ -151,8 +147,8 @@ class Nursery:
         os.waitpid(self._pid, 0)
         return ended
 
-    def _raise_workers(self, commands: socket.socket, serve: Serve) -> None:
-        self._ours.close()
+    def _fork_loop(self, commands: socket.socket, serve: Serve) -> None:
+        self._commands.close()
         for number in _SIGNALS:  # a terminal sends them to all; the runner says what to do
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -161,18 +157,16 @@ class Nursery:
                 os.set_inheritable(int(link.name), int(link.name) <= 2)
         gc.freeze()
         gc.enable()
-        while descriptors := socket.recv_fds(commands, 1, 2)[1]:
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)  # not for cases
-            connection, leash = (socket.socket(fileno=each) for each in descriptors)
-            with suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            if os.fork() == 0:
-                commands.close()
-                _run(partial(_serve, connection, leash.fileno(), serve))
-            connection.close()
-            leash.close()
+        while descriptors := socket.recv_fds(commands, 1, 1)[1]:
+            messages: Connection[Any, Any] = Connection(descriptors[0])
+            with messages:
+                os.set_inheritable(messages.fileno(), False)  # not for cases
+                with suppress(ChildProcessError):
+                    while os.waitpid(-1, os.WNOHANG)[0]:
+                        pass
+                if os.fork() == 0:
+                    commands.close()
+                    _run(partial(_serve, messages, serve))
         with suppress(ChildProcessError):
             while True:
                 os.wait()
@@ -192,43 +186,19 @@ def _run(main: Callable[[], None]) -> NoReturn:
         os._exit(status)
 
 
-def _serve(connection: socket.socket, leash: int, serve: Serve) -> None:
-    _send(connection, os.getpid())
-    stopped = poll()
-    stopped.register(leash, POLLIN)
+def _serve(messages: "Connection[Any, Any]", serve: Serve) -> None:
+    """Answer requests, one at a time: meanwhile, there is only the end to be read."""
+    messages.send(os.getpid())
     while True:
         try:
-            request = _receive(connection)
+            request = messages.recv()
         except (EOFError, ConnectionResetError):
             return
-        if stopped.poll(0):  # this one was at hand, and has not begun
-            return
         try:
-            answer = serve(request, leash)
+            answer = serve(request, messages.fileno())
         except KeyboardInterrupt:
             return
         except Exception as error:
             error.add_note(traceback.format_exc())
             answer = error
-        _send(connection, answer)
-
-
-def _send(connection: socket.socket, message: Any) -> None:
-    data = pickle.dumps(message)
-    connection.sendall(_SIZE.pack(len(data)) + data)
-
-
-def _receive(connection: socket.socket) -> Any:
-    (size,) = _SIZE.unpack(_read(connection, _SIZE.size))
-    return pickle.loads(_read(connection, size))
-
-
-def _read(connection: socket.socket, size: int) -> bytes:
-    """Read so many bytes and no more, so that it is known whether there are others."""
-    data = b""
-    while len(data) < size:
-        read = connection.recv(size - len(data), socket.MSG_WAITALL)
-        if not read:
-            raise EOFError
-        data += read
-    return data
+        messages.send(answer)

@@ -88,7 +88,7 @@ def main() -> None:
             argv = [sys.executable, str(ROOT / "cases" / f"{case}.py")]
             environ = environment(Path(name))
             for parts, alone in (("one after the other", "yes"), ("side by side", "")):
-                chosen = {**environ, "GOLDLOCK_ONE_AT_A_TIME": alone}
+                chosen = {**environ, "GOLDLOCK_SERIAL": alone}
                 pairs = measured(argv, chosen, int(rounds))
                 print(f"case {case}, parts {parts}, {rounds} pairs, {busy} busy loops;", end=" ")
                 print("median (minimum to maximum)")

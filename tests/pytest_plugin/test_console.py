@@ -11,7 +11,7 @@ import pexpect
 import pytest
 from goldlock.pytest_plugin.console import Took, slowest
 from goldlock.pytest_plugin.plugin import SHOWN
-from goldlock.runner.history import HISTORY, Past
+from goldlock.runner.history import HISTORY, LastRun
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
@@ -71,7 +71,7 @@ def test_of_very_many_sections_that_differ_most_are_only_named(
 )
 def test_which_cases_are_called_slow(seconds: list[float], asked: int | None, said: str) -> None:
     took = [Took(str(n), f"/s/cases/{n}", each) for n, each in enumerate(seconds) if each]
-    assert slowest(took, asked, {"/s/cases/4": Past(3.5, failed=False)}) == said
+    assert slowest(took, asked, {"/s/cases/4": LastRun(3.5, failed=False)}) == said
 
 
 def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.runner import cpu_pressure
-from goldlock.runner.cpu_pressure import Gauge
+from goldlock.runner.cpu_pressure import CpuPressure
 
 LINES = "some avg10=0.00 avg60=0.01 avg300=0.24 total={}\nfull avg10=0.00 total=0\n"
 
@@ -18,7 +18,7 @@ def test_the_share_of_the_time_that_was_waited(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     file = tmp_path / "cpu"
     file.write_text(LINES.format(3_000_000))
-    gauge = Gauge(file)
+    gauge = CpuPressure(file)
     assert gauge.waiting() is None  # too soon to tell
     now, _ = 102.0, file.write_text(LINES.format(3_500_000))
     assert gauge.waiting() == pytest.approx(0.25)
@@ -33,6 +33,6 @@ def test_a_kernel_that_does_not_tell(
     monkeypatch.setattr(cpu_pressure, "_SHORTEST", 0)
     if text is not None:
         (tmp_path / "cpu").write_text(text)
-    gauge = Gauge(tmp_path / "cpu")
+    gauge = CpuPressure(tmp_path / "cpu")
     assert gauge.waiting() is None
     assert gauge.waiting() is None

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from goldlock.lockcalls.api import unavailable
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite.cases import read_suite
 from goldlock.suite.programs import Programs
@@ -35,9 +35,9 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
         *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "LD_LIBRARY_PATH"),
         *("TEST_DIR", "SOCK_DIR", "IMGFMT", "IMGPROTO", "GOLDLOCK_CASE", "GOLDLOCK_LOG"),
         *(
-            "GOLDLOCK_COMMANDS",
+            "GOLDLOCK_KIT",
+            "GOLDLOCK_NOT_SERVED",
             "GOLDLOCK_PRINT",
-            "GOLDLOCK_STEPS",
             "GOLDLOCK_WRAPPED",
             "GOLDLOCK_EMBEDDED",
             "GOLDLOCK_ERRNO_POLICY",
@@ -506,7 +506,7 @@ def test_a_script_that_vanishes_is_a_case_that_cannot_be_started(
     suite.case("1", "echo one", golden="one\n")
     (case,) = read_suite(suite.root).cases
     case.path.unlink()
-    ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path)})
-    problems = ahead.result(case).problems
-    ahead.close()
+    scheduler = Scheduler(Settings(), {**os.environ, "TEST_DIR": str(tmp_path)})
+    problems = scheduler.result(case).problems
+    scheduler.close()
     assert problems[0].startswith(f"{case.path}: cannot be started: No such file or directory")

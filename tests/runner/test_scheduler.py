@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from goldlock.runner.history import Past, in_best_order, read_history
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.history import LastRun, in_best_order, read_history
+from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, read_suite
 
@@ -20,7 +20,11 @@ def cases(*numbers: str) -> list[Case]:
 
 
 def test_failed_first_then_new_then_long() -> None:
-    past = {"1": Past(1.0, failed=False), "2": Past(9.0, failed=False), "3": Past(0.1, failed=True)}
+    past = {
+        "1": LastRun(1.0, failed=False),
+        "2": LastRun(9.0, failed=False),
+        "3": LastRun(0.1, failed=True),
+    }
     order = in_best_order(cases("1", "2", "3", "4"), past)
     assert [case.number for case in order] == ["3", "4", "2", "1"]
 
@@ -72,11 +76,11 @@ def test_exclusive_cases_do_not_meet_and_hold_up_no_others(
     suite.case("2", f"{alone}rmdir {tmp_path}/disk\n", golden="")
     suite.case("3", f"echo go >{tmp_path}/fifo", golden="")
     settings = Settings(jobs=2, time_limit=20)
-    ahead = Ahead(settings, {**os.environ, "TEST_DIR": str(tmp_path)})
+    scheduler = Scheduler(settings, {**os.environ, "TEST_DIR": str(tmp_path)})
     found = read_suite(suite.root).cases
-    ahead.start(found)
-    verdicts = [ahead.result(case) for case in found]
-    ahead.close()
+    scheduler.start(found)
+    verdicts = [scheduler.result(case) for case in found]
+    scheduler.close()
     assert [verdict.problems for verdict in verdicts] == [[], [], []]
     assert [verdict.failing for verdict in verdicts] == [[], [], []]
 

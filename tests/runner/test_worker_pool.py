@@ -6,9 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from goldlock.runner import scheduler
 from goldlock.runner.leaked_files import LeakDetector
-from goldlock.runner.scheduler import Ahead
+from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, read_suite
 
@@ -19,19 +18,21 @@ from tests.runner.test_stale_runs import has_ended
 @pytest.fixture
 def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker taken for stuck as soon as its case's time is over."""
-    monkeypatch.setattr(scheduler, "GRACE", 0.0)
-    monkeypatch.setattr(scheduler, "SLACK", 1.0)
+    monkeypatch.setattr("goldlock.runner.scheduler.GRACE", 0.0)
+    monkeypatch.setattr("goldlock.runner.scheduler.WORKER_GRACE", 1.0)
 
 
-def start_and_stop_worker(suite: MakeSuite, folder: Path) -> tuple[Ahead, Case, list[int]]:
+def start_and_stop_worker(suite: MakeSuite, folder: Path) -> tuple[Scheduler, Case, list[int]]:
     """Start a case that stops its worker; return it, and both processes, once that is done."""
     fifo = folder / "fifo"
     os.mkfifo(fifo)
     suite.case("1", f"kill -STOP $PPID; echo $PPID $$ >{fifo}; exec sleep 1000", golden="")
-    ahead = Ahead(Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(folder / "scratch")})
+    scheduler = Scheduler(
+        Settings(time_limit=1000), {**os.environ, "TEST_DIR": str(folder / "scratch")}
+    )
     (case,) = read_suite(suite.root).cases
-    ahead.start([case])
-    return ahead, case, [int(pid) for pid in fifo.read_text().split()]
+    scheduler.start([case])
+    return scheduler, case, [int(pid) for pid in fifo.read_text().split()]
 
 
 @pytest.mark.usefixtures("no_slack")
@@ -40,17 +41,17 @@ def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path
     stop = f"kill -STOP $PPID; sleep 1000 & echo $PPID $$ $! >{family}; wait"
     suite.case("1", f"#!/bin/sh\n# timeout: 2\n{stop}\n", golden="")
     suite.case("2", "echo two", golden="two\n")
-    ahead = Ahead(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    scheduler = Scheduler(Settings(jobs=1), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
     one, two = read_suite(suite.root).cases
-    problems = ahead.result(one).problems
+    problems = scheduler.result(one).problems
     worker, *others = map(int, family.read_text().split())
     assert problems == [
         f"{one.path}: the process that ran it (pid {worker}) was stopped and did not answer;"
         " it was killed"
     ]
     assert all(map(has_ended, (worker, *others)))
-    assert ahead.result(two).problems == []
-    ahead.close()
+    assert scheduler.result(two).problems == []
+    scheduler.close()
     assert [*(tmp_path / "scratch").iterdir()] == []
 
 
@@ -58,11 +59,11 @@ def test_a_worker_that_is_stopped_fails_its_case_only(suite: MakeSuite, tmp_path
 def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
     suite: MakeSuite, tmp_path: Path
 ) -> None:
-    ahead, case, family = start_and_stop_worker(suite, tmp_path)
-    ahead.interrupt()
+    scheduler, case, family = start_and_stop_worker(suite, tmp_path)
+    scheduler.interrupt()
     with pytest.raises(KeyboardInterrupt):
-        ahead.result(case)
-    ahead.close()
+        scheduler.result(case)
+    scheduler.close()
     assert all(map(has_ended, family))
     assert [*(tmp_path / "scratch").iterdir()] == []
 
@@ -70,11 +71,11 @@ def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
 def test_whoever_interrupts_twice_does_not_wait_at_all(
     suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "SLACK", 10_000.0)
-    ahead, _, family = start_and_stop_worker(suite, tmp_path)
-    ahead.interrupt()
-    ahead.interrupt()
-    ahead.close()
+    monkeypatch.setattr("goldlock.runner.scheduler.WORKER_GRACE", 10_000.0)
+    scheduler, _, family = start_and_stop_worker(suite, tmp_path)
+    scheduler.interrupt()
+    scheduler.interrupt()
+    scheduler.close()
     assert all(map(has_ended, family))
     assert [*(tmp_path / "scratch").iterdir()] == []
 
@@ -83,13 +84,13 @@ def test_whoever_interrupts_twice_does_not_wait_at_all(
 def test_a_process_that_forks_workers_may_be_stopped_too(suite: MakeSuite, tmp_path: Path) -> None:
     """Nothing is left of it, nor of the worker, which has done as it was told."""
     suite.case("1", "cut -d' ' -f4 /proc/$PPID/stat", golden="")
-    ahead = Ahead(Settings(keep=True), {**os.environ, "TEST_DIR": str(tmp_path)})
+    scheduler = Scheduler(Settings(keep=True), {**os.environ, "TEST_DIR": str(tmp_path)})
     (case,) = read_suite(suite.root).cases
-    kept = Path(ahead.result(case).kept)
+    kept = Path(scheduler.result(case).kept)
     assert kept.name
     nursery = int((kept / "output").read_text())
     os.kill(nursery, signal.SIGSTOP)
-    ahead.close()
+    scheduler.close()
     assert has_ended(nursery)
 
 
@@ -114,9 +115,9 @@ def test_what_goes_wrong_in_a_thread_is_told_to_whoever_waits(
 
     monkeypatch.setattr(LeakDetector, "look", fail)
     suite.case("1", "echo one", golden="one\n")
-    ahead = Ahead(Settings(), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
+    scheduler = Scheduler(Settings(), {**os.environ, "TEST_DIR": str(tmp_path / "scratch")})
     (case,) = read_suite(suite.root).cases
     with pytest.raises(LookupError, match="a bug of ours"):
-        ahead.result(case)
-    ahead.close()
+        scheduler.result(case)
+    scheduler.close()
     assert [*(tmp_path / "scratch").iterdir()] == []
