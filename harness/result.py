@@ -6,7 +6,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
 
@@ -170,9 +170,9 @@ class CaseResult:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, all of its text printable."""
         return {
-            "number": self.number,
+            "number": printable(self.number),
             "path": printable(self.path),
-            "groups": [*self.groups],
+            "groups": [*map(printable, self.groups)],
             "state": str(self.state),
             "seconds": round(self.seconds, 6),
             "last": self.last,
@@ -272,19 +272,3 @@ class Report:
     def number_of(self, state: State) -> int:
         """Return how many cases ended so."""
         return sum(case.state is state for case in self.cases)
-
-
-def printable_fields(record: RunInfo | RunEnd | OtherFailure) -> dict[str, Any]:
-    """Return a record as plain data, all of its text printable."""
-    fields: dict[str, Any] = _printable(asdict(record))
-    return fields
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, str):
-        return for_terminal(value)
-    if isinstance(value, list | tuple):
-        return [_printable(each) for each in value]
-    if isinstance(value, dict):
-        return {printable(name): _printable(each) for name, each in value.items()}
-    return value

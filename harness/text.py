@@ -7,8 +7,8 @@ UTF-8 (surrogateescape). Whoever hands it on calls the function of its reader, l
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 HEADING = re.compile(r"(={2,3}) (.+) \1")
 """A line that begins a section: ``== heading ==`` or ``=== heading ===``."""
@@ -70,6 +70,13 @@ def first_lines(text: str, limit: int) -> str:
     return "\n".join([*lines, *more])
 
 
+def matching_effort(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """Return how many steps `difflib.SequenceMatcher` takes to match two sequences, at worst."""
+    in_a, in_b = Counter(a), Counter(b)
+    alike = sum(times * in_b[item] for item, times in in_a.items())
+    return (len(a) + alike) * min(len(a), len(b))
+
+
 def shorten(line: str) -> str:
     """Return a line, or as much of it as is shown, with its length."""
     return line if len(line) <= WIDTH_LIMIT else f"{line[:WIDTH_LIMIT]}... ({len(line)} characters)"
@@ -99,6 +106,15 @@ def for_terminal(text: str) -> str:
 
 for_xml = for_html = for_terminal
 """What can stand in XML and HTML at all; markup is escaped by who writes it."""
+
+
+def for_json(value: Any) -> Any:
+    """Return plain data with all of its text as `for_terminal`."""
+    if isinstance(value, str):
+        return for_terminal(value)
+    if isinstance(value, dict):
+        return {for_json(name): for_json(each) for name, each in value.items()}
+    return [*map(for_json, value)] if isinstance(value, list | tuple) else value
 
 
 def for_tap(text: str) -> str:

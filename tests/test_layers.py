@@ -18,8 +18,8 @@ ORDER = (
     {"goldens", "reports", "suite", "case"},
     {"inspect", "options", "settings"},
     {"lockcalls", "bootstrap"},
-    {"result"},
-    {"atomic_file", "environment", "errors", "filters", "linux", "safe_open", "text"},
+    {"atomic_file", "result"},
+    {"environment", "errors", "filters", "linux", "safe_open", "text"},
 )
 """The rooms from the top down; those of one line do not know each other."""
 APART = "embedded"

@@ -12,7 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 from goldlock.result import Change, SectionResult
-from goldlock.text import Section, sections
+from goldlock.safe_open import open_file
+from goldlock.text import Section, matching_effort, sections
+
+TOO_LARGE = 8 * 1024 * 1024
+"""Size past which a text is not taken apart."""
 
 _BLANKS = " \t\r\f\v"
 _EFFORT = 50_000_000
@@ -165,11 +169,10 @@ def _middle(a: Sequence[str], b: Sequence[str]) -> list[_Span]:
     """Do what `_line_changes` does, for lists that begin and end with a difference."""
     if not a or not b:
         return [(0, len(a), 0, len(b))]
-    in_a, in_b = Counter(a), Counter(b)
-    alike = sum(times * in_b[line] for line, times in in_a.items())
-    if (len(a) + alike) * min(len(a), len(b)) <= _EFFORT:
+    if matching_effort(a, b) <= _EFFORT:
         codes = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
         return [(i, j, k, m) for tag, i, j, k, m in codes if tag != "equal"]
+    in_a, in_b = Counter(a), Counter(b)
     pairs = _in_order([line for line in a if in_a[line] == in_b[line] == 1], a, b)
     if not pairs:
         return [(0, len(a), 0, len(b))]
@@ -223,7 +226,7 @@ def _bare(line: bytes) -> str:
 
 def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
     """Compare files of any size, line by line: (line number, in the golden, in the output)."""
-    with golden.open("rb") as ours, output.open("rb") as theirs:
+    with open_file(golden, follow=True) as ours, open_file(output) as theirs:
         number = 0
         while True:
             number += 1
@@ -235,6 +238,8 @@ def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
 
 
 def difference(path: Path, old: str, new: str) -> str:
-    """Return a unified diff of a golden's old and new text."""
+    """Return a unified diff of a golden's old and new text, unless they are large."""
+    if max(len(old), len(new)) > TOO_LARGE:
+        return f"{path}: has {len(new)} characters now, too many to show what changed"
     names = f"{path} (old)", f"{path} (new)"
     return "\n".join(unified_diff(to_lines(old), to_lines(new), *names, lineterm=""))

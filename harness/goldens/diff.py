@@ -9,7 +9,7 @@ from typing import Any
 
 from goldlock.goldens.variants import Golden
 from goldlock.result import Change, Row, SectionResult
-from goldlock.text import WIDTH_LIMIT, heading, printable, shorten
+from goldlock.text import WIDTH_LIMIT, heading, matching_effort, printable, shorten
 
 CONTEXT = 2
 """Lines of the golden that are shown before and after a change."""
@@ -23,26 +23,50 @@ ROW_LIMIT = 500
 JSON_LIMIT = 100_000
 """Characters of a line of JSON, past which it is not taken apart."""
 
+JSON_DEPTH = 50
+"""Lists and objects of JSON one in the other, past which it is not, either."""
 
-def explain(section: SectionResult, golden: Golden) -> None:
+EFFORT = 200_000_000
+"""Steps that it may take, at worst, to find what differs inside the lines of a case: about two
+seconds. Past that, lines that differ are only shown."""
+
+_VALUE = 4000
+"""Such steps that DeepDiff takes for a value of JSON, beside matching lists."""
+
+
+class Budget:
+    """The steps that are left for differences inside lines."""
+
+    def __init__(self, steps: float = EFFORT) -> None:
+        self._left = steps
+
+    def spend(self, steps: float) -> bool:
+        """Tell whether there are so many steps left, and take them."""
+        if steps > self._left:
+            return False
+        self._left -= steps
+        return True
+
+
+def explain(section: SectionResult, golden: Golden, budget: Budget) -> None:
     """Say how a section, which has changes, differs from the golden."""
     lines, first = golden.lines, section.changes[0]
     path, section.line = golden.place(first.start)
     section.file = str(path)
-    _explain(section, lines)
+    _explain(section, lines, budget)
     section.rows = [
         row._replace(number=golden.place(row.number - 1)[1]) if row.number else row
         for row in section.rows
     ]
 
 
-def _explain(section: SectionResult, lines: Sequence[str]) -> None:
+def _explain(section: SectionResult, lines: Sequence[str], budget: Budget) -> None:
     first = section.changes[0]
     if section.missing:
         section.message = (
             f"the output has nothing of this section ({first.stop - first.start} lines)"
         )
-        section.rows = [*_changed(lines, first)]
+        section.rows = [*_changed(lines, first, budget)]
         return
     section.message = "the output differs from the golden"
     done = 0
@@ -57,7 +81,7 @@ def _explain(section: SectionResult, lines: Sequence[str]) -> None:
         if start > done and done:
             section.rows.append(Row(".", None, ""))
         section.rows += _context(lines, start, change.start)
-        section.rows += _changed(lines, change)
+        section.rows += _changed(lines, change, budget)
         done = _ahead(lines, change.stop, following)
         section.rows += _context(lines, change.stop, done)
 
@@ -65,7 +89,7 @@ def _explain(section: SectionResult, lines: Sequence[str]) -> None:
 def explain_new(section: SectionResult, script: Path) -> None:
     """Say that all of a section of the case in *script*, which has no golden, is new."""
     section.file, section.line, section.message = str(script), 1, "new: there is no golden"
-    section.rows = [row for change in section.changes for row in _changed([], change)]
+    section.rows = [row for change in section.changes for row in _changed([], change, Budget(0))]
 
 
 def _back(lines: Sequence[str], start: int, lowest: int) -> int:
@@ -91,13 +115,13 @@ def _context(lines: Sequence[str], start: int, stop: int) -> Iterator[Row]:
         yield Row(" ", index + 1, shorten(lines[index]))
 
 
-def _changed(lines: Sequence[str], change: Change) -> Iterator[Row]:
+def _changed(lines: Sequence[str], change: Change, budget: Budget) -> Iterator[Row]:
     old = lines[change.start : change.stop]
     if len(old) == len(change.got) <= LINE_LIMIT:
         for index, (a, b) in enumerate(zip(old, change.got, strict=True)):
             yield Row("-", change.start + index + 1, shorten(a))
             yield Row("+", None, shorten(b))
-            yield from _inside(a, b)
+            yield from _inside(a, b, budget)
         return
     for index, text in enumerate(old[:LINE_LIMIT]):
         yield Row("-", change.start + index + 1, shorten(text))
@@ -112,20 +136,21 @@ def _rest(count: int, side: str) -> Iterator[Row]:
         yield Row("?", None, f"... and {count - LINE_LIMIT} more lines of the {side}")
 
 
-def _inside(a: str, b: str) -> Iterator[Row]:
+def _inside(a: str, b: str, budget: Budget) -> Iterator[Row]:
     """Say where two lines differ: inside their JSON, in which characters, or from where on."""
-    old, new = _json(a), _json(b)
     shown, other = printable(shorten(a)), printable(shorten(b))
-    if old is not None and new is not None:
-        for text in _json_difference(old, new):
+    if said := _json_difference(a, b, budget):
+        for text in said:
             yield Row("?", None, shorten(text))
     elif a[:WIDTH_LIMIT] == b[:WIDTH_LIMIT]:  # what differs is not in sight
         at = next((i for i, (c, d) in enumerate(zip(a, b, strict=False)) if c != d), None)
         at = min(len(a), len(b)) if at is None else at
         tails = (ascii(line[at : at + 40]) for line in (a, b))
         yield Row("?", None, f"from character {at + 1} on: {' became '.join(tails)}")
-    elif max(len(shown), len(other)) <= WIDTH_LIMIT and (marks := _carets(shown, other)):
-        yield Row("?", None, marks)
+    elif max(len(shown), len(other)) <= WIDTH_LIMIT:
+        affordable = budget.spend(matching_effort(shown, other))
+        if affordable and (marks := _carets(shown, other)):
+            yield Row("?", None, marks)
 
 
 def _carets(a: str, b: str) -> str:
@@ -140,19 +165,35 @@ def _carets(a: str, b: str) -> str:
     return "".join(marks).rstrip()
 
 
-def _json(line: str) -> Any:
-    if not line.startswith(("{", "[")) or len(line) > JSON_LIMIT:
-        return None
+def _json_difference(a: str, b: str, budget: Budget) -> list[str]:
+    """Say what differs between two lines of JSON; nothing for others, and for what takes long."""
     try:
-        return json.loads(line)
+        old, new = _json(a), _json(b)
+        effort = max(_effort(old), _effort(new))
     except (ValueError, RecursionError):
-        return None
-
-
-def _json_difference(old: Any, new: Any) -> list[str]:
+        return []
+    if not budget.spend(effort):
+        return []
     from deepdiff import DeepDiff  # only a failure is worth 50 ms of import
 
-    said = DeepDiff(old, new, verbose_level=2).pretty()
-    return [line for line in str(said).split("\n") if line] or [
-        "the same JSON, written differently"
-    ]
+    found = DeepDiff(old, new, verbose_level=2, ignore_private_variables=False)
+    said = [line for line in str(found.pretty()).split("\n") if line]
+    return said or ["the same JSON, written differently"]
+
+
+def _json(line: str) -> Any:
+    if not line.startswith(("{", "[")) or len(line) > JSON_LIMIT:
+        raise ValueError
+    return json.loads(line)
+
+
+def _effort(value: Any, depth: int = 0) -> float:
+    """Return how many steps DeepDiff takes at worst for a value beside one that is much like it."""
+    if depth > JSON_DEPTH:
+        return float("inf")
+    if isinstance(value, dict):
+        return _VALUE + sum(_effort(each, depth + 1) for each in value.values())
+    if isinstance(value, list):
+        items = [*map(repr, value)]
+        return matching_effort(items, items) + sum(_effort(each, depth + 1) for each in value)
+    return _VALUE

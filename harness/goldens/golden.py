@@ -7,9 +7,9 @@ Texts that are not UTF-8 keep their bytes (surrogateescape).
 import os
 import re
 import subprocess
-import tempfile
-from contextlib import suppress
 from pathlib import Path
+
+from goldlock import atomic_file, safe_open
 
 _CONFLICT = re.compile(r"^(<{7}|>{7})(?: |$)", re.M)
 
@@ -20,7 +20,7 @@ class GoldenError(Exception):
 
 def read(path: Path) -> str:
     """Return a golden's text; raise GoldenError when it has a conflict marker, or OSError."""
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    text = safe_open.read(path, follow=True).decode("utf-8", "surrogateescape")
     if conflict := _CONFLICT.search(text):
         line = text.count("\n", 0, conflict.start()) + 1
         raise GoldenError(f"{path}:{line}: conflict marker {conflict[1]}; resolve the merge first")
@@ -34,7 +34,7 @@ def ensure_overwritable(path: Path, *, force: bool) -> None:
     """
     if force:
         return
-    path = _target(path)
+    path = atomic_file.target(path)
     try:
         read(path)
     except FileNotFoundError:
@@ -70,21 +70,9 @@ def write(path: Path, text: str) -> None:
 
     A symbolic link stays, and what it leads to is written.
     """
-    path = _target(path)
     try:
-        path.parent.mkdir(exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text.encode("utf-8", "surrogateescape"))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o644)
-            Path(name).replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
+        atomic_file.target(path).parent.mkdir(exist_ok=True)
+        atomic_file.replace(path, text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise GoldenError(f"{path}: {error.strerror}; the golden is as it was") from None
 
@@ -96,11 +84,6 @@ def fingerprint(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _target(path: Path) -> Path:
-    """Return the file of a golden: what a symbolic link leads to, be it there or not."""
-    return path.resolve() if path.is_symlink() else path
 
 
 def uncommitted(path: Path) -> bool:

@@ -10,9 +10,6 @@ from goldlock.goldens.variants import Golden
 from goldlock.result import CaseResult
 from goldlock.text import shorten
 
-TOO_LARGE = 8 * 1024 * 1024
-"""Size in bytes past which a text is not taken apart into sections."""
-
 
 def judge(
     result: CaseResult,
@@ -42,8 +39,8 @@ def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
     size, path = output.stat().st_size, files[-1]
     reference = Golden(path, [])
     try:
-        if max(size, path.stat().st_size) > TOO_LARGE:
-            _compare_large(result, output, size)
+        if max(size, path.stat().st_size) > compare.TOO_LARGE:
+            _compare_large(result, path, output)
             return
         reference = variants.load(files)
     except FileNotFoundError:
@@ -56,27 +53,29 @@ def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
         result.problems.append(f"{path}: no golden; {way_out}")
     except OSError as error:
         raise GoldenError(f"{path}: {error.strerror}") from None
-    if size > TOO_LARGE:
+    if size > compare.TOO_LARGE:
         return
     for block in reference.stale:
         where, said = f"{block.path}:{block.first}", "this section says nothing that is not said"
         result.problems.append(f"{where}: {said} in {path.name}; --update removes it")
     lines = reference.lines
     result.sections = compare.Comparison(lines, compare.to_lines(_text(output))).results
+    budget = diff.Budget()
     for section in result.failing:  # without a golden, all of the output is shown as new
         result.golden_lines, result.golden_files = lines, [*map(str, files)]
         if result.golden_missing:
             diff.explain_new(section, Path(result.path))
         else:
-            diff.explain(section, reference)
+            diff.explain(section, reference, budget)
 
 
-def _compare_large(result: CaseResult, output: Path, size: int) -> None:
-    if found := compare.first_difference(Path(result.golden), output):
+def _compare_large(result: CaseResult, path: Path, output: Path) -> None:
+    if found := compare.first_difference(path, output):
         number, line, other = found
         result.problems.append(
-            f"{result.golden}:{number}: the output differs from here on; it has {size} bytes,"
-            f" too many to be taken apart into sections\n- {shorten(line)}\n+ {shorten(other)}"
+            f"{path}:{number}: the output differs from here on; it has {output.stat().st_size}"
+            " bytes, too many to be taken apart into sections"
+            f"\n- {shorten(line)}\n+ {shorten(other)}"
         )
 
 

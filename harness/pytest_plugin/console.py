@@ -195,7 +195,7 @@ class Summary:
         if slow := slowest(self._took, tw.config.stash[RUN].settings.slowest, self._past):
             tw.write_line(slow)
         for kept in self._kept:
-            tw.write_line(here(kept))
+            tw.write_line(printable(here(kept)))
 
 
 def _write_reasons(tw: Any, not_run: Sequence[CaseResult]) -> None:

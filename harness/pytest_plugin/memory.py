@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin.plugin import CaseItem
-from goldlock.pytest_plugin.run import RUN, past_of
-from goldlock.runner import shards
-from goldlock.runner.history import HISTORY
+from goldlock.pytest_plugin.run import RUN, history_file, past_of, say
+from goldlock.runner import history, shards
 from goldlock.text import count
 
 
@@ -23,8 +22,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     now = {item.case: past for item in items if (past := item.past) and past.seconds}
     if cache := getattr(config, "cache", None):
         known = {**past_of(config), **{str(case.path): past for case, past in now.items()}}
-        below = f"{config.rootpath}/"
-        cache.set(HISTORY, {path.removeprefix(below): each for path, each in known.items()})
+        try:
+            cache.mkdir("goldlock")  # with the files that pytest puts beside
+            history.write(history_file(config), config.rootpath, known)
+        except OSError as error:
+            say(config, f"{error.filename}: {error.strerror}; nothing is remembered")
     if config.stash[RUN].settings.store_durations:
         seconds: defaultdict[Path, dict[str, float]] = defaultdict(dict)
         for case, each in now.items():
@@ -34,13 +36,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _store_durations(session: pytest.Session, root: Path, seconds: Mapping[str, float]) -> None:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     try:
         path = shards.store_durations(root, {**shards.read_durations(root), **seconds})
         said = f"stored the durations of {count(len(seconds), 'case')}: {path}"
     except UsageError as error:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
         said = str(error)
-    if reporter:
-        reporter.ensure_newline()
-        reporter.write_line(said)
+    say(session.config, said)

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
+from goldlock import atomic_file
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console, leaks
 from goldlock.pytest_plugin.registration import start
-from goldlock.pytest_plugin.run import RUN, past_of
+from goldlock.pytest_plugin.run import RUN, past_of, say
+from goldlock.reports import files
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State
 from goldlock.runner.history import LastRun, in_best_order
@@ -50,11 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SCHEDULER] = run.scheduler or Scheduler(run.settings, os.environ)
     config.pluginmanager.register(console.Summary(), "goldlock-summary")
     config.pluginmanager.register(leaks.Leaks(config.stash[_SCHEDULER]))
-    if run.settings.review and not hasattr(config, "workerinput"):
-        try:
+    if hasattr(config, "workerinput"):
+        return
+    try:
+        _check_xdist(config)
+        if run.settings.review:
             _prepare_review(config, run.settings, plain=not run.by_command)
-        except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _check_xdist(config: pytest.Config) -> None:
+    root = str(config.rootpath)
+    is_utf_8 = root.encode(errors="replace") == os.fsencode(root)
+    if config.getoption("dist", "no") != "no" and not is_utf_8:
+        raise UsageError(
+            f"pytest-xdist (-n) takes no path that is not UTF-8: {printable(root)};"
+            " -j runs cases side by side, too"
+        )
 
 
 def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -> None:
@@ -71,11 +86,23 @@ def _prepare_review(config: pytest.Config, settings: Settings, *, plain: bool) -
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the cases that are to be judged; a worker of pytest-xdist is told one at a time."""
     if not (hasattr(session.config, "workerinput") or session.config.option.collectonly):
+        _clear_temporary_files(session)
         scheduler = session.config.stash[_SCHEDULER]
         cases = [item.case for item in session.items if isinstance(item, CaseItem)]
         if scheduler.settings.jobs != 1:
             cases = in_best_order(cases, past_of(session.config))
         scheduler.start(cases)
+
+
+def _clear_temporary_files(session: pytest.Session) -> None:
+    """Remove what runs that were killed have left half written, and name it."""
+    roots = {item.case.root for item in session.items if isinstance(item, CaseItem)}
+    folders = {root / name for root in roots for name in ("", "expected")}
+    folders |= {
+        path.parent for path in files.asked(session.config.stash[RUN].settings.reports).values()
+    }
+    for path in sorted(path for folder in folders for path in atomic_file.clear(folder)):
+        say(session.config, f"cleared, left by a run that was killed: {path}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

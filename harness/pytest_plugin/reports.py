@@ -5,8 +5,9 @@ It is there only in a run that wants reports, and, with pytest-xdist, only where
 reports come together.
 """
 
+import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,31 @@ from goldlock.suite.programs import Programs
 T = TypeVar("T")
 
 
+class _GitHub:
+    """The output of a job, in which GitHub takes no commands but those that are meant.
+
+    Whatever else is shown there, a test's output or a file's name, may look like one.
+    """
+
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+        self._token = os.urandom(16).hex()
+        self._write(f"::stop-commands::{self._token}")
+
+    def command(self, lines: Iterable[str]) -> None:
+        """Give commands."""
+        self._write(f"::{self._token}::", *lines, f"::stop-commands::{self._token}")
+
+    def end(self) -> None:
+        """Let others give commands again."""
+        self._write(f"::{self._token}::")
+
+    def _write(self, *lines: str) -> None:
+        self._terminal.ensure_newline()
+        for line in lines:
+            self._terminal.write_line(line)
+
+
 class Reports:
     """A plugin of pytest. *environ* tells on which service, if any, it runs."""
 
@@ -40,6 +66,8 @@ class Reports:
         self._environ = environ
         self._suite_name = str(config.getini("junit_suite_name"))
         self._prefix = str(config.getoption("junitprefix", None) or "")
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        self._github = _GitHub(terminal) if terminal and on_github(environ) else None
         self._lines: Lines | None = None
         self._faults: list[str] = []
         self._past: Mapping[str, LastRun] = {}
@@ -112,9 +140,12 @@ class Reports:
                 terminalreporter.write_line(here(f"written: {path}"))
         for fault in self._faults:
             terminalreporter.write_line(fault, red=True)
-        if on_github(self._environ):
-            for command in annotations.github(self._report, self._environ):
-                terminalreporter.write_line(command)
+        if self._github:
+            self._github.command(annotations.github(self._report, self._environ))
+
+    def pytest_unconfigure(self) -> None:
+        if self._github:
+            self._github.end()
 
     def _fail(self, path: Path, error: OSError) -> None:
         """Remember that a report could not be written."""

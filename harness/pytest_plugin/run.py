@@ -12,11 +12,14 @@ import pytest
 from goldlock.options import ORPHANS
 from goldlock.pytest_plugin import HANDED_OVER
 from goldlock.reports import files
-from goldlock.runner.history import HISTORY, LastRun, past
+from goldlock.reports.repo_paths import here
+from goldlock.runner import history
+from goldlock.runner.history import LastRun
 from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case
+from goldlock.text import printable
 
 
 @dataclass(eq=False)
@@ -58,7 +61,20 @@ RUN = pytest.StashKey[Run]()
 """Where pytest's configuration has the run."""
 
 
+def history_file(config: pytest.Config) -> Path:
+    """Return where, in pytest's cache, it is remembered how cases went."""
+    folder: str = os.path.expandvars(os.path.expanduser(config.getini("cache_dir")))  # noqa: PTH111 - as pytest does
+    return config.rootpath / folder / history.HISTORY
+
+
 def past_of(config: pytest.Config) -> dict[str, LastRun]:
     """Return how cases went, by their paths; of none with ``-p no:cacheprovider``."""
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    return past(cache.get(HISTORY, {}), config.rootpath) if cache else {}
+    there = getattr(config, "cache", None)
+    return history.read(history_file(config), config.rootpath) if there else {}
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """Say something in a line of its own, where anything is said."""
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        reporter.ensure_newline()
+        reporter.write_line(printable(here(text)))

@@ -7,9 +7,10 @@ from itertools import groupby, zip_longest
 from typing import Literal, NamedTuple
 
 from goldlock.result import Row
+from goldlock.text import matching_effort
 
-_DIFFERENCE_LIMIT = 100_000
-"""Product of the lengths of two lines, past which only their common ends are told apart."""
+_EFFORT = 5_000_000
+"""Steps that it may take to tell two lines apart, past which only their common ends are."""
 
 
 class Span(NamedTuple):
@@ -62,7 +63,7 @@ def marked(a: str, b: str) -> tuple[list[Span], list[Span]]:
 
 
 def _codes(a: str, b: str) -> list[tuple[bool, int, int, int, int]]:
-    if len(a) * len(b) > _DIFFERENCE_LIMIT:
+    if matching_effort(a, b) > _EFFORT:
         return _common_ends(a, b)
     matcher = SequenceMatcher(None, a, b, autojunk=False)
     if matcher.ratio() < 0.5:

@@ -2,22 +2,26 @@
 """Files of reports: checked before a run, and written whole or not at all."""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from goldlock import atomic_file
 from goldlock.errors import UsageError
 
 
 def asked(reports: Mapping[str, str]) -> dict[str, Path]:
-    """Return the reports that are asked for: their options, and the files to write.
+    """Return the files of reports, by the options that ask for them.
 
-    Raises UsageError for a file that could not be written, or has to be two reports at once.
+    Raises UsageError for a file that has to be two reports at once, or is none.
     """
     found: dict[str, Path] = {}
-    for flag, given in reports.items():
-        path = Path(given).expanduser().absolute()
-        if other := next((name for name, file in found.items() if file == path), None):
-            raise UsageError(f"{flag} {given}: is what {other} writes; give it another name")
+    for flag, name in reports.items():
+        path = Path(name).expanduser().absolute()
+        if path.name == "-":
+            raise UsageError("a report goes to a file, not to '-', where the console's is")
+        if other := next((each for each, file in found.items() if file == path), None):
+            raise UsageError(f"{flag} {name}: is what {other} writes; give it another name")
         found[flag] = path
     return found
 
@@ -29,47 +33,43 @@ def check(reports: Mapping[str, str]) -> None:
     """
     for flag, path in asked(reports).items():
         try:
-            _try(path)
+            if path.is_dir():
+                raise IsADirectoryError(21, "Is a directory")
+            if not _is_special(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                atomic_file.check(path)
         except OSError as error:
             raise UsageError(f"{flag} {path}: cannot be written: {error.strerror}") from None
-
-
-def _try(path: Path) -> None:
-    if path.name == "-":
-        raise UsageError("a report goes to a file, not to '-', where the console's is")
-    if path.is_dir():
-        raise IsADirectoryError(21, "Is a directory")
-    if path.exists() and not path.is_file():  # /dev/stderr, or a FIFO
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(13, "Permission denied")
-    beside = beside_of(path)
-    beside.touch()
-    beside.unlink()
 
 
 def write(path: Path, text: str) -> None:
     """Make *text* what is in a file: at once, so that a reader finds the old one or the new.
 
-    Raises OSError; the file is then as it was.
+    Raises OSError; the file is then as it was. A device, or a FIFO that somebody reads, is
+    written to.
     """
     data = text.encode("utf-8", "backslashreplace")
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
+    if not _is_special(path):
+        atomic_file.replace(path, data)
         return
-    beside = beside_of(path)
+    with os.fdopen(_opened(path), "wb") as file:
+        file.write(data)
+
+
+def _is_special(path: Path) -> bool:
+    """Tell whether a file is none to be replaced: /dev/stderr, or a FIFO."""
     try:
-        beside.write_bytes(data)
-        beside.replace(path.resolve())  # through a symbolic link, not in its place
-    finally:
-        beside.unlink(missing_ok=True)
+        return not stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
-def beside_of(path: Path) -> Path:
-    """Return where to write what is to take the place of a file when it is whole."""
-    target = path.resolve()
-    return target.with_name(f".{target.name[:200]}.{os.getpid()}")
+def _opened(path: Path, flags: int = 0) -> int:
+    """Open a file to write; raise OSError for a FIFO that nobody reads, which would block."""
+    flags |= os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 class Lines:
@@ -77,8 +77,8 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         """Start the file anew; raises OSError."""
-        self._file = path.open("wb", buffering=0)
-        self._regular = path.is_file()
+        self._regular = not _is_special(path)
+        self._file = os.fdopen(_opened(path, os.O_CREAT | os.O_TRUNC), "wb", buffering=0)
 
     def write(self, line: str) -> None:
         """Add a line; raises OSError, with nothing of it in the file."""

@@ -9,14 +9,16 @@ A file without ``run end`` is of a run that was killed. The other fields are tho
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from goldlock.result import CaseResult, OtherFailure, Report, RunInfo, State, printable_fields
+from goldlock.result import CaseResult, OtherFailure, Report, RunInfo, State
+from goldlock.text import for_json
 
 
 def run_start(run: RunInfo) -> str:
     """Return the first line."""
-    told = printable_fields(run)
+    told = asdict(run)
     facts = told.pop("facts")
     del told["rows"], told["heading"]
     return _line("run start", {**told, **facts})
@@ -31,7 +33,7 @@ def case(result: CaseResult) -> str:
 
 def other(failure: OtherFailure) -> str:
     """Return the line of another failure."""
-    return _line("other", printable_fields(failure))
+    return _line("other", asdict(failure))
 
 
 def run_end(report: Report) -> str:
@@ -43,8 +45,8 @@ def run_end(report: Report) -> str:
         "differing": sum(not section.passed for section in sections),
         "others": len(report.others),
     }
-    return _line("run end", {**printable_fields(report.end), "totals": totals})
+    return _line("run end", {**asdict(report.end), "totals": totals})
 
 
 def _line(event: str, fields: Mapping[str, Any]) -> str:
-    return json.dumps({"event": event, **fields}, ensure_ascii=False)
+    return json.dumps(for_json({"event": event, **fields}), ensure_ascii=False)

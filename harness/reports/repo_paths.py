@@ -19,6 +19,8 @@ def in_repository(path: str, environ: Mapping[str, str]) -> str:
 
     The root is the one that the service names, or else the folder with ``.git``.
     """
+    if "\0" in path:  # it is none, and cannot be looked up
+        return path
     file = Path(os.path.realpath(path))
     roots = [Path(os.path.realpath(environ[name])) for name in _ROOTS if environ.get(name)]
     roots += [parent for parent in file.parents if (parent / ".git").exists()][:1]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, Report, RunInfo
-from goldlock.text import for_tap
+from goldlock.text import for_json, for_tap, printable
 
 
 def document(report: Report) -> str:
@@ -33,7 +33,7 @@ def document(report: Report) -> str:
 
 
 def _header(run: RunInfo) -> Iterator[str]:
-    yield from (f"# {for_tap(line)}" for line in run.heading)
+    yield from (f"# {printable(line)}" for line in run.heading)
 
 
 def _case(number: int, case: CaseResult) -> Iterator[str]:
@@ -76,5 +76,4 @@ def _yaml(fields: Mapping[str, object], diff: Sequence[str], indent: str = "") -
 
 
 def _quoted(value: object) -> str:
-    """Return a value as JSON has it, with what JSON itself would hold raw as an escape."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(for_json(value), ensure_ascii=False)

@@ -234,7 +234,7 @@ def _end_of(log: Path | None, text: str) -> str:
     """Return the end of a log that was kept, or else of *text*, in whole lines."""
     size, text = len(text), text[-LOG_LIMIT:]
     if log:
-        with suppress(OSError), safe_open.open_file(log) as file:
+        with suppress(OSError), safe_open.open_file(log, limit=None) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_LIMIT))
             text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from goldlock import atomic_file, safe_open
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.project import cache_folder
@@ -20,31 +21,31 @@ class LastRun(NamedTuple):
     failed: bool
 
 
-HISTORY = "goldlock/history"
-"""The key of pytest's cache for the past of cases, by their paths below pytest's root."""
+HISTORY = "d/goldlock/history"
+"""The file in pytest's cache with the past of cases, by their paths below pytest's root."""
 
 
 def read_history(root: Path) -> dict[str, LastRun]:
     """Return the past of cases that the command has run; of none where it is damaged."""
+    return read(cache_folder(root) / HISTORY, root)
+
+
+def read(file: Path, root: Path) -> dict[str, LastRun]:
+    """Return the past of cases by their whole paths, from a file with those below *root*."""
     try:
-        return past(json.loads((cache_folder(root) / "v" / HISTORY).read_text()), root)
-    except (OSError, ValueError, RecursionError):
-        return {}
-
-
-def past(known: Any, root: Path) -> dict[str, LastRun]:
-    """Return the past of cases by their whole paths, from what pytest's cache has for *root*.
-
-    What has no folder is a number, by which the past was kept once.
-    """
-    try:
+        known = json.loads(safe_open.read(file))
         return {
             os.path.join(root, path): LastRun(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
             for path, (seconds, failed) in known.items()
-            if "/" in path
         }
-    except (ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def write(file: Path, root: Path, known: Mapping[str, LastRun]) -> None:
+    """Write down the past of cases; raises OSError."""
+    past = {path.removeprefix(f"{root}/"): each for path, each in known.items()}
+    atomic_file.replace(file, json.dumps(past).encode())
 
 
 def in_best_order(cases: Sequence[Case], past: Mapping[str, LastRun]) -> list[Case]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from goldlock import atomic_file, safe_open
 from goldlock.errors import UsageError
 from goldlock.suite.cases import Case
 
@@ -47,14 +48,13 @@ def read_durations(root: Path) -> dict[str, float]:
     """Return the durations of a suite; raise UsageError where the file is not sound."""
     path = root / FILE
     try:
-        known = json.loads(path.read_text())
+        known = json.loads(safe_open.read(path, follow=True))
         return {str(number): float(seconds) for number, seconds in known.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path}: {error}; remove it, and --store-durations makes it anew"
-        ) from None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path}: {why}; remove it, and --store-durations makes it anew") from None
 
 
 def store_durations(root: Path, seconds: Mapping[str, float]) -> Path:
@@ -63,7 +63,7 @@ def store_durations(root: Path, seconds: Mapping[str, float]) -> Path:
     ordered = sorted(seconds.items(), key=lambda each: int(each[0]))
     lines = ",\n".join(f'  "{number}": {took:.2f}' for number, took in ordered)
     try:
-        path.write_text(f"{{\n{lines}\n}}\n")
+        atomic_file.replace(path, f"{{\n{lines}\n}}\n".encode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     return path

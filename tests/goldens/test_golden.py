@@ -61,7 +61,7 @@ def test_what_is_shown_of_a_slip_names_its_line(name: str) -> None:
         bad = [*good]
         bad[line] += "x"
         (result,) = failing(bad, good)
-        diff.explain(result, whole("expected/N.out", bad))
+        diff.explain(result, whole("expected/N.out", bad), diff.Budget())
         shown = result.text.split("\n")
         assert shown[0].startswith(f"expected/N.out:{line + 1}: ")
         assert f"-{line + 1:>6}  {bad[line]}" in shown
@@ -116,7 +116,7 @@ def test_of_very_many_sections_each_is_held_against_its_own() -> None:
 @given(golden=LINES, got=LINES)
 def test_any_difference_can_be_shown(golden: list[str], got: list[str]) -> None:
     for section in failing(golden, got):
-        diff.explain(section, whole("expected/N.out", golden))
+        diff.explain(section, whole("expected/N.out", golden), diff.Budget())
         assert "expected/N.out:" in section.text
 
 

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 def remember(root: Path, **seconds: float) -> None:
     """Make a suite's cases have taken so long, last time."""
-    file = root / ".pytest_cache" / "v" / HISTORY
+    file = root / ".pytest_cache" / HISTORY
     file.parent.mkdir(parents=True)
     past = {f"cases/{number.removeprefix('n')}": [took, False] for number, took in seconds.items()}
     file.write_text(json.dumps(past))

@@ -194,7 +194,7 @@ def test_two_runs_at_the_same_time(beside: MakeSuite, tmp_path: Path) -> None:
 
 def test_the_memory_of_durations_is_damaged(run_tests: RunTests, beside: MakeSuite) -> None:
     beside.case("1", "echo one")
-    cache = beside.root / ".pytest_cache" / "v" / "goldlock" / "history"
+    cache = beside.root / ".pytest_cache" / "d" / "goldlock" / "history"
     cache.parent.mkdir(parents=True)
     cache.write_bytes(b"\xff\x00{")
     check(beside, run_tests("--suite", str(beside.root), "-j2"), "+        one\n")
