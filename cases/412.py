@@ -8,7 +8,7 @@
 
 from goldlock.kits.qemu import Case, run
 from goldlock.kits.qemu.filters import image_info
-from goldlock.kits.qemu.lock_faults import held, name_errnos
+from goldlock.kits.qemu.lock_faults import name_errnos, show_held
 
 
 def main(case: Case) -> None:
@@ -19,12 +19,12 @@ def main(case: Case) -> None:
         daemon.qmp("qmp_capabilities")
 
         case.section("A file that nobody uses")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
 
         case.section("An image that is open")
         daemon.qmp("blockdev-add", node_name="fmt", driver=case.imgfmt, file="file")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
         case.show_errors(
             case.qemu_io, "--image-opts", "-r", "-c", "read 0 512", case.image_opts(case.image)
@@ -34,7 +34,7 @@ def main(case: Case) -> None:
 
         case.section("An image that is closed")
         daemon.qmp("blockdev-del", node_name="fmt")
-        case.log(f"held: {held(case)}")
+        show_held(case)
         case.show_errors(case.qemu_io, "-c", "read 0 512", case.image)
 
 
