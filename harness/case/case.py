@@ -30,7 +30,7 @@ from goldlock.case.raw_log import RawLog
 from goldlock.environment import Environment
 from goldlock.errors import CaseError, NotRun
 from goldlock.filters import Filter
-from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
+from goldlock.lockcalls import FAULTS_VARIABLE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -235,8 +235,10 @@ class Case:
 
         The format is that of `goldlock.lockcalls.trace`. Raises CaseError as `faults` does.
         """
+        from goldlock.lockcalls.api import trace_path  # only for the cases that ask
+
         self._require_serial("the trace of lock calls is of")
-        path = os.environ.get(TRACE_VARIABLE)
+        path = trace_path()
         if not path:
             raise CaseError(
                 "no lock calls are known; '# needs: faults' in the header asks for them"

@@ -137,7 +137,12 @@ def faults(  # noqa: PLR0913 - the fields of a fault
 def trace_path() -> Path | None:
     """Return the file that the lock calls of this case are traced to, or None: nowhere.
 
-    A call's line is in the file before the call returns to its program.
+    A call's line is in the file before the call returns to its program, and how one that waited
+    has ended when this returns.
     """
     path = os.environ.get(TRACE_VARIABLE)
+    if path:
+        control = Control()
+        control.settle()
+        control.close()
     return Path(path) if path else None

@@ -16,9 +16,11 @@ matters to a sandbox; this is a test tool, and a program that races with itself 
 import errno
 import fcntl
 import os
+from contextlib import suppress
 
 from goldlock import linux
-from goldlock.lockcalls.holders import holders, same_open_file
+from goldlock.linux import locks_of_descriptor
+from goldlock.lockcalls.holders import holders, program_name, same_open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class LockCall:
     call     "lock", "unlock", "test", "probe", "flock" or "flock unlock", as in a plan
     kind     "read", "write" or "unlock"; of flock, "shared", "exclusive" or "unlock"
     first    first byte of the range; last: its last one, None: to the end of all files
-    file     (device, inode) behind the descriptor
+    file     (device, inode) behind the descriptor; program_fd: the descriptor
     pid      the process that makes the call; tid: its thread; number: that of the system call
     system   whose lock it is: "OFD", "POSIX" (the process's) or "flock"
     waits    whether it waits for a lock that is taken
@@ -57,7 +59,8 @@ class LockCall:
         """Find the file; OSError when the process cannot be looked into."""
         self.tid = notification.tid
         self.number = notification.number
-        self._program_fd = notification.fd
+        self._holders: list[tuple[int, int]] = []
+        self.program_fd = notification.fd
         self.pid, self._fd = _duplicate(self.tid, notification.fd)
         try:
             link = f"/proc/{self.tid}/fd/{notification.fd}"
@@ -84,7 +87,7 @@ class LockCall:
 
     def path(self) -> str:
         """Return the path of the file as the kernel tells it, " (deleted)" after a gone one."""
-        return os.readlink(f"/proc/{self.tid}/fd/{self._program_fd}")
+        return os.readlink(f"/proc/{self.tid}/fd/{self.program_fd}")
 
     def perform(self) -> str:
         """Carry out a call and return its result: "ok"; of a test, "free" or "held".
@@ -103,7 +106,16 @@ class LockCall:
 
     def holders(self) -> list[str]:
         """Return the names of the supervised programs whose locks are in the way of the call."""
-        return holders(self.file, self._in_the_way)
+        self._holders = holders(self.file, self._in_the_way)
+        return sorted({program_name(pid) for pid, _ in self._holders})
+
+    def is_still_refused(self) -> bool:
+        """Return whether one of the `holders` that were found has its lock still."""
+        for pid, fd in self._holders:
+            with suppress(OSError):  # it is gone
+                if any(self._in_the_way(lock, pid, fd) for lock in locks_of_descriptor(pid, fd)):
+                    return True
+        return False
 
     def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
         raise NotImplementedError

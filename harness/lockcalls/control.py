@@ -9,6 +9,8 @@ multiprocessing.connection would take longer to load (22 ms) than a program to s
 
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS [MISSED] | error WHY
 
+    settle -> ok
+
 MISSED says that the fault should have made a call fail, and did not.
 """
 
@@ -58,6 +60,10 @@ class Control:
         """Take a fault away; return how many calls it made fail, and what there is to complain."""
         hits, _, missed = self._ask(f"clear {key}").partition(" ")
         return int(hits), missed
+
+    def settle(self) -> None:
+        """Have the trace tell how calls that waited have ended, as far as they have."""
+        self._ask("settle")
 
     def close(self) -> None:
         """End the connection; faults that were set stay."""
@@ -113,20 +119,29 @@ class ControlServer:
 
 
 def _reply(request: str, supervisor: "Supervisor") -> str:
-    from goldlock.lockcalls import plan, plan_line  # 15 ms that a run without faults saves
+    from goldlock.lockcalls.plan_line import PlanError  # 15 ms that a run without faults saves
 
     verb, _, rest = request.partition(" ")
     try:
-        if verb == "add":
-            faults = plan.parse_plan(rest)
-            if len(faults) != 1:
-                return "error expected one line of a plan"
-            return f"ok {supervisor.add(faults[0])}"
-        if verb == "clear":
-            rule = supervisor.clear(int(rest))
-            return f"ok {rule.hits} {rule.missed()}"
-    except plan_line.PlanError as error:
+        return _answer(verb, rest, supervisor)
+    except PlanError as error:
         return f"error {error}"
     except (KeyError, ValueError):
         return f"error no such fault: {rest}"
+
+
+def _answer(verb: str, rest: str, supervisor: "Supervisor") -> str:
+    from goldlock.lockcalls.plan import parse_plan  # as in _reply
+
+    if verb == "add":
+        faults = parse_plan(rest)
+        if len(faults) != 1:
+            return "error expected one line of a plan"
+        return f"ok {supervisor.add(faults[0])}"
+    if verb == "clear":
+        rule = supervisor.clear(int(rest))
+        return f"ok {rule.hits} {rule.missed()}"
+    if verb == "settle":
+        supervisor.settle()
+        return "ok"
     return f"error no such request: {verb}"

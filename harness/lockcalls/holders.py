@@ -56,32 +56,31 @@ def _script(words: list[str]) -> str:
 
 def holders(
     file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
-) -> list[str]:
-    """Return the names of the programs below this process that hold such a lock on a file.
+) -> list[tuple[int, int]]:
+    """Return the processes below this one that hold such a lock on a file, and by what descriptor.
 
     *file* is its device and inode; the question about a lock has the process and descriptor,
     too, where it was found.  What a program has open for those that it starts, it holds alone.
     """
-    held: dict[int, set[str]] = {}
-    names = set()
+    held: dict[int, set[int]] = {}
+    found = []
     for pid, parent in _below(os.getpid()):
         held[pid] = set()
         with suppress(OSError):  # gone, and its locks with it
             held[pid].update(_descriptors(pid, file, in_the_way))
-        if held[pid] - held.get(parent, set()):
-            names.add(program_name(pid))
-    return sorted(names)
+        found += [(pid, fd) for fd in held[pid] - held.get(parent, set())]
+    return found
 
 
 def _descriptors(
     pid: int, file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
-) -> "Iterator[str]":
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+) -> "Iterator[int]":
+    for fd in map(int, os.listdir(f"/proc/{pid}/fd")):
         with suppress(OSError):  # closed meanwhile
             status = os.stat(f"/proc/{pid}/fd/{fd}")
             if (status.st_dev, status.st_ino) == file:
                 locks = linux.locks_of_descriptor(pid, fd)
-                if any(in_the_way(lock, pid, int(fd)) for lock in locks):
+                if any(in_the_way(lock, pid, fd) for lock in locks):
                     yield fd
 
 

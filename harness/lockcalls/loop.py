@@ -14,6 +14,7 @@ from contextlib import suppress
 from goldlock.lockcalls import LONGEST_STATUS
 from goldlock.lockcalls.control import ControlServer
 from goldlock.lockcalls.supervisor import Supervisor
+from goldlock.lockcalls.waits import LOOK_AGAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Loop:
         for number in blocked:  # those of the launcher, by inheritance
             signal.signal(number, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
+        supervisor.on_wait = lambda: os.write(self._waker, b"\0")
         self._poll = select.poll()
 
     def descriptors(self) -> "Iterator[int]":
@@ -75,8 +77,9 @@ class Loop:
         _thread.start_new_thread(self._serve_calls, ())  # without signals: they are for this one
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while not (self._ended and self._deserted):
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(LOOK_AGAIN if self._supervisor.waits() else None):
                 self._happened(fd)
+            self._supervisor.settle()
             if self._problem:
                 raise self._problem
 

@@ -110,13 +110,13 @@ class Unsettled:
         if before is None or before.pid == call.pid:
             return True
         for _ in range(_TRIES):
-            if _is_elsewhere(before) or _is_done(before):
+            if is_elsewhere(before) or _is_done(before):
                 return True
             os.sched_yield()
         return False
 
 
-def _is_elsewhere(call: LockCall) -> bool:
+def is_elsewhere(call: LockCall) -> bool:
     """Return whether the thread that made a call waits in another one, or has ended."""
     try:
         with open(f"/proc/{call.tid}/syscall", encoding="ascii") as file:

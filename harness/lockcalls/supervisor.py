@@ -15,9 +15,12 @@ from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.posix import Unsettled
 from goldlock.lockcalls.records import RecordCall
 from goldlock.lockcalls.seccomp import Listener, Notification
+from goldlock.lockcalls.waits import Waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from goldlock.lockcalls.plan import Fault
     from goldlock.lockcalls.trace import Trace
 
@@ -88,6 +91,9 @@ class Supervisor:
         self._rules_at_rest = allocate_lock()
         self._last_key = 0
         self._unsettled = Unsettled()
+        self._waits = Waits()
+        self.on_wait: Callable[[], object] = bool
+        """Called when a call begins to wait, so that somebody looks when it ends."""
 
     def add(self, fault: "Fault") -> int:
         """Set a fault, after the others; return the key that clear() wants."""
@@ -106,6 +112,15 @@ class Supervisor:
         with self._rules_at_rest:
             return [line for rule in self._rules.values() if (line := rule.missed())]
 
+    def waits(self) -> bool:
+        """Return whether a call waits whose end the trace is to tell."""
+        return bool(self._waits)
+
+    def settle(self) -> None:
+        """Write into the trace how calls that waited have ended, as far as they have."""
+        with self._rules_at_rest:
+            self._tell(self._waits.ended())
+
     def serve(self) -> bool:
         """Wait for a call and answer it; return whether there was one.
 
@@ -122,6 +137,7 @@ class Supervisor:
 
     def decide(self, notification: Notification) -> None:
         """Answer a call that was received."""
+        self._tell(self._waits.ended(notification.tid))
         try:
             call = _read(notification)
         except (OSError, ValueError) as problem:
@@ -174,6 +190,8 @@ class Supervisor:
                 self._let_through(notification, call, result)
                 return
         self._write(call, result)
+        if self._waits and call.kind == "unlock":  # before who has the lock now goes on for long
+            self._tell(self._waits.let_go(call.file))
         call.close()
         self._listener.answer(notification, error)
 
@@ -181,6 +199,8 @@ class Supervisor:
         self._write(call, result)
         call.close()
         self._listener.let_through(notification)
+        if self._waits and call.kind == "unlock":
+            self._tell(self._waits.let_go(call.file))
 
     def _foretold(self, call: LockCall) -> str:
         """Return the result that the kernel will find for a call that it carries out itself."""
@@ -209,6 +229,14 @@ class Supervisor:
         by = f" (held by {' '.join(names)})" if names else ""
         return f"waits{by}" if call.waits else f"{name}{by}"
 
+    def _tell(self, lines: "Iterable[str]") -> None:
+        for text in lines:
+            if self._trace is not None:
+                self._trace.write(text)
+
     def _write(self, call: LockCall, result: str) -> None:
         if self._trace is not None:
-            self._trace.record(call, result)
+            text = self._trace.record(call, result)
+            if result.startswith("waits"):
+                self._waits.begin(call, text)
+                self.on_wait()

@@ -17,9 +17,10 @@ lock of the process rather than of the open file, and "waiting" for a call that 
 that is taken.
 
 RESULT is ok, the name of an errno, or "waits": the program itself does so then; with "(held by
-PROGRAM ...)" where who has the lock is known.  A test is "free" or "held [by PROGRAM ...]".  A
-call about a POSIX lock is carried out by the kernel; its result is told beforehand, with a "?"
-where another process's call may have come between, or as "unseen" where it cannot be.
+PROGRAM ...)" where who has the lock is known.  How a wait has ended is another line, as soon as
+it is known: ok, "gave up", or "unseen".  A test is "free" or "held [by PROGRAM ...]".  A call
+about a POSIX lock is carried out by the kernel; its result is told beforehand, with a "?" where
+another process's call may have come between, or as "unseen" where it cannot be.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
@@ -32,8 +33,8 @@ from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.words import ByteWords, quote, range_text
 
 
-def line(call: LockCall, result: str, words: ByteWords) -> str:
-    """Return the line of the trace for a call, without its line end."""
+def line(call: LockCall, words: ByteWords) -> str:
+    """Return the line of the trace for a call, up to its result."""
     text = f"{quote(program_name(call.pid))}: {call.call}"
     if call.call in ("lock", "unlock", "test"):
         text += f" {range_text(call.first, call.last)}"
@@ -44,7 +45,7 @@ def line(call: LockCall, result: str, words: ByteWords) -> str:
         text += f", {call.kind}"
     text += " posix" if call.system == "POSIX" else ""
     text += " waiting" if call.waits else ""
-    return f"{text}: {result}"
+    return text
 
 
 class TraceError(Exception):
@@ -61,9 +62,11 @@ class Trace:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self.fd = os.open(path, flags, 0o666)
 
-    def record(self, call: LockCall, result: str) -> None:
-        """Add the line for a call, as `write` does."""
-        self.write(line(call, result, self._words))
+    def record(self, call: LockCall, result: str) -> str:
+        """Add the line for a call, as `write` does; return it, up to the result."""
+        text = line(call, self._words)
+        self.write(f"{text}: {result}")
+        return text
 
     def write(self, text: str) -> None:
         """Add a line; it is in the file when this returns.  Raises TraceError."""

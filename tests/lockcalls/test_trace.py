@@ -74,8 +74,9 @@ def test_waiting_call_waits_in_the_program(image: Path) -> None:
     locker = " ".join(LOCKER)
     waits = f"grep -q -e '->.*OFD.*:{image.stat().st_ino} ' /proc/locks"  # no event tells it
     script = (
-        f"mkfifo go; exec 3<>go; {locker} {image} lock:100 input unlock:100 <&3 | "
-        f"(read x; {locker} {image} wait:100 & until {waits}; do :; done; echo >&3; wait)"
+        f"mkfifo go in; exec 3<>go 4<>in; {locker} {image} lock:100 input unlock:100 <&3 | "
+        f"(read x; {locker} {image} wait:100 input <in & until {waits}; do :; done; echo >&3;"
+        f" until [ $(grep -c ': ok$' trace) = 3 ]; do :; done; echo >in; wait)"
     )
     line = wrap(["sh", "-c", script], trace=image.with_name("trace"))
     done = subprocess.run(
@@ -85,7 +86,7 @@ def test_waiting_call_waits_in_the_program(image: Path) -> None:
     results = [
         line.rpartition(": ")[2] for line in image.with_name("trace").read_text().splitlines()
     ]
-    assert results == ["ok", "waits (held by locker.py)", "ok"]
+    assert results == ["ok", "waits (held by locker.py)", "ok", "ok"]
 
 
 def test_names(supervised: Run, image: Path, traced: Traced) -> None:
