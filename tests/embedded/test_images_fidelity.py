@@ -76,18 +76,6 @@ def test_what_one_writes_the_other_reads(
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("target", ["raw", "qcow2"])
-def test_a_compressed_image_is_read_and_overwritten(target: str, images: Path) -> None:
-    words = ("convert", "-c", "-O", "qcow2", "t", "packed")
-    assert run("qemu-img", "real", *words, cwd=images).status == 0
-    assert run("qemu-img", "ours", "compare", "t", "packed", cwd=images).status == 0
-    words = ("-c", "write -P 9 70k 3k", "packed")
-    assert run("qemu-io", "ours", *words, cwd=images).status == 0
-    assert run("qemu-img", "real", "check", "packed", cwd=images).status == 0
-    assert run("qemu-img", "ours", "convert", "-O", target, "packed", "out", cwd=images).status == 0
-    assert run("qemu-img", "real", "compare", "packed", "out", cwd=images).status == 0
-
-
 @pytest.mark.parametrize("commands", range(0, 12, 3))
 def test_a_writer_killed_at_any_moment_leaves_an_image_that_can_be_repaired(
     commands: int, images: Path

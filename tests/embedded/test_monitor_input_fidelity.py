@@ -170,11 +170,6 @@ _NBD = [
     {"type": "unix"},
     {"type": "x", "data": {}},
     {"data": {}},
-    {"type": "inet", "data": {"host": "127.0.0.1", "port": "abc"}},
-    {"type": "inet", "data": {"host": "127.0.0.1", "port": "-1"}},
-    {"type": "inet", "data": {"host": "127.0.0.1", "port": 5}},
-    {"type": "inet", "data": {"host": "127.0.0.1"}},
-    {"type": "inet", "data": {"host": "192.0.2.1", "port": "10809"}},
 ]
 
 

@@ -27,7 +27,8 @@ _RAW_OPTIONS: tuple[tuple[str, str | None], ...] = (
 _SERVED: Served = {
     "encryption": ("off",), "extended_l2": ("off",), "data_file_raw": ("off",),
     "preallocation": ("off",), "compression_type": ("zlib",), "lazy_refcounts": ("off",),
-    "nocow": ("off",), "encrypt.format": (), "data_file": (), "extent_size_hint": (),
+    "nocow": ("off",), "compat": ("1.1", "v3"), "refcount_bits": ("16",),
+    "encrypt.format": (), "data_file": (), "extent_size_hint": (),
 }  # fmt: skip
 _SIZES = ("size", "cluster_size", "refcount_bits", "extent_size_hint")
 _SWITCHES = ("encryption", "extended_l2", "lazy_refcounts", "data_file_raw", "nocow")

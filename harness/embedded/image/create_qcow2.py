@@ -23,8 +23,7 @@ def create_qcow2(filename: str, size: int, options: Options) -> None:
     The steps are QEMU's, because each takes other locks: empty the file, write an
     image of size 0, open that and grow it, close, open once more.
     """
-    version = _version(options)
-    header = _first_header(options, version)
+    header = _first_header(options)
     if l1_entries(size, header.cluster_bits) * 8 > 32 << 20:
         create_file(filename, 0)
         raise BlockError(
@@ -49,7 +48,7 @@ def _fill(storage: graph.Node, header: Header, size: int, options: Options) -> N
     data = header.encode()
     block = bytearray(cluster)
     for number in range(3):
-        pack_count(block, number, 1 << header.refcount_order, 1)
+        pack_count(block, number, 1)
     storage.write(0, data + bytes(cluster - len(data)))
     storage.write(cluster, struct.pack(">Q", 2 * cluster) + bytes(cluster - 8))
     storage.write(2 * cluster, bytes(block))
@@ -76,30 +75,12 @@ def _trim(node: Qcow2Node) -> None:
         node.storage.truncate(node.header.l1_offset + node.header.l1_size * 8)
 
 
-def _version(options: Options) -> int:
-    compat = options.get("compat", "1.1")
-    versions = {"0.10": 2, "v2": 2, "1.1": 3, "v3": 3}
-    if compat not in versions:
-        raise BlockError(f"Parameter 'version' does not accept value '{compat}'")
-    return versions[compat]
-
-
-def _first_header(options: Options, version: int) -> Header:
+def _first_header(options: Options) -> Header:
     """Return the header of an image of size 0: refcount table, one block, no L1 table."""
     cluster = int(options.get("cluster_size", "65536"))
     if cluster & (cluster - 1) or not 512 <= cluster <= 2 << 20:
         raise BlockError("Cluster size must be a power of two between 512 and 2048k")
-    bits = int(options.get("refcount_bits", "16"))
-    if bits & (bits - 1) or not 1 <= bits <= 64:
-        raise BlockError("Refcount width must be a power of two and may not exceed 64 bits")
-    if version < 3 and bits != 16:
-        raise BlockError(
-            "Different refcount widths than 16 bits require compatibility level 1.1 or above "
-            "(use version=v3 or greater)"
-        )
     header = Header()
-    header.version = version
     header.cluster_bits = cluster.bit_length() - 1
-    header.refcount_order = bits.bit_length() - 1
     header.reftable_offset, header.reftable_clusters = cluster, 1
     return header

@@ -26,8 +26,6 @@ def describe(node: Node) -> dict[str, object]:
     used = os.fstat(bottom.fd).st_blocks * 512 if isinstance(bottom, FileNode) else 0
     if isinstance(node, Qcow2Node) and node.header.backing_file and node.header.backing_format:
         facts["backing-filename-format"] = node.header.backing_format
-    if isinstance(node, Qcow2Node) and node.header.snapshot_count:
-        facts["snapshots"] = _snapshots(node)
     facts["virtual-size"] = node.size
     facts["filename"] = node.filename
     if isinstance(node, Qcow2Node):
@@ -44,40 +42,11 @@ def describe(node: Node) -> dict[str, object]:
 
 
 def _specific(node: Qcow2Node) -> dict[str, object]:
-    header = node.header
-    if header.version == 2:
-        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
     return {
         "compat": "1.1",
         "compression-type": "zlib",
-        "lazy-refcounts": header.lazy_refcounts,
-        "refcount-bits": 1 << header.refcount_order,
-        "corrupt": bool(header.incompatible & CORRUPT),
+        "lazy-refcounts": False,
+        "refcount-bits": 16,
+        "corrupt": bool(node.header.incompatible & CORRUPT),
         "extended-l2": False,
     }
-
-
-def _snapshots(node: Qcow2Node) -> list[object]:
-    from goldlock.embedded.qcow2.snapshots import read_snapshots
-
-    return [
-        {
-            **({} if one.icount is None else {"icount": one.icount}),
-            "vm-clock-nsec": one.vm_clock % 1000000000,
-            "name": one.name,
-            "date-sec": one.seconds,
-            "date-nsec": one.nanoseconds,
-            "vm-clock-sec": one.vm_clock // 1000000000,
-            "id": one.id,
-            "vm-state-size": one.vm_state_size,
-            "-line": _line(one),
-        }
-        for one in read_snapshots(node.storage, node.header)[0]
-    ]
-
-
-def _line(one: object) -> str:
-    from goldlock.embedded.qcow2.snapshots import Snapshot, describe
-
-    assert isinstance(one, Snapshot)
-    return describe(one)

@@ -8,14 +8,14 @@ import os
 
 from goldlock.embedded.block.files import FileNode, NullNode
 from goldlock.embedded.block.graph import Node
-from goldlock.embedded.qcow2.map import DATA, PACKED, UNALLOCATED, ZEROES
+from goldlock.embedded.qcow2.map import DATA, UNALLOCATED, ZEROES
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 
 class Status:
     """A stretch of one kind: where it is defined (depth), whether zero, data, and its place."""
 
-    __slots__ = ("data", "depth", "filename", "length", "offset", "packed", "present", "zero")
+    __slots__ = ("data", "depth", "filename", "length", "offset", "present", "zero")
 
     def __init__(self, length: int, depth: int) -> None:
         self.length = length
@@ -23,7 +23,6 @@ class Status:
         self.present = False
         self.zero = True
         self.data = False
-        self.packed = False
         self.offset: int | None = None
         self.filename = ""
 
@@ -40,8 +39,7 @@ def status(node: Node, offset: int, length: int) -> Status:
             found = Status(length, depth)
             found.present = piece.kind != UNALLOCATED
             found.zero = piece.kind in (ZEROES, UNALLOCATED)
-            found.data = piece.kind in (DATA, PACKED)
-            found.packed = piece.kind == PACKED
+            found.data = piece.kind == DATA
             found.offset = piece.host
             found.filename = node.storage.filename
             return found

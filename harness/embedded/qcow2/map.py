@@ -19,7 +19,7 @@ ZERO = 1
 _CACHED_TABLES = 64
 
 # What a stretch of the guest's disk is, in this image alone.
-UNALLOCATED, ZEROES, DATA, PACKED = "unallocated", "zero", "data", "compressed"
+UNALLOCATED, ZEROES, DATA = "unallocated", "zero", "data"
 
 
 class Extent:
@@ -63,23 +63,14 @@ class Qcow2Map(Node):
         if not self.no_io:
             self._check_file_length()
             self.l1 = bytearray(self.storage.read(self.header.l1_offset, self.header.l1_size * 8))
-        if self.header.snapshot_count and not checking:
-            from goldlock.embedded.qcow2.snapshots import read_snapshots
-
-            read_snapshots(self.storage, self.header)
 
     def check_writable(self) -> None:
         """Refuse to write what was damaged, or what only QEMU keeps right."""
         header = self.header
         if header.incompatible & CORRUPT:
             raise BlockError("qcow2: Image is corrupt; cannot be opened read/write")
-        for has, what in (
-            (header.incompatible & DIRTY, "a qcow2 image that was not closed"),
-            (header.lazy_refcounts, "a qcow2 image with lazy refcounts"),
-            (header.snapshot_count, "a qcow2 image with internal snapshots"),
-        ):
-            if has:
-                raise not_served(f"Writing {what}")
+        if header.incompatible & DIRTY:
+            raise not_served("Writing a qcow2 image that was not closed")
 
     def _check_file_length(self) -> None:
         # QEMU reads zeroes past the end of the file; a table of which nothing is there
@@ -133,8 +124,7 @@ class Qcow2Map(Node):
         if not self.read_only:
             self._unusable = True
             self.header.incompatible |= CORRUPT
-            if self.header.version == 3:
-                self.storage.write(72, struct.pack(">Q", self.header.incompatible))
+            self.storage.write(72, struct.pack(">Q", self.header.incompatible))
         return report.os_error("Image is corrupt", errno.EIO)
 
     def guard(self, offset: int, length: int, own: str = "") -> None:
@@ -177,9 +167,9 @@ class Qcow2Map(Node):
 
     def _kind(self, entry: int) -> tuple[str, int | None]:
         if entry & COMPRESSED:
-            return PACKED, None
+            raise not_served("A compressed cluster")
         host = entry & OFFSET_MASK
-        if entry & ZERO and self.header.version == 3:
+        if entry & ZERO:
             return ZEROES, host or None
         if not host:
             return UNALLOCATED, None
@@ -209,8 +199,6 @@ class Qcow2Map(Node):
             elif next_host != host + (end - cluster) * size:
                 break
             end += 1
-            if kind == PACKED:
-                break
         run = min(length, (end - cluster) * size - within)
         return Extent(kind, run, None if host is None else host + within)
 
@@ -228,34 +216,9 @@ class Qcow2Map(Node):
     def _read_extent(self, piece: Extent, offset: int) -> bytes:
         if piece.kind == DATA and piece.host is not None:
             return self.storage.read(piece.host, piece.length)
-        if piece.kind == PACKED:
-            within = offset % self.cluster_size
-            whole = self._unpack(self._entry(offset // self.cluster_size))
-            return whole[within : within + piece.length]
         if piece.kind == UNALLOCATED and self.backing is not None:
             return read_padded(self.backing.node, offset, piece.length)
         return zeroes(piece.length)
-
-    def packed_place(self, entry: int) -> tuple[int, int]:
-        """Return offset and length in the file of a compressed cluster."""
-        shift = 62 - (self.header.cluster_bits - 8)
-        offset = entry & ((1 << shift) - 1)
-        sectors = (entry >> shift & ((1 << self.header.cluster_bits - 8) - 1)) + 1
-        return offset, sectors * 512 - offset % 512
-
-    def _unpack(self, entry: int) -> bytes:
-        import zlib
-
-        offset, length = self.packed_place(entry)
-        # The length that is asked for bounds the memory, whatever the data claims.
-        unpacker = zlib.decompressobj(-12)
-        try:
-            data = unpacker.decompress(self.storage.read(offset, length), self.cluster_size)
-        except zlib.error:
-            raise report.os_error("Could not decompress cluster", 5) from None
-        if len(data) < self.cluster_size:
-            raise report.os_error("Could not decompress cluster", 5)
-        return data
 
 
 def read_padded(node: Node, offset: int, length: int) -> bytes:

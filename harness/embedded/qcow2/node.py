@@ -10,7 +10,6 @@ from goldlock.embedded.common import report
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.qcow2.header import DIRTY, OFFSET_MASK, l1_entries
 from goldlock.embedded.qcow2.map import (
-    COMPRESSED,
     COPIED,
     DATA,
     UNALLOCATED,
@@ -85,14 +84,9 @@ class Qcow2Node(Qcow2Map):
         struct.pack_into(">Q", table, at * 8, entry)
         place = self._table_offset(index)[0] + at * 8
         self._write_metadata(place, struct.pack(">Q", entry), L2)
-        self._free_entry(old, keep=entry & OFFSET_MASK if not entry & COMPRESSED else 0)
-
-    def _free_entry(self, entry: int, keep: int = 0) -> None:
-        if entry & COMPRESSED:
-            offset, length = self.packed_place(entry)
-            self.refcounts.free(offset, length)
-        elif entry & OFFSET_MASK and entry & OFFSET_MASK != keep:
-            self.refcounts.free(entry & OFFSET_MASK, self.cluster_size)
+        before = old & OFFSET_MASK
+        if before and before != entry & OFFSET_MASK:
+            self.refcounts.free(before, self.cluster_size)
 
     def _own_table(self, index: int) -> bytearray:
         """Return L2 table `index`, made or copied first if it is not there or not ours alone."""
@@ -117,9 +111,6 @@ class Qcow2Node(Qcow2Map):
         """Make a range read as zeroes: whole clusters by their flag, the rest by writing."""
         size = self.cluster_size
         end = offset + length
-        if self.header.version < 3:
-            self._write_zero_bytes(offset, length)
-            return
         first = -(-offset // size)
         last = end // size
         if end == self.size and end % size:
@@ -149,12 +140,7 @@ class Qcow2Node(Qcow2Map):
             length -= step
 
     def discard(self, offset: int, length: int) -> None:
-        """Give back the whole clusters of a range; they read as zeroes from now on.
-
-        Version 2 has no way to hide what a backing file has there: nothing is done then.
-        """
-        if self.header.version < 3 and self.backing is not None:
-            return
+        """Give back the whole clusters of a range; they read as zeroes from now on."""
         size = self.cluster_size
         end = offset + length
         last = -(-end // size) if end == self.size else end // size
@@ -162,7 +148,7 @@ class Qcow2Node(Qcow2Map):
             kind, host = self._kind(self._entry(cluster))
             if (kind == ZEROES and host is None) or (kind == UNALLOCATED and self.backing is None):
                 continue
-            self._point(cluster, ZERO if self.header.version == 3 else 0)
+            self._point(cluster, ZERO)
 
     # --- the whole image
 
@@ -241,7 +227,7 @@ class Qcow2Node(Qcow2Map):
         header.reftable_offset, header.reftable_clusters = size, 1
         block = bytearray(size)
         for cluster in range(3 + l1_clusters):
-            pack_count(block, cluster, self.refcounts.bits, 1)
+            pack_count(block, cluster, 1)
         header.l1_offset = 3 * size
         self.storage.write(size, struct.pack(">Q", 2 * size) + bytes(size - 8))
         self.storage.write(2 * size, bytes(block))
@@ -254,8 +240,6 @@ class Qcow2Node(Qcow2Map):
         self._mark_dirty(False)
 
     def _mark_dirty(self, dirty: bool) -> None:
-        if self.header.version < 3:
-            return
         self.header.incompatible = self.header.incompatible & ~DIRTY | (DIRTY if dirty else 0)
         self.storage.write(72, struct.pack(">Q", self.header.incompatible))
 

@@ -40,9 +40,7 @@ class Refcounts:
     ) -> None:
         self.storage = storage
         self.header = header
-        self.bits = 1 << header.refcount_order
-        self.per_block = header.cluster_size * 8 // self.bits
-        self.maximum = (1 << self.bits) - 1
+        self.per_block = header.cluster_size // 2
         self.free_hint = 0
         self._write = write
         self._corrupt = corrupt
@@ -83,7 +81,7 @@ class Refcounts:
     def get(self, cluster: int) -> int:
         """Return the reference count of a cluster."""
         block = self._block(cluster // self.per_block)
-        return 0 if block is None else unpack_count(block, cluster % self.per_block, self.bits)
+        return 0 if block is None else unpack_count(block, cluster % self.per_block)
 
     def _set(self, cluster: int, count: int) -> None:
         """Write one reference count; its refcount block must exist."""
@@ -91,8 +89,8 @@ class Refcounts:
         block = self._block(index)
         if block is None:
             raise report.os_error(f"No refcount block for cluster {cluster}", errno.EIO)
-        first, length = pack_count(block, at, self.bits, count)
-        self._write(self.block_offset(index) + first, bytes(block[first : first + length]), BLOCK)
+        pack_count(block, at, count)
+        self._write(self.block_offset(index) + 2 * at, struct.pack(">H", count), BLOCK)
         if not count:
             self.free_hint = min(self.free_hint, cluster)
 
@@ -127,7 +125,7 @@ class Refcounts:
             if block is None:
                 # All of it is free.
                 cluster = (index + 1) * self.per_block
-            elif unpack_count(block, at, self.bits):
+            elif unpack_count(block, at):
                 cluster += 1
                 start = cluster
             else:
@@ -162,7 +160,7 @@ class Refcounts:
         offset = cluster << self.header.cluster_bits
         if not self.block_offset(home):
             index = home
-            pack_count(block, cluster % self.per_block, self.bits, 1)
+            pack_count(block, cluster % self.per_block, 1)
         self._write(offset, bytes(block), BLOCK)
         if index != home:
             self._set(cluster, 1)
@@ -193,7 +191,7 @@ class Refcounts:
             block = bytearray(header.cluster_size)
             taken = min(max(blocks + clusters - i * self.per_block, 0), self.per_block)
             for at in range(taken):
-                pack_count(block, at, self.bits, 1)
+                pack_count(block, at, 1)
             offset = (start + i) << header.cluster_bits
             self._write(offset, bytes(block), BLOCK)
             struct.pack_into(">Q", table, (first_block + i) * 8, offset)
@@ -216,28 +214,14 @@ class Refcounts:
             self._set(cluster, count - 1)
 
 
-def unpack_count(block: bytes | bytearray, at: int, bits: int) -> int:
-    """Return entry `at` of a refcount block whose entries are `bits` wide."""
-    if bits == 16:
-        return block[2 * at] << 8 | block[2 * at + 1]
-    if bits >= 8:
-        width = bits // 8
-        return int.from_bytes(block[at * width : (at + 1) * width], "big")
-    per_byte = 8 // bits
-    return block[at // per_byte] >> (at % per_byte * bits) & ((1 << bits) - 1)
+def unpack_count(block: bytes | bytearray, at: int) -> int:
+    """Return entry `at` of a refcount block; entries have 16 bits."""
+    return block[2 * at] << 8 | block[2 * at + 1]
 
 
-def pack_count(block: bytearray, at: int, bits: int, count: int) -> tuple[int, int]:
-    """Set entry `at`; return the first byte that changed and how many."""
-    if bits >= 8:
-        width = bits // 8
-        block[at * width : (at + 1) * width] = count.to_bytes(width, "big")
-        return at * width, width
-    per_byte = 8 // bits
-    shift = at % per_byte * bits
-    byte = at // per_byte
-    block[byte] = block[byte] & ~(((1 << bits) - 1) << shift) & 0xFF | count << shift
-    return byte, 1
+def pack_count(block: bytearray, at: int, count: int) -> None:
+    """Set entry `at` of a refcount block."""
+    struct.pack_into(">H", block, 2 * at, count)
 
 
 def metadata(header: Header, l1: bytearray, refcount_table: bytearray) -> dict[int, str]:

@@ -250,7 +250,7 @@ class Loop:
             waiting: list[int] = [*self.sessions]
             waiting += [fd for fd in self.listeners if fd not in self.sessions]
             nbd = self.machine.nbd
-            waiting += nbd.descriptors() if nbd is not None else []
+            waiting += [nbd.listener.fileno()] if nbd is not None else []
             ready, _, _ = select.select([signals, *waiting], [], [])
             # What select found can be older than a signal that came on the way out of it, and a
             # client that hangs up after the signal is to hear of it.
@@ -285,7 +285,7 @@ class Loop:
             listener.accept()
             self._watch(listener)
         elif self.machine.nbd is not None:
-            self.machine.nbd.serve(fd)
+            self.machine.nbd.refuse()
 
 
 if __name__ == "__main__":
