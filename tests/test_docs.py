@@ -90,7 +90,7 @@ def test_the_picture_is_what_a_run_prints(tmp_path: Path, qemu: Programs) -> Non
         text=True,
         check=False,
     )
-    kept = re.findall(r"^kept: (/\S+/goldlock-\w+)/153/output", done.stdout, re.M)
+    kept = re.findall(r"^output kept in (/\S+/goldlock-\w+)/153/output", done.stdout, re.M)
     shutil.rmtree(kept[0])
     assert _of_any_run(done.stdout) == _of_any_run(picture)
 

@@ -67,4 +67,4 @@ def _context(root: int, directory: str) -> str:
     own = case.strip().rpartition(" (pid ")[0]  # a task has it, after its name
     if all(other.rpartition(" (pid ")[0].endswith(own) for other in others):
         return ""
-    return f"its processes were, when it failed:\n{text}"
+    return f"process tree when it failed:\n{text}"

@@ -116,7 +116,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     scheduler = config.stash[_SCHEDULER]
     if unfinished := scheduler.unfinished():
-        terminalreporter.write_line(f"not judged: {'; '.join(unfinished)}", yellow=True)
+        terminalreporter.write_line(f"not finished: {'; '.join(unfinished)}", yellow=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -224,8 +224,8 @@ def kept_files(directory: Path) -> str:
     """Tell what there is to look at in a directory that was kept."""
     output, raw, wrap = (directory / name for name in (OUTPUT, LOG, "wrap"))
     if not output.exists():
-        return f"kept: {directory}"
-    said = f"kept: {output}" + (f", and before filters {raw}" if raw.exists() else "")
+        return f"kept in {directory}"
+    said = f"output kept in {output}" + (f", and before filters {raw}" if raw.exists() else "")
     logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
     return said + (f"; {count(logs, 'wrapper log')} in {wrap}" if logs else "")
 

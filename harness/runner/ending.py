@@ -38,7 +38,7 @@ def put_down(result: CaseResult, transcript: Transcript, found: Sequence[str]) -
 def add_last_words(result: CaseResult, transcript: Transcript) -> None:
     """Say what it printed last, where it failed and the golden shows no difference."""
     if transcript.status and not any(c.got for each in result.failing for c in each.changes):
-        result.problems.append(f"it said last:\n{tail(transcript.output) or '    nothing'}")
+        result.problems.append(f"last output:\n{tail(transcript.output) or '    nothing'}")
 
 
 def _problems(transcript: Transcript) -> list[str]:
@@ -48,7 +48,7 @@ def _problems(transcript: Transcript) -> list[str]:
         problems.append(
             f"time limit: the case was still running after {transcript.limit:g} s, and was"
             " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
-            f"\nits processes were:\n{transcript.situation}"
+            f"\nprocess tree:\n{transcript.situation}"
         )
     elif transcript.stopped:
         problems.append(transcript.stopped)
@@ -84,7 +84,7 @@ def _seen(situation: Path) -> str:
 def _left_behind(transcript: Transcript) -> list[str]:
     if not transcript.left_behind:
         return []
-    return [f"left behind: {', '.join(map(printable, transcript.left_behind))}; cleared"]
+    return [f"leaked: {', '.join(map(printable, transcript.left_behind))}; cleared"]
 
 
 def _signal_name(number: int) -> str:

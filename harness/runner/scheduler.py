@@ -118,7 +118,7 @@ class Scheduler:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
         said, left = [], self._stats
         if cut := sorted(_number(path) for path in self._cut_off if path in left):
-            said.append(f"{' '.join(cut)} cut off")
+            said.append(f"{' '.join(cut)} interrupted")
         for path, stats in left.items():
             if stats.runs and stats.planned > 1:
                 said.append(f"{_number(path)} failed in {stats.failed} of {stats.runs} runs")

@@ -277,7 +277,7 @@ def main(case):
     suite.case("1.py", "#!/usr/bin/env python3\n" + SCRIPT.format(text), "")
     said = run_tests("--suite", str(suite.root)).stdout
     assert "exit status 1" in said
-    assert "left behind" not in said
+    assert "leaked" not in said
     assert "(pid " in said  # it ran at that moment
 
 
@@ -315,7 +315,7 @@ def main(case):
     suite.case("1.py", "#!/usr/bin/env python3\n" + SCRIPT.format(text), "")
     said = run_tests("--suite", str(suite.root)).stdout
     assert "No space left on device" in said
-    assert "left behind" not in said
+    assert "leaked" not in said
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_story_that_fails_tells_who_held_what(run_tests: RunTests, suite: Make
     main = "def main(case):\n    with case.holder('stay') as one:\n        {}['slip']\n"
     said = report(run_tests, suite, main)
     assert "KeyError: 'slip'" in said
-    assert "its processes were, when it failed:\n" in said
+    assert "process tree when it failed:\n" in said
     assert "locks held:\n  t.qcow2: all bytes, exclusive (flock): qemu-fake (pid " in said
 
 
@@ -88,4 +88,4 @@ def test_a_case_alone_has_nothing_to_tell(run_tests: RunTests, suite: MakeSuite)
     )
     said = report(run_tests, suite, main)
     assert "ZeroDivisionError" in said
-    assert "its processes were" not in said
+    assert "process tree" not in said

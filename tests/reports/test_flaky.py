@@ -24,7 +24,7 @@ def said(run_tests: RunTests, flaky: MakeSuite, tmp_path: Path) -> str:
 
 
 def test_the_consoles_last_lines_say_so(said: str) -> None:
-    assert f"\n1 {SHARE}; kept: " in said
+    assert f"\n1 {SHARE}; output kept in " in said
 
 
 def test_github_is_told(said: str) -> None:
@@ -40,7 +40,7 @@ def test_gitlab_is_told_and_knows_it_again(said: str, tmp_path: Path) -> None:
 def test_junit_xml_says_so_and_what_was_kept(said: str, tmp_path: Path) -> None:
     (failure,) = ET.parse(tmp_path / "junit-xml").getroot().iter("failure")
     assert failure.attrib["message"].startswith(f"{SHARE}: ")
-    assert "\nkept: " in str(failure.text)
+    assert "\noutput kept in " in str(failure.text)
 
 
 def test_the_page_says_so_and_how_to_see_it_again(said: str, tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def hostile() -> Report:
         rows=[Row("-", 1, EVIL), Row("+", None, f"{EVIL}!"), Row("?", None, EVIL)],
     )
     failed = CaseResult("1", f"/s/cases/{EVIL}", f"/s/expected/{EVIL}.out", [EVIL])
-    failed.sections, failed.problems = [section], [f"left behind: {EVIL}"]
-    failed.kept, failed.kept_files = f"/tmp/{EVIL}", f"kept: /tmp/{EVIL}/output"
+    failed.sections, failed.problems = [section], [f"leaked: {EVIL}"]
+    failed.kept, failed.kept_files = f"/tmp/{EVIL}", f"output kept in /tmp/{EVIL}/output"
     failed.log, failed.update = f"== title {EVIL} ==\n{EVIL}", f"-{EVIL}\n+{EVIL}"
     not_run = CaseResult("2", "/s/cases/2", "/s/expected/2.out", reason=EVIL)
     run = RunInfo(EVIL, f"/{EVIL}", programs={EVIL: EVIL}, facts={"version": EVIL})

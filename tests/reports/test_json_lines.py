@@ -43,7 +43,7 @@ def test_each_event_is_a_line(
     assert two["sections"][1]["line"] == 3
     assert two["golden"] == str(mixed.root / "expected" / "2.out")
     assert Path(two["kept"], "output").exists()
-    assert three["problems"][1] == "it said last:\n    == Only ==\n    last words"
+    assert three["problems"][1] == "last output:\n    == Only ==\n    last words"
     assert four["reason"] == "no lock here"
     assert orphan["event"] == "other"
     assert "no case owns this golden" in orphan["text"]

@@ -47,7 +47,7 @@ def test_sections_are_test_cases(
     assert three is not None
     assert three.attrib["message"] == "exit status 3: the case did not come to its end"
     assert "last words" in str(three.text)
-    assert "kept: " in str(three.text)
+    assert "output kept in " in str(three.text)
     skipped = cases["suite.4", WHOLE].find("skipped")
     assert skipped is not None
     assert skipped.attrib["message"] == "no lock here"

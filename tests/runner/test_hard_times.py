@@ -162,7 +162,7 @@ def test_a_background_process_keeps_the_output_open(run_tests: RunTests, beside:
     """And it is not waited for: this would take far longer than any limit."""
     beside.case("1", "sleep 1000 &\necho hi")
     done = run_tests("--suite", str(beside.root), "--time-limit", "500")
-    check(beside, done, "left behind: sleep 1000 (pid ")
+    check(beside, done, "leaked: sleep 1000 (pid ")
 
 
 def test_two_runs_at_the_same_time(beside: MakeSuite, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_case_that_passes_and_fails_is_flaky(
     assert done.returncode == 1
     assert "1 FAILED (1 of 2 sections, 1.out, FLAKY: failed in 7 of 8 runs (87.5 %))" in done.stdout
     assert "  in 7 runs: Two\n  in 6 runs: One\n" in done.stdout
-    kept = re.findall(r"kept: (\S+)/output", done.stdout)
+    kept = re.findall(r"output kept in (\S+)/output", done.stdout)
     outputs = {Path(f"{path}/output").read_text().replace("\n", " ") for path in kept}
     assert outputs == {
         "== One == good == Two == bad ",  # the first way to fail
@@ -158,7 +158,7 @@ def test_an_interrupted_hunt_tells_what_it_found(suite: MakeSuite, tmp_path: Pat
     run.send_signal(signal.SIGINT)
     said, _ = run.communicate()
     assert run.returncode == 130
-    assert "not judged: 1 cut off; 1 failed in 0 of 8 runs\n" in said, said
+    assert "not finished: 1 interrupted; 1 failed in 0 of 8 runs\n" in said, said
 
 
 def test_what_never_ran_as_another_failed_first(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -81,7 +81,7 @@ def test_who_waits_can_be_interrupted(runs: Runs, tmp_path: Path) -> None:
     runs.second.send_signal(signal.SIGINT)
     said, _ = runs.second.communicate()
     assert runs.second.returncode == 130, said
-    assert "not judged: 1 cut off" in said
+    assert "not finished: 1 interrupted" in said
     assert len([*(tmp_path / "scratch").iterdir()]) == 1
     runs.go_on()
 

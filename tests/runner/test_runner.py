@@ -142,7 +142,7 @@ def test_who_left_what_behind_when_two_run_at_a_time(
     suite.case("3", f"echo go >{tmp_path}/one", golden="")  # starts when 2 was looked after
     done = run_tests("--suite", str(suite.root), "-j", "2", "--time-limit", "20")
     assert "::2 PASSED" in done.stdout
-    assert done.stdout.count("left behind: sh -c 'echo now") == 1
+    assert done.stdout.count("leaked: sh -c 'echo now") == 1
 
 
 def test_a_process_of_a_plugin_is_none_of_a_case(
@@ -422,8 +422,8 @@ def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
     suite.case("1", f"#!/bin/sh\n# needs: faults\n{fifos}{daemon}read -r line <ready\n", golden="")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 1
-    (said,) = [line for line in done.stdout.split("\n") if line.startswith("left behind: ")]
-    assert said.startswith("left behind: sh -c 'echo now >ready; read -r line <never' (pid ")
+    (said,) = [line for line in done.stdout.split("\n") if line.startswith("leaked: ")]
+    assert said.startswith("leaked: sh -c 'echo now >ready; read -r line <never' (pid ")
     assert said.count("pid") == 1
 
 
@@ -472,7 +472,7 @@ def test_a_case_that_cannot_run_here_leaves_nothing_behind_either(
     suite.case("1", "sleep 1000 &\necho no lock here; exit 77", golden="")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 1
-    assert "left behind: sleep 1000 (pid " in done.stdout
+    assert "leaked: sleep 1000 (pid " in done.stdout
 
 
 def test_a_backup_file_is_no_case(run_tests: RunTests, suite: MakeSuite) -> None:

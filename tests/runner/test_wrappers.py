@@ -51,7 +51,7 @@ def program(folder: Path, name: str, text: str) -> str:
 def test_the_real_cases_do_not_notice_strace(run_tests: RunTests, qemu: Programs) -> None:
     done = run_tests("153", "182", "--wrap", "strace -f -e trace=fcntl -o LOG")
     assert done.returncode == 0, done.stdout
-    found = re.search(r"182 passed; kept: .*; 5 wrapper logs in (.*)", done.stdout)
+    found = re.search(r"182 passed; output kept in .*; 5 wrapper logs in (.*)", done.stdout)
     assert found, done.stdout
     logs = sorted(path.name for path in Path(found[1]).iterdir())
     assert logs == ["qemu-img.1", *(f"qemu-system-x86_64.{n}" for n in (1, 2, 3, 4))]
@@ -66,7 +66,7 @@ def test_killed_below_strace_a_holder_lets_go(
     suite.case("1.py", HOLDS)
     done = run_tests("--suite", str(suite.root), "--wrap", "qemu-system=strace -o LOG")
     assert done.stdout.count(REFUSED) == 2  # for the other qemu-io and qemu-system, not the last
-    assert "left behind" not in done.stdout
+    assert "leaked" not in done.stdout
 
 
 SHOWS = 'set -- ${QEMU_IMG_PROG##*/} "$("$QEMU_IMG_PROG" "a  b" "*")"; echo "$1: $2"'
@@ -111,7 +111,7 @@ def test_each_start_has_a_log_of_its_own_wherever_test_dir_is(
         QEMU_IMG_PROG=program(tmp_path, "img", "#!/bin/sh\n"),
         TEST_DIR=str(tmp_path / "it's a 100% odd $place"),
     )
-    found = re.search(r"1 passed; kept: .*; 3 wrapper logs in (.*)", done.stdout)
+    found = re.search(r"1 passed; output kept in .*; 3 wrapper logs in (.*)", done.stdout)
     assert found, done.stdout
     texts = [(Path(found[1]) / f"img.{n}").read_text() for n in (1, 2, 3)]
     for number, text in enumerate(texts, start=1):

@@ -334,7 +334,7 @@ run(main)
 @pytest.mark.parametrize(
     ("then", "named", "locks"),
     [
-        ("pass", "left behind: qemu-system -nodefaults", "holding bytes 100-101 103 201 203 of"),
+        ("pass", "leaked: qemu-system -nodefaults", "holding bytes 100-101 103 201 203 of"),
         ("case.qemu()", "\n    qemu-system -nodefaults", "byte 103, it may resize:"),
     ],
 )
