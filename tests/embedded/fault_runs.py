@@ -73,7 +73,7 @@ def plans(opener: str, undisturbed: list[str]) -> Iterator[str]:
     if opener in SITES:
         for call in _CALLS:
             for side in ("uses", "unshares"):
-                for permission in PERMISSIONS:
+                for permission in PERMISSIONS[:4]:  # the last is of QEMU up to 6.2
                     yield f"{call} {side} {permission} of t fails with ENOLCK"
                 for code in _ERRNOS:
                     yield f"{call} {side} write of t fails with {code}"

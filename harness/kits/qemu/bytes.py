@@ -2,15 +2,19 @@
 """QEMU's image locking protocol, in words: which byte says what.
 
 Byte 100 + i locked means "I use permission i", byte 200 + i locked means "I do not share
-permission i"; see QEMU's block/file-posix.c, and docs/system/images.rst of its manual.
+permission i"; see QEMU's block/file-posix.c, and docs/system/images.rst of its manual. The last
+permission is of QEMU up to 6.2.
 """
 
 from goldlock.lockcalls.words import ByteWords
 
-PERMISSIONS = ("consistent read", "write", "write unchanged", "resize")
+PERMISSIONS = ("consistent read", "write", "write unchanged", "resize", "change children")
 USES = 100
 UNSHARES = 200
-_VERBS = ("read consistently", "write", "write what is there already", "resize")
+_VERBS = (
+    *("read consistently", "write", "write what is there already", "resize"),
+    "change its children",
+)
 
 
 def uses(permission: str) -> int:
