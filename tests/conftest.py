@@ -73,7 +73,11 @@ def run_tests(tmp_path: Path) -> RunTests:
 
 
 def plain_pytest(
-    project: Path, *arguments: str, suites: str = ".", python: str = sys.executable
+    project: Path,
+    *arguments: str,
+    suites: str = ".",
+    python: str = sys.executable,
+    more: str = "",
 ) -> "subprocess.CompletedProcess[str]":
     """Start pytest in a project that has *suites*, as if goldlock were installed."""
     (project / "pyproject.toml").write_text(f"[tool.goldlock]\nsuites = {suites.split()}\n")
@@ -93,8 +97,19 @@ def plain_pytest(
 @pytest.fixture(scope="session")
 def python8() -> str:
     """A Python with pytest 8 and pytest-subtests, set up once, beside the .venv."""
-    requirements = ROOT / "tests" / "requirements-pytest8.txt"
-    venv = ROOT / ".venv-pytest8"
+    return set_up("pytest8")
+
+
+@pytest.fixture(scope="session")
+def python_with_plugins() -> str:
+    """A Python with the plugins of pytest that people have, set up likewise."""
+    return set_up("plugins")
+
+
+def set_up(name: str) -> str:
+    """Make an environment from requirements of that name, unless it is there; return its Python."""
+    requirements = ROOT / "tests" / f"requirements-{name}.txt"
+    venv = ROOT / f".venv-{name}"
     python, mark = venv / "bin" / "python", venv / "requirements.txt"
     here = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(here, fcntl.LOCK_EX)  # with -n, others want it, too

@@ -2,6 +2,7 @@
 """What pip installs: one import name, one command, and all that they need."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -216,3 +217,88 @@ def test_nothing_of_the_checkout_is_needed(venv: Path) -> None:
         check=True,
     )
     assert Path(done.stdout.strip()) == site_packages(venv)
+
+
+@pytest.fixture
+def crowd(wheel: Path, python_with_plugins: str, tmp_path: Path) -> Goldlock:
+    """Start a module in a project with tests, cases and many plugins of pytest."""
+    installed, project = tmp_path / "installed", tmp_path / "project"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", installed, wheel], check=True)
+    made = MakeSuite(project / "tests" / "locks")
+    made.case("001.sh", "echo one", "one\n")
+    made.case("002.sh", "sleep 0.5; echo two", "two\n")
+    tests = (
+        "def test_own() -> None: pass\ndef test_syrupy(snapshot) -> None: assert 1 == snapshot\n"
+    )
+    (project / "tests" / "test_own.py").write_text(tests)
+    (project / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["tests/locks"]\n')
+    environ = {"PYTHONPATH": str(installed), "TEST_DIR": str(tmp_path / "scratch")}
+
+    def start(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [python_with_plugins, "-m", *words],
+            cwd=project,
+            env={**quiet_environment(), **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    start("pytest", "-q", "--snapshot-update", "tests/test_own.py")
+    return start
+
+
+REPORTS = ("html", "tap", "junit-xml", "json-lines", "gitlab-report")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--html=theirs.html", "--self-contained-html", "--junit-xml=theirs.xml"),
+        ("--tap-combined", *(f"--goldlock-{name}={name}" for name in REPORTS)),
+        ("-n", "2", "--cov=.", "--html=theirs.html", "--goldlock-html=ours.html"),
+        ("--timeout=60", "--reruns=2", "-p", "no:cacheprovider", "-rA"),
+    ],
+    ids=" ".join,
+)
+def test_bare_pytest_among_other_plugins(crowd: Goldlock, options: tuple[str, ...]) -> None:
+    done = crowd("pytest", *options)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+    assert "2 cases: 2 passed" in done.stdout
+
+
+def test_bare_pytest_streams_tap(crowd: Goldlock) -> None:
+    done = crowd("pytest", "--tap")
+    assert done.returncode == 0
+    for name in ("locks/cases/001.sh::001", "locks/cases/002.sh::002", "test_own.py::test_own"):
+        assert re.search(rf"^ok \d+ tests/{name}$", done.stdout, re.M), done.stdout
+
+
+def test_repeated_tests_leave_cases_as_they_are(crowd: Goldlock) -> None:
+    """--goldlock-repeat repeats those."""
+    done = crowd("pytest", "--count=2", "-k", "own or 001", "--deselect", "tests/x")
+    assert "1 case: 1 passed" in done.stdout
+
+
+def test_a_case_takes_longer_than_pytest_timeout_allows(crowd: Goldlock) -> None:
+    done = crowd("pytest", "--timeout=0.2", "tests/locks")
+    assert done.returncode == 1
+    assert "1 failed, 1 passed" in done.stdout
+    assert "Timeout (>0.2s) from pytest-timeout" in done.stdout
+    assert "INTERNALERROR" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), tuple(f"--{name}={name}" for name in REPORTS), ("--", "-n", "2", "--html=theirs.html")],
+    ids=" ".join,
+)
+def test_the_command_among_other_plugins(crowd: Goldlock, options: tuple[str, ...]) -> None:
+    done = crowd("goldlock", *options)
+    assert done.returncode == 0, done.stdout
+    assert "2 cases: 2 passed" in done.stdout

@@ -67,7 +67,7 @@ def _of_project(config: pytest.Config) -> "Run | None":
 
     try:
         where = f"{SUITES} in {config.inipath}"
-        suites = project.existing(config.getini(SUITES), config.rootpath, where)
+        suites = project.existing([*map(str, config.getini(SUITES))], config.rootpath, where)
         suites = suites or project.declared(config.rootpath)
         if not suites:
             return None

@@ -46,6 +46,10 @@ class CaseFailed(Exception):
     """A case failed; the message is what to show, beside its sections."""
 
 
+_TOLD = (SectionDiffers, CaseFailed, UsageError, pytest.fail.Exception)
+"""Exceptions whose message is all that there is to show."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make what runs the cases, unless cases run already."""
     run = config.stash[RUN]
@@ -190,6 +194,7 @@ class CaseItem(pytest.Function):
     case: Case
     judged: CaseResult | None = None
     """What came of it; None before it was asked for, and once it is forgotten."""
+    _given_up: BaseException | None = None
     _past: LastRun | None = None
 
     @classmethod
@@ -224,6 +229,8 @@ class CaseItem(pytest.Function):
     @property
     def result(self) -> CaseResult:
         """What came of the case; waits for it."""
+        if self._given_up:
+            raise self._given_up
         if not self.judged:
             self.judged = self.config.stash[_SCHEDULER].result(self.case)
             self.user_properties.append((console.CASE, self.case.number))
@@ -238,6 +245,9 @@ class CaseItem(pytest.Function):
         try:
             passed = self.result.state is State.PASSED
         except UsageError:
+            return False
+        except pytest.fail.Exception as error:  # of pytest-timeout, which ends the wait for it
+            self._given_up = error
             return False
         if passed:
             self._tell()
@@ -271,7 +281,7 @@ class CaseItem(pytest.Function):
             raise CaseFailed("\n".join(_about_case(result, more)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
-        if isinstance(excinfo.value, SectionDiffers | CaseFailed | UsageError):
+        if isinstance(excinfo.value, _TOLD):
             return for_terminal(here(str(excinfo.value)))
         return super().repr_failure(excinfo)
 
