@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from goldlock.inspect import processes
-from goldlock.linux import KernelLock, all_locks, locks_of_descriptor
+from goldlock.linux import KernelLock, all_locks, few_locks, locks_of_descriptor
 from goldlock.lockcalls.words import ByteWords, byte_words
 
 _SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
@@ -102,19 +102,22 @@ def table(directory: str, words: ByteWords | None = None) -> str:
 
     The empty string where nothing is locked. *words* are what bytes are called, by default by
     the kit that the environment names. Locks of processes that this one may not look
-    into are not in it. What a process has open for the programs that it starts, it holds alone.
+    into are not in it, and in a case only those of the case's processes: the cost must not grow
+    with what others do. What a process has open for the programs that it starts, it holds alone.
     """
     top = os.path.realpath(directory)
-    held = [each for pid in processes.all_pids() for each in _locks_of(pid, top)]
-    return _text(top, held, byte_words() if words is None else words)
+    return _Look(top).text(byte_words() if words is None else words)
 
 
 def locks_below(directory: str) -> set[Lock]:
-    """Return all locks on files below *directory*, whoever holds them; quicker than `table`."""
+    """Return all locks on *directory* and files below it; quicker than `table`.
+
+    Whoever holds them; but in a case only the case's, where there are many on the machine.
+    """
     top = os.path.realpath(directory)
-    lines, all_of_them = all_locks()
-    if not all_of_them:
-        return {each.lock for pid in processes.all_pids() for each in _locks_of(pid, top)}
+    lines = few_locks()
+    if lines is None:
+        return {each.lock for pid in processes.pids_of_case(top) for each in _locks_of(pid, top)}
     paths = _paths(top)
     found = [(paths[lock.inode], lock) for lock in _on(paths, lines)]
     return {_lock(path, lock) for path, lock in found if not lock.waiting}
@@ -132,14 +135,57 @@ class Watch:
 
         To ask the processes that are *likely* to hold them is much quicker than to ask all.
         """
-        now = Counter((each.waiting, each.key()) for each in _on(_paths(self._top), all_locks()[0]))
+        lines, look = few_locks(), None
+        if lines is None:
+            look = _Look(self._top)
+            now = look.keys()
+        else:
+            on_files = _on(_paths(self._top), lines)
+            now = Counter((each.waiting, each.key()) for each in on_files)
         if now == self._last:
             return None
         self._last = now
-        held = [each for pid in likely for each in _locks_of(pid, self._top)]
-        if Counter((False, each.kernel.key()) for each in held) != now:
+        likely_ones = look or _Look(self._top, likely, lines)
+        if likely_ones.keys() != now:
             return table(self._top)
-        return _text(self._top, held, byte_words())
+        return likely_ones.text(byte_words())
+
+
+class _Look:
+    """The locks on a directory's files at one moment, and who has them or waits for them."""
+
+    def __init__(
+        self, top: str, pids: Iterable[int] | None = None, lines: list[str] | None = None
+    ) -> None:
+        pids = processes.pids_of_case(top) if pids is None else [*pids]
+        lines = few_locks() if lines is None else lines
+        self._top = top
+        self._held = [each for pid in pids for each in _locks_of(pid, top)]
+        if lines is None:  # so many that they are not read for nothing
+            lines = all_locks()[0] if processes.any_waits(pids) else []
+        waiting = [line for line in lines if "->" in line]
+        self._paths = _paths(top) if waiting else {}
+        self._waiting = list(_on(self._paths, waiting))
+
+    def keys(self) -> "Counter[tuple[bool, tuple[object, ...]]]":
+        """Return what is equal as long as all locks are."""
+        held = Counter((False, each.kernel.key()) for each in self._held)
+        held.update((True, lock.key()) for lock in self._waiting)
+        return held
+
+    def text(self, words: ByteWords) -> str:
+        """Return a line for each lock and process."""
+        rows = {
+            _row(lock, self._top, words, (each.pid, "holder"))
+            for each in self._held
+            if not _inherited(each, self._held)
+            for lock in each.lock.each(words)
+        }
+        rows |= {
+            _row(_lock(self._paths[each.inode], each), self._top, words, (each.pid, "contender"))
+            for each in self._waiting
+        }
+        return "".join(f"{row[-1]}\n" for row in sorted(rows))
 
 
 class _Found(NamedTuple):
@@ -149,17 +195,6 @@ class _Found(NamedTuple):
     fd: str
     kernel: KernelLock
     lock: Lock
-
-
-def _text(top: str, held: list[_Found], words: ByteWords) -> str:
-    rows = {
-        _row(lock, top, words, (each.pid, "holder"))
-        for each in held
-        if not _inherited(each, held)
-        for lock in each.lock.each(words)
-    }
-    rows |= {_row(lock, top, words, (pid, "contender")) for pid, lock in _waiting(top)}
-    return "".join(f"{row[-1]}\n" for row in sorted(rows))
 
 
 def _inherited(one: _Found, held: list[_Found]) -> bool:
@@ -201,16 +236,6 @@ def _locks_of(pid: int, top: str) -> Iterator[_Found]:
 def _lock(path: str, lock: KernelLock) -> Lock:
     system = _SYSTEMS.get(lock.system, lock.system)
     return Lock(path, lock.first, lock.last, system, lock.exclusive)
-
-
-def _waiting(top: str) -> Iterator[tuple[int, Lock]]:
-    """Yield the locks that somebody waits for, with process ids; 0 where it is not known."""
-    waiting = [line for line in all_locks()[0] if "->" in line]
-    if not waiting:
-        return
-    paths = _paths(top)
-    for lock in _on(paths, waiting):
-        yield max(lock.pid, 0), _lock(paths[lock.inode], lock)
 
 
 def _on(paths: dict[str, str], lines: list[str]) -> Iterator[KernelLock]:

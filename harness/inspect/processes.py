@@ -5,14 +5,16 @@ Both sides use this where time counts: psutil, which takes 30 ms to load, is for
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
-# ruff: noqa: PTH119, PTH123, PTH208
+# ruff: noqa: PTH110, PTH119, PTH120, PTH123, PTH208
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from select import POLLIN, poll
+
+from goldlock import linux
 
 _NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
@@ -21,6 +23,36 @@ _NAME_LENGTH = 15
 def all_pids() -> list[int]:
     """Return the process ids of all processes that can be seen."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def pids_of_case(directory: str) -> list[int]:
+    """Return the processes that may have files of a directory open.
+
+    All of them; but of a case that this process is in, and its directory, only that case's.
+    """
+    own = _variable(os.getpid(), "TEST_DIR")
+    folder = os.path.dirname(os.path.realpath(own))
+    if not own or not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+        return all_pids()
+    if not f"{os.path.realpath(directory)}/".startswith(f"{folder}/"):
+        return all_pids()
+    # Who looks after the case, and gets its daemons, has been started without its environment.
+    root = os.getpid()
+    while _variable(root, "TEST_DIR") == own:
+        root = _parent(root)
+    return [root, *(pid for pid, _ in linux.processes_below(root))]
+
+
+def any_waits(pids: Iterable[int]) -> bool:
+    """Return whether one of these processes may wait for a lock, as far as the kernel tells."""
+    for pid in pids:
+        with suppress(OSError):  # gone
+            for task in os.listdir(f"/proc/{pid}/task"):
+                place = _read(pid, f"task/{task}/wchan")
+                hidden = place in ("", "0") and _fields(pid, f"task/{task}/stat")[:1] == ["S"]
+                if hidden or "lock" in place or "setlk" in place or "lease" in place:
+                    return True
+    return False
 
 
 def name(pid: int) -> str:
@@ -101,6 +133,25 @@ def _wait(pidfd: int, seconds: float | None) -> bool:
     return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
 
+def _variable(pid: int, name: str) -> str:
+    """Return an environment variable that a process was started with, or the empty string."""
+    for line in _read(pid, "environ").split("\0"):
+        if line.startswith(f"{name}="):
+            return line.partition("=")[2]
+    return ""
+
+
+def _parent(pid: int) -> int:
+    fields = _fields(pid, "stat")
+    return int(fields[1]) if fields else 0
+
+
+def _fields(pid: int, file: str) -> list[str]:
+    """Return what is in a stat file from the state on, its third field."""
+    # The name is in parentheses and may hold any others.
+    return _read(pid, file).rpartition(")")[2].split()
+
+
 def _read(pid: int, file: str) -> str:
     try:
         with open(f"/proc/{pid}/{file}", encoding="utf-8", errors="surrogateescape") as opened:
@@ -112,8 +163,7 @@ def _read(pid: int, file: str) -> str:
 @cache
 def command_line_area() -> tuple[int, int]:
     """Return where in memory the command line of this process, and of each fork, is: its size."""
-    # The name is in parentheses and may hold any others; the state, field 3, comes next.
-    fields = _read(os.getpid(), "stat").rpartition(") ")[2].split()
+    fields = _fields(os.getpid(), "stat")
     start, end = int(fields[48 - 3]), int(fields[49 - 3])
     return start, end - start
 

@@ -64,7 +64,7 @@ def holders(
     """
     held: dict[int, set[int]] = {}
     found = []
-    for pid, parent in _below(os.getpid()):
+    for pid, parent in linux.processes_below(os.getpid()):
         held[pid] = set()
         with suppress(OSError):  # gone, and its locks with it
             held[pid].update(_descriptors(pid, file, in_the_way))
@@ -82,17 +82,6 @@ def _descriptors(
                 locks = linux.locks_of_descriptor(pid, fd)
                 if any(in_the_way(lock, pid, fd) for lock in locks):
                     yield fd
-
-
-def _below(root: int) -> "Iterator[tuple[int, int]]":
-    """Yield the processes below one, each with its parent, which comes before it."""
-    with suppress(OSError):  # gone
-        for task in os.listdir(f"/proc/{root}/task"):
-            with open(f"/proc/{root}/task/{task}/children", encoding="ascii") as children:
-                pids = [int(pid) for pid in children.read().split()]
-            for pid in pids:
-                yield pid, root
-                yield from _below(pid)
 
 
 def same_open_file(pid: int, fd: int, copy: int) -> bool:

@@ -244,6 +244,61 @@ def test_the_locks_below_a_directory(image: Path, tmp_path: Path, others: int) -
     assert locks_below(str(tmp_path)) == set()
 
 
+ASKS = """
+import fcntl, os, subprocess, sys
+from pathlib import Path
+from goldlock.inspect.lock_table import Watch, locks_below, table
+
+top = os.environ["TEST_DIR"]
+file = open(f"{top}/t", "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+daemon = "exec 8>d; flock 8; echo >ready; read line <go"
+subprocess.run(["sh", "-c", f"mkfifo ready go; setsid sh -c '{daemon}' &"], cwd=top, check=True)
+Path(top, "ready").read_bytes()
+waiter = subprocess.Popen(["flock", f"{top}/t", "true"])
+while "contender" not in (said := table(top)):
+    pass
+print(said, end="")
+print(sorted(lock.path.removeprefix(top) for lock in locks_below(top)))
+watch = Watch(top)
+print(watch.changed([os.getpid()]) == said, watch.changed([os.getpid()]))
+file.close()
+waiter.wait()
+print(len(watch.changed([os.getpid()]).splitlines()))
+Path(top, "go").write_bytes(b"x")
+"""
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_in_a_case_the_processes_of_others_are_not_looked_at(
+    tmp_path: Path, sleeper: Sleeper, others: int
+) -> None:
+    """Also where there are many locks on the machine, which are not read for nothing."""
+    test = tmp_path / "case" / "test"
+    test.mkdir(parents=True)
+    sleeper.folder = test
+    sleeper.start("/bin/sh", "-c", "exec 9>>foreign; flock 9; echo ready; read line")
+    worker = "import subprocess, sys; subprocess.run(sys.argv[2:], env={'TEST_DIR': sys.argv[1]})"
+    worker = f"import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); {worker}"  # a subreaper
+    with ExitStack() as opened:
+        for number in range(others):
+            fcntl.flock(opened.enter_context((tmp_path / f"{number}").open("w")), fcntl.LOCK_EX)
+        path = f"import sys; sys.path.insert(0, {str(ROOT / '.import')!r})"
+        line = [sys.executable, "-c", worker, str(test), sys.executable, "-c", f"{path}{ASKS}"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    *said, below, watched, last = done.stdout.splitlines()
+    assert words("\n".join(said)) == [
+        "d: all bytes, exclusive (flock)",
+        "t: all bytes, exclusive (flock)",
+        "t: all bytes, exclusive (flock)",
+    ]
+    assert [line.rpartition(", ")[2] for line in said] == ["holder)", "holder)", "contender)"]
+    assert below == ("['/d', '/t']" if others else "['/d', '/foreign', '/t']")
+    assert (watched, last) == ("True None", "1")
+    assert "foreign: all bytes" in table(str(test))
+
+
 def command(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "goldlock.inspect.lock_table", *arguments],
