@@ -20,6 +20,10 @@ from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.project import cache_folder, find_suite
 
+_SELF_TEST = (
+    "runs goldlock's own tests, and takes no {}; '--self-test -- -k WORD' chooses among them"
+)
+
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
 
@@ -97,9 +101,15 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     options = parse(ours, checkout)
     check_names(options)
     if checkout and options.self_test:
-        check_alone(options)
+        check_alone(options, "--self-test", _SELF_TEST)
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=True)
         return _self_test(checkout, for_pytest)
+    if options.new:
+        from goldlock.suite.new import new_suite  # once in the life of a suite
+
+        check_alone(options, "--new", "makes a suite, runs nothing, and takes no {}")
+        print(new_suite(Path(options.new)), end="")  # noqa: T201 - what was asked for
+        return 0
     suite = read_suite(find_suite(options.suite, Path.cwd(), checkout))
     if not suite.cases:
         raise UsageError(

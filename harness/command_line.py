@@ -55,16 +55,17 @@ def parse(arguments: Sequence[str], checkout: Path | None = None) -> argparse.Na
     return options
 
 
-def check_alone(options: argparse.Namespace) -> None:
-    """Raise UsageError for what is given beside ``--self-test``, which would not heed it."""
-    given, alone = vars(options), vars(parse(["--self-test"], Path()))
-    others = [name for name in given if given[name] != alone[name] and name != "no_setup"]
-    if others:
-        what = "cases" if others[0] == "cases" else f"--{others[0].replace('_', '-')}"
-        raise UsageError(
-            f"--self-test runs goldlock's own tests, and takes no {what};"
-            " '--self-test -- -k WORD' chooses among them"
-        )
+def check_alone(options: argparse.Namespace, flag: str, why: str) -> None:
+    """Raise UsageError, which says *why*, for what is given beside *flag* and would not be heeded.
+
+    In *why*, ``{}`` stands for what is given.
+    """
+    default = vars(parse([], Path()))
+    heeded = {flag.removeprefix("--").replace("-", "_"), "no_setup"}
+    for name, given in vars(options).items():
+        if given != default[name] and name not in heeded:
+            what = "cases" if name == "cases" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} {why.format(what)}")
 
 
 def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
@@ -86,6 +87,7 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
+    choose.add_argument("--new", metavar="DIR", help="make a suite in DIR, with a case that passes")
     builds = groups[HOW]  # for the help; several builds are not run here
     builds.add_argument(
         "--matrix", metavar="NAME=DIR,...", help="run with each of these builds, and compare"

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 WHICH = "which cases (default: all)"
 HOW = "how they are run"
 _GOLDENS = "goldens"
-_INSIDE = "looking inside"
-_HUNTING = "hunting a race"
-_TELLING = "reports"
-GROUPS = (WHICH, HOW, _GOLDENS, _INSIDE, _HUNTING, _TELLING)
+_DEBUGGING = "debugging"
+_FLAKY = "flaky tests"
+_REPORTS = "reports"
+GROUPS = (WHICH, HOW, _GOLDENS, _DEBUGGING, _FLAKY, _REPORTS)
 """The headings of the help, in the order of the README's table."""
 
 
@@ -63,12 +63,12 @@ OPTIONS = (
         short="-j",
     ),
     Option(
-        "--repeat", {"metavar": "N", "type": int, "help": "run each case N times"}, group=_HUNTING
+        "--repeat", {"metavar": "N", "type": int, "help": "run each case N times"}, group=_FLAKY
     ),
     Option(
         "--until-fail",
         {"action": "store_true", "help": "run the cases again and again, until one fails"},
-        group=_HUNTING,
+        group=_FLAKY,
     ),
     Option(
         "--stress",
@@ -76,12 +76,12 @@ OPTIONS = (
             "action": "store_true",
             "help": "keep all processors busy, and start each program some milliseconds late",
         },
-        group=_HUNTING,
+        group=_FLAKY,
     ),
     Option(
         "--seed",
-        {"metavar": "N", "type": int, "help": "run them in an order made of N, each time another"},
-        group=_HUNTING,
+        {"metavar": "N", "type": int, "help": "shuffle the order of cases with seed N"},
+        group=_FLAKY,
     ),
     Option(
         "--require",
@@ -145,13 +145,13 @@ OPTIONS = (
     Option(
         "--trace-locks",
         {"action": "store_true", "help": "show each lock call of each program, with its result"},
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
     Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
     Option(
         "--slowest",
@@ -160,24 +160,24 @@ OPTIONS = (
             "type": int,
             "help": "name the N slowest cases, with their last time (default: 3 of more than 5)",
         },
-        group=_TELLING,
+        group=_REPORTS,
     ),
-    Option("--html", {**_FILE, "help": "write a page to look at"}, group=_TELLING),
+    Option("--html", {**_FILE, "help": "write an HTML report"}, group=_REPORTS),
     Option(
         "--junit-xml",
         {**_FILE, "help": "write JUnit XML, with sections as test cases"},
-        group=_TELLING,
+        group=_REPORTS,
     ),
-    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_TELLING),
+    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_REPORTS),
     Option(
         "--json-lines",
         {**_FILE, "help": "write a JSON object for each event, as it happens"},
-        group=_TELLING,
+        group=_REPORTS,
     ),
     Option(
         "--gitlab-report",
         {**_FILE, "help": "write failures as GitLab annotates them"},
-        group=_TELLING,
+        group=_REPORTS,
     ),
     Option(
         "--print",
@@ -186,7 +186,7 @@ OPTIONS = (
             "help": "write what programs are told, and what they say, to the terminal as it comes",
         },
         short="-p",
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
     Option(
         "--wrap",
@@ -197,7 +197,7 @@ OPTIONS = (
             "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
             " LOG in it stands for a file of its own for each start, which is kept",
         },
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
     Option(
         "--gdb",
@@ -207,7 +207,7 @@ OPTIONS = (
             " localhost:12345), and wait; no time limits",
         },
         short="-gdb",
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
     Option(
         "--valgrind",
@@ -216,7 +216,7 @@ OPTIONS = (
             "help": "start the programs under valgrind, whose errors fail the case; no time limits",
         },
         short="-valgrind",
-        group=_INSIDE,
+        group=_DEBUGGING,
     ),
 )
 

@@ -13,7 +13,7 @@ NO_LIMIT = 1_000_000.0
 
 _REPORTS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 
-_NAMES = (*_REPORTS, "--suite", "--build")
+_NAMES = (*_REPORTS, "--suite", "--new", "--build")
 """The options that take the name of a file or directory."""
 
 

@@ -200,6 +200,27 @@ def test_what_a_project_gets_wrong_is_told(
     assert done.stdout.startswith(f"goldlock: {tmp_path}/pyproject.toml")
 
 
+def test_a_new_suite_passes_at_once(goldlock: Goldlock, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    made = goldlock("--new", "tests/locks", cwd=tmp_path)
+    assert made.returncode == 0, made.stdout
+    assert '    [tool.goldlock]\n    suites = ["tests/locks"]\n' in made.stdout
+    assert goldlock("--suite", "tests/locks", cwd=tmp_path).returncode == 0
+    (tmp_path / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["tests/locks"]\n')
+    done = goldlock(cwd=tmp_path)
+    assert "1 case: 1 passed; 2 sections, 0 differ" in done.stdout
+
+    again = goldlock("--new", "tests/locks", cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stdout == (
+        "goldlock: --new tests/locks: is not empty; name a folder that is not there\n"
+    )
+    more = goldlock("--new", "tests/more", cwd=tmp_path)
+    assert '    suites = ["tests/locks", "tests/more"]\n' in more.stdout
+    beside = goldlock("--new", "tests/other", "001", cwd=tmp_path)
+    assert beside.stdout == "goldlock: --new makes a suite, runs nothing, and takes no cases\n"
+
+
 def test_nothing_here(goldlock: Goldlock) -> None:
     done = goldlock()
     assert done.returncode == 2

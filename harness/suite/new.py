@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A suite to begin with: a case, its golden, and what to do next."""
+
+from pathlib import Path
+
+from goldlock.errors import UsageError
+from goldlock.suite.project import FILE, declared
+
+_CASE = """\
+#!/bin/sh
+# group: quick
+command -v flock >/dev/null || { echo "flock is not installed"; exit 77; }
+
+echo "== A second process cannot have the lock =="
+exec 9>"$TEST_DIR/file"
+flock 9
+flock --nonblock "$TEST_DIR/file" true || echo "refused"
+
+echo "== It can, once the first one has let go =="
+exec 9>&-
+flock --nonblock "$TEST_DIR/file" echo "locked"
+"""
+
+_GOLDEN = """\
+== A second process cannot have the lock ==
+refused
+== It can, once the first one has let go ==
+locked
+"""
+
+_NEXT = """\
+{folder}: a suite with a case, cases/001.sh, and its golden, expected/001.out.
+
+Run it:
+
+    goldlock --suite {folder}
+"""
+
+_DECLARE = """
+Have pytest run it with the project's own tests, and goldlock find it, by {file}:
+
+    [tool.goldlock]
+    suites = [{suites}]
+"""
+
+
+def new_suite(folder: Path) -> str:
+    """Make a suite in *folder*, and return what to tell of it.
+
+    Raises UsageError where something is there, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"--new {folder}: is not empty; name a folder that is not there")
+        case, golden = folder / "cases" / "001.sh", folder / "expected" / "001.out"
+        for path, text in ((case, _CASE), (golden, _GOLDEN)):
+            path.parent.mkdir()
+            path.write_text(text)
+        case.chmod(0o755)
+    except OSError as error:
+        raise UsageError(f"--new {folder}: {error.strerror}") from None
+    return _NEXT.format(folder=folder) + _about_project(folder.resolve())
+
+
+def _about_project(suite: Path) -> str:
+    """Return how the project that the suite is in declares it; nothing where it does."""
+    project = next((each for each in suite.parents if (each / FILE).exists()), Path.cwd())
+    suites = declared(project)
+    if suite in suites or not suite.is_relative_to(project):
+        return ""
+    names = [f'"{each.relative_to(project)}"' for each in (*suites, suite)]
+    return _DECLARE.format(file=project / FILE, suites=", ".join(names))
