@@ -200,10 +200,11 @@ def _run(
             scheduler=scheduler,
         )
         asked = for_pytest or _alone()
-        return _pytest(
+        status = _pytest(
             [*_PYTEST, *_of_suite(suite.root, for_pytest), *asked, str(folder)],
             [run],
         )
+        return status or bool(scheduler.unclean)
     finally:
         scheduler.close()
 
@@ -218,7 +219,7 @@ class _Signals:
     def __init__(self) -> None:
         self._seen = 0
         self._end_cases: Callable[[], None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, self._handle)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may ignore it
 

@@ -6,6 +6,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -126,6 +127,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def pytest_unconfigure(config: pytest.Config) -> None:
     if scheduler := config.stash.get(_SCHEDULER, None):
         scheduler.close()
+        for line in scheduler.unclean:
+            print(printable(here(line)), file=sys.stderr)  # noqa: T201 - pytest has said all
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,7 +120,7 @@ class Runner:
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
-        self._scratch.done(directories, keep=keep)
+        result.problems += self._scratch.done(directories, keep=keep)
         if keep:
             result.kept = str(directories.top)
             result.kept_files = kept_files(directories.top)
@@ -180,6 +181,7 @@ class Runner:
             self.settings.limit(case.timeout),
             job.interrupt,
             under_supervision(directories.top / LOCKS) if supervised else spawn,
+            partial(self._scratch.restore, directories),
         )
 
     def _environ_of(self, job: _Job) -> dict[str, str]:

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 from pathlib import Path
 from select import POLLPRI, poll
+from typing import NamedTuple
 
-_MNT_DETACH = 2
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
 class Table:
@@ -24,37 +25,54 @@ class Table:
         return bool(self._change.poll(0))
 
 
-def below(folder: Path, *, itself: bool = False) -> list[tuple[Path, str]]:
-    """Return the mount points below *folder*, the last first, each with its file system.
+class Mount(NamedTuple):
+    """What is mounted where; *number* is the kernel's, and nothing else's before a restart."""
 
-    With *itself* set, also the folder, if it is one.
+    number: int
+    point: Path
+    kind: str
+
+
+def below(folder: Path, *, itself: bool = False) -> list[Mount]:
+    """Return what is mounted below *folder*, the last first; with *itself* set, also on it.
+
+    Its path is taken as it is, without links: what a case has put in its place is not where
+    something is to be unmounted.
     """
-    with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123 - after each case
-        table = file.read()
-    top = os.fsencode(os.path.realpath(folder))
-    for character in b"\\ \t\n":  # as the kernel writes them
-        top = top.replace(bytes([character]), b"\\%03o" % character)
-    start = top + b"/"
-    if start not in table and not itself:
-        return []
+    return [
+        each
+        for each in _table()
+        if folder in each.point.parents or (itself and each.point == folder)
+    ]
+
+
+def over(folder: Path) -> list[Mount]:
+    """Return what is mounted on *folder* and on those that it is in, the last first."""
+    return [each for each in _table() if each.point in {folder, *folder.parents}]
+
+
+def _table() -> list[Mount]:
+    """Return all that is mounted, the last first."""
     found = []
-    for line in table.splitlines():
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         words = line.split()  # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/x rw
-        if words[4].startswith(start) or (itself and words[4] == top):
-            point = words[4].decode("unicode_escape").encode("latin-1")
-            found.append((Path(os.fsdecode(point)), os.fsdecode(words[words.index(b"-") + 1])))
+        point = os.fsdecode(words[4].decode("unicode_escape").encode("latin-1"))
+        kind = os.fsdecode(words[words.index(b"-") + 1])
+        found.append(Mount(int(words[0]), Path(point), kind))
     return found[::-1]
 
 
 def clear(folder: Path, *, itself: bool = False) -> list[str]:
     """Unmount what is mounted below *folder*, or on it with *itself* set; describe it."""
-    return [_unmount(point, kind) for point, kind in below(folder, itself=itself)]
+    return [unmount(each) for each in below(folder, itself=itself)]
 
 
-def _unmount(point: Path, kind: str) -> str:
+def unmount(mount: Mount) -> str:
+    """Unmount one; describe it."""
+    point, kind = mount.point, mount.kind
     said = f"{kind} mounted on {point}"
     libc = ctypes.CDLL(None, use_errno=True)
-    if not libc.umount2(os.fsencode(point), _MNT_DETACH):
+    if not libc.umount2(os.fsencode(point), _MNT_DETACH | _UMOUNT_NOFOLLOW):
         return said
     why = os.strerror(ctypes.get_errno())
     for helper in ("fusermount3", "fusermount"):  # what may be mounted by anybody is FUSE
@@ -63,13 +81,3 @@ def _unmount(point: Path, kind: str) -> str:
             if not done.returncode:
                 return said
     return f"{said}, which cannot be unmounted: {why}"
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a directory, unless something is mounted in it, the files of which are others'."""
-    if below(folder):
-        return
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # deeper than Python can go
-        subprocess.run(["rm", "-rf", "--", folder], stderr=subprocess.DEVNULL, check=False)

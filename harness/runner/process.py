@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +15,8 @@ from select import POLLIN, poll
 from typing import IO
 
 from goldlock import linux
-from goldlock.runner import mounts
 from goldlock.runner.output_capture import OutputCapture
+from goldlock.runner.removal import remove_tree
 from goldlock.runner.spawn import Start, spawn
 
 GRACE = 2.0
@@ -80,18 +80,19 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
     time_limit: float,
     interrupt: int,
     start: Start = spawn,
+    clear: Callable[[], Sequence[str]] = tuple,
 ) -> Transcript:
     """Run *argv* in *directory* with no more than *environ*, for *time_limit* seconds at most.
 
-    *start* does so. What the case prints is taken down until it ends, and no longer, so that no
-    process in the background can keep the runner waiting. This process must have no other children,
-    and nothing be mounted below the directory of *output*: what there is when the case has ended,
-    it left behind.
+    *start* does so, *clear* clears its directories of mounts and the like and describes them.
+    What the case prints is taken down until it ends, and no longer, so that no process in the
+    background can keep the runner waiting. This process must have no other children, and nothing
+    be mounted below the directory of *output*: what there is when the case has ended, it left
+    behind.
 
     Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
     """
     _adopt_orphans()
-    _mounts()  # from now on, it knows of changes
     began = time.monotonic()
     with _opened(output) as file, closing(OutputCapture(file.fileno())) as capture:
         try:
@@ -109,7 +110,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
                 if not ended:
                     _stop(pid, watch)
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                left_behind = (*_kill_orphans(tell=ended), *_unmount(output.parent))
+                left_behind = (*_kill_orphans(tell=ended), *clear())
         capture.copy()
         if not capture.written:
             file.truncate(0)
@@ -208,12 +209,11 @@ def _put_back(file: IO[bytes], output: Path) -> None:
     with suppress(OSError):
         if output.lstat().st_ino == os.fstat(file.fileno()).st_ino:
             return
-    output.parent.mkdir(parents=True, exist_ok=True)
     if output.is_dir() and not output.is_symlink():
-        shutil.rmtree(output)
+        remove_tree(output)
     output.unlink(missing_ok=True)
     file.seek(0)
-    with output.open("wb") as again:
+    with output.open("xb") as again:
         shutil.copyfileobj(file, again)
 
 
@@ -297,16 +297,6 @@ def _reap(orphans: Sequence[int]) -> list[str]:
         with suppress(ChildProcessError):
             os.waitpid(orphan, 0)
     return said
-
-
-@cache
-def _mounts() -> mounts.Table:
-    return mounts.Table()
-
-
-def _unmount(folder: Path) -> list[str]:
-    """Unmount what a case has mounted; describe it."""
-    return mounts.clear(folder) if _mounts().changed() else []
 
 
 def _reap_the_dead() -> bool:

@@ -13,8 +13,8 @@ from goldlock.runner.case_run import Runner
 from goldlock.runner.cpu_pressure import BUSY, IDLE, CpuPressure, processors
 from goldlock.runner.history import rounds, runs_of_each
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
-from goldlock.runner.mounts import remove_tree
 from goldlock.runner.process import GRACE
+from goldlock.runner.removal import remove_tree
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.run_stats import RunStats
 from goldlock.runner.worker_pool import ForkServer, Worker, WorkerDied
@@ -60,6 +60,8 @@ class Scheduler:
         self._cut_off: list[Path] = []
         self._error: BaseException | None = None
         self._kept: set[Path] = set()
+        self.unclean: list[str] = []
+        """What cannot be cleaned up at the end, a line each; the run has failed then."""
         self._limit = settings.jobs or processors()
         self._pressure = CpuPressure()
 
@@ -144,7 +146,10 @@ class Scheduler:
             slot.worker.stop()
 
     def close(self) -> None:
-        """Cancel what has not started, end what runs, and clean up. Once is enough."""
+        """Cancel what has not started, end what runs, and clean up. Once is enough.
+
+        What is left all the same is in `unclean`.
+        """
         self._end()
         with self._change:
             self._change.notify_all()
@@ -160,7 +165,7 @@ class Scheduler:
         if self._context:
             if self._lost_workers:
                 self._context.scratch.end_processes()
-            self._context.scratch.close(self._kept)
+            self.unclean += self._context.scratch.close(self._kept)
 
     def _be_busy(self) -> None:
         if self.settings.stress and not self._busy:

@@ -7,13 +7,14 @@ import re
 import stat
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from goldlock.errors import UsageError
-from goldlock.runner import stale_runs
-from goldlock.runner.mounts import remove_tree
+from goldlock.runner import mounts, stale_runs
+from goldlock.runner.removal import Identity, identity, remove, remove_tree
 
 SOCKET_ROOM = 60
 """Characters of a run's scratch directory, past which sockets get one elsewhere.
@@ -28,18 +29,27 @@ OUTPUT = "output"
 """The file of all that a case has printed."""
 
 _NEW = 0o40755
-_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+_RENAME_NOREPLACE = 1
 
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
 class Directories(NamedTuple):
-    """The directories of one run of a case; *top* holds its transcripts, *test* and *home*."""
+    """The directories of one run of a case; *top* holds its transcripts, *test* and *home*.
+
+    *made* is what each of them was when it was made.
+    """
 
     top: Path
     test: Path
     home: Path
     sockets: Path
+    made: tuple[Identity | None, ...] = ()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether something else stands in the place of one of them."""
+        return tuple(map(identity, self[:4])) != self.made
 
 
 class Scratch:
@@ -56,6 +66,8 @@ class Scratch:
         self.cleared = stale_runs.clear(base, PREFIX)
         """What was left here by runs that were killed, a line each; it is gone."""
         self.root = _make("TEST_DIR", base)
+        self._made = identity(self.root)
+        self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._link = None if _PLAIN.fullmatch(str(self.root)) else _plain_link(self.root)
         self._sockets = self.root
         elsewhere = environ.get("SOCK_DIR")
@@ -63,42 +75,74 @@ class Scratch:
             self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
         self._also = [self._link.parent] if self._link else []
         self._also += [self._sockets] if self._sockets != self.root else []
-        self._spares: list[Path] = []
+        self._spares: list[Directories] = []
+        self._mounts = mounts.Table()
+        self._known = {each.number for each in mounts.over(self.root)}
         self._mark = stale_runs.mark(self.root, *self._also)
 
     def directories(self, number: str) -> Directories:
-        """Make the directories for a run of case *number*; for one thread of each process."""
+        """Make the directories for a run of case *number*; for one thread of each process.
+
+        Raises UsageError where the scratch directory is no longer the one that was made.
+        """
+        self._check()
         name, count = number, 1
         spare = self._spares.pop() if self._spares else None
-        while not _made(f"{self.root}/{name}", spare):  # two suites, or a case that is run again
+        while not self._make_top(name, spare):  # two suites, or a case that is run again
             count += 1
             name = f"{number}.{count}"
-        top = Path(self.root, name)
+        top = self.root / name
         made = Directories(
             top,
             Path(self._link or self.root, name, "test"),
             top / "home",
             self._sockets / name / "s",
         )
-        if not spare or not made.home.exists():
-            for path in made[1:]:
-                path.mkdir(parents=True)
-        return made
+        if spare and identity(made.home):
+            return made._replace(made=spare.made)
+        for path in made[1:4]:
+            path.mkdir(parents=True)
+        return made._replace(made=tuple(map(identity, made[:4])))
 
-    def done(self, directories: Directories, *, keep: bool) -> None:
+    def restore(self, directories: Directories) -> list[str]:
+        """Unmount what a case has mounted, and have its directory where it was made.
+
+        Returns what was mounted, and what was in its place. No process of the case may run.
+        """
+        said: list[str] = []
+        if self._mounts.changed():
+            over = [each for each in mounts.over(self.root) if each.number not in self._known]
+            said += map(mounts.unmount, over)
+            for folder in {directories.top, directories.sockets.parent}:
+                said += mounts.clear(folder, itself=True)
+        self._check()
+        top = directories.top
+        if identity(top.name, self._opened) == directories.made[0]:
+            return said
+        if identity(top.name, self._opened):
+            said.append(f"something else in the place of {top}")
+            number = 1
+            while identity(aside := f"{top.name}.replaced.{number}", self._opened):
+                number += 1
+            os.rename(top.name, aside, src_dir_fd=self._opened, dst_dir_fd=self._opened)
+        os.mkdir(top.name, dir_fd=self._opened)
+        return said
+
+    def done(self, directories: Directories, *, keep: bool) -> list[str]:
         """Remove the directories of a case, or all but its sockets when they are to be kept.
 
         Those that it has not touched the next case gets: to make and remove them would take
-        longer than a trivial case.
+        longer than a trivial case. Returns what could not be removed.
         """
         if not keep and self._sockets == self.root and _as_new(directories):
-            self._spares.append(directories.top)
-            return
-        remove_tree(directories.sockets)
+            self._spares.append(directories)
+            return []
+        said = remove_tree(directories.sockets, directories.made[3])
         if self._sockets != self.root:
-            remove_tree(directories.sockets.parent)
+            said += remove_tree(directories.sockets.parent)
         if not keep:
-            remove_tree(directories.top)
+            said += remove(directories.top.name, self._opened, None, str(directories.top))
+        return [f"cannot be removed: {each}" for each in said]
 
     def end_processes(self, number: str = "") -> None:
         """Kill what cases started, or case *number*, and no worker is there to end."""
@@ -108,18 +152,55 @@ class Scratch:
             folders = [*seen.glob(number), *seen.glob(f"{number}.*")]
         stale_runs.end_processes(folders)
 
-    def close(self, keep: Collection[Path] = ()) -> None:
-        """Remove what is left, but for the directories of cases that are to be kept."""
-        cases = {*self.root.glob("[0-9]*")}
-        rest = cases - {*keep} if keep else {*self.root.glob("*")} - {self.root / stale_runs.MARK}
-        for folder in (*self._also, *rest):
-            remove_tree(folder)
+    def close(self, keep: Collection[Path] = ()) -> list[str]:
+        """Remove what is left, but for the directories of cases that are to be kept.
+
+        Returns what was mounted, or cannot be removed. Once is enough.
+        """
+        if self._opened < 0:
+            return []
+        said = [f"unmounted {each}" for each in mounts.clear(self.root, itself=True)]
+        names = {path.name for path in keep}
+        for name in os.listdir(self._opened):  # noqa: PTH208 - by its descriptor
+            known = name == stale_runs.MARK or (names and not name[0].isdigit())
+            if name in names or known:
+                continue
+            if stat.S_ISDIR(os.stat(name, dir_fd=self._opened, follow_symlinks=False).st_mode):
+                said += remove(name, self._opened, None, f"{self.root}/{name}")
+            else:
+                os.unlink(name, dir_fd=self._opened)
+        for folder in self._also:
+            said += remove_tree(folder)
         # Last: as long as it is there, the next run would clear what a kill leaves.
-        (self.root / stale_runs.MARK).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(stale_runs.MARK, dir_fd=self._opened)
+        os.close(self._opened)
+        self._opened = -1
         if not keep:
-            remove_tree(self.root)
+            said += remove_tree(self.root, self._made)
         if self._mark:
             self._mark.close()
+        return said
+
+    def _check(self) -> None:
+        """Raise UsageError where paths do not lead to the directory that was made."""
+        if identity(self.root) != self._made:
+            raise UsageError(f"{self.root}: something else stands in the place of this directory")
+
+    def _make_top(self, name: str, spare: Directories | None) -> bool:
+        """Make a directory, or a spare one into it, unless there is one of that name."""
+        try:
+            if spare:
+                _rename(self._opened, spare.top.name, name)
+            else:
+                os.mkdir(name, dir_fd=self._opened)
+        except FileExistsError:
+            return False
+        except OSError:
+            if not spare:
+                raise
+            return self._make_top(name, None)  # this file system cannot rename so
+        return True
 
 
 def _plain_link(target: Path) -> Path:
@@ -133,38 +214,29 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _rename(folder: str, to: str) -> None:
-    """Rename a directory; raise FileExistsError where there is one, be it empty."""
-    names = os.fsencode(folder), os.fsencode(to)
-    if _libc().renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_NOREPLACE):
+def _rename(folder: int, name: str, to: str) -> None:
+    """Rename a directory in a folder; raise FileExistsError where there is one, be it empty."""
+    names = os.fsencode(name), os.fsencode(to)
+    if _libc().renameat2(folder, names[0], folder, names[1], _RENAME_NOREPLACE):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
 
-def _made(top: str, spare: Path | None) -> bool:
-    """Make a directory, or a spare one into it, unless there is one of that name."""
-    try:
-        _rename(str(spare), top) if spare else os.mkdir(top)  # noqa: PTH102 - for each case
-    except FileExistsError:
-        return False
-    except OSError:
-        if not spare:
-            raise
-        return _made(top, None)  # this file system cannot rename so
-    return True
-
-
 def _is_new(path: Path) -> bool:
     """Tell whether a directory has the mode and owner that it was made with, and no more."""
-    found = path.stat()
+    found = path.lstat()
     ours = (_NEW, os.geteuid(), os.getegid())
-    return (found.st_mode, found.st_uid, found.st_gid) == ours and not os.listxattr(path)
+    return (found.st_mode, found.st_uid, found.st_gid) == ours and not os.listxattr(
+        path, follow_symlinks=False
+    )
 
 
 def _as_new(directories: Directories) -> bool:
     """Tell whether a case has left its directories as it found them; make the upper one so."""
     try:
-        for path in directories[1:]:
+        if directories.replaced:
+            return False
+        for path in directories[1:4]:
             if os.listdir(path) or not _is_new(path):  # noqa: PTH208 - each microsecond
                 return False
         if not _is_new(directories.top):
@@ -174,7 +246,7 @@ def _as_new(directories: Directories) -> bool:
                 continue
             if entry.is_file(follow_symlinks=False):
                 os.unlink(entry)  # noqa: PTH108 - as above
-            elif entry.path not in map(str, directories[1:]):
+            elif entry.path not in map(str, directories[1:4]):
                 return False
     except OSError:
         return False
@@ -190,7 +262,7 @@ def _emptied(entry: "os.DirEntry[str]") -> bool:
     found = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
         return False
-    with open(entry, "r+b", buffering=0) as file:  # noqa: PTH123 - as above
+    with open(os.open(entry, os.O_WRONLY | os.O_NOFOLLOW), "wb", buffering=0) as file:  # noqa: PTH123 - as above
         file.truncate(1)
         file.write(b"\n")
     return True
@@ -199,7 +271,7 @@ def _emptied(entry: "os.DirEntry[str]") -> bool:
 def _make(variable: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        return Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror}; {variable} names a directory to write in"

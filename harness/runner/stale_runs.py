@@ -15,8 +15,10 @@ from typing import IO
 
 from goldlock import safe_open
 from goldlock.runner import mounts
+from goldlock.runner.removal import identity, remove_tree
 
 MARK = "running"
+_MOST = 64 * 1024
 
 
 def mark(folder: Path, *others: Path) -> IO[str] | None:
@@ -42,20 +44,21 @@ def mark(folder: Path, *others: Path) -> IO[str] | None:
 def clear(base: Path, prefix: str) -> list[str]:
     """Clear what killed runs left in *base*, in folders of that prefix; return a line for each."""
     said = []
-    for folder in sorted(base.glob(f"{prefix}*")):
+    for folder in sorted(Path(os.path.realpath(base)).glob(f"{prefix}*")):
+        made = identity(folder)
         if not _is_ours(folder):
             continue
         with suppress(OSError), safe_open.open_file(folder / MARK) as file:
             if os.fstat(file.fileno()).st_uid != os.getuid():
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            named = [Path(os.fsdecode(line)) for line in file.read().splitlines()]
+            named = [Path(os.fsdecode(line)) for line in file.read(_MOST).splitlines()]
             others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
-            folders = [folder, *others]
-            ended = end_processes(folders)
-            for each in reversed(folders):
-                ended += [f"unmounted {mount}" for mount in mounts.clear(each)]
-                mounts.remove_tree(each)
+            found = {path: identity(path) for path in others} | {folder: made}
+            ended = end_processes([*found])
+            for path, each in found.items():
+                ended += [f"unmounted {mount}" for mount in mounts.clear(path, itself=True)]
+                ended += [f"cannot remove {rest}" for rest in remove_tree(path, each)]
             said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
     return said
 

@@ -28,7 +28,7 @@ Serve = Callable[[Any, int], Any]
 """Answers a request, in a worker; the descriptor is readable when it must stop at once, which
 it tells by KeyboardInterrupt."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class WorkerDied(Exception):

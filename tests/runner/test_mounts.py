@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from goldlock.runner import mounts
+from goldlock.runner import mounts, removal
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -62,11 +62,11 @@ def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path, outside: Path)
     (tree / "a").mkdir(parents=True)
     subprocess.run(["mount", "--bind", outside, tree / "a"], check=True)
     try:
-        mounts.remove_tree(tree)
+        removal.remove_tree(tree)
         assert (tree / "a" / "precious").read_text() == "not the case's"
     finally:
         mounts.clear(tree)
-    mounts.remove_tree(tree)
+    removal.remove_tree(tree)
     assert not tree.exists()
 
 
@@ -80,5 +80,5 @@ def test_a_tree_that_is_deeper_than_python_goes_is_removed(tmp_path: Path) -> No
         os.close(deep)
         deep = deeper
     os.close(deep)
-    mounts.remove_tree(top)
+    removal.remove_tree(top)
     assert not top.exists()
