@@ -20,7 +20,7 @@ from goldlock.embedded.block.locks import (
     take,
 )
 from goldlock.embedded.common import report
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 
 SECTOR = 512
 _ZEROES = bytes(65536)
@@ -207,8 +207,9 @@ class NullNode(Node):
     """A node of zeroes that no file stands behind (null-co): 1 GiB unless `size` says more."""
 
     driver = "null-co"
+    SIZE = 1 << 30
 
-    def __init__(self, filename: str, size: int = 1 << 30) -> None:
+    def __init__(self, filename: str, size: int = SIZE) -> None:
         super().__init__(filename)
         self._size = size
 
@@ -217,8 +218,7 @@ class NullNode(Node):
         return self._size
 
     def read(self, offset: int, length: int) -> bytes:  # noqa: ARG002 - the driver interface
-        # QEMU leaves the buffer alone unless read-zeroes=on; zeroes do no harm.
-        return zeroes(length)
+        raise not_served("Reading of null-co, which gives what was in memory,")
 
     def write(self, offset: int, data: bytes) -> None:
         """Take any data and keep none of it."""

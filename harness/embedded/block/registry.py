@@ -20,7 +20,7 @@ FILE_OPTIONS: Served = {
     "aio": ("threads",), "aio-max-batch": ("0",), "drop-cache": ("on",),
     "x-check-cache-dropped": ("off",), "pr-manager": (),
 }  # fmt: skip
-NULL_OPTIONS: Served = {"latency-ns": ("0",), "read-zeroes": ("off",)}
+NULL_OPTIONS: Served = {"latency-ns": (), "read-zeroes": ()}
 RAW_OPTIONS: Served = {"offset": (), "size": ()}
 QCOW2_OPTIONS: Served = dict.fromkeys((
     "lazy-refcounts", "pass-discard-request", "pass-discard-snapshot", "pass-discard-other",

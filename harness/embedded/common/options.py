@@ -46,7 +46,7 @@ def parse(text: str, first_key: str = "") -> Options:
     options: Options = {}
     for number, part in enumerate(split(text.removesuffix(",")) if text else ()):
         key, equals, value = part.partition("=")
-        if number == 0 and first_key and part and not equals:
+        if number == 0 and first_key and part and not equals and "," not in part:
             key, value = first_key, part
         elif not equals or not key:
             raise not_served(f"'{text}' as a list of options ('{part}' has no value)")
@@ -98,8 +98,11 @@ def size(text: str, default_suffix: str = "b") -> int | None:
             value = int(digits, 16)
         elif "." in digits:
             whole, _, part = digits.partition(".")
-            if not shift or not whole or not (whole + part).isdecimal() or len(part) > 30:
+            fraction = bool(part.strip("0"))
+            if not whole or not (whole + part).isdecimal() or (fraction and not shift):
                 return None
+            if len(part) > 30:
+                raise not_served(f"A size of '{text}'")
             value = (int(whole) << shift) + int(float("0." + (part or "0")) * (1 << shift))
             return value if value < 1 << 64 else None
         elif digits.isdecimal() and digits.isascii() and len(digits) < 30:

@@ -41,7 +41,6 @@ def create_image(  # noqa: PLR0913, PLR0917 - the options of create
     """Create `filename`; `size` in bytes or None to take the backing file's."""
     known = known_options(fmt, filename)
     options = check_options(given, known)
-    opts.refuse_all_but(dict(options), _SERVED)
     if "size" in options:
         if size is not None:
             raise BlockError("The image size must be specified only once")
@@ -104,6 +103,7 @@ def check_options(given: Options, known: tuple[tuple[str, str | None], ...]) -> 
             checked[name] = "on" if opts.switch(name, value) else "off"
         else:
             checked[name] = value
+    opts.refuse_all_but(dict(checked), _SERVED)
     return checked
 
 

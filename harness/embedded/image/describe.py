@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 
-from goldlock.embedded.block.files import FileNode
+from goldlock.embedded.block.files import FileNode, NullNode
 from goldlock.embedded.block.graph import Node
+from goldlock.embedded.common.report import not_served
 from goldlock.embedded.image.open_node import backing_of
 from goldlock.embedded.qcow2.header import CORRUPT, DIRTY
 from goldlock.embedded.qcow2.node import Qcow2Node
@@ -23,6 +24,8 @@ def describe(node: Node) -> dict[str, object]:
     """Return what QEMU's ImageInfo says about a node, in the order in which it prints it."""
     facts: dict[str, object] = {}
     bottom = storage_of(node)
+    if isinstance(bottom, NullNode) and bottom.size != NullNode.SIZE:
+        raise not_served("What there is to say of a null-co with a size")
     used = os.fstat(bottom.fd).st_blocks * 512 if isinstance(bottom, FileNode) else 0
     if isinstance(node, Qcow2Node) and node.header.backing_file and node.header.backing_format:
         facts["backing-filename-format"] = node.header.backing_format

@@ -100,6 +100,8 @@ def _open_protocol(driver: str, filename: str | None, options: Options, flags: F
     name = options.pop("node-name", None)
     node: Node
     if driver == "null-co":
+        if filename is not None:
+            raise BlockError("The only allowed filename for this driver is 'null-co://'")
         opts.refuse_all_but(options, NULL_OPTIONS)
         size = opts.size_option("size", options.pop("size", str(1 << 30)))
         reject_unknown(options, driver, "protocol")
@@ -194,12 +196,12 @@ def _open_format(
         forget(node)
         raise
     try:
+        if probed and driver == "raw" and not flags.read_only:
+            _warn_probed_raw(node)
         _finish_format(node, options, flags, depth)
     except BlockError:
         graph.dispose(node)
         raise
-    if probed and driver == "raw" and not flags.read_only:
-        _warn_probed_raw(node)
     return node
 
 

@@ -107,7 +107,7 @@ def number(what: str, text: str, maximum: int = (1 << 63) - 1, least: int = 0) -
 
 
 def _too_large(text: str) -> bool:
-    digits = text.strip().rstrip("bkmgtpeBKMGTPE")
+    digits = text[:-1] if text[-1:] in "bkmgtpeBKMGTPE" else text
     return digits.isdecimal() and digits.isascii()
 
 

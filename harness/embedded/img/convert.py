@@ -6,6 +6,7 @@ from __future__ import annotations
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.block.locks import CONSISTENT_READ, WRITE_UNCHANGED
+from goldlock.embedded.block.registry import NOT_SERVED, SERVED
 from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
@@ -147,6 +148,8 @@ def dd(words: list[str]) -> int:
     source = open_one(given["if"], arguments, flags, fmt=arguments.last("-f"))
     output: Image | None = None
     try:
+        if fmt not in (*SERVED, *NOT_SERVED):
+            raise BlockError("Unknown file format")
         known_options(fmt, given["of"])
         size = source.node.size
         if count is not None:

@@ -36,8 +36,8 @@ Commands served:
 Formats served: qcow2 (versions 2 and 3, refcounts of any width, zlib), raw.
 Protocols served: file, null-co. `--image-opts` and json: names work with these.
 
-Every other command, option, value, format, protocol and image feature is not served by the
-embedded programs: each is refused by name, with exit status 1.
+Every other command, option, value, format, protocol and image feature
+is not served by the embedded programs: each is refused by name, with exit status 1.
 """
 COMMANDS = {
     "amend": "resize",

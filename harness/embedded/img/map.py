@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from goldlock.embedded.common import getopt
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import Status, status
 from goldlock.embedded.img.common import number, open_one, parse
@@ -29,6 +29,8 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
     flags = Flags(force_share=arguments.has("-U", "--force-share"))
     image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f", "--format"))
     try:
+        if image.node.driver == "file":
+            raise not_served("map of a node without a format")
         size = image.node.size
         end = size if most is None else min(size, start + most)
         if output == "human":

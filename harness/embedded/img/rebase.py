@@ -7,7 +7,7 @@ from goldlock.embedded.block import graph, registry
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ
 from goldlock.embedded.common import getopt
-from goldlock.embedded.common.report import BlockError
+from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.img.common import check_cache_mode, open_one, parse
@@ -30,20 +30,19 @@ def rebase(words: list[str]) -> int:
     image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f"))
     try:
         fmt = arguments.last("-F")
-        if fmt is not None and fmt not in ("raw", "qcow2", "file"):
+        if fmt in (*registry.NOT_SERVED, "null-co"):
+            raise not_served(f"Format '{fmt}'")
+        if fmt is not None and fmt not in registry.SERVED:
             raise BlockError(f"Invalid format name: '{fmt}'")
-        if not isinstance(image.node, Qcow2Node) and not (backing and fmt is None):
-            raise BlockError(
-                f"Could not change the backing file to '{backing}': Operation not supported"
-            )
-        if not unsafe and isinstance(image.node, Qcow2Node):
+        if not isinstance(image.node, Qcow2Node):
+            raise not_served(f"rebase of {image.node.driver}")
+        if not unsafe:
             _keep_contents(image.node, backing or "", fmt, arguments.has("-U", "--force-share"))
         if backing and fmt is None:
             raise BlockError(
                 f"Could not change the backing file to '{backing}': backing format must be "
                 "specified"
             )
-        assert isinstance(image.node, Qcow2Node)
         _change_backing(image.node, backing, fmt)
     finally:
         image.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from goldlock.embedded.block import graph
@@ -74,7 +75,11 @@ def run(session: Session, line: str) -> tuple[bool, int]:
         else:
             sys.stdout.write(f"{failure}\n")
     except BlockError as failure:
-        report.error(failure.message, failure.hint)
+        if failure.code and words[0] in ("read", "r", "write", "w", "discard", "d"):
+            name = {"r": "read", "w": "write", "d": "discard"}.get(words[0], words[0])
+            sys.stdout.write(f"{name} failed: {os.strerror(failure.code)}\n")
+        else:
+            report.error(failure.message, failure.hint)
     except OSError as failure:
         sys.stdout.write(f"{words[0]} failed: {failure.strerror}\n")
     return False, 1

@@ -26,8 +26,8 @@ The embedded qemu-io of goldlock: QEMU's locks and qcow2 images, without QEMU.
   -V, --version        output version information and exit
 
 Commands served: read write flush discard truncate length info alloc map reopen open close quit.
-Every other option, value and command is not served by the embedded programs: each is refused
-by name, with exit status 1.
+Every other option, value and command
+is not served by the embedded programs: each is refused by name, with exit status 1.
 """
 # Values that say what is so anyhow, and those that QEMU has beside them.
 _VALUES = {

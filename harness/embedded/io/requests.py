@@ -227,6 +227,7 @@ def alloc(edge: Edge, name: str, words: list[str]) -> None:  # noqa: ARG001 - on
     count = number(words[1]) if len(words) > 1 else 512
     node = edge.node
     end = min(offset + count, node.size)
+    count = max(end - offset, 0)
     total, at = 0, offset
     while at < end:
         taken, run_length = allocated(node, at, end - at)

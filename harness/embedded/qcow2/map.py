@@ -11,10 +11,11 @@ from goldlock.embedded.block.graph import Node, next_node_name
 from goldlock.embedded.common import report
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.qcow2.header import CORRUPT, DIRTY, OFFSET_MASK, Header, decode
-from goldlock.embedded.qcow2.refcounts import HEADER, L1, TABLE, Refcounts, metadata
+from goldlock.embedded.qcow2.refcounts import HEADER, L1, TABLE, Refcounts, c_hex, metadata
 
 COPIED = 1 << 63
 COMPRESSED = 1 << 62
+_COMPRESSED_BYTE = COMPRESSED >> 56  # in the first byte of an entry
 ZERO = 1
 _CACHED_TABLES = 64
 
@@ -46,7 +47,7 @@ class Qcow2Map(Node):
         self.l1: bytearray = bytearray()
         self._tables: dict[int, bytearray] = {}
         self._refcounts: Refcounts | None = None
-        self._metadata: dict[int, str] | None = None
+        self._metadata: dict[int, list[str]] | None = None
         self._unusable = False
 
     def open(self, checking: bool = False) -> None:
@@ -111,7 +112,7 @@ class Qcow2Map(Node):
         entry = struct.unpack_from(">Q", self.l1, index * 8)[0]
         offset = entry & OFFSET_MASK
         if offset & (self.cluster_size - 1):
-            raise self._corrupt(f"L2 table offset {offset:#x} unaligned (L1 index: {index:#x})")
+            raise self._corrupt(f"L2 table offset {offset:#x} unaligned (L1 index: {c_hex(index)})")
         return offset, bool(entry & COPIED)
 
     def _corrupt(self, what: str) -> BlockError:
@@ -133,9 +134,11 @@ class Qcow2Map(Node):
             self._metadata = metadata(self.header, self.l1, self.refcounts.table)
         bits = self.header.cluster_bits
         for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
-            kind = self._metadata.get(cluster, own)
-            if kind != own:
-                raise self._corrupt(f"Preventing invalid write on metadata (overlaps with {kind})")
+            for kind in self._metadata.get(cluster, ()):
+                if kind != own:
+                    raise self._corrupt(
+                        f"Preventing invalid write on metadata (overlaps with {kind})"
+                    )
 
     def _write_metadata(self, offset: int, data: bytes, kind: str) -> None:
         self.guard(offset, len(data), kind)
@@ -152,6 +155,8 @@ class Qcow2Map(Node):
             if len(self._tables) >= _CACHED_TABLES:
                 self._tables.clear()
             table = bytearray(self.storage.read(offset, self.cluster_size))
+            if any(first & _COMPRESSED_BYTE for first in set(table[::8])):
+                raise not_served("A compressed cluster")
             self._tables[index] = table
         return table
 
@@ -166,8 +171,6 @@ class Qcow2Map(Node):
         return entry
 
     def _kind(self, entry: int) -> tuple[str, int | None]:
-        if entry & COMPRESSED:
-            raise not_served("A compressed cluster")
         host = entry & OFFSET_MASK
         if entry & ZERO:
             return ZEROES, host or None

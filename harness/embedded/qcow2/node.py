@@ -68,7 +68,7 @@ class Qcow2Node(Qcow2Map):
         head = read_padded(self, start, within) if within else b""
         tail_length = whole - within - len(data)
         tail = read_padded(self, start + within + len(data), tail_length) if tail_length else b""
-        host = self.refcounts.allocate(count, "data cluster")
+        host = self.refcounts.allocate(count)
         self.guard(host, whole)
         self.storage.write(host, b"".join((head, data, tail)))
         for i in range(count):

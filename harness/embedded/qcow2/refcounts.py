@@ -68,7 +68,7 @@ class Refcounts:
             return None
         if offset & (self.header.cluster_size - 1):
             raise self._corrupt(
-                f"Refblock offset {offset:#x} unaligned (reftable index: {index:#x})"
+                f"Refblock offset {offset:#x} unaligned (reftable index: {c_hex(index)})"
             )
         block = self._blocks.get(index)
         if block is None:
@@ -94,13 +94,13 @@ class Refcounts:
         if not count:
             self.free_hint = min(self.free_hint, cluster)
 
-    def allocate(self, count: int, what: str) -> int:
+    def allocate(self, count: int, what: str = "") -> int:
         """Allocate `count` neighbouring clusters, the first that are free; return their offset.
 
-        `what` they are for goes into the message where that would be the image's header.
+        A table (`what`) is not to lie on the header; data is looked at when it is written.
         """
         first = self._find_place(count)
-        if not first:
+        if not first and what:
             raise self._corrupt(f"Preventing invalid allocation of {what} at offset 0")
         for cluster in range(first, first + count):
             self._set(cluster, 1)
@@ -152,9 +152,7 @@ class Refcounts:
         As in QEMU the block takes the first free cluster; one that lies in the part
         it describes counts itself.
         """
-        cluster = self._find_free(1)
-        if not cluster:
-            raise self._corrupt("Preventing invalid allocation of refcount block at offset 0")
+        cluster = self._find_free(1) or 1  # where the header counts as free, QEMU is past it
         home = cluster // self.per_block
         block = bytearray(self.header.cluster_size)
         offset = cluster << self.header.cluster_bits
@@ -214,6 +212,11 @@ class Refcounts:
             self._set(cluster, count - 1)
 
 
+def c_hex(value: int) -> str:
+    """Return a number as C's %#x has it."""
+    return f"{value:#x}" if value else "0"
+
+
 def unpack_count(block: bytes | bytearray, at: int) -> int:
     """Return entry `at` of a refcount block; entries have 16 bits."""
     return block[2 * at] << 8 | block[2 * at + 1]
@@ -224,18 +227,18 @@ def pack_count(block: bytearray, at: int, count: int) -> None:
     struct.pack_into(">H", block, 2 * at, count)
 
 
-def metadata(header: Header, l1: bytearray, refcount_table: bytearray) -> dict[int, str]:
-    """Return the number of each cluster of metadata, and of what kind it is.
+def metadata(header: Header, l1: bytearray, refcount_table: bytearray) -> dict[int, list[str]]:
+    """Return the number of each cluster of metadata, and of what kinds it is, in QEMU's order.
 
-    Where a damaged image has two kinds in one cluster, the first kind is told that QEMU checks.
+    Only in a damaged image are there several.
     """
     bits = header.cluster_bits
-    found = {0: HEADER}
+    found = {0: [HEADER]}
 
     def add(offset: int, length: int, kind: str) -> None:
         if length:
             for cluster in range(offset >> bits, (offset + length - 1 >> bits) + 1):
-                found.setdefault(cluster, kind)
+                found.setdefault(cluster, []).append(kind)
 
     add(header.l1_offset, header.l1_size * 8, L1)
     for place in _places(l1):

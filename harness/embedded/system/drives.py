@@ -168,7 +168,7 @@ class Machine:
             raise BlockError("drive property not set")
         share_rw = opts.switch("share-rw", options.get("share-rw", "off"))
         if name in registry.nodes and name not in self.drives:
-            image: Image | None = Image(registry.nodes[name], CONSISTENT_READ, ALL)
+            image: Image | None = Image(registry.nodes[name], 0, ALL)
             drive = Drive("", image, registry.nodes[name].read_only)
             self.drives[f"/{name}"] = drive
         elif name in self.drives:

@@ -21,8 +21,8 @@ Options served:
   -serial none|null    -parallel none|null    -h, --help    --version
 Monitor commands: see `query-commands`. `migrate` to exec:COMMAND hands over the images, not
   a guest: the command's input is empty.
-Guests, and every other option, value, device and command, are not served by the embedded
-programs: each is refused by name, with exit status 1.
+A guest, or any other option, value, device or command,
+is not served by the embedded programs: each is refused by name, with exit status 1.
 """
 # Options of which these values are served, because they say what is so anyhow.
 _FIXED = {
