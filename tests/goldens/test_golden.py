@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from goldlock import atomic_file
 from goldlock.goldens import compare, diff
 from goldlock.goldens.compare import Comparison, first_difference, to_lines
 from goldlock.goldens.golden import (
@@ -278,6 +279,8 @@ def test_a_kill_at_any_write_leaves_the_old_golden_or_the_new(tmp_path: Path) ->
         assert path.read_text() == ("old\n" if done.returncode else "new\n")
         if not done.returncode:
             break
+    atomic_file.clear(tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["1.out"]
     assert step >= 2  # it was killed at least before the file, its mode and its name were there
 
 

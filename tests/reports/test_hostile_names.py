@@ -187,6 +187,13 @@ def test_paths_that_are_not_utf_8(suite: MakeSuite, run_tests: RunTests, tmp_pat
     assert "Traceback" not in done.stdout
 
 
+def test_an_error_names_what_was_given(run_tests: RunTests, tmp_path: Path) -> None:
+    done = run_tests("--suite", f"{tmp_path}/\x1b[31m\n::error::x")
+    assert done.returncode == 2
+    assert r"\x1b[31m" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_an_argument_of_a_process_that_hangs(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1", "sh -c 'sleep 1000; :' \"$(printf 'a\\033[31m\\n::error::b')\"", golden="")
     done = run_tests("--suite", str(suite.root), "--time-limit", "1")
