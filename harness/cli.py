@@ -19,7 +19,7 @@ from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.project import cache_folder, find_suite
-from goldlock.text import for_terminal
+from goldlock.text import printable
 
 _SELF_TEST = (
     "runs goldlock's own tests, and takes no {}; '--self-test -- -k WORD' chooses among them"
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
             return _run_builds(arguments, checkout)
         return _main(arguments, checkout)
     except UsageError as error:
-        print(f"{name}: {for_terminal(str(error))}", file=sys.stderr)  # noqa: T201 - to the person who started it
+        print(f"{name}: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - to the person who started it
         return 2
     except KeyboardInterrupt:
         return 130

@@ -8,12 +8,14 @@ a folder is read once, and files that were not selected are not looked at.
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin.plugin import UNSOUND, CaseItem
 from goldlock.pytest_plugin.run import RUN
 from goldlock.suite.cases import case_files, read_case
+from goldlock.text import printable
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,7 +43,10 @@ class CasesFolder(pytest.Directory):
                 paths = [path for path in paths if is_named(path)]
         nodes: list[pytest.Item | pytest.Collector] = []
         for path in paths:
-            file: CaseFile = CaseFile.from_parent(self, path=path)
+            shown: dict[str, Any] = {}
+            if not path.name.isprintable():
+                shown["nodeid"] = printable(str(path))
+            file: CaseFile = CaseFile.from_parent(self, path=path, **shown)
             try:  # pytest would take as long again for a report on each file
                 nodes += [file] if is_named(path) else file.collect()
             except CaseFile.CollectError:
@@ -57,5 +62,5 @@ class CaseFile(pytest.File):
             case = read_case(self.path)
         except UsageError as error:
             self.config.stash.setdefault(UNSOUND, set()).add(self.path)
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(printable(str(error))) from None
         return [CaseItem.of(self, case)]

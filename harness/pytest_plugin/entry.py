@@ -80,4 +80,7 @@ def _of_project(config: pytest.Config) -> "Run | None":
 
         return Run.of_project(config, suites)
     except UsageError as error:
-        raise pytest.UsageError(in_words_of_pytest(str(error), kit.options())) from None
+        from goldlock.text import printable
+
+        said = in_words_of_pytest(str(error), kit.options())
+        raise pytest.UsageError(printable(said)) from None

@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if run.settings.review:
             _prepare_review(config, run.settings, plain=not run.by_command)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(printable(str(error))) from None
 
 
 def _check_xdist(config: pytest.Config) -> None:
@@ -155,7 +155,7 @@ def _begin(config: pytest.Config) -> None:
         kit = kits.of_suite(config.stash[RUN].suites[0]).name
         programs = context.programs(kit)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(printable(str(error))) from None
     if not hasattr(config, "workerinput"):
         start(config, scheduler.settings, programs, scheduler.running, context.scratch.cleared)
 

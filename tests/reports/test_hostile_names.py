@@ -194,6 +194,17 @@ def test_an_error_names_what_was_given(run_tests: RunTests, tmp_path: Path) -> N
     assert "\x1b" not in done.stdout
 
 
+def test_a_file_that_is_no_case(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    (suite.root / "cases" / "2\x1b[31m\n::error::x").write_text("")
+    for options in ((), ("--", "-k", "1")):
+        done = run_tests("--suite", str(suite.root), *options, GITHUB_ACTIONS="true")
+        assert done.returncode == 2
+        assert r"2\x1b[31m" in done.stdout
+        assert "\x1b" not in done.stdout
+        assert not [line for line in lines_that_act(done.stdout) if "error file=" not in line]
+
+
 def test_an_argument_of_a_process_that_hangs(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1", "sh -c 'sleep 1000; :' \"$(printf 'a\\033[31m\\n::error::b')\"", golden="")
     done = run_tests("--suite", str(suite.root), "--time-limit", "1")
