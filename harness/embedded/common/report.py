@@ -55,9 +55,12 @@ def could_be_qemus(name: str) -> bool:
     )
 
 
-def errno_is_elided() -> bool:
-    """Tell whether lock messages leave out the text of EAGAIN and EACCES (QEMU >= 6.0)."""
-    return os.environ.get(ERRNO_POLICY_VARIABLE, "errno") == "elided"
+def errno_policy() -> str:
+    """Return which lock messages end in the errno's text.
+
+    `errno`: all; `elided`: none for EAGAIN and EACCES (QEMU since 6.0); `none`: none (QEMU 5.2).
+    """
+    return os.environ.get(ERRNO_POLICY_VARIABLE, "errno")
 
 
 def set_program(argv0: str) -> str:

@@ -257,6 +257,8 @@ class Machine:
         overlay = open_node(filename, below, flags)
         try:
             graph.put_above(overlay, node)
+            if report.errno_policy() == "none":
+                graph.refresh(overlay)  # QEMU 5.2 settles the permissions once more
         except BlockError:
             graph.dispose(overlay)
             raise

@@ -20,7 +20,7 @@ FORMATS = (
 )
 PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
 KINDS = ("auto", "system", "embedded")
-POLICIES = ("errno", "elided")
+POLICIES = ("errno", "elided", "none")
 
 _OPTIONS = (
     *("QEMU_OPTIONS", "QEMU_IMG_OPTIONS", "QEMU_IO_OPTIONS", "QEMU_IO_OPTIONS_NO_FMT"),
@@ -79,7 +79,7 @@ class QemuKit(Kit):
             {
                 "metavar": "POLICY",
                 "default": "errno",
-                "help": "errno or elided: whether the embedded programs tell the errno of a lock"
+                "help": "errno, elided or none: whether embedded programs tell the errno of a lock"
                 " conflict (default: errno)",
             },
         ),
