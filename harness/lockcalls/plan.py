@@ -72,6 +72,8 @@ class Fault:
             raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
+        if self.call == "probe" and self.image is not None:
+            raise ValueError("a probe is of /dev/null, never of an image")
         if self.span:
             first, last = self.span
             fits = 0 <= first <= (first if last is None else last) <= LARGEST
@@ -140,6 +142,8 @@ def _fault(line: Line, words: ByteWords) -> Fault:
         bare = line.quoted or line.current not in ("", "of", "by", "fails")
     else:
         bare = False
+    if call == "probe" and line.current == "of":
+        line.fail("a probe is of /dev/null, never of an image; test all asks about one")
     image = line.name("the path of an image") if bare or line.take("of") else None
     program = line.name("the name of a program") if line.take("by") else None
     line.need('"fails with" and an errno', "fails")

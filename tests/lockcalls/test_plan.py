@@ -69,6 +69,7 @@ def test_several_lines() -> None:
         ("lock 0-9223372036854775808", "1:6: 0-9223372036854775808: expected a byte: a number up"),
         ("lock exactly any", "1:14: any: expected a byte: "),
         ("lock 1 fails with EIO may", '1:26: end of line: expected "miss"'),
+        ("probe of f fails with EIO", "1:7: of: a probe is of /dev/null, never of an image"),
         ("flock 1 of f", '1:9: of: expected "fails with" and an errno'),
         ("lock uses read", "1:11: read: expected consistent read, write, write unchanged, resize"),
         ("lock uses consistent", "1:21: end of line: expected read"),
@@ -114,6 +115,7 @@ def test_without_a_kit_there_are_no_words() -> None:
         ({"exactly": True}, "any byte, and exactly: which"),
         ({"nth": 2**63}, "calls are counted from 1"),
         ({"call": "probe", "byte": 100}, "a probe has no byte 100"),
+        ({"call": "probe", "image": "f"}, "a probe is of /dev/null"),
         ({"call": "flock", "byte": 100}, "a flock has no byte 100"),
         ({"nth": 0}, "calls are counted from 1"),
         ({"times": 0}, "calls are counted from 1"),
@@ -147,6 +149,7 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
 def test_text_reads_back(call, code, byte, image, program, nth, times, flags) -> None:  # type: ignore[no-untyped-def]
     where = byte if call in ("lock", "unlock", "test") else None
     exactly = flags[0] and where is not None
+    image = image if call != "probe" else None
     fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1])
     assert parse_plan(str(fault)) == (fault,)
 
