@@ -37,6 +37,7 @@ def environment(folder: Path) -> dict[str, str]:
     suite = folder / "suite"
     for name in ("cases", "expected"):
         (suite / name).mkdir(parents=True)
+    (suite / "suite.toml").write_text('kit = "qemu"\n')
     ask = suite / "cases" / "000"
     ask.write_text(ASK)
     ask.chmod(0o755)
