@@ -189,8 +189,10 @@ def _byte(line: Line, words: ByteWords) -> int:
     if not line.take("byte") and not line.current.isdigit():
         first = dict.fromkeys(name.split()[0] for name in named)
         names = ", ".join(f'"{each} ..."' for each in first)
-        known = names or f"there are no names for bytes without a kit, in {KIT_VARIABLE}"
-        line.fail(f'expected a byte: a number, a range, "all", "any", {known}')
+        known = (
+            f", {names}" if names else f"; names for bytes come with a kit (--kit, {KIT_VARIABLE})"
+        )
+        line.fail(f'expected a byte: a number, a range, "all", "any"{known}')
     return line.number("a byte", 0)
 
 
