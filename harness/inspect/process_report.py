@@ -103,11 +103,12 @@ def family(pid: int) -> list[int]:
 
 
 def session_size(pid: int) -> int:
-    """Return how many processes there are in the session that a process leads."""
+    """Return how many processes live in the session that a process leads."""
     count = 0
     for process in psutil.pids():
-        with suppress(ProcessLookupError):
-            count += os.getsid(process) == pid
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(process) == pid:
+                count += psutil.Process(process).status() != psutil.STATUS_ZOMBIE
     return count
 
 

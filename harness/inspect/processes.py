@@ -20,6 +20,10 @@ _NAME_LENGTH = 15
 """Characters of a process's name that the kernel keeps."""
 
 
+KILL_LIMIT = 5.0
+"""Seconds that a process has to end once it was killed: one that waits for a dead disk may not."""
+
+
 def all_pids() -> list[int]:
     """Return the process ids of all processes that can be seen."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
@@ -101,18 +105,25 @@ def wait_for_exit(pid: int, seconds: float | None = None) -> bool:
         os.close(pidfd)
 
 
-def kill(pid: int) -> None:
+def kill(pid: int) -> bool:
     """Kill a process, whoever's child it is, and wait for its end, which frees its locks.
 
-    It may be gone; one of another user goes on.
+    It may be gone. False for one that goes on: another user's, or one that the kernel does not
+    end in `KILL_LIMIT`.
     """
-    with suppress(ProcessLookupError, PermissionError):
+    try:
         pidfd = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            _wait(pidfd, None)
-        finally:
-            os.close(pidfd)
+    except ProcessLookupError:
+        return True
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        return _wait(pidfd, KILL_LIMIT)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    finally:
+        os.close(pidfd)
 
 
 def kill_tree(root: int) -> None:

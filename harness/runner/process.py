@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from select import POLLIN, poll
 from typing import IO
 
-from goldlock import linux
+from goldlock.runner.orphans import adopt, end_orphans, reap, reap_killed
 from goldlock.runner.output_capture import OutputCapture
 from goldlock.runner.removal import remove_tree
 from goldlock.runner.spawn import Start, spawn
@@ -30,12 +29,6 @@ _LOOK = 0.1
 
 _RUSH = PROCESS_LIMIT // 4
 """Processes that are new since the last look, from which on a case is stopped to be looked at."""
-
-_LOOKED_AT = 100
-"""Processes that were left behind, past which no more are looked at."""
-
-_DESCRIBED = 10
-"""Processes that were left behind, past which only a count is told."""
 
 
 class CannotStart(Exception):
@@ -92,7 +85,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
 
     Raises CannotStart, and KeyboardInterrupt once the descriptor *interrupt* is readable.
     """
-    _adopt_orphans()
+    adopt()
     began = time.monotonic()
     with _opened(output) as file, closing(OutputCapture(file.fileno())) as capture:
         try:
@@ -109,12 +102,15 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
             finally:  # also when the runner itself is interrupted
                 if not ended:
                     _stop(pid, watch)
-                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                left_behind = (*_kill_orphans(tell=ended), *clear())
+                status = reap_killed(pid)
+                left, stubborn = end_orphans(interrupt, tell=ended)
+                left += clear()
         capture.copy()
         if not capture.written:
             file.truncate(0)
         _put_back(file, output)
+    if status is None:
+        status, stubborn = -signal.SIGKILL, [*stubborn, f"pid {pid}, which cannot be killed"]
     return Transcript(
         output,
         status,
@@ -123,7 +119,7 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         timed_out=late,
         stopped=watch.error or capture.error,
         situation=doing,
-        left_behind=left_behind if ended else (),
+        left_behind=(*(left if ended else ()), *stubborn),
     )
 
 
@@ -150,7 +146,8 @@ class _Watch:
         Raises KeyboardInterrupt once the descriptor *interrupt* is readable.
         """
         waiting, pipe = poll(), self._capture.pipe
-        for descriptor in (self._pidfd, pipe, *([] if interrupt is None else [interrupt])):
+        others = [] if interrupt is None else [interrupt]
+        for descriptor in (self._pidfd, pipe, adopt(), *others):
             waiting.register(descriptor, POLLIN)
         now = time.monotonic()
         deadline, look = now + seconds, now + _LOOK
@@ -160,6 +157,8 @@ class _Watch:
                 return True
             if interrupt in ready:
                 raise KeyboardInterrupt
+            if adopt() in ready:
+                reap(but=self._pid)
             if pipe in ready and not self._capture.copy():
                 waiting.unregister(pipe)
                 self.error = self.error or self._capture.error
@@ -238,75 +237,3 @@ def _tasks() -> int:
             return int(file.read().split()[3].partition(b"/")[2])  # 0.20 0.18 0.12 1/80 11206
     except (OSError, ValueError, IndexError):
         return 0
-
-
-@cache
-def _adopt_orphans() -> None:
-    """Make processes that lose their parent children of this one, also daemons."""
-    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _kill_orphans(*, tell: bool) -> tuple[str, ...]:
-    """Kill and reap what a case left to be adopted; describe what was still running, if asked to.
-
-    The children of what is killed are adopted in turn, so the end is where nothing is left.
-    """
-    described: list[str] = []
-    seen: set[int] = set()
-    while _reap_the_dead():
-        from goldlock.inspect.process_report import (  # as in _situation
-            children,
-            family,
-            left_behind,
-        )
-
-        orphans = [orphan for orphan in children() if orphan not in _others]
-        if not orphans:
-            break
-        groups: set[int] = set()
-        for orphan in orphans:
-            # There may be thousands, and to look for a family is to look at all of them.
-            if tell and len(seen) < _LOOKED_AT:
-                new = [process for process in family(orphan) if process not in seen]
-                described += filter(None, map(left_behind, new))
-                seen.update(new)
-            with suppress(ProcessLookupError):
-                groups.add(os.getpgid(orphan))
-        for group in groups - {os.getpgrp()}:
-            _kill(-group, signal.SIGKILL)  # all at once, or they would be chased
-        described += _reap(orphans)
-    return (*described[:_DESCRIBED], *(["and more"] if len(described) > _DESCRIBED else []))
-
-
-_others: set[int] = set()
-"""Children that a case has left to this process, and that are not this user's to end."""
-
-
-def _reap(orphans: Sequence[int]) -> list[str]:
-    """Wait for processes that were killed; describe those that could not be."""
-    said = []
-    for orphan in orphans:
-        try:
-            os.kill(orphan, signal.SIGKILL)
-        except PermissionError:
-            _others.add(orphan)
-            said.append(f"pid {orphan}, which is another user's and goes on")
-            continue
-        except ProcessLookupError:
-            pass
-        with suppress(ChildProcessError):
-            os.waitpid(orphan, 0)
-    return said
-
-
-def _reap_the_dead() -> bool:
-    """Reap the children that have ended; tell whether there are others.
-
-    First of all, since a case that forked without end may have left thousands.
-    """
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return False
-    return True

@@ -81,6 +81,7 @@ def _setup_child(environ: Mapping[str, str], directory: Path, output: int) -> No
     os.setsid()
     for number, descriptor in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(descriptor, number)
+    signal.set_wakeup_fd(-1)
     for each in _DEFAULT:
         signal.signal(each, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

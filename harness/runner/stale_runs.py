@@ -11,11 +11,14 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from goldlock import safe_open
 from goldlock.runner import mounts
 from goldlock.runner.removal import identity, remove_tree
+
+if TYPE_CHECKING:
+    import psutil
 
 MARK = "running"
 _MOST = 64 * 1024
@@ -76,7 +79,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def end_processes(folders: Sequence[Path]) -> list[str]:
-    """Kill the processes of cases whose TEST_DIR is below one of *folders*; describe them."""
+    """Kill the processes of cases whose directories are in *folders*; describe them."""
     import psutil  # only where something is left
     from goldlock.inspect import processes
     from goldlock.inspect.process_report import left_behind
@@ -84,9 +87,21 @@ def end_processes(folders: Sequence[Path]) -> list[str]:
     described = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            test_dir = Path(process.environ().get("TEST_DIR", ""))
-            if process.pid != os.getpid() and not set(folders).isdisjoint(test_dir.parents):
+            paths = [] if process.pid == os.getpid() else _places(process)
+            if any(folder in path.parents for folder in folders for path in paths):
                 if said := left_behind(process.pid):
                     described.append(f"ended {said}")
-                processes.kill(process.pid)
+                if not processes.kill(process.pid):
+                    described.append(f"pid {process.pid} cannot be ended")
     return described
+
+
+def _places(process: "psutil.Process") -> list[Path]:
+    """Return its TEST_DIR; of a process that was started without any environment, its files.
+
+    Others may have files there, too: somebody who looks at what was kept.
+    """
+    environ = process.environ()
+    if environ:
+        return [Path(environ.get("TEST_DIR", ""))]
+    return [Path(process.cwd()), *(Path(file.path) for file in process.open_files())]

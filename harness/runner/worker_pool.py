@@ -22,6 +22,7 @@ from select import POLLIN, poll
 from threading import Lock
 from typing import Any, NoReturn
 
+from goldlock import linux
 from goldlock.inspect import processes
 
 Serve = Callable[[Any, int], Any]
@@ -144,7 +145,7 @@ class ForkServer:
             ended = False
         if not ended:
             processes.kill_tree(self._pid)
-        os.waitpid(self._pid, 0)
+        os.waitpid(self._pid, os.WNOHANG)  # what cannot be killed is nobody's to wait for
         return ended
 
     def _fork_loop(self, commands: socket.socket, serve: Serve) -> None:
@@ -155,21 +156,36 @@ class ForkServer:
         for link in Path("/proc/self/fd").iterdir():  # what the caller left open is not for cases
             with suppress(OSError):
                 os.set_inheritable(int(link.name), int(link.name) <= 2)
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         gc.freeze()
         gc.enable()
+        workers: set[int] = set()
         while descriptors := socket.recv_fds(commands, 1, 1)[1]:
             messages: Connection[Any, Any] = Connection(descriptors[0])
             with messages:
                 os.set_inheritable(messages.fileno(), False)  # not for cases
-                with suppress(ChildProcessError):
-                    while os.waitpid(-1, os.WNOHANG)[0]:
-                        pass
-                if os.fork() == 0:
+                _end_orphans(workers)
+                if (worker := os.fork()) == 0:
                     commands.close()
                     _run(partial(_serve, messages, serve))
-        with suppress(ChildProcessError):
-            while True:
-                os.wait()
+                workers.add(worker)
+        for worker in workers:
+            processes.wait_for_exit(worker)
+        _end_orphans(workers)
+
+
+def _end_orphans(workers: set[int]) -> None:
+    """End what workers that were killed have left to this process, and forget those."""
+    before = len(workers)
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+            workers.discard(ended.si_pid)
+        if len(workers) < before:
+            from goldlock.inspect.process_report import children  # psutil: only for these
+
+            for orphan in {*children()} - workers:
+                processes.kill_tree(orphan)
+                os.waitpid(orphan, os.WNOHANG)
 
 
 def _run(main: Callable[[], None]) -> NoReturn:

@@ -128,3 +128,21 @@ def test_folders_with_blanks_go_along(tmp_path: Path) -> None:
     stale_runs.clear(tmp_path, "goldlock-")
     assert not sockets.exists()
     assert bystander.exists()
+
+
+def test_a_process_without_environment_is_ended_and_an_onlooker_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "goldlock-x"
+    (folder / "1" / "test").mkdir(parents=True)
+    (folder / "running").touch()
+    sleep = ["/bin/sleep", "1000"]
+    ours = subprocess.Popen(sleep, cwd=folder / "1" / "test", env={})
+    onlooker = subprocess.Popen(sleep, cwd=folder / "1", env={"HOME": "/"})
+    try:
+        (said,) = stale_runs.clear(tmp_path, "goldlock-")
+        assert f"ended /bin/sleep 1000 (pid {ours.pid})" in said
+        assert ours.wait(timeout=10) == -signal.SIGKILL
+        assert onlooker.poll() is None
+    finally:
+        for process in (ours, onlooker):
+            process.kill()
+            process.wait()
