@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
 
-from goldlock.text import count, for_terminal, printable
+from goldlock.text import count, for_json, printable
 
 CUT = "... ("
 """What a log begins with when not all of it is reported."""
@@ -160,42 +160,27 @@ class CaseResult:
     @property
     def flaky(self) -> str:
         """``FLAKY: failed in 3 of 8 runs (37.5 %)``; nothing for a case that is not."""
-        return share_of_runs(self.failed_runs, self.runs) if self.is_flaky else ""
-
-    @property
-    def is_flaky(self) -> bool:
-        """Whether it failed in some of its runs, and passed in others."""
-        return 0 < self.failed_runs < self.runs
+        failed, runs = self.failed_runs, self.runs
+        return share_of_runs(failed, runs) if 0 < failed < runs else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data, all of its text printable."""
-        return {
-            "number": printable(self.number),
-            "path": printable(self.path),
-            "groups": [*map(printable, self.groups)],
-            "state": str(self.state),
-            "seconds": round(self.seconds, 6),
-            "last": self.last,
-            "started": self.started,
-            "golden": printable(self.golden),
-            "sections": [section.as_dict() for section in self.sections],
-            "problems": [for_terminal(problem) for problem in self.problems],
-            "reason": for_terminal(self.reason),
-            "update": for_terminal(self.update),
-            "kept": printable(self.kept),
-            "kept_files": for_terminal(self.kept_files),
-            "log": for_terminal(self.log),
-            "shown": for_terminal(self.shown),
-            "runs": self.runs,
-            "failed_runs": self.failed_runs,
-            "about_runs": [for_terminal(line) for line in self.about_runs],
-        }
+        told: dict[str, Any] = for_json({name: getattr(self, name) for name in _TOLD})
+        told["sections"] = [section.as_dict() for section in self.sections]
+        return {**told, "state": str(self.state)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return what `as_dict` was called of, but for what is not for other processes."""
         known = {name: value for name, value in data.items() if name not in ("state", "sections")}
         return cls(**known, sections=[SectionResult.from_dict(each) for each in data["sections"]])
+
+
+_TOLD = (
+    *("number", "path", "groups", "seconds", "last", "started", "golden", "problems", "reason"),
+    *("update", "kept", "kept_files", "log", "shown", "runs", "failed_runs", "about_runs"),
+)
+"""What of a result is for other processes than the runner's, beside its sections."""
 
 
 def share_of_runs(failed: int, runs: int) -> str:

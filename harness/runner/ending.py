@@ -20,7 +20,7 @@ _TOO_LARGE = 8 * 1024 * 1024
 
 def put_down(result: CaseResult, transcript: Transcript, found: Sequence[str]) -> None:
     """Put down in *result* how a case ended, with what was *found* wrong beside its output."""
-    result.seconds = transcript.seconds
+    result.seconds = round(transcript.seconds, 6)
     if transcript.status == NOTRUN_STATUS and not (transcript.timed_out or transcript.stopped):
         said = tail(transcript.output, 1).strip()
         result.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
