@@ -122,7 +122,7 @@ def test_no_seed_no_disorder() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--repeat", "-1"), "--repeat takes a number"),
+        (("--repeat", "-1"), "--repeat must be at least 1"),
         (("--repeat", "0"), "--repeat must be at least 1, not 0"),
         (("--repeat", "2", "--update"), "--update and --review take one run"),
         (("--until-fail", "--update"), "--update and --review take one run"),
