@@ -14,6 +14,7 @@ from tests.embedded.programs import QUIET, filtered, run
 pytestmark = pytest.mark.real
 
 TABLE = Path(__file__).with_name("command_lines.txt")
+RANDOM = Path(__file__).with_name("random_lines.txt")
 NAMES = {"img": "qemu-img", "io": "qemu-io", "system": "qemu-system-x86_64"}
 
 REFUSED = "! "
@@ -21,8 +22,9 @@ REFUSED = "! "
 
 
 def lines(refused: bool) -> list[str]:
-    """Return the lines of the table that are served, or those that are not."""
-    found = [line for line in TABLE.read_text().splitlines() if line and line[0] != "#"]
+    """Return the lines of the tables that are served, or those that are not."""
+    text = TABLE.read_text() + RANDOM.read_text()
+    found = [line for line in text.splitlines() if line and line[0] != "#"]
     return [line.removeprefix(REFUSED) for line in found if line.startswith(REFUSED) is refused]
 
 
@@ -81,5 +83,6 @@ def test_what_is_not_served_is_refused_by_name_and_touches_nothing(
     assert not differences(fresh, tmp_path / "ours")
 
 
-def test_the_table_is_as_long_as_promised() -> None:
-    assert len(lines(refused=False)) >= 275
+def test_the_tables_are_as_long_as_promised() -> None:
+    assert len(lines(refused=False)) >= 500
+    assert len(lines(refused=True)) >= 180
