@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 r"""Names that differ from run to run: directories, process ids."""
 
+import os
 import re
 from collections.abc import Callable
 
@@ -9,7 +10,8 @@ def directory(path: str, name: str) -> Callable[[str], str]:
     r"""Make a filter that writes *name* for the directory *path*, taken literally.
 
     Only the whole directory counts: neither ``/mnt/tmp/x`` nor ``/tmp/x.old`` is
-    ``/tmp/x``. Raises ValueError when *path* is not absolute, or is the root.
+    ``/tmp/x``. Where it is behind a symbolic link, its real path counts, too, as it is
+    when this is made. Raises ValueError when *path* is not absolute, or is the root.
 
     before: ``Could not open '/tmp/x/t.qcow2'``
     after:  ``Could not open 'TEST_DIR/t.qcow2'``
@@ -18,7 +20,9 @@ def directory(path: str, name: str) -> Callable[[str], str]:
     if not path.startswith("/"):
         raise ValueError(f"not the absolute path of a directory below the root: {path!r}")
     # The only slash that may stand before an absolute path is that of a URL.
-    pattern = re.compile(rf"(?:(?<![\w./-])|(?<=://)){re.escape(path)}(?![\w-]|\.\w)")
+    real = os.path.realpath(path)
+    known = "|".join(map(re.escape, [path, real] if real != "/" else [path]))
+    pattern = re.compile(rf"(?:(?<![\w./-])|(?<=://))(?:{known})(?![\w-]|\.\w)")
     return lambda text: pattern.sub(lambda _: name, text)
 
 

@@ -195,6 +195,7 @@ class Runner:
             **self._surroundings,
             **job.programs.variables_for(paths),
             **self._environment(job, wrapped).to_environ(),
+            "PWD": str(job.directories.test),
             "HOME": home,
             "TMPDIR": home,
         }

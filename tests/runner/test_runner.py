@@ -64,6 +64,35 @@ def test_a_case_has_its_standard_files_and_no_others(run_tests: RunTests, suite:
     assert done.returncode == 0, done.stdout
 
 
+SHELL = """\
+cd "$TEST_DIR"; touch f
+{ pwd; pwd -P; realpath f; readlink /proc/self/cwd; } |
+    "$PYTHON" -m goldlock.filters directory "$TEST_DIR" TEST_DIR
+"""
+PYTHON = """\
+import os
+from goldlock import Case, run
+def main(case: Case) -> None:
+    case.log(os.getcwd(), case.paths)
+    case.log(os.path.realpath(case.test_dir), case.paths)
+    case.log(os.environ["PWD"], case.paths)
+run(main)
+"""
+
+
+@pytest.mark.parametrize("name", ["real", "link", "a blank", "it's [a] link.*", "link/deeper"])
+def test_a_case_knows_its_directory_by_each_of_its_names(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "it's [a] link.*").symlink_to("real")
+    suite.case("1.sh", SHELL, "TEST_DIR\nTEST_DIR\nTEST_DIR/f\nTEST_DIR\n")
+    suite.case("2.py", f"#!/usr/bin/env python3\n{PYTHON}", "TEST_DIR\n" * 3)
+    done = run_tests("--suite", str(suite.root), TEST_DIR=str(tmp_path / name))
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize(
     "name", ["plain", "with blank", "a,b", "it's", "re(g).*[e]x$", "deep/" * 30]
 )
