@@ -90,7 +90,8 @@ def attempt(kind: str, opener: str, plan: str) -> list[object]:
     assert trace is not None
     start = trace.stat().st_size
     program, *words = OPENERS[opener]
-    with faults(re.sub(r"of t\b", "of run/t", plan)):
+    plan = re.sub(r"of t\b", "of run/t", plan)
+    with faults(re.sub(r"(?<=.)$", " may miss", plan, flags=re.M)):
         stdin = NODES if "-qmp" in words else "quit\n"
         outcome = run(program, kind, *words, cwd=folder, stdin=stdin)
     calls = trace.read_bytes()[start:].decode().replace(str(folder.absolute()) + "/", "")

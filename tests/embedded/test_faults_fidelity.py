@@ -38,7 +38,7 @@ def test_a_fault_in_a_lock_call_ends_as_in_the_real_program(
         words = [sys.executable, "-m", "tests.embedded.fault_runs", kind, opener]
         running[kind] = subprocess.Popen(
             wrap(words, trace=folder / "trace"), cwd=folder, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/.import"},
+            env={**os.environ, "GOLDLOCK_KIT": "qemu", "PYTHONPATH": f"{ROOT}:{ROOT}/.import"},
         )  # fmt: skip
     found = {kind: json.loads(process.communicate()[0]) for kind, process in running.items()}
     assert list(found["ours"]) == list(found["real"])
