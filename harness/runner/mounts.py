@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is mounted below a directory, and how it is unmounted."""
+"""What is mounted below a directory, or attached to a file in it, and how that ends."""
 
 import ctypes
+import fcntl
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from select import POLLPRI, poll
 from typing import NamedTuple
 
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
+_LOOP_CLR_FD = 0x4C01
 
 
 class Table:
@@ -81,3 +84,21 @@ def unmount(mount: Mount) -> str:
             if not done.returncode:
                 return said
     return f"{said}, which cannot be unmounted: {why}"
+
+
+def detach_loops(folder: Path) -> list[str]:
+    """Detach the loop devices whose files are below *folder*; describe them."""
+    said = []
+    for known in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with suppress(OSError):  # gone, or not ours to look at
+            file = known.read_text().rstrip("\n").removesuffix(" (deleted)")
+            if folder not in Path(file).parents:
+                continue
+            device = f"/dev/{known.parts[-3]}"
+            said.append(f"{device}, a loop device of {file}")
+            opened = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(opened, _LOOP_CLR_FD)
+            finally:
+                os.close(opened)
+    return said

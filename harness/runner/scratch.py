@@ -137,12 +137,13 @@ class Scratch:
         if not keep and self._sockets == self.root and _as_new(directories):
             self._spares.append(directories)
             return []
+        loops = [f"leaked: {each}; detached" for each in mounts.detach_loops(directories.top)]
         said = remove_tree(directories.sockets, directories.made[3])
         if self._sockets != self.root:
             said += remove_tree(directories.sockets.parent)
         if not keep:
             said += remove(directories.top.name, self._opened, None, str(directories.top))
-        return [f"cannot be removed: {each}" for each in said]
+        return [*loops, *(f"cannot be removed: {each}" for each in said)]
 
     def end_processes(self, number: str = "") -> None:
         """Kill what cases started, or case *number*, and no worker is there to end."""

@@ -3,6 +3,8 @@
 
 import ctypes
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -82,3 +84,15 @@ def test_a_tree_that_is_deeper_than_python_goes_is_removed(tmp_path: Path) -> No
     os.close(deep)
     removal.remove_tree(top)
     assert not top.exists()
+
+
+def test_a_loop_device_is_named_and_detached(run_tests: RunTests, suite: MakeSuite) -> None:
+    if not shutil.which("losetup") or os.geteuid() or not Path("/dev/loop-control").exists():
+        pytest.skip("needs the right to attach loop devices")
+    attach = 'truncate -s 8M "$TEST_DIR/disk"; losetup -f "$TEST_DIR/disk" && echo attached'
+    suite.case("1", attach, golden="attached\n")
+    done = run_tests("--suite", str(suite.root))
+    assert re.search(r"leaked: /dev/loop\d+, a loop device of .*/test/disk; detached", done.stdout)
+    assert "1 failed" in done.stdout
+    left = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
+    assert "/test/disk" not in left
