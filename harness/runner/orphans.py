@@ -71,6 +71,8 @@ def end_orphans(interrupt: int, *, tell: bool) -> tuple[list[str], list[str]]:
     described: list[str] = []
     stubborn: list[str] = []
     seen: set[int] = set()
+    if not reap():
+        return described, stubborn
     if tell:
         _wait_for_the_dying(interrupt)
     while orphans := _orphans():
@@ -94,7 +96,7 @@ def end_orphans(interrupt: int, *, tell: bool) -> tuple[list[str], list[str]]:
 
 def reap_killed(pid: int) -> int | None:
     """Return the exit status of a child that was killed, or has ended; None if it has not."""
-    if _remaining([pid], KILLING, reap_all=False):
+    if _lives(pid) and _remaining([pid], KILLING, reap_all=False):
         _others.add(pid)
         return None
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -46,11 +46,6 @@ class Directories(NamedTuple):
     sockets: Path
     made: tuple[Identity | None, ...] = ()
 
-    @property
-    def replaced(self) -> bool:
-        """Whether something else stands in the place of one of them."""
-        return tuple(map(identity, self[:4])) != self.made
-
 
 class Scratch:
     """The directory of all that a run writes; under TEST_DIR, or the system's for such things.
@@ -223,25 +218,23 @@ def _rename(folder: int, name: str, to: str) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def _is_new(path: Path) -> bool:
-    """Tell whether a directory has the mode and owner that it was made with, and no more."""
+def _is_new(path: Path, made: Identity | None) -> bool:
+    """Tell whether a directory is the one that was *made*, in mode and owner, too."""
     found = path.lstat()
     ours = (_NEW, os.geteuid(), os.getegid())
-    return (found.st_mode, found.st_uid, found.st_gid) == ours and not os.listxattr(
-        path, follow_symlinks=False
-    )
+    extra = os.listxattr(path, follow_symlinks=False)
+    same = made == (found.st_dev, found.st_ino)
+    return same and (found.st_mode, found.st_uid, found.st_gid) == ours and not extra
 
 
 def _as_new(directories: Directories) -> bool:
     """Tell whether a case has left its directories as it found them; make the upper one so."""
     try:
-        if directories.replaced:
-            return False
-        for path in directories[1:4]:
-            if os.listdir(path) or not _is_new(path):  # noqa: PTH208 - each microsecond
+        for path, made in zip(directories[:4], directories.made, strict=True):
+            if not _is_new(path, made):
                 return False
-        if not _is_new(directories.top):
-            return False
+            if path != directories.top and os.listdir(path):  # noqa: PTH208 - each microsecond
+                return False
         for entry in os.scandir(directories.top):
             if entry.name == OUTPUT and _emptied(entry):
                 continue
