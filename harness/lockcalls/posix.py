@@ -20,7 +20,7 @@ from goldlock.lockcalls.calls import LockCall, UncertainError
 
 _LAST_BYTE = 2**63 - 1
 _READS = 10
-"""How often the kernel's table is read, at most, until it is twice the same."""
+"""How often the kernel's table is read, at most, until it says the same of a file twice."""
 _TRIES = 200
 """How often it is looked whether a call has been carried out, which takes microseconds."""
 
@@ -74,17 +74,26 @@ def _others(call: LockCall, first: int, last: int) -> int | None:
 
 
 def _locks(inode: int) -> list[KernelLock]:
-    """Return the POSIX and OFD locks on files with an inode number."""
-    lines, at_once = linux.all_locks()
+    """Return the POSIX and OFD locks on files with an inode number.
+
+    A table that is not read at once may lack some, as locks of others come and go: it is read
+    until what it has of these files is twice the same.
+    """
+    lines, at_once = _lines_of(inode)
     for _ in range(0 if at_once else _READS):
-        before, (lines, at_once) = lines, linux.all_locks()
-        if before == lines:
+        before, (lines, at_once) = lines, _lines_of(inode)
+        if at_once or before == lines:
             break
     else:
         if not at_once:
             raise UncertainError
-    locks = [KernelLock(line) for line in lines if f":{inode} " in line]
+    locks = [KernelLock(line) for line in lines]
     return [each for each in locks if each.system in ("POSIX", "OFDLCK") and not each.waiting]
+
+
+def _lines_of(inode: int) -> tuple[list[str], bool]:
+    lines, at_once = linux.all_locks()
+    return [line for line in lines if f":{inode} " in line], at_once
 
 
 class Unsettled:
