@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run stands on: its scratch directory, and programs that are being probed."""
 
+import os
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ class RunContext:
     def __init__(
         self, settings: Settings, environ: Mapping[str, str], kits: Iterable[str] = ()
     ) -> None:
+        _check_system()
         self._settings = settings
         self._environ = environ
         self._lock = Lock()
@@ -93,3 +95,12 @@ def _debugging(settings: Settings, environ: Mapping[str, str]) -> "tuple[Wrapper
     programs = [program for kit in every() for program in kit.programs]
     wrappers = Wrappers.of(settings, environ, programs)
     return wrappers, terminal() if settings.print else ""
+
+
+def _check_system() -> None:
+    """Raise UsageError where a case could not be waited for: Linux before 5.3, some sandboxes."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        why = f"{error.strerror}; it takes Linux 5.3 or later, and a sandbox that allows it"
+        raise UsageError(f"pidfd_open(2) is refused here: {why}") from None

@@ -5,6 +5,7 @@ The other case passes. The names of these tests are the lines of the table in th
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -198,3 +199,25 @@ def test_the_memory_of_durations_is_damaged(run_tests: RunTests, beside: MakeSui
     cache.parent.mkdir(parents=True)
     cache.write_bytes(b"\xff\x00{")
     check(beside, run_tests("--suite", str(beside.root), "-j2"), "+        one\n")
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "EPERM"])
+def test_no_process_can_be_waited_for(beside: MakeSuite, tmp_path: Path, error: str) -> None:
+    """As on Linux before 5.3, and in sandboxes that do not know of it."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    refuse = ["-e", "trace=pidfd_open", "-e", f"inject=pidfd_open:error={error}"]
+    done = subprocess.run(
+        [
+            *("strace", "-f", "-qq", "-o", os.devnull, *refuse),
+            *(sys.executable, str(ROOT / "run_tests.py"), "--suite", str(beside.root)),
+        ],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith("run_tests.py: pidfd_open(2) is refused here: ")
+    assert done.stdout.count("\n") == 1
