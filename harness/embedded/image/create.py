@@ -78,7 +78,9 @@ def format_image(filename: str, fmt: str, options: Options) -> None:
 
 
 def known_options(fmt: str, filename: str) -> tuple[tuple[str, str | None], ...]:
-    if fmt in ("null-co", "file"):
+    if fmt == "file":
+        raise not_served("Format 'file' of a new image")
+    if fmt == "null-co":
         raise BlockError(f"Format driver '{fmt}' does not support image creation")
     if fmt not in ("raw", "qcow2"):
         if fmt in registry.NOT_SERVED:
