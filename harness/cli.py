@@ -111,7 +111,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         check_alone(options, "--new", "makes a suite, runs nothing, and takes no {}")
         print(new_suite(Path(options.new)), end="")  # noqa: T201 - what was asked for
         return 0
-    suite = read_suite(find_suite(options.suite, Path.cwd(), checkout))
+    suite = read_suite(find_suite(options.suite, _here(), checkout))
     if not suite.cases:
         raise UsageError(
             f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
@@ -142,6 +142,13 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
 
         require_terminal()
     return _run(settings, suite, cases if not whole else None, for_pytest)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(f"the current folder: {error.strerror}; go to another first") from None
 
 
 def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list[Case]:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from goldlock.inspect import processes
 from goldlock.linux import KernelLock, all_locks, few_locks, locks_of_descriptor
-from goldlock.lockcalls.words import ByteWords, byte_words
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 _SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
 _LAST = 2**63
@@ -286,10 +286,25 @@ def main(arguments: list[str]) -> int:
     elif not os.path.isdir(directory):
         problem = f"{directory}: not a directory"
     else:
-        sys.stdout.write(table(directory))
-        return 0
+        problem = _print_table(directory)
+        if not problem:
+            return 0
     print(f"goldlock locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
     return 2
+
+
+def _print_table(directory: str) -> str:
+    """Print the table; return what kept it from being printed."""
+    try:
+        text = table(directory)
+    except ValueError as error:
+        return f"{KIT_VARIABLE}: {error}"
+    try:
+        with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as out:
+            out.write(text)
+    except OSError as error:
+        return f"standard output: {error.strerror}"
+    return ""
 
 
 if __name__ == "__main__":

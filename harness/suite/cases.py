@@ -102,10 +102,13 @@ def read_suite(root: Path) -> Suite:
 def case_files(root: Path) -> list[Path]:
     """Return the files of a suite that are cases; raise UsageError where it has no folder."""
     folder = root / "cases"
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/")
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/") from None
+    except OSError as error:
+        raise UsageError(f"{folder}: {error.strerror}") from None
     return [path for path in map(folder.joinpath, names) if may_be_case(path)]
 
 
@@ -120,9 +123,9 @@ def read_case(path: Path) -> Case:
     name = _CASE_NAME.fullmatch(path.name)
     if not name:
         raise UsageError(f"{path}: not a case's name; it is a number, as in 153.py or 153")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path}: not a file, so not a case")
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: not a file, so not a case")
         with path.open("rb") as file:
             top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
     except OSError as error:

@@ -8,6 +8,7 @@ A suite names its kit in the file ``suite.toml`` beside its ``cases/``:
 A suite without the file, or without a kit, is one of plain programs.
 """
 
+import os
 import tomllib
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
+from goldlock import safe_open
 from goldlock.errors import UsageError, choice, suggest
 from goldlock.options import OPTIONS, Option
 from goldlock.settings import Choices, Settings
@@ -104,9 +106,9 @@ def of_suite(root: Path) -> Kit:
     """Return the kit of the suite in *root*; raise UsageError, with the file, for a bad one."""
     path = root / FILE
     try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return load("")
+        if not os.path.lexists(path):
+            return load("")
+        text = safe_open.read(path, follow=True).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
     try:
@@ -116,9 +118,11 @@ def of_suite(root: Path) -> Kit:
     for key in given:
         if key not in _KEYS:
             raise UsageError(f"{path}:{_line(text, key)}: unknown key {key!r}{suggest(key, _KEYS)}")
-    name = given.get("kit", "")
+    name = given.get("kit")
+    if name is None:
+        return load("")
     where = f"{path}:{_line(text, 'kit')}"
-    if not isinstance(name, str):
+    if not name or not isinstance(name, str):
         raise UsageError(f"{where}: kit takes a name, such as {known()[0]!r}, not {name!r}")
     try:
         return load(name)

@@ -26,17 +26,21 @@ def find_suite(given: str | None, here: Path, checkout: Path | None) -> Path:
     there declares. Raises UsageError where there is none, or more than one.
     """
     if given is not None:
-        if given in bundled_suites() and not (here / given / "cases").is_dir():
+        if given in bundled_suites() and not _is_dir(here / given / "cases"):
             return (_BUNDLED / given / "cases").resolve().parent  # in a checkout, its own suite
         return (here / given).resolve()
     if checkout:
         return checkout
-    if (here / "cases").is_dir():
+    if _is_dir(here / "cases"):
         return here
     for folder in (here, *here.parents):
-        if (folder / FILE).is_file():
+        if os.path.isfile(folder / FILE):  # noqa: PTH113 - pathlib raises for what it may not look at
             return _only(folder, declared(folder))
     raise UsageError(f"{here}: no cases/ and no {FILE} here; {_WAYS}")
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - as above
 
 
 def _only(project: Path, suites: list[Path]) -> Path:
@@ -95,7 +99,7 @@ def existing(names: Iterable[str], project: Path, where: str) -> list[Path]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f'{where} takes a list of folders, such as ["tests/locks"]')
     for name in names:
-        if not (project / name / "cases").is_dir():
+        if not _is_dir(project / name / "cases"):
             near = [str(each.parent.relative_to(project)) for each in project.glob("*/*/cases")]
             raise UsageError(f"{where}: {name}: no such suite{suggest(name, near)}")
     return [(project / name).resolve() for name in dict.fromkeys(names)]

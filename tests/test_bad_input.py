@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a person gets wrong, or has no right to: one clear line, exit status 2, no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+
+_NO_PRIVILEGE = "-dac_override,-dac_read_search"
+"""What root reads all files by."""
+
+
+def goldlock(
+    *words: str, before: str = ":", **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a shell, after what *before* says, as one who may not read all files."""
+    as_others = ["setpriv", f"--bounding-set={_NO_PRIVILEGE}"] if not os.geteuid() else []
+    script = f'{before}; exec "$0" -m goldlock "$@"'
+    return subprocess.run(
+        [*as_others, "sh", "-c", script, sys.executable, *words],
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import"), **variables},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def refused(done: "subprocess.CompletedProcess[str]", said: str) -> None:
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert done.stderr.startswith("goldlock")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.fixture
+def closed(suite: MakeSuite) -> Iterator[MakeSuite]:
+    """A suite whose folders get back their modes."""
+    suite.case("1", "echo a", golden="a\n")
+    yield suite
+    for path in (suite.root, suite.root / "cases"):
+        path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("folder", "mode", "said"),
+    [
+        ("cases", 0, "/cases: Permission denied"),
+        ("cases", 0o400, "/cases/1: Permission denied"),
+        (".", 0, "/cases: Permission denied"),
+    ],
+)
+def test_a_suite_that_may_not_be_read(closed: MakeSuite, folder: str, mode: int, said: str) -> None:
+    (closed.root / folder).chmod(mode)
+    refused(goldlock("--suite", str(closed.root)), said)
+
+
+def test_a_project_whose_suite_may_not_be_read(closed: MakeSuite, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["suite"]\n')
+    closed.root.chmod(0)
+    refused(goldlock(before=f"cd {tmp_path}"), "suite: no such suite")
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [("rmdir .", "the current folder: No such"), ("chmod 0 .", "no cases/ and no pyproject.toml")],
+)
+def test_nowhere(tmp_path: Path, last: str, said: str) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    refused(goldlock(before=f"cd {folder}; {last} 2>/dev/null || rmdir {folder}"), said)
+
+
+def test_locks_of_a_kit_that_is_none(tmp_path: Path) -> None:
+    done = goldlock("locks", str(tmp_path), GOLDLOCK_KIT="foo")
+    refused(done, "goldlock locks: GOLDLOCK_KIT: no kit has the name foo")
+
+
+def test_locks_that_cannot_be_printed(tmp_path: Path) -> None:
+    held = f"cd {tmp_path}; exec 9>a; flock 9; exec >/dev/full"
+    refused(goldlock("locks", ".", before=held), "goldlock locks: standard output: No space left")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        ("mkfifo suite.toml", "suite.toml: is a FIFO, not a file"),
+        ("ln -s /no/where suite.toml", "suite.toml: No such file or directory"),
+        ("ln -s /dev/null suite.toml", "suite.toml: is a character device, not a file"),
+        ("mkdir suite.toml", "suite.toml: is a directory, not a file"),
+        ("printf '\\nkit = \"\"' >suite.toml", "suite.toml:2: kit takes a name, such as 'qemu'"),
+        ("printf '\\377' >suite.toml", "suite.toml: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_suite_toml_that_is_none(
+    run_tests: RunTests, suite: MakeSuite, make: str, said: str
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    subprocess.run(make, shell=True, cwd=suite.root, check=True)
+    done = run_tests("--suite", str(suite.root))
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert said in done.stdout
+
+
+def test_a_suite_toml_may_be_a_link(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.case("1", "# formats: qcow2", golden="")
+    suite.kit()
+    (suite.root / "suite.toml").rename(suite.root / "its.toml")
+    (suite.root / "suite.toml").symlink_to("its.toml")
+    assert run_tests("--suite", str(suite.root), "-n").returncode == 0
