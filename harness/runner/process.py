@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from select import POLLIN, poll
-from typing import IO
+from typing import IO, Any
 
 from goldlock.runner.orphans import adopt, end_orphans, reap, reap_killed
 from goldlock.runner.output_capture import OutputCapture
@@ -93,34 +93,45 @@ def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of
         except OSError as error:
             raise CannotStart(error) from None
         capture.drop_write_end()
-        ended, late, doing = False, False, ""
-        with closing(_Watch(pid, capture)) as watch:
-            try:
-                ended = watch.ends_within(time_limit, interrupt)
-                late = not (ended or watch.error)
-                doing = _situation(pid) if late else ""
-            finally:  # also when the runner itself is interrupted
-                if not ended:
-                    _stop(pid, watch)
-                status = reap_killed(pid)
-                left, stubborn = end_orphans(interrupt, tell=ended)
-                left += clear()
+        ended = _wait_for_end(pid, capture, time_limit, interrupt, clear)
         capture.copy()
         if not capture.written:
             file.truncate(0)
         _put_back(file, output)
+    seconds = time.monotonic() - began
+    stopped = ended.pop("stopped") or capture.error
+    return Transcript(output, seconds=seconds, limit=time_limit, stopped=stopped, **ended)
+
+
+def _wait_for_end(
+    pid: int,
+    capture: OutputCapture,
+    limit: float,
+    interrupt: int,
+    clear: Callable[[], Sequence[str]],
+) -> dict[str, Any]:
+    """Wait for the end of a case, or end it; then end what it has left. Return what came of it."""
+    ended, late, doing = False, False, ""
+    with closing(_Watch(pid, capture)) as watch:
+        try:
+            ended = watch.ends_within(limit, interrupt)
+            late = not (ended or watch.error)
+            doing = _situation(pid) if late else ""
+        finally:  # also when the runner itself is interrupted
+            if not ended:
+                _stop(pid, watch)
+            status = reap_killed(pid)
+            left, stubborn = end_orphans(interrupt, tell=ended)
+            left += clear()
     if status is None:
         status, stubborn = -signal.SIGKILL, [*stubborn, f"pid {pid}, which cannot be killed"]
-    return Transcript(
-        output,
-        status,
-        time.monotonic() - began,
-        time_limit,
-        timed_out=late,
-        stopped=watch.error or capture.error,
-        situation=doing,
-        left_behind=(*(left if ended else ()), *stubborn),
-    )
+    return {
+        "status": status,
+        "timed_out": late,
+        "stopped": watch.error,
+        "situation": doing,
+        "left_behind": (*(left if ended else ()), *stubborn),
+    }
 
 
 class _Watch:

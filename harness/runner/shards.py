@@ -34,7 +34,7 @@ def shard(
     """
     known = [seconds[case.number] for case in cases if case.number in seconds]
     mean = sum(known) / len(known) if known else 1.0
-    loads = [0.0] * number
+    loads = [0.0] * min(number, len(cases))  # any more have none
     chosen = set()
     for case in sorted(cases, key=lambda case: (-seconds.get(case.number, mean), int(case.number))):
         lightest = loads.index(min(loads))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A place for a worker, and the case that it runs."""
 
+from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_run import Hold, Work, result_of
 from goldlock.runner.process import GRACE
@@ -34,6 +35,8 @@ class WorkerSlot:
             try:
                 self.worker.send(Hold(case.exclusive))
                 self.worker.answer()
+            except UsageError as error:  # it concerns no other case
+                return _failed(case, str(error))
             finally:
                 self.waits = False
         self.worker.send(Work(case, programs, keep=self._settings.repeats))

@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -141,4 +140,4 @@ def test_what_has_no_environment_is_found_after_its_worker_was_killed(
     done = run_tests("--suite", str(suite.root), "-j1")
     assert "the process that ran it was killed" in done.stdout
     assert "::2 PASSED" in done.stdout
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text())), done.stdout
+    assert has_ended(int((tmp_path / "pid").read_text())), done.stdout

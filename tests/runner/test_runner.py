@@ -482,8 +482,8 @@ def test_153_and_182(run_tests: RunTests, qemu: Programs, order: tuple[str, str]
 def test_a_character_in_a_golden_fails_one_section(
     run_tests: RunTests, qemu: Programs, tmp_path: Path
 ) -> None:
+    MakeSuite(tmp_path / "suite").kit("qemu")
     for folder in ("cases", "expected"):
-        (tmp_path / "suite" / folder).mkdir(parents=True)
         for path in (ROOT / folder).glob("182.*"):
             (tmp_path / "suite" / folder / path.name).write_bytes(path.read_bytes())
     for golden in (tmp_path / "suite" / "expected").iterdir():

@@ -78,3 +78,12 @@ def test_durations_that_are_damaged(run_tests: RunTests, suite: MakeSuite, text:
         assert done.stdout.startswith(f"run_tests.py: {suite.root}/{FILE}: ")
         assert done.stdout.count("\n") == 1
     assert (suite.root / FILE).read_text() == text
+
+
+def test_far_more_shards_than_cases(run_tests: RunTests, suite: MakeSuite) -> None:
+    for number in "123":
+        suite.case(number, "echo a", golden="a\n")
+    root = str(suite.root)
+    listed = [run_tests("--suite", root, "--shard", f"{i}/99999999999", "-n") for i in (1, 2, 3, 4)]
+    assert [done.returncode for done in listed] == [0] * 4
+    assert "none of 3 cases" in listed[3].stdout
