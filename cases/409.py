@@ -8,13 +8,13 @@
 
 from goldlock.filters import compose
 from goldlock.kits.qemu import Case, run
-from goldlock.kits.qemu.filters import json_lines_only, without_device_phase
+from goldlock.kits.qemu.filters import errors_said_once, without_device_phase
 from goldlock.kits.qemu.lock_faults import image_name, name_errnos, show_calls, show_held
 
 
 def main(case: Case) -> None:
     name_errnos(case)
-    case.monitor_output = compose(case.monitor_output, json_lines_only, without_device_phase)
+    case.monitor_output = compose(case.monitor_output, errors_said_once, without_device_phase)
     case.make_image(case.image, "32M")
     write = ("-c", "write 0 512", case.image)
     with case.holder("-drive", f"file={case.image},if=none,id=d0") as qemu:

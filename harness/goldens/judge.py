@@ -40,6 +40,8 @@ def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
     reference = Golden(path, [])
     try:
         if max(size, path.stat().st_size) > compare.TOO_LARGE:
+            if len(files) > 1:
+                raise GoldenError(f"{files[0]}: no variant where a text is not taken apart")
             _compare_large(result, path, output)
             return
         reference = variants.load(files)
@@ -52,7 +54,7 @@ def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
         )
         result.problems.append(f"{path}: no golden; {way_out}")
     except OSError as error:
-        raise GoldenError(f"{path}: {error.strerror}") from None
+        raise GoldenError(f"{error.filename or path}: {error.strerror}") from None
     if size > compare.TOO_LARGE:
         return
     for block in reference.stale:

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,8 +67,8 @@ class Golden:
             return output
         wanted = to_lines(output)
         new = _blocks(self.path, wanted)
-        changed = _changed(new, self.base)
-        over = [block for block in new if block.title in changed]
+        titles = _changed(new, self.base) | _anchors(new, self.base)
+        over = [block for block in new if block.title in titles]
         if [line for block in _overlaid(self.base, over) for line in block.lines] != wanted:
             raise GoldenError(
                 f"{self.path}: a variant adds sections, or has them in place of the golden's; this"
@@ -76,21 +77,27 @@ class Golden:
         return "".join(f"{line}\n" for block in over for line in block.lines)
 
 
-def files(expected: Path, number: str, traits: Sequence[str], variant: str = "") -> list[Path]:
+def files(
+    expected: Path,
+    number: str,
+    traits: Sequence[str],
+    variant: str = "",
+    *,
+    writing: bool = False,
+) -> list[Path]:
     """Return the files that count for a case, the first to be asked first; the last is the golden.
 
     That need not be there, nor that of a *variant* that was asked for, which is before those of
-    the traits after it.
+    the traits after it. For *writing*, the first trait has one as soon as any has: what is right
+    for programs that have it is not to change what is right for others.
     """
     if variant:
         traits = traits[traits.index(variant) :] if variant in traits else [variant]
     names = {trait: f"{number}.{trait}.out" for trait in traits}
-    there = [
-        name
-        for trait, name in names.items()
-        if trait == variant or os.path.exists(f"{expected}/{name}")  # noqa: PTH110 - for each case
-    ]
-    return [expected / name for name in (*there, f"{number}.out")]
+    there = [t for t, name in names.items() if os.path.lexists(f"{expected}/{name}")]
+    first = variant or (traits[0] if there and writing else "")
+    wanted = [trait for trait in traits if trait in there or trait == first]
+    return [expected / name for name in (*(names[trait] for trait in wanted), f"{number}.out")]
 
 
 def load(paths: Sequence[Path]) -> Golden:
@@ -106,8 +113,9 @@ def load(paths: Sequence[Path]) -> Golden:
         base = blocks
         if os.path.lexists(path):  # else it is to be made
             over = _blocks(path, to_lines(golden.read(path)))
-            changed = _changed(over, base)
-            stale += [block for block in over if block.title not in changed]
+            titles = _changed(over, base) | _anchors(over, base)
+            stale += [block for block in over if block.title not in titles]
+            stale += [] if over else [Block("", path, 1, [])]
             blocks = _overlaid(base, over)
     return Golden(paths[0], blocks, base, stale)
 
@@ -131,6 +139,12 @@ def _changed(blocks: Sequence[Block], base: Sequence[Block]) -> set[str]:
     """Return the headings whose sections are not as in *base*."""
     known = _by_title(base)
     return {title for title, lines in _by_title(blocks).items() if lines != known.get(title)}
+
+
+def _anchors(blocks: Sequence[Block], base: Sequence[Block]) -> set[str]:
+    """Return the headings of sections after which there are some that *base* does not have."""
+    known = {block.title for block in base}
+    return {one.title for one, other in pairwise(blocks) if other.title not in known}
 
 
 def _overlaid(base: Sequence[Block], over: Sequence[Block]) -> list[Block]:

@@ -101,8 +101,13 @@ class Runner:
         if named:
             self._programs = named
         programs = self._programs
+        settings = self.settings
         reference = variants.files(
-            case.expected, case.number, programs.traits, self.settings.variant
+            case.expected,
+            case.number,
+            programs.traits,
+            settings.variant,
+            writing=settings.update or settings.review,
         )
         result = result_of(case, reference[0])
         if self._cannot_run(case, programs, result):

@@ -11,7 +11,7 @@ from goldlock.goldens.golden import GoldenError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import MakeSuite, RunTests
+from tests.conftest import ROOT, MakeSuite, RunTests
 
 PLAIN = "before\n== one ==\n1\n== two ==\n2\n== one ==\n11\n== three ==\n3\n"
 
@@ -79,10 +79,43 @@ def test_what_is_written_for_an_output_makes_it_count(
         lacking = {title for title, _ in plain} - {title for title, _ in output}
         assert lacking or [t for t, _ in plain] != [t for t, _ in output]
         return
-    (folder / "1.a.out").write_text(written)
+    if written:  # else there is none
+        (folder / "1.a.out").write_text(written)
     golden = variants.load(files)
     assert golden.lines == to_lines(text(output))
     assert not golden.stale
+
+
+def test_a_section_that_only_a_variant_has(tmp_path: Path) -> None:
+    (tmp_path / "1.out").write_text("== a ==\n1\n== b ==\n2\n")
+    files = variants.files(tmp_path, "1", (), "x")
+    output = "== a ==\n1\n== new ==\n3\n== b ==\n2\n"
+    written = variants.load(files).text(output)
+    assert written == "== a ==\n1\n== new ==\n3\n"
+    files[0].write_text(written)
+    golden = variants.load(files)
+    assert (golden.lines, golden.stale) == (to_lines(output), [])
+
+
+def test_what_is_right_for_one_trait_is_not_written_for_another(tmp_path: Path) -> None:
+    for name in ("1.out", "1.elided.out", "2.out"):
+        (tmp_path / name).write_text("a\n")
+
+    def names(number: str, *traits: str) -> list[str]:
+        return [path.name for path in variants.files(tmp_path, number, traits, writing=True)]
+
+    assert names("1", "none", "elided") == ["1.none.out", "1.elided.out", "1.out"]
+    assert names("1", "elided") == ["1.elided.out", "1.out"]
+    assert names("1", "errno") == ["1.out"]
+    assert names("2", "none", "elided") == ["2.out"]
+
+
+@pytest.mark.parametrize("traits", [("errno",), ("elided",), ("none", "elided")])
+def test_no_variant_of_ours_is_stale(traits: tuple[str, ...]) -> None:
+    expected = ROOT / "expected"
+    numbers = {path.name.partition(".")[0] for path in expected.glob("*.out")}
+    for number in sorted(numbers):
+        assert not variants.load(variants.files(expected, number, traits)).stale
 
 
 CASE = """#!/bin/sh

@@ -124,7 +124,7 @@ class QemuCase(Case):
         return compose(
             self.paths,
             filters.program(self.qemu.command[0]),
-            *(filters.utility(each.command[0]) for each in utilities),
+            *(filters.utility(each.command[0], each.name) for each in utilities),
             carriage_returns,
         )
 

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Filters for what QEMU says. What holds for all filters is told in `goldlock.filters`."""
 
+import json
 import re
 from collections.abc import Callable
 from posixpath import basename
 
 __all__ = [
+    "errors_said_once",
     "escaped_line_ends",
     "hmp",
     "image_creation",
     "image_format",
     "image_info",
-    "json_lines_only",
     "node_names",
     "program",
     "qemu_io",
@@ -174,18 +175,19 @@ def program(path: str) -> Callable[[str], str]:
     return filtered
 
 
-def utility(path: str) -> Callable[[str], str]:
-    r"""Make a filter that writes the name of the utility at *path* where it says its path.
+def utility(path: str, name: str) -> Callable[[str], str]:
+    r"""Make a filter that writes *name* for the utility at *path* where it names itself.
 
-    Since 10.1, messages begin with what the utility was started as.
+    That is at the start of its messages, and in the hint of a usage error. Since 10.1, it names
+    itself as it was started.
 
     before: ``/build/qemu-img: Could not open 'TEST_DIR/t.qcow2'``
     after:  ``qemu-img: Could not open 'TEST_DIR/t.qcow2'``
     """
-    if not path.startswith("/"):
+    if not path:
         return str
-    name = basename(path)
-    return lambda text: text.replace(path, name)
+    own = re.compile(rf"^(Try ')?(?:{re.escape(path)}|{re.escape(basename(path))})(?=[ :])", re.M)
+    return lambda text: own.sub(lambda found: f"{found[1] or ''}{name}", text)
 
 
 # What differs from version to version, and is made one where it is not what a case is about
@@ -253,10 +255,22 @@ def without_device_phase(text: str) -> str:
 _DEVICE_PHASE = re.compile(r'^\{.*"event": "MIGRATION", "data": \{"status": "device"\}\}\n?', re.M)
 
 
-def json_lines_only(text: str) -> str:
-    r"""Drop what QEMU prints beside its answers: since 10.0, `cont` prints its error, too.
+def errors_said_once(text: str) -> str:
+    r"""Drop what QEMU prints before an answer that says it, too: since 10.0, `cont` does.
 
-    before: ``Failed to lock byte 101: ENOLCK``
-    after:  nothing
+    before: ``Failed to lock byte 101``, and an answer whose description is that
+    after:  the answer
     """
-    return "".join(line for line in text.splitlines(keepends=True) if line.startswith("{"))
+    *printed, answer = text.rstrip("\n").split("\n")
+    if not printed or not answer.startswith('{"error": '):
+        return text
+    said = json.loads(answer)["error"]["desc"]
+    for index, line in enumerate(printed):
+        if line.removeprefix("QEMU_PROG: ") == said:
+            hint = printed[index + 1 : index + 2]
+            del printed[index : index + 1 + (bool(hint) and hint[0].startswith(_HINT))]
+            break
+    return "\n".join([*printed, answer])
+
+
+_HINT = "Is another process using the image"

@@ -34,7 +34,7 @@ class QemuKit(Kit):
 
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
-    traits = (*POLICIES, "none")
+    traits = POLICIES
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
         **Kit.requirements,

@@ -86,15 +86,17 @@ class Qmp(Monitor):
         return any(each["name"] == name for each in self._answer(text, lambda _: None)["return"])
 
     def _answer(self, command: str, show: Show) -> dict[str, Any]:
-        """Wait for the answer to a command; *show* it, and what else is printed before it."""
+        """Wait for the answer to a command; *show* at once what is printed before it, and it."""
         purpose = f"to answer {' '.join(command.split())}"
+        printed = []
         while (line := self._line(purpose)) is not None:
             message = _message(line)
             if "event" in message:
                 self._events.append(line)
                 continue
-            show(line)
+            printed.append(line)
             if "return" in message or "error" in message:
+                show("\n".join(printed))
                 return message
         raise self._silent(purpose)
 

@@ -21,8 +21,10 @@ TABLE: list[Row] = [
     ("its path", filters.program("/q/qemu-kvm"), "/q/qemu-kvm: no", "QEMU_PROG: no"),
     ("prompt", filters.program("/q/qemu-kvm"), "(qemu) qemu-kvm: no", "(qemu) QEMU_PROG: no"),
     ("later", filters.program("/q/qemu-kvm"), "by qemu-kvm: no", "by qemu-kvm: no"),
-    ("utility", filters.utility("/q/qemu-io"), "/q/qemu-io: no /q/t", "qemu-io: no /q/t"),
-    ("no utility", filters.utility(""), "qemu-io: no", "qemu-io: no"),
+    ("utility", filters.utility("/q/qemu-io", "qemu-io"), "/q/qemu-io: no", "qemu-io: no"),
+    ("by another name", filters.utility("/q/io", "qemu-io"), "io: no /q/io:", "qemu-io: no /q/io:"),
+    ("in a hint", filters.utility("/q/i", "qemu-img"), "Try '/q/i a'", "Try 'qemu-img a'"),
+    ("no utility", filters.utility("", "qemu-io"), "qemu-io: no", "qemu-io: no"),
     (
         "usage error of 10.1",
         filters.usage_errors,
@@ -67,7 +69,19 @@ TABLE: list[Row] = [
         '{"event": "MIGRATION", "data": {"status": "active"}}\n',
         '{"event": "MIGRATION", "data": {"status": "active"}}\n',
     ),
-    ("said twice", filters.json_lines_only, 'Failed\n{"error": 1}\n', '{"error": 1}\n'),
+    (
+        "said twice",
+        filters.errors_said_once,
+        'QEMU_PROG: Failed "a"\nIs another process using the image [t]?\n'
+        '{"error": {"desc": "Failed \\"a\\""}}',
+        '{"error": {"desc": "Failed \\"a\\""}}',
+    ),
+    (
+        "said once",
+        filters.errors_said_once,
+        'warning: no\n{"error": {"desc": "Failed"}}',
+        'warning: no\n{"error": {"desc": "Failed"}}',
+    ),
     ("node", filters.node_names, "d0 (#block166): x", "d0 (NODE_NAME): x"),
     ("no node", filters.node_names, "#block12 #blocks #block123x", "#block12 #blocks #block123x"),
     (
