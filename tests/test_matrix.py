@@ -30,6 +30,26 @@ def options(suite: MakeSuite) -> list[str]:
     return ["--suite", str(suite.root)]
 
 
+def test_a_build_goes_before_what_the_environment_names(
+    run_tests: RunTests, options: list[str], tmp_path: Path
+) -> None:
+    ours, other = build(tmp_path / "ours", "new"), build(tmp_path / "other", "old")
+    done = run_tests(*options, f"--build={ours}", QEMU_IMG_PROG=f"{other}/qemu-img")
+    assert f"qemu-img: {ours}/qemu-img" in done.stdout
+    assert done.returncode == 0
+
+
+def test_what_a_build_lacks_is_missing(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", "# needs: qemu-io\n$QEMU_IO_PROG", golden="")
+    ours, other = build(tmp_path / "ours", "new"), build(tmp_path / "other", "old")
+    (other / "qemu-img").rename(other / "qemu-io")
+    done = run_tests("--suite", str(suite.root), f"--build={ours}", PATH=f"{other}:/usr/bin:/bin")
+    assert f"not run: 1: --build {ours} has no qemu-io\n" in done.stdout
+    assert done.returncode == 0
+
+
 def test_a_table_has_the_sections_that_differ(
     run_tests: RunTests, options: list[str], tmp_path: Path
 ) -> None:

@@ -112,6 +112,10 @@ class QemuKit(Kit):
         real = any(name.startswith("qemu") for name in options.require.split(","))
         kind = "system" if options.programs == "auto" and real else options.programs
         build = os.path.abspath(options.build) if options.build else ""  # noqa: PTH100 - no need of pathlib here
+        if build and not os.path.isdir(build):  # noqa: PTH112 - likewise
+            raise UsageError(f"--build {options.build}: no such directory")
+        if build and kind == "embedded":
+            raise UsageError("--build and --programs embedded: give one of them")
         return {
             "imgfmt": options.imgfmt,
             "imgproto": options.imgproto,

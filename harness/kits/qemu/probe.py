@@ -63,8 +63,11 @@ class QemuProbe:
         self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]
     ) -> None:
         self._chosen, kind = chosen, chosen["programs"]
-        self._environ = environ = {**_of_build(chosen["build"]), **environ}
-        self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
+        self._environ = environ
+        if chosen["build"]:  # and no others, whatever the environment names
+            self._paths, self._missing = _of_build(chosen["build"])
+        else:
+            self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
         self._launchers = ""
         if kind == "embedded" or (kind == "auto" and not self._paths):
             self._paths = embed(scratch)
@@ -194,23 +197,20 @@ def _machine_options(qemu: str, accelerator: str) -> str:
     return f"{machine}-nodefaults -display none{accelerated}"
 
 
-def _of_build(build: str) -> dict[str, str]:
-    """Return the variables that name the programs of a build directory."""
-    if not build:
-        return {}
-    folder = Path(build)
-    if not folder.is_dir():
-        raise UsageError(f"--build {build}: no such directory")
-    named = {}
-    for program, variable in VARIABLES.items():
+def _of_build(build: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Find the programs of a build directory; return what `locate` does."""
+    paths, missing = {}, {}
+    for program in VARIABLES:
         pattern = "qemu-system-*" if program == "qemu-system" else program
-        found = [path for path in sorted(folder.glob(pattern)) if os.access(path, os.X_OK)]
+        found = [path for path in sorted(Path(build).glob(pattern)) if os.access(path, os.X_OK)]
         native = [path for path in found if path.name.endswith(os.uname().machine)]
         if found:
-            named[variable] = str((native or found)[0])
-    if not named:
+            paths[program] = str((native or found)[0])
+        else:
+            missing[program] = f"--build {build} has no {program}"
+    if not paths:
         raise UsageError(f"--build {build}: none of {', '.join(VARIABLES)} is there")
-    return named
+    return paths, missing
 
 
 def embed(scratch: Path) -> dict[str, str]:
