@@ -44,7 +44,8 @@ def ours(folder: Path, program: str) -> str:
 
 @pytest.mark.parametrize("embedded", [HOLDERS, CONTENDERS], ids=["holder", "contender"])
 def test_a_mixed_pair_is_as_a_real_one(embedded: tuple[str, ...], tmp_path: Path) -> None:
-    real = {p: str(REAL["qemu-system-x86_64" if p in HOLDERS else p]) for p in VARIABLES}
+    programs = (*HOLDERS, *CONTENDERS)
+    real = {p: str(REAL["qemu-system-x86_64" if p in HOLDERS else p]) for p in programs}
     chosen = {**real, **{program: ours(tmp_path, program) for program in embedded}}
     done = subprocess.run(
         [sys.executable, str(ROOT / "run_tests.py"), *CASES],
