@@ -103,6 +103,8 @@ TRACED: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (SYSTEM, ("-drive", "file=onraw,if=none,id=d", *DISK), "quit\n"),
     (SYSTEM, ("-drive", "file=raw,format=raw,if=none,id=d", *DISK), "quit\n"),
     (SYSTEM, ("-drive", "file=raw,format=raw,if=none,id=d,read-only=on", *DISK), "quit\n"),
+    (SYSTEM, ("-drive", "file=raw,format=raw,if=none,media=cdrom"), "quit\n"),
+    (SYSTEM, ("-drive", "file=t,if=none,id=d", "-device", "ide-cd,drive=d"), "quit\n"),
     (SYSTEM, ("-qmp", "stdio"), REOPENING),
     (SYSTEM, ("-qmp", "stdio"), NODES),
     (SYSTEM, ("-qmp", "stdio", "-drive", "file=t,if=none,id=d"), SNAPSHOT),

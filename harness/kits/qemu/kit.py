@@ -119,7 +119,7 @@ class QemuKit(Kit):
         return {
             "imgfmt": options.imgfmt,
             "imgproto": options.imgproto,
-            "imgopts": options.imgopts,
+            "imgopts": options.imgopts or environ.get("IMGOPTS", ""),
             "programs": kind,
             "errno_policy": options.errno_policy,
             "build": build,
