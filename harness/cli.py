@@ -130,7 +130,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         _list(cases)
     if options.list or not cases:
         return 0
-    settings = kits.settings(options, os.environ)
+    settings = kits.settings(options, os.environ, [suite.root])
     files.check(settings.reports)
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)

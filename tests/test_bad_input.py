@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
 _NO_PRIVILEGE = "-dac_override,-dac_read_search"
 """What root reads all files by."""
@@ -114,3 +114,61 @@ def test_a_suite_toml_may_be_a_link(run_tests: RunTests, suite: MakeSuite) -> No
     (suite.root / "suite.toml").rename(suite.root / "its.toml")
     (suite.root / "suite.toml").symlink_to("its.toml")
     assert run_tests("--suite", str(suite.root), "-n").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["--build", "/nowhere"], "--build"),
+        (["--gdb"], "--gdb"),
+        (["--programs", "embedded"], "--programs"),
+        (["--errno-policy", "foo"], "--errno-policy"),
+        (["-raw"], "--imgfmt"),
+        (["--imgproto", "nbd"], "--imgproto"),
+        (["-o", "size=1"], "--imgopts"),
+    ],
+)
+def test_options_of_a_kit_that_the_suite_does_not_have(
+    run_tests: RunTests, suite: MakeSuite, words: list[str], flag: str
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), *words)
+    said = f"{flag} is an option of the kit qemu, which this suite does not have"
+    assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
+
+
+def test_such_an_option_by_pytests_name(suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = plain_pytest(suite.root, "--goldlock-build=/nowhere")
+    said = "--goldlock-build is an option of the kit qemu, which this suite does not have"
+    assert (done.returncode, said in done.stdout) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--variant", "elided"], "unknown trait 'elided'; there are: none"),
+        (
+            ["--require", "qemu-img"],
+            "unknown requirement 'qemu-img'; there are: ofd-locks, faults",
+        ),
+        (["-qcow2", "-j", "0"], "--jobs must be at least 1, or auto, not 0"),
+    ],
+)
+def test_names_that_only_a_kit_knows(
+    run_tests: RunTests, suite: MakeSuite, words: list[str], said: str
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), *words)
+    assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
+
+
+@pytest.mark.parametrize("header", ["formats: raw", "protocols: file"])
+def test_a_header_of_a_kit_that_the_suite_does_not_have(
+    run_tests: RunTests, suite: MakeSuite, header: str
+) -> None:
+    suite.case("1", f"# {header}\necho a", golden="a\n")
+    done = run_tests("--suite", str(suite.root))
+    key = header.partition(":")[0]
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert f"cases/1:2: '{key}' is of the kit qemu, which this suite does not have" in done.stdout

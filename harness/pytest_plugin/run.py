@@ -44,7 +44,7 @@ class Run:
     def of_project(cls, config: pytest.Config, suites: Sequence[Path]) -> "Run":
         """Take the settings from pytest's options; raise UsageError for what cannot be."""
         given = {each.name: getattr(config.option, each.dest, None) for each in kits.options()}
-        settings = kits.settings(Namespace(**given), os.environ)
+        settings = kits.settings(Namespace(**given), os.environ, suites)
         files.check(settings.reports)
         return cls(settings, suites, orphans=getattr(config.option, ORPHANS.dest))
 

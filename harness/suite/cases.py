@@ -153,6 +153,11 @@ def read_case(path: Path) -> Case:
 def _read_field(fields: dict[str, str], key: str, value: str, kit: Kit, where: str) -> None:
     keys, values = (*_KEYS, *kit.words), {**kit.words, "needs": kit.needs}
     if key not in keys:
+        if other := next((each for each in kits.every() if key in each.words), None):
+            raise UsageError(
+                f"{where}: {key!r} is of the kit {other.name}, which this suite does not have:"
+                f' its {kits.FILE} does not say kit = "{other.name}"'
+            )
         # Any comment may look like a field: only what must be a slip is one.
         if near := get_close_matches(key, keys, n=1, cutoff=0.8):
             raise UsageError(f"{where}: unknown header {key!r}; did you mean {near[0]!r}?")

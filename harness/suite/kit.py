@@ -33,11 +33,12 @@ class Kit:
     *words* are the keys that headers of its cases can have beside everybody's, each with the
     words that it takes. *traits* are those that goldens may be variants for. *needs* are what a
     header can need; *requirements* what ``--require`` takes, each with the needs that it stands
-    for.
+    for. *shared* are options that stand among everybody's, and that only its programs heed.
     """
 
     name = ""
     options: ClassVar[Sequence[Option]] = ()
+    shared: ClassVar[Sequence[str]] = ()
     words: ClassVar[Mapping[str, Sequence[str]]] = {}
     traits: ClassVar[Sequence[str]] = ()
     programs: ClassVar[Sequence[str]] = ()
@@ -149,9 +150,24 @@ def given(settings: Settings) -> list[str]:
     return words
 
 
-def settings(options: Namespace, environ: Mapping[str, str]) -> Settings:
-    """Check all *options*, the kits' among them; raise UsageError for one that cannot be."""
-    kits = every()
+def _check_not_given(kit: Kit, options: Namespace, *, one: bool) -> None:
+    """Raise UsageError for an option of a kit that is given where no suite has it."""
+    shared = [option for option in OPTIONS if option.flag in kit.shared]
+    for option in (*kit.options, *shared):
+        if getattr(options, option.name) not in (option.keywords.get("default"), False):
+            suites = "which this suite does not have" if one else "which no suite here has"
+            raise UsageError(f"{option.flag} is an option of the kit {kit.name}, {suites}")
+
+
+def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Path]) -> Settings:
+    """Check all *options*, those of the kits of *suites* among them.
+
+    Raises UsageError for one that cannot be, or is of another kit.
+    """
+    kits = list(dict.fromkeys(map(of_suite, suites)))
+    for kit in every():
+        if kit not in kits:
+            _check_not_given(kit, options, one=len(suites) == 1)
     choices = Choices(
         traits=tuple(trait for kit in kits for trait in kit.traits),
         requirements={name: needs for kit in kits for name, needs in kit.requirements.items()},

@@ -53,6 +53,7 @@ def test_a_variant_for_a_trait_that_no_program_has(run_tests: RunTests, suite: M
 
 
 def test_no_variant_is_made_that_is_an_orphan(run_tests: RunTests, suite: MakeSuite) -> None:
+    suite.kit()
     suite.case("1", "echo a", golden="a\n")
     done = run_tests("--suite", str(suite.root), "--variant", "elidde", "--update")
     assert done.returncode == 2

@@ -141,6 +141,7 @@ def test_what_cannot_be_is_said_in_one_line_before_anything_starts(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path, options: list[str], said: str
 ) -> None:
     suite.case("1", f"echo started >{tmp_path}/started", golden="")
+    suite.kit()
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "env").symlink_to(str(shutil.which("env")))
@@ -151,7 +152,7 @@ def test_what_cannot_be_is_said_in_one_line_before_anything_starts(
 
 
 def settings(*options: str) -> Settings:
-    return kit.settings(parse(options), os.environ)
+    return kit.settings(parse(options), os.environ, [ROOT])
 
 
 def test_time_limits_can_be_switched_off() -> None:

@@ -34,6 +34,7 @@ class QemuKit(Kit):
 
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
+    shared = ("--gdb",)
     traits = POLICIES
     programs = tuple(VARIABLES)
     requirements: ClassVar = {

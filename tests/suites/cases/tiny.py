@@ -26,8 +26,9 @@ def run(
     case: Case, suite: Path, *options: str, also: Filter | None = None, **variables: str
 ) -> None:
     """Run a suite with no QEMU on PATH, and none embedded; show what that prints."""
+    system = ["--programs", "system"] if (suite / "suite.toml").exists() else []
     done = subprocess.run(
-        [sys.executable, str(RUN_TESTS), "--suite", str(suite), "--programs", "system", *options],
+        [sys.executable, str(RUN_TESTS), "--suite", str(suite), *system, *options],
         env={**_environment(case), **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
