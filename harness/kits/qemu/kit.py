@@ -35,7 +35,7 @@ class QemuKit(Kit):
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
     shared = ("--gdb",)
-    traits = POLICIES
+    traits = (*POLICIES, "unlock-retry")
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
         **Kit.requirements,

@@ -85,9 +85,9 @@ class QemuProbe:
         filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
         asked = qemu_img if self._image.locked else None
-        words = ("map", "--image-opts", options)
-        conflict = _Question(environ, asked, *words)
-        failure = _Question(environ, *_with_failing_locks(asked, *words))
+        conflict = _Question(environ, asked, "map", "--image-opts", options)
+        writes = ("bench", "-w", "-c", "1", "--image-opts", options)
+        failure = _Question(environ, *_with_failing_unlock(asked, *writes))
         self._questions = (version, accelerators, conflict, failure)
         self._stopped = False
 
@@ -115,10 +115,11 @@ class QemuProbe:
             missing["ofd-locks"] = "this system has no OFD locks"
         elif "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
-        return self._told(_version(version), accelerator, _errno_policy(said, failed), missing)
+        traits = _traits(said, failed)
+        return self._told(_version(version), accelerator, traits, missing)
 
     def _told(
-        self, version: str, accelerator: str, policy: str, missing: Mapping[str, str]
+        self, version: str, accelerator: str, traits: tuple[str, ...], missing: Mapping[str, str]
     ) -> Programs:
         """Return what was learnt as a run, its cases and its reports take it."""
         chosen, paths = self._chosen, self._paths
@@ -128,6 +129,7 @@ class QemuProbe:
             "elided": "without errno text",
             "none": "and failures without errno text",
         }
+        policy = traits[0] if traits else ""
         conflicts = words.get(policy, "not known")
         heading = [f"goldlock: image format {chosen['imgfmt']}, protocol {chosen['imgproto']}"]
         if paths:
@@ -145,8 +147,7 @@ class QemuProbe:
         return Programs(
             paths,
             missing,
-            # Who never tells an errno does not tell that of a conflict.
-            traits=("none", "elided") if policy == "none" else (policy,) if policy else (),
+            traits=traits,
             variables=self._variables(accelerator).to_environ() | self._passed_on(),
             named_by=VARIABLES,
             heading=tuple(heading),
@@ -197,12 +198,21 @@ def _machine_options(qemu: str, accelerator: str) -> str:
     return f"{machine}-nodefaults -display none{accelerated}"
 
 
+_IN_BUILD = {
+    "qemu-system": "qemu-system-*",
+    "qemu-storage-daemon": "storage-daemon/qemu-storage-daemon",
+}
+"""Where a build directory has programs, if not by their names."""
+
+
 def _of_build(build: str) -> tuple[dict[str, str], dict[str, str]]:
     """Find the programs of a build directory; return what `locate` does."""
     paths, missing = {}, {}
     for program in VARIABLES:
-        pattern = "qemu-system-*" if program == "qemu-system" else program
+        pattern = _IN_BUILD.get(program, program)
         found = [path for path in sorted(Path(build).glob(pattern)) if os.access(path, os.X_OK)]
+        if not found:  # where it is installed
+            found = [path for path in [Path(build, program)] if os.access(path, os.X_OK)]
         native = [path for path in found if path.name.endswith(os.uname().machine)]
         if found:
             paths[program] = str((native or found)[0])
@@ -324,22 +334,31 @@ def _version(said: str) -> str:
     return found[1] if found else "of an unknown version"
 
 
-def _with_failing_locks(program: str | None, *arguments: str) -> list[str]:
-    """Return the command line that runs a program whose lock calls fail with ENOLCK."""
+def _with_failing_unlock(program: str | None, *arguments: str) -> list[str]:
+    """Return the command line that runs a program which cannot unlock the byte 101."""
     if not program:
         return [""]
-    return wrap([program, *arguments], parse_plan("lock any byte fails with ENOLCK"))
+    return wrap([program, *arguments], parse_plan("unlock 101 fails with EIO may miss"))
 
 
-def _errno_policy(conflict: str, failure: str) -> str:
-    """Tell from what a program says of a conflict, and of a call that fails, what its policy is.
+def _traits(conflict: str, failure: str) -> tuple[str, ...]:
+    """Tell traits from what a program says of a conflict, and of an unlock that fails beside one.
 
-    ``errno``: with the errno's text, always; ``elided``: not at a conflict; ``none``: never.
+    Its errno policy is ``errno``: an errno's text follows, always; ``elided``: not at a conflict;
+    ``none``: never, so not there, either. ``unlock-retry``: what cannot be unlocked is tried once
+    more when the file is closed. Both of the latter are of QEMU up to 5.2.
     """
     found = re.search(r'Failed to get (?:shared )?"[a-z ]+" lock(: .+)?$', conflict, re.M)
     if not found:
-        return ""
+        return ()
+    warnings = re.findall(r"Failed to unlock byte 101(: .+)?$", failure, re.M)
+    retry = ("unlock-retry",) if len(warnings) > _WARNINGS else ()
     if found[1]:
-        return "errno"
-    # Where no lock call can be made to fail, it is taken for what it is since QEMU 6.0.
-    return "none" if re.search(r"Failed to lock byte \d+$", failure, re.M) else "elided"
+        return ("errno", *retry)
+    # Where no call can be made to fail, it is taken for what it is since QEMU 6.0.
+    none = ("none",) if "" in warnings else ()
+    return (*none, "elided", *retry)
+
+
+_WARNINGS = 2
+"""How often a QEMU since 6.0 warns of the byte: where the open is undone, and at the close."""
