@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -176,6 +177,7 @@ def _run(
 
     Without *selected* they are all of the suite.
     """
+    began = time.monotonic()
     signals = _Signals()
     sys.setswitchinterval(_SWITCH)
     from goldlock.runner.run_context import RunContext  # before the others, which take long
@@ -206,6 +208,7 @@ def _run(
             orphans=selected is None,
             by_command=True,
             scheduler=scheduler,
+            began=began,
         )
         asked = for_pytest or _alone()
         status = _pytest(

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -76,6 +77,10 @@ def section_of(report: pytest.TestReport) -> str | None:
     return context.msg if context else None
 
 
+def _is_section(report: Any) -> bool:
+    return section_of(report) is not None and CASE in properties_of(report)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when != "call" or section_of(report) is not None:  # one report carries the result
@@ -136,6 +141,21 @@ class Took(NamedTuple):
     number: str
     path: str
     seconds: float
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Generator[None]:
+    """Let pytest's last line count cases, not their sections once more, and tell all of the time.
+
+    It comes after all summaries, of which some show sections.
+    """
+    yield
+    run = terminalreporter.config.stash[RUN]
+    if run.began:  # cases are ahead of pytest, whose clock is for that line only
+        terminalreporter._session_start = SimpleNamespace(elapsed=run.elapsed)
+    stats = terminalreporter.stats
+    if failed := stats.get("failed"):  # with none of that name, the line is green
+        stats["failed"] = [each for each in failed if not _is_section(each)]
 
 
 class Summary:

@@ -2,10 +2,12 @@
 """What pytest is to run of goldlock: decided once, by the command or by a project's settings."""
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ class Run:
 
     A suite that *selected* has nothing for is run as a whole. With *orphans*, goldens that no
     case uses are failures. *scheduler* has cases that run already; a worker of pytest-xdist has one
-    of its own.
+    of its own. *began* is when the command did, by the monotonic clock; 0 where pytest came first.
     """
 
     __name__ = HANDED_OVER  # as pluggy calls it, where the command gives it to pytest
@@ -39,6 +41,7 @@ class Run:
     orphans: bool = False
     by_command: bool = False
     scheduler: Scheduler | None = None
+    began: float = 0.0
 
     @classmethod
     def of_project(cls, config: pytest.Config, suites: Sequence[Path]) -> "Run":
@@ -51,6 +54,10 @@ class Run:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what has threads and processes."""
         return {**vars(self), "scheduler": None}
+
+    def elapsed(self) -> SimpleNamespace:
+        """Return the ``seconds`` since the command began, as a clock of pytest does."""
+        return SimpleNamespace(seconds=time.monotonic() - self.began)
 
     def has(self, folder: Path) -> bool:
         """Tell whether a folder is that of the cases of a suite."""

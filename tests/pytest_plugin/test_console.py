@@ -13,7 +13,7 @@ from goldlock.pytest_plugin.console import Took, slowest
 from goldlock.pytest_plugin.plugin import SHOWN
 from goldlock.runner.history import HISTORY, LastRun
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
 
 def remember(root: Path, **seconds: float) -> None:
@@ -144,3 +144,29 @@ def test_nor_has_a_pipe(run_tests: RunTests, suite: MakeSuite) -> None:
     done = run_tests("--suite", str(suite.root), TERM="xterm")
     assert "to go" not in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_the_last_line_counts_each_failure_once_and_the_time_of_the_run(
+    run_tests: RunTests, suite: MakeSuite, any_python: str
+) -> None:
+    suite.case("1", "sleep 1; echo == A ==; echo a; echo == B ==; echo b", "== A ==\n== B ==\n")
+    suite.case("2", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), python=any_python)
+    assert "2 cases: 1 passed, 1 failed; 3 sections, 2 differ" in done.stdout
+    last = re.fullmatch(r"=+ 1 failed, 1 passed in ([\d.]+)s =+", done.stdout.splitlines()[-1])
+    assert last, done.stdout
+    assert 1 <= float(last[1]) < 60
+
+
+def test_so_does_that_of_bare_pytest(suite: MakeSuite, any_python: str) -> None:
+    suite.case("1", "echo == A ==; echo a; echo == B ==; echo b", "== A ==\n== B ==\n")
+    (suite.root / "test_one.py").write_text("def test_one(): assert False\n")
+    done = plain_pytest(suite.root, "-p", "no:cacheprovider", python=any_python)
+    assert "1 case: 1 failed; 2 sections, 2 differ" in done.stdout
+    assert re.search(r"^=+ 2 failed in [\d.]+s =+$", done.stdout, re.M), done.stdout
+
+
+def test_a_run_that_passed_is_green(suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = plain_pytest(suite.root, "--color=yes")
+    assert "\x1b[32m\x1b[1m1 passed" in done.stdout.splitlines()[-1], done.stdout
