@@ -56,8 +56,6 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
     _open_standard_files()
     name = NAME_IN_CHECKOUT if checkout else "goldlock"
     try:
-        if _names_builds(arguments):
-            return _run_builds(arguments, checkout)
         return _main(arguments, checkout)
     except UsageError as error:
         print(f"{name}: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - to the person who started it
@@ -77,16 +75,22 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
 
 def _names_builds(arguments: Sequence[str]) -> bool:
     """Tell whether *arguments* name several builds to compare."""
-    flags = [word.partition("=")[0] for word in split(arguments)[0]]
+    flags = [word.partition("=")[0] for word in arguments]
     return flags.count("--build") > 1 or "--matrix" in flags or "--bisect" in flags
 
 
-def _run_builds(arguments: Sequence[str], checkout: Path | None) -> int:
-    if checkout:
-        enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
+def _run_builds(
+    arguments: Sequence[str], options: argparse.Namespace, suite: Path, checkout: Path | None
+) -> int:
     from goldlock import matrix  # few runs compare
 
-    return matrix.main(arguments, [sys.executable, sys.argv[0]])
+    ours, for_pytest = split(arguments)
+    comparison = matrix.asked(ours, options)
+    for build in comparison.builds:
+        kits.settings(parse([*comparison.rest, *build.options], checkout), os.environ, [suite])
+    if checkout:
+        enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
+    return matrix.main(comparison, [sys.executable, sys.argv[0]], for_pytest)
 
 
 def _open_standard_files() -> None:
@@ -112,20 +116,9 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         check_alone(options, "--new", "makes a suite, runs nothing, and takes no {}")
         print(new_suite(Path(options.new)), end="")  # noqa: T201 - what was asked for
         return 0
-    suite = read_suite(find_suite(options.suite, _here(), checkout))
-    if not suite.cases:
-        raise UsageError(
-            f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
-        )
-    cases = select(
-        suite,
-        options.cases,
-        groups_in(options.groups),
-        groups_in(options.exclude),
-        options.start_from,
-    )
-    if not cases:
-        raise UsageError("no case is left: the options exclude all")
+    suite, cases = _chosen(options, checkout)
+    if _names_builds(ours):
+        return _run_builds(arguments, options, suite.root, checkout)
     cases = _shard(options, suite, cases)
     if options.list:
         _list(cases)
@@ -150,6 +143,19 @@ def _here() -> Path:
         return Path.cwd()
     except OSError as error:
         raise UsageError(f"the current folder: {error.strerror}; go to another first") from None
+
+
+def _chosen(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
+    suite = read_suite(find_suite(options.suite, _here(), checkout))
+    if not suite.cases:
+        raise UsageError(
+            f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
+        )
+    groups, excluded = groups_in(options.groups), groups_in(options.exclude)
+    cases = select(suite, options.cases, groups, excluded, options.start_from)
+    if not cases:
+        raise UsageError("no case is left: the options exclude all")
+    return suite, cases
 
 
 def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list[Case]:

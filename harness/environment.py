@@ -16,6 +16,9 @@ FAILURE_REPORT = "failure-report"
 STACK_DUMP = "stack-dump"
 """Names of files in the folder of a case, or of a task of it."""
 
+OUTPUTS = "GOLDLOCK_OUTPUTS"
+"""Tells a run that is one of several, with other builds, where to put what its cases print."""
+
 
 class Environment(NamedTuple):
     """The variables of one case.

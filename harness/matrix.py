@@ -10,6 +10,7 @@ changes a section.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,53 +18,54 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from goldlock.environment import OUTPUTS
 from goldlock.errors import UsageError, choice
-from goldlock.reports.builds import Build, Run, page, table
-from goldlock.reports.files import write
-from goldlock.text import sections
+from goldlock.goldens.compare import to_lines
+from goldlock.reports.builds import Build, Run, difference, page, table
+from goldlock.reports.files import check, write
+from goldlock.text import for_terminal, sections
 
-_REFUSED = ("--update", "--review", "--remove-orphans", "--json-lines", "--repeat", "--until-fail")
+_REFUSED = (
+    *("update", "review", "remove_orphans", "store_durations", "list", "repeat", "until_fail"),
+    *("tap", "junit_xml", "json_lines", "gitlab_report"),
+)
 """Options that would be about all builds at once, or are needed here."""
 
 
-class _Options(NamedTuple):
+class Comparison(NamedTuple):
+    """What to compare; *rest* are the words that are about something else.
+
+    *bisect* are a case and a section of it, or nothing.
+    """
+
     builds: Sequence[Build]
     rest: Sequence[str]
     html: str
-    bisect: str
+    bisect: Sequence[str]
 
 
-def main(arguments: Sequence[str], command: Sequence[str]) -> int:
-    """Run *command* with each build, and compare; return 1 if a case failed in one of them.
+def asked(arguments: Sequence[str], options: argparse.Namespace) -> Comparison:
+    """Return what *arguments*, which were parsed to *options*, ask for.
 
     Raises UsageError for what cannot be.
     """
-    options = _options(arguments)
-    with tempfile.TemporaryDirectory(prefix="goldlock-builds-") as folder:
-        if options.bisect:
-            return _bisect(options, command, Path(folder))
-        runs = []
-        for build in options.builds:
-            _say(f"\n==== {build.name}: {' '.join(build.options)} ====")
-            runs.append(_run(build, [*command, *options.rest], Path(folder)))
-    _say(f"\n{table(runs)}")
-    if options.html:
-        write(Path(options.html), page(runs))
-    return int(any(run.failed for run in runs))
-
-
-def _options(arguments: Sequence[str]) -> _Options:
+    for name in _REFUSED:
+        if getattr(options, name):
+            flag = "-n" if name == "list" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag}: not with several builds; run it with one of them")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--build", action="append", default=[])
-    parser.add_argument("--matrix", default="")
-    parser.add_argument("--bisect", default="")
-    parser.add_argument("--html", default="")
+    for flag in ("--matrix", "--bisect", "--html"):
+        parser.add_argument(flag)
     known, rest = parser.parse_known_args(arguments)
-    for word in rest:
-        if word.partition("=")[0] in _REFUSED:
-            raise UsageError(f"{word}: not with several builds; run it with one of them")
+    if known.html:
+        check({"--html": known.html})
+    return Comparison(_builds(known), rest, known.html, _bisected(known.bisect))
+
+
+def _builds(known: argparse.Namespace) -> list[Build]:
     given = [(Path(each).name, each) for each in known.build]
-    for word in filter(None, known.matrix.split(",")):
+    for word in known.matrix.split(",") if known.matrix is not None else ():
         name, equals, where = word.partition("=")
         if not equals or not name or not where:
             raise UsageError(f"--matrix {word!r}: NAME=DIR; as in --matrix old=~/old,new=~/new")
@@ -71,13 +73,11 @@ def _options(arguments: Sequence[str]) -> _Options:
     if len(given) < 2:
         raise UsageError("--matrix and --bisect take two builds or more")
     names = [name for name, _ in given]
-    if len(set(names)) < len(names):  # all of them are called build, or bin
-        given = [(where, where) for _, where in given] if not known.matrix else given
+    if len(set(names)) < len(names) and known.matrix is None:  # they are all called bin, say
+        given = [(where, where) for _, where in given]
     if len({name for name, _ in given}) < len(given):
         raise UsageError(f"two builds have the same name: {', '.join(name for name, _ in given)}")
-    return _Options(
-        [Build(n, _choosing(where)) for n, where in given], rest, known.html, known.bisect
-    )
+    return [Build(name, _choosing(where)) for name, where in given]
 
 
 def _choosing(where: str) -> list[str]:
@@ -87,69 +87,113 @@ def _choosing(where: str) -> list[str]:
     return ["--programs", "embedded", *(["--errno-policy", policy] if policy else [])]
 
 
-def _run(build: Build, command: Sequence[str], folder: Path) -> Run:
-    """Run *command* with a build, in a directory of its own below *folder*; keep what it printed.
+def _bisected(given: str | None) -> list[str]:
+    if given is None:
+        return []
+    number, _, title = map(str.strip, given.partition(":"))
+    if not number or not title:
+        raise UsageError("--bisect takes a case and a section: --bisect '153: Symbolic link'")
+    return [number, title]
 
-    Raises UsageError where it came to nothing.
+
+def main(comparison: Comparison, command: Sequence[str], for_pytest: Sequence[str]) -> int:
+    """Run *command* with each build, and compare; return 1 if a case failed in one of them.
+
+    Raises UsageError for what cannot be, and KeyboardInterrupt after a signal.
     """
-    scratch = Path(tempfile.mkdtemp(dir=folder))
-    told = scratch / "results"
-    options = [*build.options, "--keep", "--json-lines", str(told)]
-    status = subprocess.run(
-        [*command, *options], env={**os.environ, "TEST_DIR": str(scratch)}, check=False
-    ).returncode
-    events = [json.loads(line) for line in told.read_text().splitlines()] if told.exists() else []
-    if status not in (0, 1) or not events:
-        raise UsageError(f"{build.name}: the run with this build ended with exit status {status}")
-    cases = {event["number"]: event for event in events if event["event"] == "case"}
-    outputs = {
-        number: _sections(Path(case["kept"])) if case["state"] != "not run" else {}
-        for number, case in cases.items()
-    }
-    return Run(build, str(events[0].get("version", "")), cases, outputs)
+    with tempfile.TemporaryDirectory(prefix="goldlock-builds-") as folder:
+        runner = _Runner([*command, *comparison.rest], for_pytest, Path(folder))
+        if comparison.bisect:
+            return _bisect(comparison, runner)
+        runs = [runner.run(build) for build in comparison.builds]
+    _say(f"\n{table(runs)}")
+    if comparison.html:
+        write(Path(comparison.html), page(runs))
+    return int(any(run.failed for run in runs))
 
 
-def _sections(kept: Path) -> Mapping[str, Sequence[str]]:
+class _Runner:
+    """Runs the command, and hands on the signals that come here, to end it as they would here."""
+
+    def __init__(self, command: Sequence[str], for_pytest: Sequence[str], folder: Path) -> None:
+        self._command, self._for_pytest, self._folder = command, for_pytest, folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, self._hand_on)
+
+    def _hand_on(self, number: int, _: object) -> None:
+        self._seen = number
+        if self._process:
+            self._process.send_signal(number)
+
+    def run(self, build: Build, *words: str) -> Run:
+        """Run the command with a build, and *words*; a run that comes to nothing says why."""
+        _say(f"\n==== {build.name}: {' '.join(build.options)} ====")
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        told, complaints = folder / "results", folder / "complaints"
+        options = [*build.options, "--json-lines", str(told), *words, "--", *self._for_pytest]
+        status = self._wait_for([*self._command, *options], folder, complaints)
+        said = complaints.read_text("utf-8", "replace")
+        sys.stderr.write(said)
+        text = told.read_text("utf-8") if told.exists() else ""
+        events = [json.loads(line) for line in text.splitlines()]
+        cases = {event["number"]: event for event in events if event["event"] == "case"}
+        if status not in (0, 1) or not cases:
+            last = (said.strip().split("\n")[-1]).partition(": ")[2]
+            return Run(build, reason=last or f"exit status {status}", failed=True)
+        outputs = {n: _sections(folder / n) for n in cases if cases[n]["state"] != "not run"}
+        version = str(events[0].get("version", ""))
+        return Run(build, version, cases, outputs, failed=status != 0)
+
+    def _wait_for(self, command: Sequence[str], folder: Path, complaints: Path) -> int:
+        with complaints.open("wb") as stderr:
+            if not self._seen:
+                self._process = subprocess.Popen(
+                    command,
+                    env={**os.environ, OUTPUTS: str(folder)},
+                    stderr=stderr,
+                    process_group=0,  # a terminal's signals come by way of this process, once
+                )
+                if self._seen:  # meanwhile
+                    self._process.send_signal(self._seen)
+                status = self._process.wait()
+        if self._seen:
+            raise KeyboardInterrupt
+        return status
+
+
+def _sections(output: Path) -> Mapping[str, Sequence[str]]:
     """Return the lines of each section that a case has printed."""
-    try:
-        text = (kept / "output").read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:  # it was not run
+    if not output.exists():  # it could not be started
         return {}
-    lines = [line.rstrip() for line in text.split("\n")]
+    lines = to_lines(output.read_bytes().decode("utf-8", "surrogateescape"))
     return {each.title: lines[each.start : each.stop] for each in sections(lines)}
 
 
-def _bisect(options: _Options, command: Sequence[str], folder: Path) -> int:
+def _bisect(comparison: Comparison, runner: _Runner) -> int:
     """Find the first build that changes a section, in as few runs as can be."""
-    number, _, title = options.bisect.partition(":")
-    number, title = number.strip(), title.strip()
-    if not number or not title:
-        raise UsageError("--bisect takes a case and a section: --bisect '153: Symbolic link'")
-    builds = options.builds
-    seen: dict[int, Sequence[str]] = {}
+    builds, (number, title) = comparison.builds, comparison.bisect
+    seen: dict[int, Mapping[str, Sequence[str]]] = {}
 
     def section(index: int) -> Sequence[str]:
         if index not in seen:
-            _say(f"\n==== {builds[index].name} ====")
-            run = _run(builds[index], [*command, *options.rest, number], folder)
-            known = run.outputs.get(number, {})
-            if not known:
-                raise UsageError(f"case {number} is not run with {builds[index].name}")
-            if title not in known:
-                raise UsageError(f"case {number} has no section {title!r}{choice(title, known)}")
-            seen[index] = known[title]
-        return seen[index]
+            run = runner.run(builds[index], number)
+            if why := run.reason or run.why_not_run(number):
+                raise UsageError(f"case {number} is not run with {builds[index].name}: {why}")
+            seen[index] = run.outputs[number]
+        return seen[index].get(title, ())
 
-    first = section(0)
-    if section(len(builds) - 1) == first:
+    first, last = section(0), section(len(builds) - 1)
+    known = {each: None for sections in seen.values() for each in sections}
+    if title not in known:
+        raise UsageError(f"case {number} has no section {title!r}{choice(title, known)}")
+    if last == first:
         _say(f"\n{number} [{title}] is the same with {builds[0].name} and {builds[-1].name}")
         return 1
     found = _first_change(len(builds), lambda index: section(index) != first)
     _say(f"\n{number} [{title}] changes with {builds[found].name}, in {len(seen)} runs:")
-    for line in first:
-        _say(f"- {line}") if line not in seen[found] else None
-    for line in seen[found]:
-        _say(f"+ {line}") if line not in first else None
+    _say("\n".join(difference(first, section(found))))
     return 0
 
 
@@ -166,4 +210,4 @@ def _first_change(count: int, changed: Callable[[int], bool]) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True, file=sys.stdout)  # noqa: T201 - the command's own output
+    print(for_terminal(text), flush=True, file=sys.stdout)  # noqa: T201 - the command's own output

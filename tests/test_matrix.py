@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same cases with several builds: a table of what differs, and who changed it first."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeSuite, RunTests
+from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
 CASE = """#!/bin/sh
 # needs: qemu-img
@@ -91,7 +95,7 @@ def test_bisect_finds_the_first_that_changes_a_section(
     matrix = ",".join(f"{folder.name}={folder}" for folder in folders)
     done = run_tests(*options, "--matrix", matrix, "--bisect", "1: other")
     found = re.search(
-        r"1 \[other\] changes with (b\d), in (\d) runs:\n- old\n\+ new\n$", done.stdout
+        r"1 \[other\] changes with (b\d), in (\d) runs:\n == other ==\n-old\n\+new\n$", done.stdout
     )
     assert found
     assert found[1] == f"b{first}"
@@ -114,6 +118,17 @@ def test_bisect_of_what_does_not_change(
         (["--matrix", "a"], "--matrix 'a': NAME=DIR; as in --matrix old=~/old,new=~/new"),
         (["--matrix", "a=b"], "--matrix and --bisect take two builds or more"),
         (["--matrix", "a=b,a=c"], "two builds have the same name: a, a"),
+        (["--matrix", ""], "--matrix '': NAME=DIR; as in --matrix old=~/old,new=~/new"),
+        (["--build=b", "--build=c", "--bisect", ""],
+         "--bisect takes a case and a section: --bisect '153: Symbolic link'"),
+        (["--build=b", "--build=c", "-n"], "-n: not with several builds; run it with one of them"),
+        (["--build=b", "--build=c", "--tap=x"],
+         "--tap: not with several builds; run it with one of them"),
+        (["--matrix", "a=embedded:errno,b=/no/such"], "--build /no/such: no such directory"),
+        (["--matrix", "a=embedded:errno,b=embedded:erno"],
+         "unknown errno policy 'erno'; did you mean 'errno'? There are: errno, elided, none"),
+        (["--build=b", "--build=c", "--html=/dev/null/x"],
+         "--html /dev/null/x: cannot be written: Not a directory"),
         (["--build=b", "--build=c", "--update"],
          "--update: not with several builds; run it with one of them"),
         (["--build=b", "--build=c", "--bisect", "1"],
@@ -136,3 +151,131 @@ def test_a_section_that_is_not_there(
     )
     assert done.stdout.endswith(said)
     assert done.returncode == 2
+
+
+def test_a_suite_without_a_kit(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", "echo 1", golden="1\n")
+    builds = [f"--build={build(tmp_path / name, 'new')}" for name in ("a", "b")]
+    done = run_tests("--suite", str(suite.root), *builds)
+    said = "--build is an option of the kit qemu, which this suite does not have"
+    assert done.stdout == f"run_tests.py: {said}\n"
+    assert done.returncode == 2
+
+
+def test_options_for_pytest(
+    run_tests: RunTests, suite: MakeSuite, options: list[str], tmp_path: Path
+) -> None:
+    suite.case("2", CASE, golden="")
+    builds = [f"--build={build(tmp_path / name, name)}" for name in ("a", "b")]
+    done = run_tests(*options, *builds, "--", "-k", "1")
+    assert "\n\ncase  a       b\n1     failed  failed\n\n" in done.stdout
+    done = run_tests(*options, *builds, "--bisect", "1: other", "--", "-k", "1")
+    assert done.stdout.endswith(" changes with b, in 2 runs:\n == other ==\n-a\n+b\n")
+
+
+def test_white_space_at_the_end_is_no_difference(
+    run_tests: RunTests, options: list[str], tmp_path: Path
+) -> None:
+    builds = [f"--build={build(tmp_path / name, 'new')}" for name in ("a", "b")]
+    (tmp_path / "b" / "qemu-img").write_text("#!/bin/sh\nprintf 'new \\t'")
+    done = run_tests(*options, *builds)
+    assert done.stdout.endswith("\n\nall sections are the same with all builds\n")
+    (tmp_path / "b" / "qemu-img").write_text("#!/bin/sh\nprintf 'new\\302\\240\\n'")
+    done = run_tests(*options, *builds)
+    assert "\n1 [other]  A  B!\n" in done.stdout  # as it is to the golden
+
+
+def test_bisect_to_a_section_that_appears(
+    run_tests: RunTests, options: list[str], tmp_path: Path
+) -> None:
+    for name, says in (("a", "new"), ("b", "== third ==\nmore")):
+        build(tmp_path / name, says)
+    matrix = f"one={tmp_path}/a,two={tmp_path}/b"
+    done = run_tests(*options, "--matrix", matrix, "--bisect", "1: third")
+    assert done.stdout.endswith("1 [third] changes with two, in 2 runs:\n+== third ==\n+more\n")
+    assert done.returncode == 0
+    matrix = f"one={tmp_path}/b,two={tmp_path}/a"
+    done = run_tests(*options, "--matrix", matrix, "--bisect", "1: third")
+    assert done.stdout.endswith("1 [third] changes with two, in 2 runs:\n-== third ==\n-more\n")
+
+
+def test_a_case_that_one_build_cannot_run(
+    run_tests: RunTests, options: list[str], tmp_path: Path
+) -> None:
+    for name in "abc":
+        build(tmp_path / name, name)
+    (tmp_path / "b" / "qemu-img").rename(tmp_path / "b" / "qemu-io")
+    matrix = f"one={tmp_path}/a,two={tmp_path}/b,three={tmp_path}/c"
+    page = tmp_path / "page.html"
+    done = run_tests(*options, "--matrix", matrix, "--html", str(page))
+    why = f"not run: 1: two: --build {tmp_path}/b has no qemu-img"
+    assert f"\n1     failed  not run  failed\n\n{why}\n\n" in done.stdout
+    assert "\n1 [other]  A!   not run  B!\n" in done.stdout
+    assert f"<p>{why}</p>" in page.read_text()
+    done = run_tests(*options, "--matrix", matrix, "--bisect", "1: other")
+    said = f"case 1 is not run with two: --build {tmp_path}/b has no qemu-img\n"
+    assert done.stdout.endswith(f"run_tests.py: {said}")
+    assert done.returncode == 2
+
+
+def test_a_run_that_comes_to_nothing(
+    run_tests: RunTests, options: list[str], tmp_path: Path
+) -> None:
+    matrix = f"one={build(tmp_path / 'a', 'new')},two={tmp_path}/b,three={tmp_path}/a"
+    (tmp_path / "b").mkdir()
+    done = run_tests(*options, "--matrix", matrix)
+    assert "\n1     passed  no run  passed\n" in done.stdout
+    assert f"\nno run: two: --build {tmp_path}/b: none of qemu-system, " in done.stdout
+    assert "\nall sections are the same with all builds that have run them\n" in done.stdout
+    assert done.returncode == 1
+
+
+def test_what_is_kept(run_tests: RunTests, options: list[str], tmp_path: Path) -> None:
+    builds = [f"--build={build(tmp_path / n, says)}" for n, says in (("a", "new"), ("b", "old"))]
+    done = run_tests(*options, *builds)
+    (kept,) = re.findall("^1 failed; output kept in (.*)$", done.stdout, re.M)
+    (there,) = (tmp_path / "scratch").iterdir()
+    assert kept.startswith(str(there))
+    assert (there / "1" / "output").read_text().endswith("old\n")
+    assert "written:" not in done.stdout
+
+
+def test_long_titles_are_told_apart(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:
+    long = "x" * 70
+    text = f"""
+printf '== {long} {{middle}} {long} ==\\n'; "$QEMU_IMG_PROG"
+printf '== {long} other {long} ==\\n'; "$QEMU_IMG_PROG"
+printf '== short {long} end ==\\n'; "$QEMU_IMG_PROG"
+"""
+    suite.case("1", text, golden="")
+    builds = [f"--build={build(tmp_path / name, name)}" for name in ("a", "b")]
+    done = run_tests("--suite", str(suite.root), *builds)
+    rows = re.findall(r"^(1 \[.*\]) +A!", done.stdout, re.M)
+    assert rows[:2] == [f"1 [{long} {{middle}} {long}]", f"1 [{long} other {long}]"]
+    assert re.fullmatch(r"1 \[short x+\.\.\.x+ end\]", rows[2])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_of_a_build(
+    suite: MakeSuite, tmp_path: Path, number: signal.Signals
+) -> None:
+    ready, temporary = tmp_path / "ready", tmp_path / "temporary"
+    os.mkfifo(ready)
+    temporary.mkdir()
+    suite.case("1", f"# needs: qemu-img\necho > {ready}\nexec sleep 1000", golden="")
+    builds = [f"--build={build(tmp_path / name, name)}" for name in ("a", "b")]
+    places = {"TMPDIR": str(temporary), "TEST_DIR": str(tmp_path / "scratch")}
+    runner = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite.root), *builds],
+        env={**quiet_environment(), **places},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    ready.read_text()
+    runner.send_signal(number)
+    said, _ = runner.communicate()
+    assert runner.returncode == 130, said
+    assert "Traceback" not in said
+    assert "==== b:" not in said
+    assert [*temporary.iterdir(), *(tmp_path / "scratch").iterdir()] == []

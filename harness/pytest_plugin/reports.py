@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from goldlock.environment import OUTPUTS
 from goldlock.pytest_plugin import console
 from goldlock.pytest_plugin.run import past_of
 from goldlock.pytest_plugin.run_info import run_info
@@ -135,7 +136,7 @@ class Reports:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was written where, and what GitHub is to annotate."""
-        for path in self._files.values():
+        for path in self._files.values() if OUTPUTS not in self._environ else ():
             if not any(str(path) in fault for fault in self._faults):
                 terminalreporter.write_line(here(f"written: {path}"))
         for fault in self._faults:

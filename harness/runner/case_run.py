@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goldlock import IMPORTED_FROM, safe_open
-from goldlock.environment import FAILURE_REPORT, LOG, STACK_DUMP, Environment
+from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
 from goldlock.goldens import golden, variants
 from goldlock.goldens.judge import judge
 from goldlock.result import CUT, CaseResult, State
@@ -163,6 +163,8 @@ class Runner:
         except CannotStart as error:
             result.problems.append(_cannot_start(case.path, error.reason))
             return
+        if folder := self._environ.get(OUTPUTS):
+            Path(folder, case.number).write_bytes(safe_open.read(transcript.output))
         wrappers = self._wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         for path, known in zip(reference, before, strict=True):
