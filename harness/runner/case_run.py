@@ -145,13 +145,25 @@ class Runner:
             result.reason = reason
             return True
         for need in case.needs:
-            why = _why_no_faults() if need == "faults" else programs.why_not(need)
+            why = programs.why_not(need) or self._why_not(need)
             if why:
                 required = need in self.settings.require
                 problem = f"case {case.number} must run (--require): {why}"
                 result.reason, result.problems = why, [problem] if required else []
                 return True
         return False
+
+    def _why_not(self, need: str) -> str | None:
+        """Return why an ability that no kit knows cannot be had; None where it can."""
+        if need == "faults":
+            from goldlock.lockcalls.api import unavailable  # for those who want it only
+
+            return unavailable()
+        if need == "ofd-locks":
+            from goldlock.runner.lock_probe import why_no_ofd_locks  # as above
+
+            return why_no_ofd_locks(self._scratch.root.parent)
+        return None
 
     def _judge(self, job: _Job, result: CaseResult) -> None:
         """Run a case and judge it; put down in *result* what came of it."""
@@ -272,12 +284,6 @@ def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
 def is_supervised(case: Case, settings: Settings) -> bool:
     """Tell whether a case runs under a supervisor of its lock calls."""
     return settings.trace_locks or "faults" in case.needs
-
-
-def _why_no_faults() -> str | None:
-    from goldlock.lockcalls.api import unavailable  # for those who want it only
-
-    return unavailable()
 
 
 def _cannot_start(path: Path, error: OSError) -> str:

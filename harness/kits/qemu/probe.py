@@ -111,9 +111,7 @@ class QemuProbe:
         accelerator = next((each for each in ("qtest", "tcg") if each in known), "")
         if self._qemu and not accelerator:
             missing["qemu-system"] = f"{self._qemu} has neither qtest nor tcg (-accel help)"
-        if not self._image.locked:
-            missing["ofd-locks"] = "this system has no OFD locks"
-        elif "falling back to POSIX file" in said:
+        if "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
         traits = _traits(said, failed)
         if self._launchers:  # they are told what to be, and have nothing of 5.2 but its policy
