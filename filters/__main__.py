@@ -89,6 +89,9 @@ def main(words: list[str]) -> int:
     """Apply the filters that *words* name to standard input; return an exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as any other link of a pipe
     try:
+        if words in (["-h"], ["--help"]):
+            sys.stdout.write(f"{__doc__}")
+            return 0
         if words == ["--list"]:
             sys.stdout.write("".join(f"{line}\n" for line in listed()))
             return 0

@@ -27,6 +27,8 @@ def start(checkout: "Path | None" = None) -> "NoReturn":
     *checkout* is the folder of the ``run_tests.py`` that was started, if it was that.
     """
     arguments = sys.argv[1:]
+    if arguments[1:] == ["--version"] and arguments[0] in HELPERS:
+        arguments = arguments[1:]
     if arguments and arguments[0] in HELPERS:
         from importlib import import_module
 

@@ -4,7 +4,9 @@
 import argparse
 import errno
 import gc
+import importlib.util
 import os
+import re
 import signal
 import sys
 import time
@@ -28,6 +30,8 @@ _SELF_TEST = (
 
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
+
+_OF_XDIST = re.compile(r"-n(\d+|auto|logical)?|--(numprocesses|dist)(=.*)?")
 
 _NOT_FOR_CASES = (
     "logging",
@@ -128,6 +132,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     files.check(settings.reports)
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
+    _check_for_pytest(for_pytest)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
@@ -168,6 +173,16 @@ def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list
     of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
     print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
     return part
+
+
+def _check_for_pytest(words: Sequence[str]) -> None:
+    """Raise UsageError for an option of pytest-xdist where there is none; pytest says less."""
+    asked = next((word for word in words if _OF_XDIST.fullmatch(word)), None)
+    if asked and importlib.util.find_spec("xdist") is None:
+        raise UsageError(
+            f"-- {asked}: is an option of pytest-xdist, which is not installed; -j N runs N cases"
+            " at a time without it"
+        )
 
 
 def _self_test(checkout: Path, for_pytest: Sequence[str]) -> int:

@@ -18,11 +18,24 @@ from goldlock.suite import kit as kits
 
 NAME_IN_CHECKOUT = "run_tests.py"
 
+HELPERS = {
+    "faults": "run a program with faults in its lock calls, or trace them",
+    "filter": "apply filters for cases to standard input",
+    "locks": "show who holds which lock on a directory's files",
+}
+"""The words that, first, are a command of their own (see `goldlock.__main__`), and what it does."""
+
 _EPILOG = """\
+Commands of their own, each with a --help:
+  %(prog)s faults    {faults}
+  %(prog)s filter    {filter}
+  %(prog)s locks     {locks}
+
 After "--", options go to pytest as they are: %(prog)s -- -k 153
 
-Programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG and QEMU_NBD_PROG name them; what is not
-named is looked up on PATH. TEST_DIR is where directories for the cases are made.
+QEMU's programs: QEMU_PROG, QEMU_IMG_PROG, QEMU_IO_PROG, QEMU_NBD_PROG and QSD_PROG name
+them; what is not named is looked up on PATH. TEST_DIR is where directories for the cases are
+made.
 
 Exit status: 0 when all cases passed or could not run here, 1 when one failed, 2 for
 anything wrong with what was given here or with the suite, 130 when interrupted, 3 for
@@ -52,6 +65,9 @@ def parse(arguments: Sequence[str], checkout: Path | None = None) -> argparse.Na
     for word in unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
+    for word in options.cases:
+        if near := not word.isdecimal() and suggest(word, HELPERS):
+            raise UsageError(f"neither a case nor a command: {word!r}{near}")
     return options
 
 
@@ -73,7 +89,7 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=NAME_IN_CHECKOUT if checkout else "goldlock",
         description="Run cases, and hold what they print against their goldens.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(**HELPERS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",

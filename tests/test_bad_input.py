@@ -4,10 +4,13 @@
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from goldlock import __version__, command_line
+from goldlock.__main__ import HELPERS
 
 from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
@@ -172,3 +175,41 @@ def test_a_header_of_a_kit_that_the_suite_does_not_have(
     key = header.partition(":")[0]
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     assert f"cases/1:2: '{key}' is of the kit qemu, which this suite does not have" in done.stdout
+
+
+def test_a_slip_in_the_name_of_a_command(tmp_path: Path) -> None:
+    refused(
+        goldlock("fautls", before=f"cd {tmp_path}"),
+        "goldlock: neither a case nor a command: 'fautls'; did you mean 'faults'?",
+    )
+
+
+def test_the_help_names_the_commands_each_of_which_has_one() -> None:
+    said = goldlock("--help").stdout
+    for name in HELPERS:
+        assert f"  goldlock {name} " in said
+        done = goldlock(name, "--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"goldlock {name}" in done.stdout or f"goldlock.{name}" in done.stdout
+        assert goldlock(name, "--version").stdout == f"goldlock {__version__}\n"
+    assert command_line.HELPERS.keys() == HELPERS.keys()
+    assert "QSD_PROG" in said
+
+
+def test_without_pytest_xdist(suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.util as u; found = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'xdist' else found(name, *rest)\n"
+    )
+    done = goldlock(
+        "--suite", str(suite.root), "--", "-n", "2", PYTHONPATH=f"{tmp_path}:{ROOT / '.import'}"
+    )
+    refused(done, "-- -n: is an option of pytest-xdist, which is not installed; -j N runs N cases")
+
+
+def test_what_to_type_for_a_new_suite_is_quoted(tmp_path: Path) -> None:
+    done = goldlock("--new", 'a "suite"', before=f"cd {tmp_path}; touch pyproject.toml")
+    assert "\n    goldlock --suite 'a \"suite\"'\n" in done.stdout
+    line = next(line for line in done.stdout.splitlines() if "suites =" in line)
+    assert tomllib.loads(line.strip()) == {"suites": ['a "suite"']}

@@ -29,6 +29,15 @@ from goldlock.inspect import processes
 from goldlock.linux import KernelLock, all_locks, few_locks, locks_of_descriptor
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
+USAGE = """\
+Show who holds, or waits for, which lock on a directory and the files below it.
+
+  goldlock locks [DIRECTORY]     (default: TEST_DIR)
+
+A line for each file and lock: which bytes, shared or exclusive, and by which process. Processes
+of other users are not seen. GOLDLOCK_KIT names the kit that knows what bytes mean.
+"""
+
 _SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
 _LAST = 2**63
 """Sorts after each byte of a file."""
@@ -280,6 +289,8 @@ def _joined(ranges: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int | 
 
 def main(arguments: list[str]) -> int:
     """Print the table; *arguments* are those after the program's name."""
+    if arguments in (["-h"], ["--help"]):
+        return _told(_print(USAGE))
     directory = arguments[0] if arguments else os.environ.get("TEST_DIR", "")
     if len(arguments) > 1 or directory.startswith("-") or not directory:
         problem = "one DIRECTORY, or TEST_DIR in the environment, says where to look"
@@ -287,18 +298,26 @@ def main(arguments: list[str]) -> int:
         problem = f"{directory}: not a directory"
     else:
         problem = _print_table(directory)
-        if not problem:
-            return 0
-    print(f"goldlock locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
-    return 2
+    return _told(problem)
+
+
+def _told(problem: str) -> int:
+    """Say what the problem is, if any; return the exit status."""
+    if problem:
+        print(f"goldlock locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
+    return 2 if problem else 0
 
 
 def _print_table(directory: str) -> str:
     """Print the table; return what kept it from being printed."""
     try:
-        text = table(directory)
+        return _print(table(directory))
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
+
+
+def _print(text: str) -> str:
+    """Print *text*; return what kept it from being printed."""
     try:
         with open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False) as out:
             out.write(text)

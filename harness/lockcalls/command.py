@@ -80,8 +80,18 @@ def _say(text: str) -> None:
 def _check() -> int:
     if os.environ.get(FAULTS_VARIABLE):
         control.Control().close()
-        return 0
-    return launcher.run([], (), None)
+    elif status := _tried():
+        return status
+    _say("faults can be injected here\n")
+    return 0
+
+
+def _tried() -> int:
+    """Try it in a process of its own, which closes its files; return the exit status."""
+    child = os.fork()
+    if not child:
+        os._exit(launcher.run([], (), None))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _options(words: list[str]) -> tuple[list[str], str]:
@@ -97,7 +107,10 @@ def _options(words: list[str]) -> tuple[list[str], str]:
                 plans.append(text)
             elif option == "--trace":
                 trace = text
+                if text == "-":
+                    raise UsageError("--trace -: takes a file; standard output is the program's")
             else:
+                _words(text, f"--kit {text}")
                 os.environ[KIT_VARIABLE] = text  # for what the program starts, too
         elif word.startswith("-"):
             raise UsageError(f"{word}: no such option")
@@ -124,11 +137,11 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
     return tuple(found)
 
 
-def _words() -> ByteWords:
+def _words(kit: str | None = None, given_by: str = KIT_VARIABLE) -> ByteWords:
     try:
-        return byte_words()
+        return byte_words(kit)
     except ValueError as error:
-        raise UsageError(f"{KIT_VARIABLE}: {error}") from error
+        raise UsageError(f"{given_by}: {error}") from error
 
 
 def _read(path: str) -> str:

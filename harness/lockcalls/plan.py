@@ -23,7 +23,7 @@ from typing import Final
 
 from goldlock.linux import errno_name
 from goldlock.lockcalls.plan_line import LARGEST, Line
-from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, quote, range_text
+from goldlock.lockcalls.words import ByteWords, byte_words, kits_with_words, quote, range_text
 
 CALLS: Final = ("lock", "unlock", "test", "probe", "flock", "flock unlock")
 _WITH_BYTES = ("lock", "unlock", "test")
@@ -189,9 +189,8 @@ def _byte(line: Line, words: ByteWords) -> int:
     if not line.take("byte") and not line.current.isdigit():
         first = dict.fromkeys(name.split()[0] for name in named)
         names = ", ".join(f'"{each} ..."' for each in first)
-        known = (
-            f", {names}" if names else f"; names for bytes come with a kit (--kit, {KIT_VARIABLE})"
-        )
+        kits = " or ".join(f"--kit {kit}" for kit in kits_with_words())
+        known = f", {names}" if names else f"; names for bytes come with a kit: add {kits}"
         line.fail(f'expected a byte: a number, a range, "all", "any"{known}')
     return line.number("a byte", 0)
 

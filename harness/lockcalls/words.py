@@ -5,6 +5,9 @@ goldlock itself knows none. The environment variable GOLDLOCK_KIT names a kit, a
 ``bytes`` has them as ``WORDS``; plans, traces and tables say a byte's number where there are none.
 """
 
+# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH110, PTH118, PTH120, PTH208
+
 import importlib
 import os
 
@@ -46,6 +49,12 @@ def byte_words(kit: str | None = None) -> ByteWords:
             return NO_WORDS
         raise ValueError(f"no kit has the name {kit}") from error
     return found
+
+
+def kits_with_words() -> "list[str]":
+    """Return the names of the kits that have words for bytes."""
+    kits = os.path.join(os.path.dirname(os.path.dirname(__file__)), "kits")
+    return sorted(kit for kit in os.listdir(kits) if os.path.exists(f"{kits}/{kit}/bytes.py"))
 
 
 def range_text(first: int, last: int | None) -> str:

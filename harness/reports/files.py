@@ -27,17 +27,20 @@ def asked(reports: Mapping[str, str]) -> dict[str, Path]:
 
 
 def check(reports: Mapping[str, str]) -> None:
-    """See that the files of all reports can be written; make the folders that they go to.
+    """See that the files of all reports can be written.
 
-    Raises UsageError as `asked` does.
+    Raises UsageError as `asked` does. A FIFO stays open, lest its reader take that for the end.
     """
     for flag, path in asked(reports).items():
         try:
             if path.is_dir():
                 raise IsADirectoryError(21, "Is a directory")
-            if not _is_special(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_fifo():
+                _opened(path)
+            elif not _is_special(path):
                 atomic_file.check(path)
+        except FileNotFoundError:
+            raise UsageError(f"{flag} {path}: no such directory: {path.parent}") from None
         except OSError as error:
             raise UsageError(f"{flag} {path}: cannot be written: {error.strerror}") from None
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A suite to begin with: a case, its golden, and what to do next."""
 
+import json
+import shlex
 from pathlib import Path
 
 from goldlock.errors import UsageError
@@ -60,7 +62,7 @@ def new_suite(folder: Path) -> str:
         case.chmod(0o755)
     except OSError as error:
         raise UsageError(f"--new {folder}: {error.strerror}") from None
-    return _NEXT.format(folder=folder) + _about_project(folder.resolve())
+    return _NEXT.format(folder=shlex.quote(str(folder))) + _about_project(folder.resolve())
 
 
 def _about_project(suite: Path) -> str:
@@ -69,5 +71,5 @@ def _about_project(suite: Path) -> str:
     suites = declared(project)
     if suite in suites or not suite.is_relative_to(project):
         return ""
-    names = [f'"{each.relative_to(project)}"' for each in (*suites, suite)]
+    names = [json.dumps(str(each.relative_to(project))) for each in (*suites, suite)]  # as TOML
     return _DECLARE.format(file=project / FILE, suites=", ".join(names))

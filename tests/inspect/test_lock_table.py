@@ -320,7 +320,7 @@ def test_the_command_for_other_languages(image: Path, tmp_path: Path) -> None:
             assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", [(), ("/no/such",), ("--help",), (".", ".")])
+@pytest.mark.parametrize("arguments", [(), ("/no/such",), ("--hepl",), (".", ".")])
 def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)
     assert (done.returncode, done.stdout) == (2, "")

@@ -38,6 +38,8 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
         (["@", "--", "true"], "@: expected the name of a file after it"),
         (["@/no/file", "--", "true"], "/no/file: No such file or directory"),
         (["--trace=/no/file", "--", "true"], "/no/file: No such file or directory"),
+        (["--trace", "-", "--", "true"], "--trace -: takes a file; standard output is the program"),
+        (["--kit", "nokit", "--", "true"], "--kit nokit: no kit has the name nokit"),
     ],
 )
 def test_usage(words: list[str], message: str) -> None:
@@ -62,7 +64,7 @@ def test_help() -> None:
 @pytest.mark.usefixtures("_possible")
 def test_check() -> None:
     done = command("--check")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "faults can be injected here\n", "")
 
 
 @pytest.mark.usefixtures("_possible")

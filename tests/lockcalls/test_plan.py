@@ -100,7 +100,9 @@ def test_error_points_to_the_word(plan: str, message: str) -> None:
 
 
 def test_without_a_kit_there_are_no_words() -> None:
-    with pytest.raises(PlanError, match=r"^1:6: uses: .* names for bytes come with a kit"):
+    with pytest.raises(
+        PlanError, match=r"^1:6: uses: .* names for bytes come with a kit: add --kit qemu$"
+    ):
         parse_plan("lock uses write fails with EIO", NO_WORDS)
 
 

@@ -21,7 +21,9 @@ OPTIONS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 WRONG = [
     ("--tap", "there/is/a/file", "cannot be written: Not a directory"),
     ("--tap", "-", "a report goes to a file, not to '-', where the console's is"),
-    ("--tap", "/proc/report", "cannot be written: No such file or directory"),
+    ("--tap", "/proc/report", "no such directory: /proc"),
+    ("--html", "no/such/file", "no/such"),
+    ("--html", "fifo", "cannot be written: No such device or address"),
     *((option, "folder", "cannot be written: Is a directory") for option in OPTIONS),
 ]
 
@@ -34,12 +36,14 @@ def test_no_case_starts_where_a_report_cannot_be_written(
     suite.case("1", f"touch {tmp_path}/started", golden="")
     (tmp_path / "there").write_text("")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
     done = run_tests("--suite", str(suite.root), option, file if file == "-" else tmp_path / file)
     assert done.returncode == 2
     assert done.stdout.startswith("run_tests.py: ")
     assert said in done.stdout
     assert done.stdout.count("\n") == 1
     assert not (tmp_path / "started").exists()
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("option", [*OPTIONS, "--suite", "--build"])
