@@ -59,7 +59,7 @@ class Environment(NamedTuple):
         missing = [n.upper() for n in ("goldlock_case", "test_dir", "sock_dir") if n not in given]
         if missing:
             raise LookupError(
-                f"{missing[0]} is not set: cases are started by run_tests.py, not by hand"
+                f"{missing[0]} is not set: a case is started by goldlock, not by hand"
             )
         return cls(**given)
 

@@ -206,7 +206,8 @@ class RunInfo:
 
     *programs* are those under test, by their names; *heading* tells of them in lines, *facts* tells
     programs, and *rows* tells people: a label and a text each.
-    *options* choose what is under test, *how* tells how it was run. *commit* is the suite's, *job*
+    *typed* is the command that people type, *options* choose what is under test, *how* tells how it
+    was run. *commit* is the suite's, *job*
     an address; both are empty where they are not known.
     """
 
@@ -217,6 +218,7 @@ class RunInfo:
     facts: dict[str, Any] = field(default_factory=dict)
     rows: list[tuple[str, str]] = field(default_factory=list)
     heading: list[str] = field(default_factory=list)
+    typed: str = "goldlock"
     options: list[str] = field(default_factory=list)
     how: list[str] = field(default_factory=list)
     host: str = ""
@@ -226,7 +228,7 @@ class RunInfo:
 
     def command(self, *words: str) -> str:
         """Return the command that runs what *words* ask for as this run did."""
-        return shlex.join(["./run_tests.py", *self.options, *words])
+        return shlex.join([self.typed, *self.options, *words])
 
     def rerun_command(self, *cases: CaseResult) -> str:
         """Return the command that runs *cases* again, as often, under the same stress."""

@@ -123,6 +123,22 @@ def test_a_foreign_suite_runs_in_a_foreign_folder(goldlock: Goldlock, suite: Mak
     assert "2 cases: 2 passed" in done.stdout
 
 
+def test_a_report_and_a_case_say_what_to_type(
+    goldlock: Goldlock, suite: MakeSuite, tmp_path: Path
+) -> None:
+    script = (
+        "#!/usr/bin/env python3\nfrom goldlock import run\ndef main(case): print(1)\nrun(main)\n"
+    )
+    case = suite.case("001.py", script)
+    done = goldlock("--suite", str(suite.root), "--html", str(tmp_path / "page.html"))
+    assert done.returncode == 1, done.stdout
+    page = (tmp_path / "page.html").read_text()
+    assert f"<code>goldlock --suite {suite.root} 001</code>" in page
+    assert "run_tests.py" not in page
+    by_hand = subprocess.run([sys.executable, case], capture_output=True, text=True, check=False)
+    assert "is not set: a case is started by goldlock, not by hand" in by_hand.stderr
+
+
 def test_cases_find_the_command(goldlock: Goldlock, suite: MakeSuite) -> None:
     """It is that which runs them, with nothing else on PATH."""
     suite.case("001.sh", "printf 'b\\na\\n' | goldlock filter unordered", "~ a\n~ b\n")

@@ -12,6 +12,13 @@ from goldlock.settings import Settings
 from goldlock.suite.kit import given
 from goldlock.suite.programs import Programs
 
+_HOME = Path(__file__).resolve().parents[2]
+"""A checkout, or where goldlock is installed."""
+
+
+def _in_checkout(root: Path) -> bool:
+    return (root / "run_tests.py").exists()
+
 
 def run_info(
     root: Path, settings: Settings, programs: Programs, environ: Mapping[str, str]
@@ -25,6 +32,7 @@ def run_info(
         facts=dict(programs.facts),
         rows=[*programs.rows],
         heading=[*programs.heading],
+        typed="./run_tests.py" if _in_checkout(_HOME) else "goldlock",
         options=_options(root, settings),
         how=_run_options(settings),
         host=_host(),
@@ -35,7 +43,7 @@ def run_info(
 
 def _options(root: Path, settings: Settings) -> list[str]:
     """Return the options that repeat the choice of what is under test."""
-    options = [] if (root / "run_tests.py").exists() else ["--suite", str(root)]
+    options = [] if root == _HOME and _in_checkout(root) else ["--suite", str(root)]
     options += given(settings)
     return [*options, "--variant", settings.variant] if settings.variant else options
 

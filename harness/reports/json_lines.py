@@ -20,7 +20,7 @@ def run_start(run: RunInfo) -> str:
     """Return the first line."""
     told = asdict(run)
     facts = told.pop("facts")
-    del told["rows"], told["heading"]
+    del told["rows"], told["heading"], told["typed"]
     return _line("run start", {**told, **facts})
 
 
