@@ -23,7 +23,8 @@ def build(folder: Path, says: str) -> Path:
     """Make a build directory with a qemu-img that prints *says*."""
     folder.mkdir()
     program = folder / "qemu-img"
-    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    version = '[ "$1" = --version ] && echo qemu-img version 99.0 && exit'
+    program.write_text(f"#!/bin/sh\n{version}\necho '{says}'\n")
     program.chmod(0o755)
     return folder
 
@@ -64,8 +65,10 @@ def test_a_table_has_the_sections_that_differ(
     done = run_tests(*options, "--matrix", matrix, "--html", str(page))
     table = done.stdout[done.stdout.index("\ncase  ") :]
     assert table == (
-        "\ncase  one     two     three\n"
-        "1     failed  passed  passed\n"
+        "\ncase     one     two     three\n"
+        "1        failed  passed  passed\n"
+        "passed   0 of 1  1 of 1  1 of 1\n"
+        "version  99.0    99.0    99.0\n"
         "\n"
         "section    one  two  three\n"
         "1 [other]  A!   B    B\n"
@@ -168,7 +171,7 @@ def test_options_for_pytest(
     suite.case("2", CASE, golden="")
     builds = [f"--build={build(tmp_path / name, name)}" for name in ("a", "b")]
     done = run_tests(*options, *builds, "--", "-k", "1")
-    assert "\n\ncase  a       b\n1     failed  failed\n\n" in done.stdout
+    assert "\n\ncase     a       b\n1        failed  failed\npassed   0 of 1" in done.stdout
     done = run_tests(*options, *builds, "--bisect", "1: other", "--", "-k", "1")
     assert done.stdout.endswith(" changes with b, in 2 runs:\n == other ==\n-a\n+b\n")
 
@@ -209,7 +212,8 @@ def test_a_case_that_one_build_cannot_run(
     page = tmp_path / "page.html"
     done = run_tests(*options, "--matrix", matrix, "--html", str(page))
     why = f"not run: 1: two: --build {tmp_path}/b has no qemu-img"
-    assert f"\n1     failed  not run  failed\n\n{why}\n\n" in done.stdout
+    assert "\n1        failed  not run  failed\n" in done.stdout
+    assert f"\n\n{why}\n\n" in done.stdout
     assert "\n1 [other]  A!   not run  B!\n" in done.stdout
     assert f"<p>{why}</p>" in page.read_text()
     done = run_tests(*options, "--matrix", matrix, "--bisect", "1: other")
@@ -224,7 +228,8 @@ def test_a_run_that_comes_to_nothing(
     matrix = f"one={build(tmp_path / 'a', 'new')},two={tmp_path}/b,three={tmp_path}/a"
     (tmp_path / "b").mkdir()
     done = run_tests(*options, "--matrix", matrix)
-    assert "\n1     passed  no run  passed\n" in done.stdout
+    assert "\n1        passed  no run  passed\n" in done.stdout
+    assert "\nversion  99.0    -       99.0\n" in done.stdout
     assert f"\nno run: two: --build {tmp_path}/b: none of qemu-system, " in done.stdout
     assert "\nall sections are the same with all builds that have run them\n" in done.stdout
     assert done.returncode == 1

@@ -112,6 +112,8 @@ def table(runs: Sequence[Run]) -> str:
     """Return what became of each case, then which sections differ, as tables of words."""
     names = [run.build.name for run in runs]
     states = [[number, *(run.state(number) for run in runs)] for number in numbers(runs)]
+    states.append(["passed", *map(_passed, runs)])
+    states.append(["version", *(run.version.partition(" (")[0] or "-" for run in runs)])
     lines = [*_table(["case", *names], states)]
     if why := not_run(runs):
         lines += ["", *why]
@@ -125,6 +127,11 @@ def table(runs: Sequence[Run]) -> str:
     cells = [[title, *row.letters] for title, row in zip(titles, different, strict=True)]
     lines += ["", *_table(["section", *names], cells), "", KEY]
     return "\n".join(map(for_terminal, lines))
+
+
+def _passed(run: Run) -> str:
+    passed = sum(case["state"] == "passed" for case in run.cases.values())
+    return f"{passed} of {len(run.cases)}"
 
 
 def _shortened(name: str) -> str:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run QEMU's suite on the QEMU of other Debian releases: python -m tests.versions [RELEASE ...].
+"""Run QEMU's suite on the QEMU of other Debian releases, and on this system's, and compare them.
+
+    python -m tests.versions [RELEASE ...] [-- OPTION OF run_tests.py ...]
 
 The packages of a release are downloaded with apt, and unpacked into a folder of their own: no
 root, no chroot, nothing is built, nothing of this system is changed. What is there already is
@@ -8,14 +10,17 @@ used again; --anew takes the newest packages. The mirror is that of this system.
 
 import argparse
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
+KNOWN = ("bullseye", "bookworm", "trixie", "forky", "sid")
 RELEASES = ("bullseye", "trixie", "sid")
 PACKAGES = ("qemu-utils", "qemu-system-x86")
 PROGRAMS = ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64")
@@ -23,28 +28,42 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _LOADER = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 
 
+class Failed(Exception):
+    """What cannot be done; one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Failed(f"{message}; for run_tests.py: after --")
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Install what is missing, and run the suite on each release; return 1 if one failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.versions", description=__doc__)
-    parser.add_argument("releases", nargs="*", default=RELEASES, metavar="RELEASE")
+    """Install what is missing, run the suite on each, and compare; return 1 if a case failed."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = _Parser(prog="python -m tests.versions", description=__doc__)
+    parser.add_argument("releases", nargs="*", metavar="RELEASE", help=", ".join(KNOWN))
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/goldlock/qemu")
     parser.add_argument("--anew", action="store_true", help="download and unpack once more")
-    options, for_goldlock = parser.parse_known_args(arguments)
-    failed = []
-    for release in options.releases:
-        programs = installed(options.folder.absolute(), release, anew=options.anew)
-        print(f"\n==== {release}: {version(programs)} ====", flush=True)
-        command = [sys.executable, ROOT / "run_tests.py", "--build", programs, "--require", "qemu"]
-        if subprocess.run([*command, *for_goldlock], check=False).returncode:
-            failed.append(release)
-    print(f"\n{', '.join(failed) or 'none'} failed, of {', '.join(options.releases)}")
-    return bool(failed)
-
-
-def version(programs: Path) -> str:
-    """Return the first line that a QEMU says of its version."""
-    command = [programs / "qemu-img", "--version"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    try:
+        options = parser.parse_args(arguments[:at])
+        releases = options.releases or RELEASES
+        if unknown := [each for each in releases if each not in KNOWN]:
+            raise Failed(f"unknown release {unknown[0]!r}; there are: {', '.join(KNOWN)}")
+        builds = {
+            each: installed(options.folder.absolute(), each, anew=options.anew)
+            for each in dict.fromkeys(releases)
+        }
+    except (Failed, OSError) as error:
+        print(f"tests.versions: {error}", file=sys.stderr)
+        return 2
+    if own := shutil.which("qemu-img"):
+        release = platform.freedesktop_os_release().get("VERSION_CODENAME", "own")
+        builds.setdefault(release, Path(own).parent)
+    oldest_first = sorted(builds, key=(*KNOWN, *builds).index)
+    named = ",".join(f"{name}={builds[name]}" for name in oldest_first)
+    chosen = ["--matrix", named] if len(builds) > 1 else ["--build", *map(str, builds.values())]
+    command = [sys.executable, str(ROOT / "run_tests.py"), *chosen, "--require", "qemu"]
+    return subprocess.run([*command, *arguments[at + 1 :]], check=False).returncode
 
 
 def installed(folder: Path, release: str, *, anew: bool = False) -> Path:
@@ -72,11 +91,11 @@ def _download(state: Path, release: str) -> list[Path]:
     apt += ["-o", f"Dir::State::status={state}/status", "-o", f"Dir::Etc::SourceList={sources}"]
     apt += ["-o", "Dir::Etc::SourceParts=-", "-o", "APT::Sandbox::User="]
     apt += ["-o", "APT::Get::List-Cleanup=false", "-o", "Debug::NoLocking=true"]
-    subprocess.run([*apt, "update"], check=True)
+    _do([*apt, "update"])
     shutil.rmtree(state / "archives")
     (state / "archives/partial").mkdir(parents=True)
     install = ["install", "--download-only", "--yes", "--no-install-recommends", *PACKAGES]
-    subprocess.run([*apt, *install], check=True)
+    _do([*apt, *install])
     return sorted((state / "archives").glob("*.deb"))
 
 
@@ -86,8 +105,16 @@ def _mirror() -> str:
     text = "\n".join(path.read_text() for path in files if path.is_file())
     found = re.search(r"^(?:URIs:|deb(?: \[.*?\])?) *(\S+?/debian/?)(?:\s|$)", text, re.M)
     if not found:
-        raise SystemExit("no mirror of Debian's packages in /etc/apt/sources.list")
+        raise Failed("no mirror of Debian's packages in /etc/apt/sources.list")
     return found[1]
+
+
+def _do(command: Sequence[str | Path]) -> None:
+    """Run a command; raise Failed, with the last that it said, when it fails."""
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().split("\n")[-1]
+        raise Failed(f"{command[0]} failed: {said or f'exit status {done.returncode}'}")
 
 
 def _unpack(packages: Sequence[Path], root: Path) -> None:
@@ -108,7 +135,7 @@ def _relocate(program: Path, root: Path) -> None:
     libraries = root / "usr/lib/x86_64-linux-gnu"
     path = os.pathsep.join(map(str, (libraries, libraries / "pulseaudio")))
     patch = ["patchelf", "--set-interpreter", root / _LOADER, "--force-rpath", "--set-rpath", path]
-    subprocess.run([*patch, program], check=True)
+    _do([*patch, program])
 
 
 if __name__ == "__main__":
