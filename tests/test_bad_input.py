@@ -12,18 +12,18 @@ import pytest
 from goldlock import __version__, command_line
 from goldlock.__main__ import HELPERS
 
-from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
+from tests.conftest import PLUGIN, ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
 _NO_PRIVILEGE = "-dac_override,-dac_read_search"
 """What root reads all files by."""
 
 
 def goldlock(
-    *words: str, before: str = ":", **variables: str
+    *words: str, before: str = ":", module: str = "goldlock", **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in a shell, after what *before* says, as one who may not read all files."""
     as_others = ["setpriv", f"--bounding-set={_NO_PRIVILEGE}"] if not os.geteuid() else []
-    script = f'{before}; exec "$0" -m goldlock "$@"'
+    script = f'{before}; exec "$0" -m {module} "$@"'
     return subprocess.run(
         [*as_others, "sh", "-c", script, sys.executable, *words],
         env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import"), **variables},
@@ -78,6 +78,25 @@ def test_nowhere(tmp_path: Path, last: str, said: str) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     refused(goldlock(before=f"cd {folder}; {last} 2>/dev/null || rmdir {folder}"), said)
+
+
+@pytest.mark.parametrize(
+    "words", [["locks", "."], ["faults", "lock 1 of a fails with EIO", "--", "true"]]
+)
+def test_commands_nowhere(tmp_path: Path, words: list[str]) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    done = goldlock(*words, before=f"cd {folder}; rmdir {folder}")
+    refused(done, f"goldlock {words[0]}: the current folder: No such file or directory")
+
+
+@pytest.mark.parametrize("mode", [0, 0o400])
+def test_cases_that_bare_pytest_may_not_read(closed: MakeSuite, tmp_path: Path, mode: int) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["suite"]\n')
+    (closed.root / "cases").chmod(mode)
+    done = goldlock(*PLUGIN, module="pytest", before=f"cd {tmp_path}")
+    assert (done.returncode, done.stdout) == (4, ""), done
+    assert done.stderr == f"ERROR: {closed.root}/cases: Permission denied\n\n"
 
 
 def test_locks_of_a_kit_that_is_none(tmp_path: Path) -> None:

@@ -314,6 +314,8 @@ def _print_table(directory: str) -> str:
         return _print(table(directory))
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
+    except FileNotFoundError as error:
+        return f"the current folder: {error.strerror}"
 
 
 def _print(text: str) -> str:

@@ -134,6 +134,8 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
             found.extend(absolute(fault) for fault in parse_plan(text, words))
         except PlanError as error:
             raise UsageError(f"{name}:{error}") from error
+        except FileNotFoundError as error:  # where paths begin that are not absolute
+            raise UsageError(f"the current folder: {error.strerror}") from error
     return tuple(found)
 
 

@@ -99,7 +99,10 @@ def existing(names: Iterable[str], project: Path, where: str) -> list[Path]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UsageError(f'{where} takes a list of folders, such as ["tests/locks"]')
     for name in names:
-        if not _is_dir(project / name / "cases"):
+        cases = project / name / "cases"
+        if not _is_dir(cases):
             near = [str(each.parent.relative_to(project)) for each in project.glob("*/*/cases")]
             raise UsageError(f"{where}: {name}: no such suite{suggest(name, near)}")
+        if not os.access(cases, os.R_OK | os.X_OK):
+            raise UsageError(f"{cases}: Permission denied")
     return [(project / name).resolve() for name in dict.fromkeys(names)]
