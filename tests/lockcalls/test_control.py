@@ -166,6 +166,7 @@ key=$({command} --add 'lock 1 fails with EIO from call 9')
         "lock:1: ok",
         "lock:1: ENOLCK",
         "lock:1: ok",
+        "faults can be injected here",
         "0",
         "137",
         "77",
