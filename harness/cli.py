@@ -285,7 +285,8 @@ def _alone() -> list[str]:
 def _of_suite(root: Path, for_pytest: Sequence[str]) -> list[str]:
     folder = cache_folder(root)
     elsewhere = folder.parent != root and not any("no:cacheprovider" in word for word in for_pytest)
-    return [f"--rootdir={root}", *(["-o", f"cache_dir={folder}"] if elsewhere else [])]
+    inside = [f"--rootdir={root}", f"--confcutdir={root}"]  # lest -k finds names of folders above
+    return [*inside, *(["-o", f"cache_dir={folder}"] if elsewhere else [])]
 
 
 def _pytest(arguments: Sequence[str], plugins: Sequence[object] = ()) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, MakeSuite, plain_pytest, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
 COUNT = """\
 import pytest
@@ -58,3 +58,13 @@ def test_by_names_of_files(many: MakeSuite, tmp_path: Path) -> None:
     done = plain_pytest(many.root, "-p", "hear", *names)
     assert "3 cases: 3 passed" in done.stdout
     assert "items: 3 " in done.stdout
+
+
+def test_words_of_pytest_do_not_choose_by_folders_above(
+    run_tests: RunTests, tmp_path: Path
+) -> None:
+    suite = MakeSuite(tmp_path / "1" / "suite")
+    for number in ("1", "2"):
+        suite.case(number, "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), "--", "-k", "1")
+    assert "1 case: 1 passed" in done.stdout, done.stdout
