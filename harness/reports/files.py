@@ -27,7 +27,7 @@ def asked(reports: Mapping[str, str]) -> dict[str, Path]:
 
 
 def check(reports: Mapping[str, str]) -> None:
-    """See that the files of all reports can be written.
+    """See that the files of all reports can be written; make the folders that they go to.
 
     Raises UsageError as `asked` does. A FIFO stays open, lest its reader take that for the end.
     """
@@ -38,9 +38,8 @@ def check(reports: Mapping[str, str]) -> None:
             if path.is_fifo():
                 _opened(path)
             elif not _is_special(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 atomic_file.check(path)
-        except FileNotFoundError:
-            raise UsageError(f"{flag} {path}: no such directory: {path.parent}") from None
         except OSError as error:
             raise UsageError(f"{flag} {path}: cannot be written: {error.strerror}") from None
 

@@ -391,6 +391,7 @@ def test_parts_that_somebody_follows_run_one_after_the_other(
         pytest.skip(reason)
     text = f"#!/usr/bin/env python3\n{SCRIPT.format(ONE_AT_A_TIME)}"
     suite.case("1.py", text, f"two\nat the same time: {not option}\n")
+    suite.kit()  # has -gdb
     done = run_tests("--suite", str(suite.root), *option.split())
     assert done.returncode == 0, done.stdout
 

@@ -45,7 +45,7 @@ def test_a_variant_for_a_trait_that_no_program_has(run_tests: RunTests, suite: M
     assert "2 goldens that no case uses" in done.stdout
     said = (
         "1.elidde.out: no program has the trait 'elidde'; did you mean 'elided'?"
-        " There are: errno, elided, none; --remove-orphans removes it"
+        " There are: errno, elided, none, unlock-retry; --remove-orphans removes it"
     )
     assert said in done.stdout
     run_tests("--suite", str(suite.root), "--remove-orphans")

@@ -21,8 +21,7 @@ OPTIONS = ("--html", "--junit-xml", "--tap", "--json-lines", "--gitlab-report")
 WRONG = [
     ("--tap", "there/is/a/file", "cannot be written: Not a directory"),
     ("--tap", "-", "a report goes to a file, not to '-', where the console's is"),
-    ("--tap", "/proc/report", "no such directory: /proc"),
-    ("--html", "no/such/file", "no/such"),
+    ("--tap", "/proc/report", "cannot be written: No such file or directory"),
     ("--html", "fifo", "cannot be written: No such device or address"),
     *((option, "folder", "cannot be written: Is a directory") for option in OPTIONS),
 ]
@@ -43,7 +42,6 @@ def test_no_case_starts_where_a_report_cannot_be_written(
     assert said in done.stdout
     assert done.stdout.count("\n") == 1
     assert not (tmp_path / "started").exists()
-    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("option", [*OPTIONS, "--suite", "--build"])

@@ -251,7 +251,11 @@ def attach_backing(parent: Node, child: Node) -> None:
 def _attach_child(parent: Node, edge: Edge) -> None:
     perm, shared = parent.cumulative()
     edge.perm, edge.shared = parent.child_permissions(edge, perm, shared)
-    _attach(edge)
+    try:
+        _attach(edge)
+    except BlockError:
+        refresh(edge.node)  # QEMU takes the child away again: what failed to unlock is tried again
+        raise
 
 
 def release(edge: Edge) -> None:

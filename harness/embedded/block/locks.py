@@ -186,9 +186,9 @@ class ImageLocks:
                 failure.hint = f"Is another process using the image [{filename}]?\n"
                 raise
         except BlockError:
-            # QEMU gives up the lock, then the whole change of permissions (5.2: twice): where
-            # an unlock fails, each is heard.
-            for _ in range(3 if report.errno_policy() == "none" else 2):
+            # QEMU 5.2 gives up the lock, then the change of permissions: where an unlock
+            # fails, each is heard.
+            for _ in range(2 if report.errno_policy() == "none" else 1):
                 self.abort(fd)
             raise
 

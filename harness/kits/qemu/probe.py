@@ -114,8 +114,6 @@ class QemuProbe:
         if "falling back to POSIX file" in said:
             missing["ofd-locks"] = "OFD locks are not available"
         traits = _traits(said, failed)
-        if self._launchers:  # they are told what to be, and have nothing of 5.2 but its policy
-            traits = tuple(trait for trait in traits if trait != "unlock-retry")
         return self._told(_version(version), accelerator, traits, missing)
 
     def _told(
