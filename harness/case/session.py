@@ -115,8 +115,10 @@ class Session:
     def _send(self, text: str) -> None:
         """Write *text* and a line end to the program."""
         self._keep([], f"-> {text}\n")
+        left = memoryview(f"{text}\n".encode("utf-8", "surrogateescape"))
         try:
-            self._stdin.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+            while left:  # a write that the end of the reader cuts short fails only at the next
+                left = left[self._stdin.write(left) :]
         except BrokenPipeError:
             raise self._silent(f"to take {text!r}") from None
 

@@ -33,7 +33,7 @@ def test_a_script_that_is_started_by_hand_says_so() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "GOLDLOCK_CASE is not set: cases are started by run_tests.py" in done.stderr
+    assert "GOLDLOCK_CASE is not set: a case is started by goldlock, not by hand" in done.stderr
     assert "Traceback" not in done.stderr
 
 

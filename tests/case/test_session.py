@@ -50,6 +50,12 @@ def test_a_program_that_was_told_to_end_is_waited_for(tmp_path: Path) -> None:
             "sh failed to answer 'echo a; exit 4' (exit status 4); it printed",
         ),
         ("printf '> '; exec <&-; exec sleep 1000", "x" * 100_000, "sh failed to take 'xxx"),
+        # It goes when it has read a part.
+        (
+            "printf '> '; head -c 9 >/dev/null; exec <&-; exec sleep 1000",
+            "x" * 100_000,
+            "sh failed to take 'xxx",
+        ),
     ],
 )
 def test_a_program_that_is_silent(tmp_path: Path, script: str, line: str, told: str) -> None:
