@@ -143,6 +143,8 @@ def test_a_suite_toml_may_be_a_link(run_tests: RunTests, suite: MakeSuite) -> No
     [
         (["--build", "/nowhere"], "--build"),
         (["--gdb"], "--gdb"),
+        (["--wrap", "env"], "--wrap"),
+        (["--valgrind"], "--valgrind"),
         (["--programs", "embedded"], "--programs"),
         (["--errno-policy", "foo"], "--errno-policy"),
         (["-raw"], "--imgfmt"),

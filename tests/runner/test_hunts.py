@@ -135,6 +135,7 @@ def test_no_seed_no_disorder() -> None:
 def test_what_makes_no_sense(
     run_tests: RunTests, suite: MakeSuite, options: tuple[str, ...], said: str
 ) -> None:
+    suite.kit()  # has --wrap
     suite.case("1", "echo good", golden="good\n")
     done = run_tests("--suite", str(suite.root), *options)
     assert done.returncode == 2

@@ -34,7 +34,7 @@ class QemuKit(Kit):
 
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
-    shared = ("--gdb",)
+    shared = ("--wrap", "--gdb", "--valgrind")
     traits = (*POLICIES, "unlock-retry")
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
