@@ -6,10 +6,9 @@ from __future__ import annotations
 import sys
 import time
 
-from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, not_served, os_error
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import open_one, parse
+from goldlock.embedded.img.common import one_image, open_one, parse
 
 _LENGTH = 4096
 _MOST = 100_000
@@ -28,13 +27,12 @@ def bench(words: list[str]) -> int:
     if not text.isdecimal() or len(text) > 10 or int(text) > 0x7FFFFFFF:
         raise BlockError("Invalid request count specified")
     count = int(text)
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
+    filename = one_image(arguments)
     if count > _MOST:
         raise not_served(f"bench with {count} requests")
     write = arguments.has("-w")
     flags = Flags(read_only=not write, force_share=arguments.has("-U", "--force-share"))
-    image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f"))
+    image = open_one(filename, arguments, flags, fmt=arguments.last("-f"))
     try:
         sys.stdout.write(
             f"Sending {count} {'write' if write else 'read'} requests, {_LENGTH} bytes each, "

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.common import getopt
-from goldlock.embedded.common.report import BlockError, error
+from goldlock.embedded.common.report import error
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import check_cache_mode, open_one, parse
+from goldlock.embedded.img.common import (
+    check_cache_mode,
+    one_image,
+    open_one,
+    output_format,
+    parse,
+)
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 TYPE_CHECKING = False  # see graph.py
@@ -24,14 +29,10 @@ def check(words: list[str]) -> int:
         "check", words, "f:T:qU!r:",
         ("format=", "output=", "image-opts", "force-share", "!repair="),
     )  # fmt: skip
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
-    output = arguments.last("--output") or "human"
-    if output not in ("human", "json"):
-        raise BlockError("--output must be used with human or json as argument.")
+    filename = one_image(arguments)
+    output = output_format(arguments)
     check_cache_mode(arguments.last("-T"), "source cache")
     flags = Flags(force_share=arguments.has("-U", "--force-share"), checking=True)
-    filename = arguments.operands[0]
     image = open_one(filename, arguments, flags, fmt=arguments.last("-f", "--format"))
     try:
         node = image.node

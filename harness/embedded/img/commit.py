@@ -8,13 +8,12 @@ import sys
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.graph import Edge, Node
 from goldlock.embedded.block.locks import ALL, CONSISTENT_READ, RESIZE, WRITE
-from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.backend import Image
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.resize import truncate
 from goldlock.embedded.image.status import status
-from goldlock.embedded.img.common import check_cache_mode, open_one, parse
+from goldlock.embedded.img.common import check_cache_mode, one_image, open_one, parse
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 _CHUNK = 1 << 20
@@ -24,12 +23,9 @@ def commit(words: list[str]) -> int:
     """Write an overlay's data down into its backing file, or with -b further down."""
     arguments = parse("commit", words, "f:t:b:dq!pr:", ("image-opts",))
     base_name = arguments.last("-b")
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
+    filename = one_image(arguments)
     check_cache_mode(arguments.last("-t"))
-    image = open_one(
-        arguments.operands[0], arguments, Flags(read_only=False), fmt=arguments.last("-f")
-    )
+    image = open_one(filename, arguments, Flags(read_only=False), fmt=arguments.last("-f"))
     lower: Image | None = None
     try:
         base = _find_base(image.node, base_name)

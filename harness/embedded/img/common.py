@@ -39,6 +39,21 @@ def parse(command: str, words: list[str], short: str, long: tuple[str, ...] = ()
     return given
 
 
+def one_image(arguments: Arguments) -> str:
+    """Return the one operand of most commands."""
+    if len(arguments.operands) != 1:
+        raise getopt.UsageError("Expecting one image file name")
+    return arguments.operands[0]
+
+
+def output_format(arguments: Arguments) -> str:
+    """Return the form of what is shown (--output): human or json."""
+    output = arguments.last("--output") or "human"
+    if output not in ("human", "json"):
+        raise BlockError("--output must be used with human or json as argument.")
+    return output
+
+
 def check_cache_mode(mode: str | None, what: str = "cache") -> None:
     """Check a cache mode (-t, -T); those that are served have no effect on the page cache."""
     if mode in ("none", "off", "directsync"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.common import getopt
+from goldlock.embedded.common.getopt import Arguments
 from goldlock.embedded.common.options import human_size
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.describe import describe
 from goldlock.embedded.image.open_node import Flags, backing_of
-from goldlock.embedded.img.common import open_one, parse
+from goldlock.embedded.img.common import one_image, open_one, output_format, parse
 
 
 def info(words: list[str]) -> int:
@@ -18,12 +18,9 @@ def info(words: list[str]) -> int:
     arguments = parse(
         "info", words, "f:U", ("format=", "output=", "backing-chain", "image-opts", "force-share")
     )
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
-    output = arguments.last("--output") or "human"
-    if output not in ("human", "json"):
-        raise BlockError("--output must be used with human or json as argument.")
-    chain = _collect(arguments, chain=arguments.has("--backing-chain"))
+    filename = one_image(arguments)
+    output = output_format(arguments)
+    chain = _collect(filename, arguments, chain=arguments.has("--backing-chain"))
     if output == "json":
         from goldlock.embedded.common.json_writer import pretty
 
@@ -34,8 +31,7 @@ def info(words: list[str]) -> int:
     return 0
 
 
-def _collect(arguments: getopt.Arguments, chain: bool) -> list[dict[str, object]]:
-    filename = arguments.operands[0]
+def _collect(filename: str, arguments: Arguments, chain: bool) -> list[dict[str, object]]:
     fmt = arguments.last("-f", "--format")
     flags = Flags(no_io=True, no_backing=True, force_share=arguments.has("-U", "--force-share"))
     found = []

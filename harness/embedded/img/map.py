@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import sys
 
-from goldlock.embedded.common import getopt
-from goldlock.embedded.common.report import BlockError, not_served
+from goldlock.embedded.common.report import not_served
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import Status, status
-from goldlock.embedded.img.common import number, open_one, parse
+from goldlock.embedded.img.common import number, one_image, open_one, output_format, parse
 
 
 def map(words: list[str]) -> int:  # noqa: A001 - the command's name
@@ -21,13 +20,10 @@ def map(words: list[str]) -> int:  # noqa: A001 - the command's name
     start = number("start offset", arguments.last("-s", "--start-offset") or "0")
     limit = arguments.last("-l", "--max-length")
     most = None if limit is None else number("max length", limit)
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
-    output = arguments.last("--output") or "human"
-    if output not in ("human", "json"):
-        raise BlockError("--output must be used with human or json as argument.")
+    filename = one_image(arguments)
+    output = output_format(arguments)
     flags = Flags(force_share=arguments.has("-U", "--force-share"))
-    image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f", "--format"))
+    image = open_one(filename, arguments, flags, fmt=arguments.last("-f", "--format"))
     try:
         if image.node.driver == "file":
             raise not_served("map of a node without a format")

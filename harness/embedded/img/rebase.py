@@ -10,7 +10,7 @@ from goldlock.embedded.common import getopt
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.backend import Image, open_image
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import check_cache_mode, open_one, parse
+from goldlock.embedded.img.common import check_cache_mode, one_image, open_one, parse
 from goldlock.embedded.qcow2.map import UNALLOCATED, read_padded
 from goldlock.embedded.qcow2.node import Qcow2Node
 
@@ -20,14 +20,13 @@ def rebase(words: list[str]) -> int:
     arguments = parse("rebase", words, "f:F:b:ut:T:qU!p", ("image-opts", "force-share"))
     backing = arguments.last("-b")
     unsafe = arguments.has("-u")
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
+    filename = one_image(arguments)
     if not unsafe and backing is None:
         raise getopt.UsageError("Must specify backing file (-b) or use unsafe mode (-u)")
     check_cache_mode(arguments.last("-t"))
     check_cache_mode(arguments.last("-T"), "source cache")
     flags = Flags(read_only=False, no_backing=unsafe)
-    image = open_one(arguments.operands[0], arguments, flags, fmt=arguments.last("-f"))
+    image = open_one(filename, arguments, flags, fmt=arguments.last("-f"))
     try:
         fmt = arguments.last("-F")
         if fmt in (*registry.NOT_SERVED, "null-co"):

@@ -10,7 +10,7 @@ from goldlock.embedded.common.options import size_option
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.resize import truncate
-from goldlock.embedded.img.common import open_one, option_list, parse
+from goldlock.embedded.img.common import one_image, open_one, option_list, parse
 from goldlock.embedded.qcow2.node import Qcow2Node
 
 
@@ -54,14 +54,11 @@ def amend(words: list[str]) -> int:
     if not arguments.has("-o"):
         raise getopt.UsageError("Must specify options (-o)")
     given = option_list(arguments)
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
+    filename = one_image(arguments)
     for name in given:
         if name != "size":
             raise not_served(f"amend -o {name}")
-    image = open_one(
-        arguments.operands[0], arguments, Flags(read_only=False), fmt=arguments.last("-f")
-    )
+    image = open_one(filename, arguments, Flags(read_only=False), fmt=arguments.last("-f"))
     try:
         if not isinstance(image.node, Qcow2Node):
             raise BlockError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from goldlock.embedded.common import getopt
 from goldlock.embedded.image.open_node import Flags
-from goldlock.embedded.img.common import open_one, parse
+from goldlock.embedded.img.common import one_image, open_one, parse
 
 
 def snapshot(words: list[str]) -> int:
@@ -14,10 +14,9 @@ def snapshot(words: list[str]) -> int:
     listed = [option for option, _ in arguments.options].count("-l")
     if listed > 1:
         raise getopt.UsageError("Cannot mix '-l', '-a', '-c', '-d'")
-    if len(arguments.operands) != 1:
-        raise getopt.UsageError("Expecting one image file name")
+    filename = one_image(arguments)
     # Without an option QEMU opens the image for writing, and then does nothing.
     flags = Flags(read_only=bool(listed), force_share=arguments.has("-U", "--force-share"))
-    image = open_one(arguments.operands[0], arguments, flags)
+    image = open_one(filename, arguments, flags)
     image.close()  # it has none: an image with snapshots is refused
     return 0
