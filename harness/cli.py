@@ -22,7 +22,7 @@ from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case, Suite, read_suite, select
 from goldlock.suite.project import cache_folder, find_suite
-from goldlock.text import printable
+from goldlock.text import count, printable
 
 _SELF_TEST = (
     "runs goldlock's own tests, and takes no {}; '--self-test -- -k WORD' chooses among them"
@@ -170,7 +170,7 @@ def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list
         return cases
     index, number = shards.parse(options.shard)
     part = shards.shard(cases, index, number, shards.read_durations(suite.root))
-    of = f"{len(part) or 'none'} of {len(cases)} case{'s' * (len(cases) != 1)}"
+    of = f"{len(part) or 'none'} of {count(len(cases), 'case')}"
     print(f"shard {index}/{number}: {of}", flush=True)  # noqa: T201 - says what is left out
     return part
 

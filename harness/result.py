@@ -205,10 +205,9 @@ class RunInfo:
     """What a run was made of. *started* is in seconds since the epoch, *cases* how many.
 
     *programs* are those under test, by their names; *heading* tells of them in lines, *facts* tells
-    programs, and *rows* tells people: a label and a text each.
-    *typed* is the command that people type, *options* choose what is under test, *how* tells how it
-    was run. *commit* is the suite's, *job*
-    an address; both are empty where they are not known.
+    programs, and *rows* tells people: a label and a text each. *typed* is the command that people
+    type, *options* choose what is under test, *how* tells how it was run. *commit* is the suite's,
+    *job* an address; both are empty where they are not known.
     """
 
     suite: str

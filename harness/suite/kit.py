@@ -9,7 +9,6 @@ A suite without the file, or without a kit, is one of plain programs.
 """
 
 import os
-import tomllib
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -112,6 +111,8 @@ def of_suite(root: Path) -> Kit:
         text = safe_open.read(path, follow=True).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
+    import tomllib  # takes a while to load
+
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
