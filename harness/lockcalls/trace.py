@@ -12,9 +12,9 @@
     flock: flock of /tmp/f, exclusive waiting: waits (held by sh)
 
 RANGE is a byte, FIRST-LAST, FIRST- (to the end), or "all"; flock and probe have none.  WORDS are
-those of the kit.  KIND is read or write, of flock shared or exclusive, followed by "posix" for a
-lock of the process rather than of the open file, and "waiting" for a call that waits for a lock
-that is taken.
+those of the suite or its kit.  KIND is read or write, of flock shared or exclusive, followed by
+"posix" for a lock of the process rather than of the open file, and "waiting" for a call that waits
+for a lock that is taken.
 
 RESULT is ok, the name of an errno, or "waits": the program itself does so then; with "(held by
 PROGRAM ...)" where who has the lock is known.  How a wait has ended is another line, as soon as
@@ -38,9 +38,10 @@ def line(call: LockCall, words: ByteWords) -> str:
     text = f"{quote(program_name(call.pid))}: {call.call}"
     if call.call in ("lock", "unlock", "test"):
         text += f" {range_text(call.first, call.last)}"
-    if call.first == call.last and call.first in words.names:
-        text += f" ({words.names[call.first]})"
-    text += f" of {quote(call.path())}"
+    path = call.path()
+    if name := words.name(path, call.first, call.last, call.pid):
+        text += f" ({name})"
+    text += f" of {quote(path)}"
     if call.kind != "unlock":
         text += f", {call.kind}"
     text += " posix" if call.system == "POSIX" else ""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Words for bytes: what locks of certain bytes mean to the programs of a kit.
+"""Words for bytes: what locks of certain bytes mean to the programs of a kit, or of a suite.
 
 goldlock itself knows none. The environment variable GOLDLOCK_KIT names a kit, and its module
-``bytes`` has them as ``WORDS``; plans, traces and tables say a byte's number where there are none.
+``bytes`` has them as ``WORDS``, for any file; GOLDLOCK_LOCKS has those that a suite declares for
+files of certain names (`goldlock.lockcalls.file_words`). Plans, traces and tables say a byte's
+number where there are none.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
@@ -11,11 +13,13 @@ goldlock itself knows none. The environment variable GOLDLOCK_KIT names a kit, a
 import importlib
 import os
 
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, FileWord, names_of, unpack
+
 KIT_VARIABLE = "GOLDLOCK_KIT"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class ByteWords:
@@ -23,22 +27,60 @@ class ByteWords:
 
     names     in plans and traces, by their numbers: {101: "uses write"}
     meanings  to a person who reads a table of locks: {101: "it may write"}
+    declared  for files of certain names only, in plans, traces and tables alike; they come first
     """
 
-    def __init__(self, names: "Mapping[int, str]", meanings: "Mapping[int, str]") -> None:
+    def __init__(
+        self,
+        names: "Mapping[int, str]",
+        meanings: "Mapping[int, str]",
+        declared: "Sequence[FileWord]" = (),
+    ) -> None:
         self.names = names
         self.meanings = meanings
+        self.declared = declared
+
+    def name(self, path: str, first: int, last: int | None, pid: int) -> str:
+        """Return what bytes of the file at *path* are called in plans and traces; "" for nothing.
+
+        *last* is None for the end of the file; *pid* is that of the process that locks them.
+        """
+        return self._text(self.names, path, first, last, pid)
+
+    def meaning(self, path: str, first: int, last: int | None, pid: int) -> str:
+        """Return what a table of locks says of bytes; as `name`."""
+        return self._text(self.meanings, path, first, last, pid)
+
+    def _text(
+        self, of_any: "Mapping[int, str]", path: str, first: int, last: int | None, pid: int
+    ) -> str:
+        if found := names_of(self.declared, path, first, last, pid):
+            return ", ".join(found)
+        return of_any.get(first, "") if first == last else ""
+
+    def is_pid(self, path: str, first: int, last: int | None, pid: int) -> bool:
+        """Tell whether this is the one byte whose number is by intent the pid of who locks it."""
+        return first == last == pid and any(w.is_pid and w.is_for(path) for w in self.declared)
 
 
 NO_WORDS = ByteWords({}, {})
 
 
-def byte_words(kit: str | None = None) -> ByteWords:
-    """Return the words of a kit, by default of the one that the environment names.
+def byte_words(kit: str | None = None, declared: str | None = None) -> ByteWords:
+    """Return the words of a kit and of a suite, by default of those that the environment names.
 
-    None where there is no kit, or where it has none. A name that no kit has is a ValueError.
+    *declared* is a value of GOLDLOCK_LOCKS. There are none without a kit, or where it has none. A
+    name that no kit has is a ValueError.
     """
     kit = os.environ.get(KIT_VARIABLE, "") if kit is None else kit
+    declared = os.environ.get(LOCKS_VARIABLE, "") if declared is None else declared
+    of_kit = _of_kit(kit)
+    if not declared:
+        return of_kit
+    return ByteWords(of_kit.names, of_kit.meanings, unpack(declared))
+
+
+def _of_kit(kit: str) -> ByteWords:
     if not kit:
         return NO_WORDS
     module = f"goldlock.kits.{kit}.bytes"
