@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from goldlock.filters import Filter
 
 _CHUNK = 65536
-_GRACE = 1.0
-"""Seconds that a process has to end; the case has more when it is ended itself."""
+_GRACE = 2.0
+"""Seconds that a process has to end, twice; the case has more when it is ended itself."""
 
 
 class ParallelCase(Protocol):
@@ -94,10 +94,15 @@ class Task:
         self.reap()
 
     def terminate(self) -> None:
-        """End its process alone, which may dump first what it waits for."""
-        os.kill(self.pid, signal.SIGTERM)
+        """End its process alone, which may dump first what it waits for.
+
+        Who ends a case sends SIGTERM to its group, and so to this process, too. A second one in
+        the midst of the dump would end it there, so it comes only where the first one did not.
+        """
         if not processes.wait_for_exit(self.pid, _GRACE):
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGTERM)
+            if not processes.wait_for_exit(self.pid, _GRACE):
+                os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
     def reap(self) -> None:

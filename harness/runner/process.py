@@ -18,7 +18,7 @@ from goldlock.runner.output_capture import OutputCapture
 from goldlock.runner.removal import remove_tree
 from goldlock.runner.spawn import Start, spawn
 
-GRACE = 2.0
+GRACE = 5.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
 
 PROCESS_LIMIT = 2000

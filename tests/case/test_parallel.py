@@ -50,6 +50,7 @@ class Started:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # as the runner does, which signals the whole group
             )
 
     def ended(self) -> tuple[int, str]:

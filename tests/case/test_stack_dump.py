@@ -152,6 +152,43 @@ def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
         started.process.kill()
 
 
+DEEP = """
+exec(compile(
+    "def dive(depth, ready, never):\\n"
+    "  if depth: return dive(depth - 1, ready, never)\\n"
+    "  os.write(ready, b'x')\\n"
+    "  os.read(never, 1)\\n",
+    "deep", "exec"
+))
+def part(case, ready, never):
+    dive(90, ready, never)
+def main(case):
+    ready, never = os.open("../ready", os.O_WRONLY), os.pipe()[0]
+    with case.task_group() as group:
+        group.start(part, ready, never)
+        group.start(part, ready, never)
+"""
+
+
+def test_a_group_that_is_signalled_dumps_each_stack_whole(tmp_path: Path) -> None:
+    """The case ends its tasks, too: a second signal must not come in the midst of a dump."""
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        os.mkfifo(folder / "ready")
+        started = Started(
+            folder,
+            DEEP,
+            goldlock_stack_dump=str(folder / "stack"),
+        )
+        with (folder / "ready").open("rb", buffering=0) as ready:
+            waiting = ready.read(1) + ready.read(1)
+        os.killpg(started.process.pid, signal.SIGTERM)
+        assert (waiting, started.process.wait(60)) == (b"xx", -signal.SIGTERM)
+        told = (folder / "failure-report").read_text()
+        assert told.count("1.py:16: in part") == 2, told
+
+
 HANDLES = """
 import signal
 {before}

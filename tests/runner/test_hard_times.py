@@ -110,8 +110,18 @@ def test_a_case_closes_its_output(run_tests: RunTests, beside: MakeSuite) -> Non
     check(beside, run_tests("--suite", str(beside.root)), "1 of 1 section not as in")
 
 
-def test_a_case_forks_for_ever(run_tests: RunTests, beside: MakeSuite) -> None:
-    beside.case("1", "more() { sleep 1000 & more & more & wait; }\nmore 2>/dev/null")
+BOMB = """
+more() {
+    [ "$1" = 0 ] && exec sleep 1000
+    more $(($1 - 1)) & more $(($1 - 1)) & wait
+}
+more 11 2>/dev/null
+"""
+"""4095 processes: more than a case may have, and not all that the machine has for other tests."""
+
+
+def test_a_case_forks_and_forks(run_tests: RunTests, beside: MakeSuite) -> None:
+    beside.case("1", BOMB)
     done = run_tests("--suite", str(beside.root), "--time-limit", "100")
     check(beside, done, "it had 2000 processes, and was ended")
 
