@@ -322,11 +322,12 @@ def test_repeated_tests_leave_cases_as_they_are(crowd: Goldlock) -> None:
     assert "1 case: 1 passed" in done.stdout
 
 
-def test_a_case_takes_longer_than_pytest_timeout_allows(crowd: Goldlock) -> None:
-    done = crowd("pytest", "--timeout=0.2", "tests/locks")
+def test_a_case_takes_longer_than_pytest_timeout_allows(crowd: Goldlock, tmp_path: Path) -> None:
+    (tmp_path / "project/tests/locks/cases/002.sh").write_text("#!/bin/sh\nsleep 1000\n")
+    done = crowd("pytest", "--timeout=5", "tests/locks")
     assert done.returncode == 1
     assert "1 failed, 1 passed" in done.stdout
-    assert "Timeout (>0.2s) from pytest-timeout" in done.stdout
+    assert "Timeout (>5.0s) from pytest-timeout" in done.stdout
     assert "INTERNALERROR" not in done.stdout
 
 

@@ -124,7 +124,7 @@ def test_at_the_time_limit_a_case_tells_where_it_is(run_tests: RunTests, suite: 
     for number, main in enumerate(HANGS, start=1):
         suite.case(f"{number}.py", SCRIPT.format(main), "")
     said = run_tests(
-        *("--suite", str(suite.root), "--time-limit", "5", "-j", str(len(HANGS))),
+        *("--suite", str(suite.root), "--time-limit", "10", "-j", str(len(HANGS))),
         QEMU_PROG=str(program),
         QEMU_IMG_PROG=str(program),
     ).stdout
@@ -147,7 +147,7 @@ def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
     (tmp_path / "go").open().close()
     started.process.send_signal(signal.SIGTERM)
     try:
-        assert started.process.wait(30) == -signal.SIGTERM
+        assert started.process.wait(60) == -signal.SIGTERM
     finally:
         started.process.kill()
 

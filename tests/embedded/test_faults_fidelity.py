@@ -55,7 +55,7 @@ def test_a_posix_lock_meets_that_of_a_holder(holder: str, images: Path) -> None:
         words = [*command("qemu-io", kind), *OPENERS["locking on"][1:]]
         shown[kind] = subprocess.run(
             wrap(words, parse_plan("probe fails with EINVAL")), cwd=images, env=environment(),
-            capture_output=True, timeout=20, check=False,
+            capture_output=True, timeout=120, check=False,
         )  # fmt: skip
     assert held.quit() == 0
     assert b"falling back to POSIX" in shown["ours"].stderr

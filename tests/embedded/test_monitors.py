@@ -66,7 +66,7 @@ def test_a_client_of_an_export_is_refused_by_name_and_does_not_wait(images: Path
     outcome = run("qemu-io", "real", "-c", "quit", f"nbd+unix:///d0?socket={path}", cwd=images)
     assert outcome.status == 1
     quit_lines = b"{'execute':'quit'}\n"
-    _, stderr = holder.process.communicate(quit_lines, timeout=20)
+    _, stderr = holder.process.communicate(quit_lines, timeout=120)
     assert b"A client of the NBD server is not served by the embedded programs" in stderr
     assert holder.process.returncode == 0
 
@@ -106,7 +106,7 @@ def test_a_signal_ends_the_emulator_as_quit_does(number: signal.Signals, images:
     holder = Holder("ours", "-drive", "if=none,id=d0,file=t", cwd=images)
     holder.say("{'execute':'qmp_capabilities'}")
     holder.process.send_signal(number)
-    stdout, stderr = holder.process.communicate(timeout=20)
+    stdout, stderr = holder.process.communicate(timeout=120)
     assert b'"SHUTDOWN", "data": {"guest": false, "reason": "host-signal"}' in stdout
     assert stderr == b"qemu-system-x86_64: terminating on signal %d\n" % number
     assert holder.process.returncode == 0

@@ -74,7 +74,7 @@ def test_a_damaged_image_ends_no_program_but_with_a_message(
         (Path(folder) / "base").write_bytes(bytes(512))
         done = subprocess.run(
             [*command(words[0], "ours"), *words[1:]], cwd=folder, env=environment(),
-            capture_output=True, timeout=20, preexec_fn=_limit, check=False,
+            capture_output=True, timeout=120, preexec_fn=_limit, check=False,
         )  # fmt: skip
     assert b"Traceback" not in done.stderr, done.stderr
     assert done.returncode in (0, 1, 2, 3)

@@ -62,7 +62,7 @@ sys.exit(status)
 """
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], cwd=images, env=environment(),
-        input=stdin.encode(), capture_output=True, timeout=20, check=True,
+        input=stdin.encode(), capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     packages = {"goldlock", "goldlock.embedded"}

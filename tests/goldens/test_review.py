@@ -36,7 +36,7 @@ def start(suite: MakeSuite, tmp_path: Path) -> Iterator[Start]:
             [str(ROOT / "run_tests.py"), "--suite", str(suite.root), "--review", *options],
             env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch"), **variables},
             encoding="utf-8",
-            timeout=60,
+            timeout=120,
             dimensions=(50, 150),
         )
         runner.delaybeforesend = None
@@ -243,7 +243,7 @@ def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
             cwd=str(suite.root),
             env=environ,
             encoding="utf-8",
-            timeout=60,
+            timeout=120,
         )
         if options:
             runner.expect_exact(PROMPT)

@@ -17,7 +17,7 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
         env={**os.environ, **environment},
     )
 
@@ -106,7 +106,7 @@ def test_closed_standard_streams_stay_closed(image: Path, closed: str, still_ope
     lock = " ".join([";", *LOCKER, str(image), "lock:1; exit 5"])
     words = ["lock 1 fails with EIO", "--trace", trace, "--", "sh", "-c", f"{look}{seen} {lock}"]
     line = ["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, *words]
-    assert subprocess.run(line, check=False, timeout=30).returncode == 5
+    assert subprocess.run(line, check=False, timeout=120).returncode == 5
     assert seen.read_text() == f"{still_open}\n"
     assert trace.read_text().endswith(": EIO (injected)\n")
 

@@ -195,7 +195,7 @@ def _same_as_strace(supervised: Run, traced: Traced, argv: list[str], file: Path
     need("strace")
     content, log = file.read_bytes(), file.with_name("strace")
     line = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=fcntl,flock", *argv]
-    subprocess.run(line, capture_output=True, check=True, timeout=30)
+    subprocess.run(line, capture_output=True, check=True, timeout=120)
     file.write_bytes(content)
     supervised(argv)
     told = list(_of_strace(log.read_text()))

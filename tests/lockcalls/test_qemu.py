@@ -143,7 +143,7 @@ def test_trace_says_what_strace_says(
         ["strace", "-f", "-o", log, "-e", "trace=fcntl", *argv],
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     supervised(argv)
     assert [_plain(line) for line in traced()] == _strace_lines(log.read_text())
@@ -261,7 +261,7 @@ def test_daemon(disk: Path) -> None:
     pid_file = disk.with_name("pid")
     argv = ["qemu-system-x86_64", "-machine", "none", "-accel", "tcg", "-display", "none"]
     argv += ["-daemonize", "-pidfile", str(pid_file), "-drive", f"if=none,file={disk}"]
-    done = subprocess.run(wrap(argv), capture_output=True, timeout=30, check=True)
+    done = subprocess.run(wrap(argv), capture_output=True, timeout=120, check=True)
     assert done.stderr == b""
     daemon = int(pid_file.read_text())
     supervisor = int(Path(f"/proc/{daemon}/stat").read_text().rpartition(")")[2].split()[1])

@@ -196,7 +196,7 @@ def test_same_answers_as_without_a_supervisor(locks: Locks, image: Path) -> None
         *("posix-probe", "posix-test:1", "fork", "test:1", "posix-test:20"),
     ]
     bare = subprocess.run(
-        [*LOCKER, str(image), *steps], capture_output=True, text=True, check=True, timeout=30
+        [*LOCKER, str(image), *steps], capture_output=True, text=True, check=True, timeout=120
     )
 
     def without_pids(lines: list[str]) -> list[str]:

@@ -80,7 +80,7 @@ def test_waiting_call_waits_in_the_program(image: Path) -> None:
     )
     line = wrap(["sh", "-c", script], trace=image.with_name("trace"))
     done = subprocess.run(
-        line, cwd=image.parent, capture_output=True, text=True, timeout=30, check=True
+        line, cwd=image.parent, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "wait:100: ok\n"
     results = [
@@ -144,6 +144,8 @@ def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> No
 def test_trace_that_cannot_be_written(image: Path) -> None:
     line = wrap([*LOCKER, str(image), "lock:1", "input"], trace="/dev/full")
     # The pipe's end is waited for: the program ends with its supervisor.
-    done = subprocess.run(line, stdin=None, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        line, stdin=None, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 125
     assert "cannot write the trace: No space left on device\n" in done.stderr

@@ -47,7 +47,7 @@ def run_apart(tmp_path: Path) -> RunTests:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
 
     return start

@@ -140,7 +140,7 @@ def test_a_process_without_environment_is_ended_and_an_onlooker_is_not(tmp_path:
     try:
         (said,) = stale_runs.clear(tmp_path, "goldlock-")
         assert f"ended /bin/sleep 1000 (pid {ours.pid})" in said
-        assert ours.wait(timeout=10) == -signal.SIGKILL
+        assert ours.wait(timeout=60) == -signal.SIGKILL
         assert onlooker.poll() is None
     finally:
         for process in (ours, onlooker):

@@ -342,7 +342,7 @@ def test_what_a_case_leaves_behind_or_waits_for_is_named(
     run_tests: RunTests, suite: MakeSuite, then: str, named: str, locks: str
 ) -> None:
     suite.case("1.py", LEFT_BEHIND % then, golden="")
-    options = ("--suite", str(suite.root), "--programs", "embedded", "--time-limit", "2")
+    options = ("--suite", str(suite.root), "--programs", "embedded", "--time-limit", "5")
     done = run_tests(*options)
     assert done.returncode == 1
     assert named in done.stdout, done.stdout
