@@ -229,14 +229,14 @@ class Supervisor:
         by = f" (held by {' '.join(names)})" if names else ""
         return f"waits{by}" if call.waits else f"{name}{by}"
 
-    def _tell(self, lines: "Iterable[str]") -> None:
-        for text in lines:
+    def _tell(self, ended: "Iterable[tuple[str, str]]") -> None:
+        for recorded, result in ended:
             if self._trace is not None:
-                self._trace.write(text)
+                self._trace.record_end(recorded, result)
 
     def _write(self, call: LockCall, result: str) -> None:
         if self._trace is not None:
-            text = self._trace.record(call, result)
+            recorded = self._trace.record(call, result)
             if result.startswith("waits"):
-                self._waits.begin(call, text)
+                self._waits.begin(call, recorded)
                 self.on_wait()

@@ -64,10 +64,14 @@ class Trace:
         self.fd = os.open(path, flags, 0o666)
 
     def record(self, call: LockCall, result: str) -> str:
-        """Add the line for a call, as `write` does; return it, up to the result."""
+        """Add the line for a call, as `write` does; return what `record_end` wants of it."""
         text = line(call, self._words)
         self.write(f"{text}: {result}")
         return text
+
+    def record_end(self, recorded: str, result: str) -> None:
+        """Add the line for the end of a call that waited, as `write` does."""
+        self.write(f"{recorded}: {result}")
 
     def write(self, text: str) -> None:
         """Add a line; it is in the file when this returns.  Raises TraceError."""

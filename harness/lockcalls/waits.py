@@ -30,23 +30,23 @@ class Waits:
         """Return whether any call waits."""
         return bool(self._calls)
 
-    def begin(self, call: LockCall, text: str) -> None:
-        """Note a call that waits from now on, and its line of the trace up to its result."""
-        self._calls[call.tid] = (call, text)
+    def begin(self, call: LockCall, recorded: str) -> None:
+        """Note a call that waits from now on, and what the trace has recorded of it."""
+        self._calls[call.tid] = (call, recorded)
 
-    def ended(self, tid: int = 0) -> "Iterator[str]":
-        """Yield a line for each call that waits no longer.
+    def ended(self, tid: int = 0) -> "Iterator[tuple[str, str]]":
+        """Yield what was recorded of each call that waits no longer, and its result.
 
         That of the thread *tid* does not: it makes another call.
         """
-        for waiting, (call, text) in list(self._calls.items()):
+        for waiting, (call, recorded) in list(self._calls.items()):
             result = _result(call) or ("gave up" if waiting == tid else "")
             if result:
                 del self._calls[waiting]
-                yield f"{text}: {result}"
+                yield recorded, result
 
-    def let_go(self, file: tuple[int, int]) -> "Iterator[str]":
-        """Yield the lines of the calls that get a lock as one on their file is let go."""
+    def let_go(self, file: tuple[int, int]) -> "Iterator[tuple[str, str]]":
+        """Yield, as `ended`, the calls that get a lock as one on their file is let go."""
         for _ in range(_TRIES):
             yield from self.ended()
             if not any(call.file == file for call, _ in self._calls.values()):
