@@ -22,6 +22,7 @@ HELPERS = {
     "faults": "run a program with faults in its lock calls, or trace them",
     "filter": "apply filters for cases to standard input",
     "locks": "show who holds which lock on a directory's files",
+    "trace": "run a program, and show its lock calls and who is in whose way",
 }
 """The words that, first, are a command of their own (see `goldlock.__main__`), and what it does."""
 
@@ -30,6 +31,7 @@ Commands of their own, each with a --help:
   %(prog)s faults    {faults}
   %(prog)s filter    {filter}
   %(prog)s locks     {locks}
+  %(prog)s trace     {trace}
 
 After "--", options go to pytest as they are: %(prog)s -- -k 153
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     {"__main__"},
     {"cli"},
-    {"command_line", "matrix", "pytest_plugin"},
+    {"command_line", "matrix", "pytest_plugin", "trace_command"},
     {"runner", "kits"},
     {"goldens", "reports", "suite", "case"},
     {"inspect", "options", "settings"},

@@ -45,14 +45,19 @@ _COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).with_name("__main__.p
 
 
 def wrap(
-    argv: Sequence[str], faults: Iterable[Fault] = (), trace: str | os.PathLike[str] | None = None
+    argv: Sequence[str],
+    faults: Iterable[Fault] = (),
+    trace: str | os.PathLike[str] | None = None,
+    events: str | os.PathLike[str] | None = None,
 ) -> list[str]:
     """Return the command line that runs a command line under a supervisor.
 
-    Relative paths, of images and of the trace, are relative to this process's directory.
+    *events* is a trace of which each line is a JSON object (`goldlock.lockcalls.events`). Relative
+    paths, of images and of the trace, are relative to this process's directory.
     """
     plans = [word for fault in faults for word in ("--plan", str(absolute(fault)))]
     traces = [] if trace is None else ["--trace", str(Path(trace).absolute())]
+    traces += [] if events is None else ["--events", str(Path(events).absolute())]
     return [*_COMMAND, *plans, *traces, "--", *argv]
 
 

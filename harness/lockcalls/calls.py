@@ -107,7 +107,11 @@ class LockCall:
     def holders(self) -> list[str]:
         """Return the names of the supervised programs whose locks are in the way of the call."""
         self._holders = holders(self.file, self._in_the_way)
-        return sorted({program_name(pid) for pid, _ in self._holders})
+        return sorted({program_name(pid) for pid in self.holding()})
+
+    def holding(self) -> list[int]:
+        """Return the processes that `holders` has named, or would not have to look for."""
+        return sorted({pid for pid, _ in self._holders})
 
     def is_still_refused(self) -> bool:
         """Return whether one of the `holders` that were found has its lock still."""

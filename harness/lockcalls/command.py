@@ -66,8 +66,8 @@ def _run(argv: list[str]) -> int:
     program = argv[split + 1 :]
     faults = _faults(plans)
     if os.environ.get(FAULTS_VARIABLE):
-        return _join(program, faults, trace)
-    return launcher.run(program, faults, _open(trace))
+        return _join(program, faults, trace[0])
+    return launcher.run(program, faults, _open(*trace))
 
 
 def _say(text: str) -> None:
@@ -94,21 +94,22 @@ def _tried() -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _options(words: list[str]) -> tuple[list[str], str]:
-    plans, trace = [], ""
+def _options(words: list[str]) -> tuple[list[str], tuple[str, str]]:
+    """Return the plans, and the option for a trace with its file, or two empty words."""
+    plans, trace = [], ("", "")
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
-        if option in ("--plan", "--trace", "--kit"):
+        if option in ("--plan", "--trace", "--events", "--kit"):
             text = value if equals else next(rest, None)
             if text is None or (not text and option != "--plan"):
                 raise UsageError(f"{option}: expected a value")
             if option == "--plan":
                 plans.append(text)
-            elif option == "--trace":
-                trace = text
+            elif option != "--kit":
+                trace = (option, text)
                 if text == "-":
-                    raise UsageError("--trace -: takes a file; standard output is the program's")
+                    raise UsageError(f"{option} -: takes a file; standard output is the program's")
             else:
                 _words(text, f"--kit {text}")
                 os.environ[KIT_VARIABLE] = text  # for what the program starts, too
@@ -156,12 +157,16 @@ def _read(path: str) -> str:
         raise UsageError(f"{path}: {getattr(error, 'strerror', 'not UTF-8')}") from error
 
 
-def _open(path: str) -> "Trace | None":
+def _open(option: str, path: str) -> "Trace | None":
     if not path:
         return None
-    from goldlock.lockcalls.trace import Trace  # loaded by those who want one
-
     try:
+        if option == "--events":
+            from goldlock.lockcalls.events import EventTrace
+
+            return EventTrace(path, _words())
+        from goldlock.lockcalls.trace import Trace  # loaded by those who want one
+
         return Trace(path, _words())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
@@ -170,7 +175,7 @@ def _open(path: str) -> "Trace | None":
 def _join(program: list[str], faults: "tuple[Fault, ...]", trace: str) -> int:
     """Run under the supervisor that is at work already: a process can have only one."""
     if trace:
-        raise UsageError("--trace: a supervisor is at work already, and the trace is its own")
+        raise UsageError(f"{trace}: a supervisor is at work already, and the trace is its own")
     connection = control.Control()
     keys = [connection.add(fault) for fault in faults]
     status = launcher.run_here(program)

@@ -128,7 +128,10 @@ class RecordCall(LockCall):
         return "held"
 
     def holders(self) -> list[str]:
-        return [program_name(self._found)] if self._found and self._found > 0 else super().holders()
+        return [program_name(pid) for pid in self.holding()] or super().holders()
+
+    def holding(self) -> list[int]:
+        return [self._found] if self._found and self._found > 0 else super().holding()
 
     def _write_memory(self, found: tuple[int, ...]) -> None:
         nothing = found[0] == fcntl.F_UNLCK  # then the rest of the question stays as it was

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who held which lock from when to when, from the events of a trace (`goldlock.lockcalls.events`).
+
+Pure: nothing here asks the kernel. No event tells that a lock has gone with its descriptor; that
+is known when the process ends, or when another gets a lock that this one would have refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+SHARED = ("read", "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that happened: *time* in nanoseconds, *mark* what it was.
+
+    *mark* is ``ok``, ``refused``, ``waits``, ``injected``, ``other`` or ``ended``; *by* are the
+    processes whose locks were in the way.
+    """
+
+    time: int
+    pid: int
+    text: str
+    mark: str
+    by: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Hold:
+    """A lock that was held: from the row *since* to the row *until*, or to the end.
+
+    *last* is None for the end of the file. Where not *sure*, it was let go at some time before
+    *until*, by closing the file.
+    """
+
+    pid: int
+    path: str
+    system: str
+    kind: str
+    first: int
+    last: int | None
+    name: str
+    since: int
+    until: int | None = None
+    sure: bool = True
+
+    def overlaps(self, first: int, last: int | None) -> bool:
+        """Return whether it has a byte of that range."""
+        return (last is None or self.first <= last) and (self.last is None or first <= self.last)
+
+    def conflicts(self, other: "Hold") -> bool:
+        """Return whether the two cannot be held at a time, by two processes."""
+        systems = {self.system, other.system}
+        return (
+            self.path == other.path
+            and ("flock" not in systems or systems == {"flock"})
+            and not (self.kind in SHARED and other.kind in SHARED)
+            and self.overlaps(other.first, other.last)
+        )
+
+
+@dataclass
+class History:
+    """All that has happened so far: rows in their order, and locks in the order of their begin.
+
+    *programs* has the names of the processes by their pids, in the order of their first call.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    programs: dict[int, str] = field(default_factory=dict)
+    _waiting: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, event: Mapping[str, Any]) -> Row:
+        """Take an event in; return what it says."""
+        if "id" not in event:
+            return self._row(event["time"], 0, event["text"], "other")
+        call = self._waiting.pop(event["id"], event)
+        self.programs.setdefault(call["pid"], call["program"])
+        mark, by = _mark(event["result"]), {int(pid): n for pid, n in event.get("by", {}).items()}
+        for pid, name in by.items():
+            self.programs.setdefault(pid, name)
+        if mark == "waits":
+            self._waiting[event["id"]] = event
+        elif mark == "ok":
+            self._carry_out(call, _hold(call, len(self.rows)))
+        result = re.sub(r" \(held by .*\)| by .*", "", event["result"])
+        return self._row(event["time"], call["pid"], f"{call['text']}: {result}", mark, (*by,))
+
+    def held_by(self, pid: int) -> list[Hold]:
+        """Return the locks that a process has got and not let go."""
+        return [hold for hold in self._held() if hold.pid == pid]
+
+    def end(self, pid: int, time: int, inherited: Sequence[Hold] = ()) -> Row:
+        """Note that a process has ended, and its locks with it, but for those *inherited*."""
+        for hold in self.held_by(pid):
+            if hold in inherited:
+                hold.sure = False
+            else:
+                hold.until = len(self.rows)
+        files = ", ".join(hold.path for hold in inherited)
+        goes_on = f"; a process that it had the open file from, or gave it to, still locks {files}"
+        return self._row(time, pid, f"has ended{goes_on if files else ''}", "ended")
+
+    def _held(self) -> Iterator[Hold]:
+        return (hold for hold in [*self.holds] if hold.until is None)
+
+    def _row(self, time: int, pid: int, text: str, mark: str, by: tuple[int, ...] = ()) -> Row:
+        self.rows.append(Row(time, pid, text, mark, by))
+        return self.rows[-1]
+
+    def _carry_out(self, call: Mapping[str, Any], wanted: Hold) -> None:
+        if call["call"] not in ("lock", "unlock", "flock", "flock unlock"):
+            return
+        self._cut(wanted)
+        if wanted.kind != "unlock":
+            for gone in self._held():
+                if gone.pid != wanted.pid and gone.conflicts(wanted):
+                    gone.until, gone.sure = len(self.rows), False
+            self.holds.append(wanted)
+
+    def _cut(self, wanted: Hold) -> None:
+        """End what the process has held of that range, but not what it has beside it."""
+        for hold in self._held():
+            mine = (hold.pid, hold.path, hold.system) == (wanted.pid, wanted.path, wanted.system)
+            if not mine or not hold.overlaps(wanted.first, wanted.last):
+                continue
+            hold.until = now = len(self.rows)
+            if hold.first < wanted.first:
+                self.holds.append(replace(hold, last=wanted.first - 1, since=now, until=None))
+            if wanted.last is not None and (hold.last is None or hold.last > wanted.last):
+                self.holds.append(replace(hold, first=wanted.last + 1, since=now, until=None))
+
+
+def _hold(call: Mapping[str, Any], row: int) -> Hold:
+    keys = ("pid", "path", "system", "kind", "first", "last", "name")
+    return Hold(**{key: call[key] for key in keys}, since=row)
+
+
+def _mark(result: str) -> str:
+    if result.endswith("(injected)"):
+        return "injected"
+    if result.startswith("waits"):
+        return "waits"
+    if result.rstrip("?") == "ok":
+        return "ok"
+    refused = result.startswith(("EAGAIN", "EACCES", "held"))
+    return "refused" if refused else "other"

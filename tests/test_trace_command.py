@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``goldlock trace`` on real programs that are in each other's way."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, quiet_environment
+
+COMMAND = (sys.executable, str(ROOT / "run_tests.py"), "trace")
+
+LOCKED = """
+sqlite3 t.db 'create table t(a)'
+mkfifo never
+sqlite3 t.db 'begin immediate' '.shell sqlite3 t.db "insert into t values(1)"'
+"""
+
+
+def trace(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=quiet_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Trace a database that is locked; return the folder, and what was told."""
+    folder = tmp_path_factory.mktemp("trace")
+    done = trace(folder, "--html", "p.html", "--perfetto", "p.json", "--", "sh", "-c", LOCKED)
+    assert "database is locked" in done.stderr
+    return folder, done.stderr
+
+
+def test_who_is_in_the_way_is_told(locked: tuple[Path, str]) -> None:
+    _, said = locked
+    refused = (
+        r"sqlite3\[(\d+)\]: lock 1073741825 of t\.db, write posix: EAGAIN, by sqlite3\[(\d+)\]"
+    )
+    found = re.search(refused, said)
+    assert found, said
+    assert f"sqlite3[{found[1]}] was refused by sqlite3[{found[2]}]" in said.splitlines()
+    assert found[1] != found[2]
+
+
+def test_the_page_has_a_lane_for_each_process(locked: tuple[Path, str]) -> None:
+    page = (locked[0] / "p.html").read_text()
+    assert len(re.findall(r"<b [^>]*>sqlite3 \(pid \d+\)</b>", page)) == 3
+    title = "t.db 1073741825, write, POSIX"
+    assert re.search(rf'class="bar exclusive" title="{title}"', page)
+    refused = r'class="refused"[^>]*>lock 1073741825 of t\.db, write posix: EAGAIN<small>by sqlite3'
+    assert re.search(refused, page)
+
+
+def test_the_trace_for_perfetto_has_bars_and_refusals(locked: tuple[Path, str]) -> None:
+    events = json.loads((locked[0] / "p.json").read_text())["traceEvents"]
+    bars = [event for event in events if event["ph"] == "X"]
+    assert {"t.db 1073741825, write"} <= {event["name"] for event in bars}
+    assert all(event["dur"] >= 0 for event in bars)
+    (refused,) = [event for event in events if event["ph"] == "i"]
+    assert refused["name"] == "lock 1073741825 of t.db, write posix: EAGAIN"
+
+
+def test_a_wait_is_told_and_its_end(tmp_path: Path) -> None:
+    script = "mkfifo go; flock f sh -c 'echo >go' & read -r x <go; flock f true; wait"
+    done = trace(tmp_path, "--", "sh", "-c", script)
+    assert done.returncode == 0
+    assert "flock of f, exclusive waiting: ok" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--", "sh", "-c", "exit 7"), 7, ""),
+        (("--", "sh", "-c", "kill -9 $$"), 137, ""),
+        (("--", "no-such-program"), 127, "cannot run no-such-program"),
+        ((), 2, "goldlock trace: no program: expected -- PROGRAM [ARGUMENT ...]"),
+        (("true",), 2, """expected "--" before the program, not 'true'"""),
+        (("--html", "no/p.html", "--", "true"), 2, "no/p.html: no such folder"),
+        (("--kit", "nobody", "--", "true"), 2, "no kit has the name nobody"),
+        (("-o", ".", "--", "true"), 2, ".: Is a directory"),
+    ],
+)
+def test_the_exit_status(tmp_path: Path, words: tuple[str, ...], status: int, said: str) -> None:
+    done = trace(tmp_path, *words)
+    assert (done.returncode, said in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_of_files_and_programs_harm_no_terminal_and_no_page(tmp_path: Path) -> None:
+    name = "a\x1b[31m<b>&\n.lock"
+    done = trace(tmp_path, "--html", "p.html", "--", "flock", name, "true")
+    assert "\x1b" not in done.stderr
+    page = (tmp_path / "p.html").read_text()
+    assert "\x1b" not in page
+    assert "<b>&" not in page
+
+
+def test_control_c_ends_the_program_and_leaves_the_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "up")
+    script = "exec 9>f; flock 9; echo >up; exec sleep 1000"
+    running = subprocess.Popen(
+        [*COMMAND, "--html", "p.html", "--", "sh", "-c", script],
+        cwd=tmp_path,
+        env=quiet_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    (tmp_path / "up").read_text()
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 128 + signal.SIGINT
+    assert "flock of f, exclusive waiting: ok" in said
+    assert "has ended; a process that" in (tmp_path / "p.html").read_text()
