@@ -15,12 +15,14 @@ from pathlib import Path
 
 from goldlock.bootstrap import enter_environment
 from goldlock.command_line import NAME_IN_CHECKOUT, check_alone, groups_in, parse, split
+from goldlock.dialects import known as dialects
+from goldlock.dialects.dialect import Asked
 from goldlock.errors import UsageError
 from goldlock.reports import files
 from goldlock.runner import shards
 from goldlock.settings import Settings, check_names
 from goldlock.suite import kit as kits
-from goldlock.suite.cases import Case, Suite, read_suite, select
+from goldlock.suite.cases import Case, Suite
 from goldlock.suite.project import cache_folder, find_suite
 from goldlock.text import count, printable
 
@@ -151,13 +153,14 @@ def _here() -> Path:
 
 
 def _chosen(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
-    suite = read_suite(find_suite(options.suite, _here(), checkout))
+    folder = find_suite(options.suite, _here(), checkout)
+    dialect = dialects.of_folder(folder)
+    suite = dialect.read(folder)
     if not suite.cases:
-        raise UsageError(
-            f"{suite.root / 'cases'}: no cases; a case is a file called 001.py, or 001"
-        )
+        where = dialect.collected(suite)
+        raise UsageError(f"{where}: no cases; a case is a file called 001.py, or 001")
     groups, excluded = groups_in(options.groups), groups_in(options.exclude)
-    cases = select(suite, options.cases, groups, excluded, options.start_from)
+    cases = dialect.select(suite, Asked(options.cases, groups, excluded, options.start_from))
     if not cases:
         raise UsageError("no case is left: the options exclude all")
     return suite, cases
@@ -203,6 +206,7 @@ def _run(
     sys.setswitchinterval(_SWITCH)
     from goldlock.runner.run_context import RunContext  # before the others, which take long
 
+    dialect = dialects.of_kit(suite.kit)
     context = RunContext(settings, os.environ, [suite.kit])
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
@@ -221,7 +225,9 @@ def _run(
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(suite.kit)
-        folder = suite.root / "cases"
+        folder = dialect.collected(suite)
+        if not dialect.is_ours:  # pytest would take other files of it for cases
+            selected = suite.cases if selected is None else selected
         run = Run(
             settings,
             suites=[suite.root],

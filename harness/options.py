@@ -143,6 +143,13 @@ OPTIONS = (
     ),
     Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
     Option(
+        "--strict",
+        {
+            "action": "store_true",
+            "help": "fail also where a suite's habit is to note it: what a case leaves behind",
+        },
+    ),
+    Option(
         "--trace-locks",
         {"action": "store_true", "help": "show each lock call of each program, with its result"},
         group=_DEBUGGING,

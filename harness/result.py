@@ -108,10 +108,12 @@ class CaseResult:
 
     *seconds* it took, *last* when it was last run; *started* is in seconds since the epoch, 0 for
     what did not start. *sections* are those of the output, then those that are missing in it. Each
-    of *problems*, which concern the case as a whole, may have lines. *reason* tells why it was not
-    run. *update* is the change that was made to the golden, as a diff. *kept* is the directory that
-    was kept, *kept_files* tells what to look at in it. *log* is the end of what programs were told
-    and said before any filter, where it was kept or asked for, *shown* all that was asked for.
+    of *problems*, which concern the case as a whole, may have lines. *notes* tell what is no
+    failure, *skipped* which parts of the case were left out, and why, a line each. *reason* tells
+    why it was not run. *update* is the change that was made to the golden, as a diff. *kept* is the
+    directory that was kept, *kept_files* tells what to look at in it. *log* is the end of what
+    programs were told and said before any filter, where it was kept or asked for, *shown* all that
+    was asked for.
 
     *failed_runs* of *runs* failed where a case was run more than once, *about_runs* tells of them
     in lines; what else is told is of one of them.
@@ -126,6 +128,8 @@ class CaseResult:
     started: float = 0.0
     sections: list[SectionResult] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     reason: str = ""
     update: str = ""
     kept: str = ""
@@ -178,6 +182,7 @@ class CaseResult:
 
 _TOLD = (
     *("number", "path", "groups", "seconds", "last", "started", "golden", "problems", "reason"),
+    *("notes", "skipped"),
     *("update", "kept", "kept_files", "log", "shown", "runs", "failed_runs", "about_runs"),
 )
 """What of a result is for other processes than the runner's, beside its sections."""

@@ -54,6 +54,7 @@ class Settings:
     remove_orphans: bool = False
     force: bool = False
     keep: bool = False
+    strict: bool = False
     jobs: int = 0
     """How many cases are run at a time; 0: as many as keep the processors busy."""
     repeat: int = 0
@@ -114,6 +115,7 @@ class Settings:
             remove_orphans=options.remove_orphans,
             force=options.force,
             keep=options.keep,
+            strict=options.strict,
             jobs=jobs,
             repeat=options.repeat or 0,
             until_fail=options.until_fail,

@@ -7,7 +7,7 @@ UTF-8 (surrogateescape). Whoever hands it on calls the function of its reader, l
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 HEADING = re.compile(r"(={2,3}) (.+) \1")
@@ -31,8 +31,8 @@ class Section(NamedTuple):
     stop: int
 
 
-def sections(lines: Sequence[str]) -> list[Section]:
-    """Take lines apart at their headings, ``== heading ==`` or ``=== heading ===``.
+def sections(lines: Sequence[str], heading: Callable[[str], str] = heading) -> list[Section]:
+    """Take lines apart at their headings, which *heading* returns the words of.
 
     A heading that comes again has its count in its title: ``Round done (2)``.
     """

@@ -15,6 +15,7 @@ ORDER = (
     {"cli"},
     {"command_line", "matrix", "pytest_plugin", "trace_command"},
     {"runner", "kits"},
+    {"dialects"},
     {"goldens", "reports", "suite", "case"},
     {"inspect", "options", "settings"},
     {"lockcalls", "bootstrap"},
@@ -32,7 +33,17 @@ PACKAGES = {
     "markupsafe": {"reports"},
 }
 """The rooms that may know a package that is not of the standard library."""
-NO_QEMU = {"case", "filters", "goldens", "inspect", "pytest_plugin", "reports", "result", "suite"}
+NO_QEMU = {
+    "case",
+    "dialects",
+    "filters",
+    "goldens",
+    "inspect",
+    "pytest_plugin",
+    "reports",
+    "result",
+    "suite",
+}
 """The rooms whose code has no word of QEMU: that is for its kit, and for examples in docstrings."""
 
 

@@ -6,14 +6,15 @@ The comparison is exact but for white space at line ends.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from goldlock.result import Change, SectionResult
 from goldlock.safe_open import open_file
-from goldlock.text import Section, matching_effort, sections
+from goldlock.text import Section, heading, matching_effort, sections
 
 TOO_LARGE = 8 * 1024 * 1024
 """Size past which a text is not taken apart."""
@@ -30,6 +31,20 @@ def to_lines(text: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
+class Reading(NamedTuple):
+    """How a text is taken apart: into *lines*, of which some are the *heading* of a section.
+
+    *heading* returns the words of such a line, and nothing for any other.
+    """
+
+    lines: Callable[[str], list[str]]
+    heading: Callable[[str], str]
+
+
+OWN = Reading(to_lines, heading)
+"""How goldlock's own suites are read."""
+
+
 _Span = tuple[int, int, int, int]
 """A change: lines start:stop of the golden became lines start:stop of the output."""
 
@@ -42,11 +57,13 @@ class Comparison:
     one section's failure.
     """
 
-    def __init__(self, golden: Sequence[str], got: Sequence[str]) -> None:
+    def __init__(
+        self, golden: Sequence[str], got: Sequence[str], heading: Callable[[str], str] = heading
+    ) -> None:
         self.golden = golden
         self.got = got
-        self._ours = sections(golden)
-        self._theirs = sections(got)
+        self._ours = sections(golden, heading)
+        self._theirs = sections(got, heading)
         self._partner: dict[int, int] = {}
 
     @cached_property

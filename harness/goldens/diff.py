@@ -2,14 +2,14 @@
 """A failure as a person wants to read it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from goldlock.goldens.variants import Golden
 from goldlock.result import Change, Row, SectionResult
-from goldlock.text import WIDTH_LIMIT, heading, matching_effort, printable, shorten
+from goldlock.text import WIDTH_LIMIT, matching_effort, printable, shorten
 
 CONTEXT = 2
 """Lines of the golden that are shown before and after a change."""
@@ -50,18 +50,18 @@ class Budget:
 
 def explain(section: SectionResult, golden: Golden, budget: Budget) -> None:
     """Say how a section, which has changes, differs from the golden."""
-    lines, first = golden.lines, section.changes[0]
+    first = section.changes[0]
     path, section.line = golden.place(first.start)
     section.file = str(path)
-    _explain(section, lines, budget)
+    _explain(section, golden, budget)
     section.rows = [
         row._replace(number=golden.place(row.number - 1)[1]) if row.number else row
         for row in section.rows
     ]
 
 
-def _explain(section: SectionResult, lines: Sequence[str], budget: Budget) -> None:
-    first = section.changes[0]
+def _explain(section: SectionResult, golden: Golden, budget: Budget) -> None:
+    lines, heading, first = golden.lines, golden.reading.heading, section.changes[0]
     if section.missing:
         section.message = (
             f"the output has nothing of this section ({first.stop - first.start} lines)"
@@ -77,12 +77,12 @@ def _explain(section: SectionResult, lines: Sequence[str], budget: Budget) -> No
             more = sum(max(each.stop - each.start, len(each.got)) for each in rest)
             section.rows.append(Row("?", None, f"... and {more} more lines"))
             break
-        start = _back(lines, change.start, done)
+        start = _back(lines, change.start, done, heading)
         if start > done and done:
             section.rows.append(Row(".", None, ""))
         section.rows += _context(lines, start, change.start)
         section.rows += _changed(lines, change, budget)
-        done = _ahead(lines, change.stop, following)
+        done = _ahead(lines, change.stop, following, heading)
         section.rows += _context(lines, change.stop, done)
 
 
@@ -92,7 +92,7 @@ def explain_new(section: SectionResult, script: Path) -> None:
     section.rows = [row for change in section.changes for row in _changed([], change, Budget(0))]
 
 
-def _back(lines: Sequence[str], start: int, lowest: int) -> int:
+def _back(lines: Sequence[str], start: int, lowest: int, heading: Callable[[str], str]) -> int:
     """Return where the lines to show before *start* begin: not before its section's heading."""
     begin = start
     while begin > max(lowest, start - CONTEXT):
@@ -102,7 +102,7 @@ def _back(lines: Sequence[str], start: int, lowest: int) -> int:
     return begin
 
 
-def _ahead(lines: Sequence[str], stop: int, highest: int) -> int:
+def _ahead(lines: Sequence[str], stop: int, highest: int, heading: Callable[[str], str]) -> int:
     """Return where the lines to show after *stop* end: before the next heading."""
     end = stop
     while end < min(highest, stop + CONTEXT, len(lines)) and not heading(lines[end]):

@@ -5,46 +5,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldlock.goldens import compare, diff, golden, variants
+from goldlock.goldens.compare import OWN, Reading
 from goldlock.goldens.golden import GoldenError
 from goldlock.goldens.variants import Golden
 from goldlock.result import CaseResult
 from goldlock.text import shorten
 
 
-def judge(
+def judge(  # noqa: PLR0913 - two of them only with another layout, or to write
     result: CaseResult,
     files: Sequence[Path],
     output: Path,
+    reading: Reading = OWN,
     *,
     update: bool = False,
     force: bool = False,
 ) -> None:
     """Hold *output* against a golden and its variants; put down in *result* how they differ.
 
-    *files* are those of `variants.files`.
+    *files* are those of `variants.files`; *reading* is how they and the output are taken apart.
 
     With *update*, the golden becomes what the output is, if the case was completed: by *force*
     also where work is lost that way.
     """
     try:
         if update:
-            _update(result, files, output, force)
+            _update(result, files, output, reading, force=force)
         else:
-            _compare(result, files, output)
+            _compare(result, files, output, reading)
     except GoldenError as error:
         result.problems.append(str(error))
 
 
-def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
+def _compare(result: CaseResult, files: Sequence[Path], output: Path, reading: Reading) -> None:
     size, path = output.stat().st_size, files[-1]
-    reference = Golden(path, [])
+    reference = Golden(path, [], reading=reading)
     try:
         if max(size, path.stat().st_size) > compare.TOO_LARGE:
             if len(files) > 1:
                 raise GoldenError(f"{files[0]}: no variant where a text is not taken apart")
             _compare_large(result, path, output)
             return
-        reference = variants.load(files)
+        reference = variants.load(files, reading)
     except FileNotFoundError:
         result.golden_missing = True
         way_out = (
@@ -61,7 +63,8 @@ def _compare(result: CaseResult, files: Sequence[Path], output: Path) -> None:
         where, said = f"{block.path}:{block.first}", "this section says nothing that is not said"
         result.problems.append(f"{where}: {said} in {path.name}; --update removes it")
     lines = reference.lines
-    result.sections = compare.Comparison(lines, compare.to_lines(_text(output))).results
+    got = reading.lines(_text(output))
+    result.sections = compare.Comparison(lines, got, reading.heading).results
     budget = diff.Budget()
     for section in result.failing:  # without a golden, all of the output is shown as new
         result.golden_lines, result.golden_files = lines, [*map(str, files)]
@@ -81,15 +84,17 @@ def _compare_large(result: CaseResult, path: Path, output: Path) -> None:
         )
 
 
-def _update(result: CaseResult, files: Sequence[Path], output: Path, force: bool) -> None:
+def _update(
+    result: CaseResult, files: Sequence[Path], output: Path, reading: Reading, *, force: bool
+) -> None:
     """Make the golden what the output is, if the case came to its end, and no work is lost."""
     path = files[0]
     if not result.completed:
         result.problems.append(f"{path} is as it was: only a case that ran to its end updates it")
         return
     text = _text(output)
-    lines = compare.to_lines(text)
-    result.sections = compare.Comparison(lines, lines).results
+    lines = reading.lines(text)
+    result.sections = compare.Comparison(lines, lines, reading.heading).results
     result.update = write(files, text, force=force)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goldlock.goldens import golden
-from goldlock.goldens.compare import to_lines
+from goldlock.goldens.compare import OWN, Reading
 from goldlock.goldens.golden import GoldenError
-from goldlock.text import heading, sections
+from goldlock.text import sections
 
 
 class Block(NamedTuple):
@@ -44,6 +44,7 @@ class Golden:
     blocks: list[Block]
     base: list[Block] | None = None
     stale: Sequence[Block] = ()
+    reading: Reading = OWN
     lines: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,8 +66,8 @@ class Golden:
         """
         if self.base is None:
             return output
-        wanted = to_lines(output)
-        new = _blocks(self.path, wanted)
+        wanted = self.reading.lines(output)
+        new = _blocks(self.path, wanted, self.reading)
         titles = _changed(new, self.base) | _anchors(new, self.base)
         over = [block for block in new if block.title in titles]
         if [line for block in _overlaid(self.base, over) for line in block.lines] != wanted:
@@ -100,30 +101,32 @@ def files(
     return [expected / name for name in (*(names[trait] for trait in wanted), f"{number}.out")]
 
 
-def load(paths: Sequence[Path]) -> Golden:
+def load(paths: Sequence[Path], reading: Reading = OWN) -> Golden:
     """Return the golden that is made of `files`.
 
     Raises FileNotFoundError where there is none, and GoldenError as `golden.read`.
     """
     *variants, plain = paths
-    blocks = _blocks(plain, to_lines(golden.read(plain)))
+    blocks = _blocks(plain, reading.lines(golden.read(plain)), reading)
     base: list[Block] | None = None
     stale: list[Block] = []
     for path in reversed(variants):
         base = blocks
         if os.path.lexists(path):  # else it is to be made
-            over = _blocks(path, to_lines(golden.read(path)))
+            over = _blocks(path, reading.lines(golden.read(path)), reading)
             titles = _changed(over, base) | _anchors(over, base)
             stale += [block for block in over if block.title not in titles]
             stale += [] if over else [Block("", path, 1, [])]
             blocks = _overlaid(base, over)
-    return Golden(paths[0], blocks, base, stale)
+    return Golden(paths[0], blocks, base, stale, reading)
 
 
-def _blocks(path: Path, lines: list[str]) -> list[Block]:
+def _blocks(path: Path, lines: list[str], reading: Reading) -> list[Block]:
     return [
-        Block(heading(lines[each.start]), path, each.start + 1, lines[each.start : each.stop])
-        for each in sections(lines)
+        Block(
+            reading.heading(lines[each.start]), path, each.start + 1, lines[each.start : each.stop]
+        )
+        for each in sections(lines, reading.heading)
         if each.stop > each.start
     ]
 

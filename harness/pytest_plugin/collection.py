@@ -59,7 +59,7 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         try:
-            case = read_case(self.path)
+            case = self.config.stash[RUN].case(self.path) or read_case(self.path)
         except UsageError as error:
             self.config.stash.setdefault(UNSOUND, set()).add(self.path)
             raise self.CollectError(printable(str(error))) from None

@@ -6,6 +6,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +62,15 @@ class Run:
 
     def has(self, folder: Path) -> bool:
         """Tell whether a folder is that of the cases of a suite."""
-        return folder.name == "cases" and folder.parent in self.suites
+        return folder in self.selected or (folder.name == "cases" and folder.parent in self.suites)
+
+    def case(self, path: Path) -> Case | None:
+        """Return the case in a file that was selected."""
+        return self._by_path.get(path)
+
+    @cached_property
+    def _by_path(self) -> Mapping[Path, Case]:
+        return {case.path: case for cases in self.selected.values() for case in cases}
 
 
 RUN = pytest.StashKey[Run]()

@@ -2,9 +2,6 @@
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
 import os
-import re
-import site
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,13 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from goldlock import IMPORTED_FROM, safe_open
+from goldlock import safe_open
+from goldlock.dialects import known as dialects
+from goldlock.dialects.dialect import Dialect
+from goldlock.dialects.own import NOT_SERVED
 from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
-from goldlock.goldens import golden, variants
+from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
 from goldlock.result import CUT, CaseResult, State
-from goldlock.runner.ending import NOT_SERVED, add_last_words, put_down
-from goldlock.runner.process import CannotStart, Transcript, command_line, execute
+from goldlock.runner.ending import add_last_words, put_down
+from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
 from goldlock.runner.spawn import spawn, under_supervision
@@ -30,11 +30,6 @@ from goldlock.text import count
 
 LOCKS = "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
-
-_PASSED_ON = re.compile(r"PATH|LD_LIBRARY_PATH|GLIBC_TUNABLES|MALLOC_\w+|(?:A|HWA|L|M|T|UB)SAN_\w+")
-"""What a case sees of the caller's environment: the variables of the loader, of sanitizers and of
-glibc's allocator; no locale, HOME or git configuration."""
-
 
 LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
@@ -75,7 +70,7 @@ class Runner:
         self._wrappers, self._print_to = context.wrappers, context.print_to
         self._environ = dict(environ)
         self._scratch = context.scratch
-        self._surroundings = _surroundings(environ)
+        self._of_dialects: dict[Dialect, Mapping[str, str]] = {}
         self._programs = Programs()
         self._held: int | None = None
 
@@ -101,16 +96,11 @@ class Runner:
         if named:
             self._programs = named
         programs = self._programs
-        settings = self.settings
-        reference = variants.files(
-            case.expected,
-            case.number,
-            programs.traits,
-            settings.variant,
-            writing=settings.update or settings.review,
-        )
+        dialect = dialects.of_kit(case.kit)
+        reference = dialect.goldens(case, programs, self.settings)
         result = result_of(case, reference[0])
-        if self._cannot_run(case, programs, result):
+        result.reason = dialect.why_not(case, reference)
+        if result.reason or self._cannot_run(case, programs, result):
             return result
         directories = self._scratch.directories(case.number)
         job = _Job(case, programs, directories, reference, interrupt)
@@ -182,20 +172,23 @@ class Runner:
         for path, known in zip(reference, before, strict=True):
             if golden.fingerprint(path) != known:
                 found.append(f"{path} was changed while the case ran: by the case, or someone else")
-        put_down(result, transcript, found)
+        dialect, settings = dialects.of_kit(case.kit), self.settings
+        status = None if transcript.timed_out or transcript.stopped else transcript.status
+        verdict = dialect.verdict(case, status, transcript.output, directories.test)
+        strict = dialect.leftovers_fail or settings.strict
+        put_down(result, transcript, verdict, found, leftovers_fail=strict)
         if not result.reason:
-            settings = self.settings
             update, force = settings.update, settings.force
-            judge(result, reference, transcript.output, update=update, force=force)
+            judge(result, reference, transcript.output, dialect.reading, update=update, force=force)
             add_last_words(result, transcript)
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
-        case, directories = job.case, job.directories
+        case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)
         supervised = is_supervised(case, self.settings)
         return execute(
-            command_line(case.path),
+            dialect.command(case, self.settings),
             environ,
-            directories.test,
+            dialect.directory(case, directories.test),
             directories.top / OUTPUT,
             self.settings.limit(case.timeout),
             job.interrupt,
@@ -204,20 +197,29 @@ class Runner:
         )
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
-        home = str(job.directories.home)
+        dialect, directories = dialects.of_kit(job.case.kit), job.directories
         paths, wrappers = job.programs.paths, self._wrappers
         wrapped = list[str]()
         if wrappers:
             wrapped = wrappers.names(paths)
             paths = wrappers.install(paths, job.directories.test.parent, job.case.number)
+        own = {
+            "PWD": str(dialect.directory(job.case, directories.test)),
+            "HOME": str(directories.home),
+            "TMPDIR": str(directories.home),
+        }
         return {
-            **self._surroundings,
+            **self._surroundings(dialect),
             **job.programs.variables_for(paths),
             **self._environment(job, wrapped).to_environ(),
-            "PWD": str(job.directories.test),
-            "HOME": home,
-            "TMPDIR": home,
+            **{name: where for name, where in own.items() if name in dialect.variables},
         }
+
+    def _surroundings(self, dialect: Dialect) -> Mapping[str, str]:
+        if dialect not in self._of_dialects:
+            root = self._scratch.root
+            self._of_dialects[dialect] = dialect.surroundings(self._environ, root)
+        return self._of_dialects[dialect]
 
     def _environment(self, job: _Job, wrapped: Sequence[str]) -> Environment:
         top = str(job.directories.top)
@@ -263,22 +265,6 @@ def _end_of(log: Path | None, text: str) -> str:
     if size > LOG_LIMIT:
         text = f"{CUT}{size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
     return text.rstrip("\n")
-
-
-def _surroundings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of any process in a case, the same for every caller."""
-    passed_on = {name: text for name, text in environ.items() if _PASSED_ON.fullmatch(name)}
-    return {
-        **passed_on,
-        "PATH": f"{IMPORTED_FROM}/goldlock/bin:{environ.get('PATH', os.defpath)}",
-        "LC_ALL": "C",
-        "TZ": "UTC",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "PYTHON": sys.executable,
-        **({} if IMPORTED_FROM in site.getsitepackages() else {"PYTHONPATH": IMPORTED_FROM}),
-        "PYTHONUTF8": "1",
-    }
 
 
 def is_supervised(case: Case, settings: Settings) -> bool:

@@ -6,32 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldlock import safe_open
-from goldlock.environment import FAILURE_REPORT, NOTRUN_STATUS, STACK_DUMP
+from goldlock.dialects.dialect import Verdict
+from goldlock.dialects.own import tail
+from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.inspect.stack_dump import render
 from goldlock.result import CaseResult
 from goldlock.runner.process import Transcript
-from goldlock.text import printable, shorten
-
-NOT_SERVED = "not-served"
-"""A file beside the output: a line for each thing that the embedded programs have refused."""
+from goldlock.text import printable
 
 _TOO_LARGE = 8 * 1024 * 1024
 
 
-def put_down(result: CaseResult, transcript: Transcript, found: Sequence[str]) -> None:
+def put_down(
+    result: CaseResult,
+    transcript: Transcript,
+    verdict: Verdict,
+    found: Sequence[str],
+    *,
+    leftovers_fail: bool,
+) -> None:
     """Put down in *result* how a case ended, with what was *found* wrong beside its output."""
     result.seconds = round(transcript.seconds, 6)
-    if transcript.status == NOTRUN_STATUS and not (transcript.timed_out or transcript.stopped):
-        said = tail(transcript.output, 1).strip()
-        result.reason = said or f"it ended with status {NOTRUN_STATUS}, and did not say why"
-        result.problems = [*_left_behind(transcript), *found]
+    left = _left_behind(transcript)
+    if not leftovers_fail:
+        result.notes += left
+        left = []
+    if verdict.reason:
+        result.reason = verdict.reason
+        result.problems = [*left, *found]
         return
-    if refused := safe_open.text(transcript.output.with_name(NOT_SERVED)).splitlines():
-        listed = "; ".join(dict.fromkeys(refused))
-        result.reason = f"not served by the embedded programs: {listed}"
-        result.problems = [*_left_behind(transcript), *found]
-        return
-    result.problems = [*_problems(transcript), *found]
+    result.skipped = [*verdict.skipped]
+    result.problems = [*_problems(transcript, left), *found]
     result.completed = not result.problems
 
 
@@ -41,7 +46,7 @@ def add_last_words(result: CaseResult, transcript: Transcript) -> None:
         result.problems.append(f"last output:\n{tail(transcript.output) or '    nothing'}")
 
 
-def _problems(transcript: Transcript) -> list[str]:
+def _problems(transcript: Transcript, left: Sequence[str]) -> list[str]:
     """Say what was wrong with how a case ended."""
     problems = []
     if transcript.timed_out:
@@ -59,7 +64,7 @@ def _problems(transcript: Transcript) -> list[str]:
             else f"signal {_signal_name(-transcript.status)}"
         )
         problems.append(f"{how}: the case did not come to its end")
-    problems += _left_behind(transcript)
+    problems += left
     if problems:
         seen = _seen(transcript.output.with_name(FAILURE_REPORT))
         problems += filter(None, [_place(transcript), seen])
@@ -90,12 +95,3 @@ def _left_behind(transcript: Transcript) -> list[str]:
 def _signal_name(number: int) -> str:
     names = {each.value: each.name for each in signal.Signals}
     return names.get(number, str(number))  # signals for real-time use have no names
-
-
-def tail(path: Path, count: int = 10) -> str:
-    """Return the last lines of a file, for a person."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 100_000))
-        lines = file.read().decode("utf-8", "surrogateescape").split("\n")
-    last = [line for line in lines if line.strip()][-count:]
-    return "\n".join(f"    {shorten(line.rstrip())}" for line in last)

@@ -4,7 +4,6 @@
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -58,11 +57,6 @@ class Transcript:
     stopped: str = ""
     situation: str = ""
     left_behind: tuple[str, ...] = ()
-
-
-def command_line(path: Path) -> list[str]:
-    """Return how a case is started: Python scripts with this Python, others as they are."""
-    return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
 
 
 def execute(  # noqa: PLR0913, PLR0917 - all that a process is made of

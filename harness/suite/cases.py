@@ -44,11 +44,13 @@ class Case:
     exclusive: str = ""
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     kit: str = ""
+    suite: Path | None = None
+    """The folder of its suite, where that is not the one above the folder that it is in."""
 
     @property
     def root(self) -> Path:
         """The folder of the suite that it is of."""
-        return self.path.parent.parent
+        return self.suite or self.path.parent.parent
 
     @property
     def expected(self) -> Path:

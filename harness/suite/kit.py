@@ -10,7 +10,7 @@ A suite without the file, or without a kit, is one of plain programs.
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -32,12 +32,16 @@ class Kit:
     *words* are the keys that headers of its cases can have beside everybody's, each with the
     words that it takes. *traits* are those that goldens may be variants for. *needs* are what a
     header can need; *requirements* what ``--require`` takes, each with the needs that it stands
-    for. *shared* are options that stand among everybody's, and that only its programs heed.
+    for. *shared* are options that stand among everybody's, and that only its programs heed;
+    *defaults* are values that options of its own have where none is given.
+    *dialect* is the module with the dialect of its suites, where that is not goldlock's own.
     """
 
     name = ""
+    dialect = ""
     options: ClassVar[Sequence[Option]] = ()
     shared: ClassVar[Sequence[str]] = ()
+    defaults: ClassVar[Mapping[str, str]] = {}
     words: ClassVar[Mapping[str, Sequence[str]]] = {}
     traits: ClassVar[Sequence[str]] = ()
     programs: ClassVar[Sequence[str]] = ()
@@ -51,12 +55,19 @@ class Kit:
         """Return what the header of a case can need."""
         return tuple(dict.fromkeys(n for needs in self.requirements.values() for n in needs))
 
-    def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
+    def recognises(self, folder: Path) -> bool:
+        """Tell whether a folder that has no ``suite.toml`` is a suite of this kit."""
+        del folder
+        return False
+
+    def choose(
+        self, options: Namespace, environ: Mapping[str, str], suites: Sequence[Path]
+    ) -> Mapping[str, str]:
         """Check the values of *options* that are the kit's, and return them by their names.
 
-        Raises UsageError for one that cannot be.
+        *suites* are the folders of its suites. Raises UsageError for one that cannot be.
         """
-        del options, environ
+        del options, environ, suites
         return {}
 
     def why_not(self, words: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> str:
@@ -98,7 +109,8 @@ def every() -> list[Kit]:
 
 def options() -> list[Option]:
     """Return all options of a run, those of the kits among them."""
-    return [*OPTIONS, *(option for kit in every() for option in kit.options)]
+    of_kits = {option.flag: option for kit in every() for option in kit.options}
+    return [*OPTIONS, *of_kits.values()]
 
 
 @cache
@@ -107,7 +119,7 @@ def of_suite(root: Path) -> Kit:
     path = root / FILE
     try:
         if not os.path.lexists(path):
-            return load("")
+            return next((kit for kit in every() if kit.recognises(root)), load(""))
         text = safe_open.read(path, follow=True).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
@@ -146,16 +158,18 @@ def given(settings: Settings) -> list[str]:
     for kit in every():
         for option in kit.options:
             value = settings.of_kits.get(kit.name, {}).get(option.name)
-            if value and value != option.keywords["default"]:
-                words += [option.flag, value]
+            if value and value != kit.defaults.get(option.name, option.keywords.get("default")):
+                words += [option.flag, *([value] if "action" not in option.keywords else [])]
     return words
 
 
-def _check_not_given(kit: Kit, options: Namespace, *, one: bool) -> None:
+def _check_not_given(kit: Kit, heeded: Collection[str], options: Namespace, *, one: bool) -> None:
     """Raise UsageError for an option of a kit that is given where no suite has it."""
     shared = [option for option in OPTIONS if option.flag in kit.shared]
     for option in (*kit.options, *shared):
-        if getattr(options, option.name) not in (option.keywords.get("default"), False):
+        default = option.keywords.get("default")
+        unsaid = (default, kit.defaults.get(option.name, default), False)
+        if option.flag not in heeded and getattr(options, option.name) not in unsaid:
             suites = "which this suite does not have" if one else "which no suite here has"
             raise UsageError(f"{option.flag} is an option of the kit {kit.name}, {suites}")
 
@@ -166,12 +180,18 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
     Raises UsageError for one that cannot be, or is of another kit.
     """
     kits = list(dict.fromkeys(map(of_suite, suites)))
+    heeded = {flag for kit in kits for flag in (*kit.shared, *(o.flag for o in kit.options))}
     for kit in every():
         if kit not in kits:
-            _check_not_given(kit, options, one=len(suites) == 1)
+            _check_not_given(kit, heeded, options, one=len(suites) == 1)
     choices = Choices(
         traits=tuple(trait for kit in kits for trait in kit.traits),
         requirements={name: needs for kit in kits for name, needs in kit.requirements.items()},
-        of_kits={kit.name: kit.choose(options, environ) for kit in kits},
+        of_kits={
+            kit.name: kit.choose(
+                options, environ, [each for each in suites if of_suite(each) is kit]
+            )
+            for kit in kits
+        },
     )
     return Settings.from_options(options, environ, choices)

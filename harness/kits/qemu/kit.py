@@ -35,6 +35,7 @@ class QemuKit(Kit):
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
     shared = ("--wrap", "--gdb", "--valgrind")
+    defaults: ClassVar = {"imgfmt": "qcow2"}
     traits = (*POLICIES, "unlock-retry")
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
@@ -45,7 +46,7 @@ class QemuKit(Kit):
     options = (
         Option(
             "--imgfmt",
-            {"metavar": "FORMAT", "default": "qcow2", "help": "image format (default: qcow2)"},
+            {"metavar": "FORMAT", "default": None, "help": "image format (default: qcow2)"},
             words=FORMATS,
         ),
         Option(
@@ -95,8 +96,12 @@ class QemuKit(Kit):
         ),
     )
 
-    def choose(self, options: Namespace, environ: Mapping[str, str]) -> Mapping[str, str]:
-        check_known("image format", options.imgfmt, FORMATS)
+    def choose(
+        self, options: Namespace, environ: Mapping[str, str], suites: Sequence[Path]
+    ) -> Mapping[str, str]:
+        del suites
+        imgfmt = options.imgfmt if options.imgfmt is not None else self.defaults["imgfmt"]
+        check_known("image format", imgfmt, FORMATS)
         check_known("protocol", options.imgproto, PROTOCOLS)
         if options.imgproto != "file":
             raise UsageError(
@@ -118,7 +123,7 @@ class QemuKit(Kit):
         if build and kind == "embedded":
             raise UsageError("--build and --programs embedded: give one of them")
         return {
-            "imgfmt": options.imgfmt,
+            "imgfmt": imgfmt,
             "imgproto": options.imgproto,
             "imgopts": options.imgopts or environ.get("IMGOPTS", ""),
             "programs": kind,
