@@ -10,7 +10,6 @@ import sys
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import NoReturn
 
 HELPERS = {
@@ -22,7 +21,7 @@ HELPERS = {
 """Modules whose ``main`` takes the words after the first, and returns an exit status."""
 
 
-def start(checkout: "Path | None" = None) -> "NoReturn":
+def start(checkout: str | None = None) -> "NoReturn":
     """Do what was typed, and end this process.
 
     *checkout* is the folder of the ``run_tests.py`` that was started, if it was that.
@@ -37,9 +36,11 @@ def start(checkout: "Path | None" = None) -> "NoReturn":
     import gc
 
     gc.disable()  # loading makes much and drops little; goldlock.cli enables it again
+    from pathlib import Path
+
     from goldlock.cli import main
 
-    status = main(arguments, checkout)
+    status = main(arguments, Path(checkout) if checkout else None)
     if "--self-test" in arguments:
         sys.exit(status)  # pytest tidies up its temporary directories at exit
     _end(status)
