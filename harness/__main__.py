@@ -17,6 +17,7 @@ HELPERS = {
     "filter": "goldlock.filters.__main__",
     "locks": "goldlock.inspect.lock_table",
     "trace": "goldlock.trace_command",
+    "wait": "goldlock.inspect.wait",
 }
 """Modules whose ``main`` takes the words after the first, and returns an exit status."""
 

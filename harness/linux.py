@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import struct
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,6 +147,39 @@ def processes_below(root: int) -> "Iterator[tuple[int, int]]":
                 yield from processes_below(pid)
     except OSError:  # it is gone
         return
+
+
+_IN_NONBLOCK, _IN_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
+_IN_ANY_CHANGE = (
+    0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200
+)  # modify, attributes, moves, create, delete
+
+
+class FolderWatch:
+    """Can be read, by `poll`, once something has changed in a folder: inotify(7).
+
+    A file that comes, goes or is renamed there, or is written by its name there.
+    """
+
+    def __init__(self) -> None:
+        """Watch nothing yet; raises OSError where a user has too many of these."""
+        self._fd = _checked(_libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def add(self, folder: str) -> None:
+        """Watch a folder, or go on watching it; raises OSError."""
+        _checked(_libc.inotify_add_watch(self._fd, os.fsencode(folder), _IN_ANY_CHANGE))
+
+    def clear(self) -> None:
+        """Have it readable at the next change only."""
+        with suppress(BlockingIOError):
+            while os.read(self._fd, 65536):
+                pass
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 BPF_LOAD, BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_RETURN = 0x20, 0x15, 0x45, 0x06

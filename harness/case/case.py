@@ -17,63 +17,32 @@ programs of a suite need beyond that: `goldlock.kits.qemu` has images, monitors 
 """
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from goldlock import filters
-from goldlock.case.program import Completed, Program, Start
 from goldlock.case.raw_log import RawLog
+from goldlock.case.starts import Starts
 from goldlock.environment import Environment
-from goldlock.errors import CaseError, NotRun
+from goldlock.errors import CaseError
 from goldlock.filters import Filter
 from goldlock.lockcalls import FAULTS_VARIABLE
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from typing import TypeVar
 
     from goldlock.case.parallel import TaskGroup
-    from goldlock.case.session import Session
     from goldlock.lockcalls.api import ActiveFaults
 
-    P = TypeVar("P", bound=Program)
-    S = TypeVar("S", bound=Session)
 
-Style = Literal["spaced", "tight", "major"]
-"""How a heading stands in the output:
-
-======== ==============================================================
-spaced   an empty line, ``== heading ==``
-tight    ``== heading ==``
-major    an empty line, ``=== heading ===``, and another empty line
-======== ==============================================================
-"""
-_STYLES = {"spaced": "\n== {} ==\n", "tight": "== {} ==\n", "major": "\n=== {} ===\n\n"}
-
-
-class Case:
+class Case(Starts):
     """One run of a case: its directories, its programs, and its output.
 
     ``test_dir`` and ``sock_dir`` are its own, and empty when it starts; it runs in the first.
     """
 
-    refused: ClassVar[re.Pattern[str] | None] = None
-    """Matches what programs say when they are refused a lock: the log tells then who has it."""
-
     def __init__(self, environment: Environment, script: str = "") -> None:
-        self.environment = environment
-        self.script = script
-        self.raw_log = RawLog(environment, self.refused)
-        self.number = environment.goldlock_case
-        self.test_dir = environment.test_dir
-        self.sock_dir = environment.sock_dir
-        self.path_alias: Filter | None = None
-        """In a task of a group: writes the directories of the whole case for those of the task."""
-
+        super().__init__(environment, script)
         self._group: TaskGroup[Self] | None = None
         self._lock_calls_read = 0
 
@@ -81,8 +50,6 @@ class Case:
     def from_environ(cls, environ: Mapping[str, str], script: str) -> Self:
         """Make the case that a runner's variables tell of; raise LookupError without them."""
         return cls(Environment.from_environ(environ), script)
-
-    # What the case shows
 
     def log(self, text: str = "", *with_filters: Filter) -> None:
         """Print *text*, filtered, with a line end if it has none; nothing for ``""`` filtered.
@@ -92,69 +59,9 @@ class Case:
         """
         if self._group and self._group.open:
             self._group.wait()
-        if self.path_alias:
-            text = self.path_alias(text)
-        if with_filters:
-            text = filters.compose(*with_filters)(text)
-            if not text:
-                return
-        if not text.endswith("\n"):
-            text += "\n"
-        if "==" in text:
-            self.raw_log.headings(text)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
+        super().log(text, *with_filters)
 
-    def section(self, heading: str, style: Style = "spaced") -> None:
-        """Start a section of the output, with a heading in a style (see `Style`)."""
-        self.log(_STYLES[style].format(heading), self.paths)
-
-    def show_errors(self, program: Program, *arguments: str) -> Completed:
-        """Show a command, run it, and show what it writes to standard error.
-
-        Its standard output is not shown: it is the same whoever has a lock.
-        """
-        self.log()
-        self.log(program.echo(*arguments), self.paths)
-        done = program(*arguments)
-        self.log(done.stderr, self.stderr_output)
-        return done
-
-    def not_run(self, reason: str) -> NoReturn:
-        """End the case: it cannot run here, for *reason*."""
-        raise NotRun(reason)
-
-    # Filters for this run
-
-    @cached_property
-    def paths(self) -> Filter:
-        """Write ``TEST_DIR`` and ``SOCK_DIR`` for the directories of this run."""
-        return filters.compose(
-            filters.directory(self.test_dir, "TEST_DIR"),
-            filters.directory(self.sock_dir, "SOCK_DIR"),
-        )
-
-    @cached_property
-    def stderr_output(self) -> Filter:
-        """What programs say on standard error: `paths`. A case may put another filter here."""
-        return self.paths
-
-    @cached_property
-    def holders(self) -> Filter:
-        """Write ``PID`` for process ids in what `locks` returns."""
-        return filters.holders
-
-    # What the case starts
-
-    def program(self, name: str, *options: str) -> Program:
-        """Return the program *name*: a path, or a name that is on PATH.
-
-        *options* go before the arguments of each call, and are not shown.
-        """
-        import shutil  # takes a tenth of what a case takes to start
-
-        return self._program(name.rpartition("/")[2], [shutil.which(name) or "", *options], Program)
+    # Tasks side by side
 
     def task_group(self) -> "TaskGroup[Self]":
         """Run independent tasks in parallel, for the length of a ``with`` block.
@@ -256,22 +163,3 @@ class Case:
         """
         if self.path_alias or (self._group and self._group.open):
             raise CaseError(f"{what} all programs of a case; not for tasks that run in parallel")
-
-    def _program(
-        self,
-        name: str,
-        command: list[str],
-        kind: "type[P]",
-        start: Start = subprocess.Popen,
-    ) -> "P":
-        """Make a program whose calls are in the log of this case, and of the task it is in."""
-        wrapped = name in self.environment.goldlock_wrapped.split()
-        return kind(name, command, self._keep, start, wrapped=wrapped)
-
-    def _keep(self, argv: list[str], text: str) -> None:
-        self.raw_log.add(argv, text)
-
-    def _register(self, session: "S") -> "S":
-        """Have the log look at a session's process first for who holds a lock."""
-        self.raw_log.holders.add(session.process.pid)
-        return session

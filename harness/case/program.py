@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A program under test, and what came of a run of it."""
 
+# In the way of a quick case, where pathlib costs too much:
+# ruff: noqa: PTH100, PTH103, PTH108, PTH114, PTH211
+
 import os
+import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
@@ -26,6 +31,21 @@ class Completed(NamedTuple):
         """All that it wrote: standard output, then standard error."""
         return self.stdout + self.stderr
 
+    @property
+    def ending(self) -> str:
+        """How it ended, if not with exit status 0: ``[exit status 1]``, ``[ended by SIGKILL]``."""
+        return ending(self.status)
+
+
+def ending(status: int) -> str:
+    """Return how a program ended, as goldens have it; nothing for exit status 0."""
+    if status >= 0:
+        return f"[exit status {status}]" if status else ""
+    try:
+        return f"[ended by {signal.Signals(-status).name}]"
+    except ValueError:  # a real-time signal
+        return f"[ended by signal {-status}]"
+
 
 class Program:
     """A program under test. Call it with arguments, and it runs to its end.
@@ -33,7 +53,8 @@ class Program:
     *command* is the path of the program, empty where there is none, and the options that the
     runner chose for it: they go before the arguments, and are not part of what `echo` shows.
     *keep* takes a command line and what came of it, for the raw log. A *wrapped* program has
-    another before it, such as strace.
+    another before it, such as strace. ``alias`` is a link to it whose name the kernel knows its
+    processes by; empty for none.
     """
 
     def __init__(
@@ -50,6 +71,7 @@ class Program:
         self.keep = keep
         self.start = start
         self.wrapped = wrapped
+        self.alias = ""
 
     def __call__(self, *arguments: str, stdin: str = "") -> Completed:
         """Run the program on *arguments*, feed it *stdin*, and wait for its end.
@@ -62,7 +84,7 @@ class Program:
         out, err = os.memfd_create("stdout"), os.memfd_create("stderr")
         try:
             source = subprocess.PIPE if stdin else subprocess.DEVNULL
-            process = self.start(argv, stdin=source, stdout=out, stderr=err)
+            process = self.popen(argv, stdin=source, stdout=out, stderr=err)
             if stdin:
                 _feed(process, stdin)
             with stack_dump.waiting_for(f"{self.name} (pid {process.pid}) to end"):
@@ -75,6 +97,12 @@ class Program:
             os.close(err)
         self.keep(argv, f"{done.stdout}{done.stderr}[exit status {done.status}]\n")
         return done
+
+    def popen(self, argv: list[str], **streams: Any) -> "subprocess.Popen[bytes]":
+        """Start a command line of `argv`; the streams are as `subprocess.Popen` takes them."""
+        if self.alias:
+            streams["executable"] = self.alias
+        return self.start(argv, **streams)
 
     def argv(self, *arguments: str) -> list[str]:
         """Return the whole command line; raise CaseError when the program is not there."""
@@ -90,6 +118,24 @@ class Program:
     def echo(self, *arguments: str) -> str:
         """Return the command as goldens show it: as a person would type it in a shell."""
         return shlex.join((self.name, *arguments))
+
+
+def alias(folder: str, name: str, path: str) -> str:
+    """Make a link to the program at *path*, after which the kernel names its processes; return it.
+
+    Raises CaseError for what is no name for a process.
+    """
+    if not _NAME.fullmatch(name):
+        raise CaseError(f"{name!r} is no name for a process: 1 to 15 of A-Z a-z 0-9 _ . -")
+    os.makedirs(folder, exist_ok=True)
+    link = f"{folder}/{name}"
+    if os.path.islink(link):
+        os.unlink(link)
+    os.symlink(os.path.abspath(path), link)
+    return link
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 
 def _feed(process: "subprocess.Popen[bytes]", text: str) -> None:

@@ -37,21 +37,23 @@ class Session:
     `_until` to speak with it. Each of them raises CaseError for a program that is silent.
     """
 
-    def __init__(self, program: Program, *arguments: str) -> None:
+    def __init__(self, program: Program, *arguments: str, limit: float = 0) -> None:
+        """Start the program; *limit* is seconds for one answer, `ANSWER_LIMIT` if 0."""
         argv = program.argv(*arguments)
-        self.name = os.path.basename(argv[0])  # noqa: PTH119 - a name, not a file
+        self.name = os.path.basename(program.alias or argv[0])  # noqa: PTH119 - a name, not a file
         self._keep = program.keep
         self._wrapped = program.wrapped
         self._keep(argv, "")
         try:
-            self.process = program.start(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+            self.process = program.popen(argv, bufsize=0, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
         except OSError as error:
             raise CaseError(f"cannot start {self.name}: {error}") from None
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
-        limit = None if self._wrapped else ANSWER_LIMIT
-        self._stream = fdspawn(self._stdout, timeout=limit, use_poll=True)
+        self.limit = limit or ANSWER_LIMIT
+        timeout = None if self._wrapped else self.limit
+        self._stream = fdspawn(self._stdout, timeout=timeout, use_poll=True)
         self._stream.delayafterread = None  # pexpect would sleep after each read
         self._printed: list[str] = []
         try:
@@ -72,6 +74,11 @@ class Session:
         if error:
             capture_context(error)  # while it still holds what it holds
         self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the program, or of the command that stands before it."""
+        return self.process.pid
 
     def kill(self) -> None:
         """Kill the program and wait for its end, which frees its locks. Shows nothing."""
@@ -162,6 +169,6 @@ class Session:
         status = self.process.poll()
         if status is None and self._stream.flag_eof:
             status = self.process.wait()
-        state = f"within {ANSWER_LIMIT:g} s" if status is None else f"(exit status {status})"
+        state = f"within {self.limit:g} s" if status is None else f"(exit status {status})"
         printed = "\n".join(f"  {line}" for line in self._printed) or "  nothing"
         return CaseError(f"{self.name} failed {purpose} {state}; it printed:\n{printed}")

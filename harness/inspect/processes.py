@@ -9,6 +9,7 @@ Both sides use this where time counts: psutil, which takes 30 ms to load, is for
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -73,6 +74,39 @@ def name(pid: int) -> str:
     return short or "?"
 
 
+_STATES = {
+    "R": "running",
+    "S": "asleep",
+    "D": "asleep, undisturbed by signals,",
+    "T": "stopped",
+    "t": "stopped by who traces it",
+}
+
+
+def doing(pid: int) -> str:
+    """Return in words what a process does, such as ``asleep in hrtimer_nanosleep``."""
+    state = _fields(pid, "stat")[:1]
+    if not state:
+        return "gone"
+    if state == ["Z"]:
+        parent = _parent(pid)
+        return f"at its end, which its parent, {name(parent)} (pid {parent}), has not taken note of"
+    place = _read(pid, "wchan")
+    said = _STATES.get(state[0], f"in state {state[0]}")
+    return said if place in ("", "0") else f"{said} in {place}"
+
+
+def started_at(pid: int) -> int:
+    """Return when a process was started, in clock ticks since the system was; 0 for none."""
+    fields = _fields(pid, "stat")
+    return int(fields[22 - 3]) if fields else 0
+
+
+def clock_ticks() -> int:
+    """Return how late it is, as `started_at` tells it."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
 def ancestors(pid: int) -> list[int]:
     """Return the process ids of a process's parent, of the parent of that, and so on."""
     import psutil
@@ -85,6 +119,8 @@ def ancestors(pid: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     """Return the process ids of all processes below one, parents before their children."""
+    if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+        return [below for below, _ in linux.processes_below(pid)]
     import psutil
 
     try:
@@ -126,8 +162,8 @@ def kill(pid: int) -> bool:
         os.close(pidfd)
 
 
-def kill_tree(root: int) -> None:
-    """Kill a process and all below it, as `kill` does."""
+def kill_tree(root: int) -> list[int]:
+    """Kill a process and all below it, as `kill` does; return them."""
     found: list[int] = []
     while new := {root, *descendants(root)}.difference(found):
         found += new
@@ -136,6 +172,7 @@ def kill_tree(root: int) -> None:
                 os.kill(pid, signal.SIGSTOP)
     for pid in found:
         kill(pid)
+    return found
 
 
 def _wait(pidfd: int, seconds: float | None) -> bool:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a case says that it waits for, and the wait, which a stack dump tells of."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Any, TypedDict, cast
+
+from goldlock.case import stack_dump
+from goldlock.errors import CaseError
+from goldlock.inspect import lock_states, states, waiting
+
+
+class Fields(TypedDict, total=False):
+    """What `goldlock.case.case.Case.wait_for` takes: one state, and what goes with it."""
+
+    locked: str
+    unlocked: str
+    blocked: Any
+    exists: str
+    missing: str
+    line: "str | re.Pattern[str]"
+    gone: Any
+    until: Callable[[], object]
+    byte: "int | tuple[int, int | None]"
+    by: Any
+    exclusive: bool
+    of: Any
+
+
+_WITH = {
+    "locked": ("byte", "by", "exclusive"),
+    "unlocked": ("byte", "by"),
+    "blocked": (),
+    "exists": (),
+    "missing": (),
+    "line": ("of",),
+    "gone": (),
+    "until": (),
+}
+"""The states, and what goes with each."""
+
+
+def wait_for(fields: Fields, limit: float = 0) -> str:
+    """Wait as `Case.wait_for` does; return the line that was waited for, or nothing."""
+    if "line" in fields and hasattr(fields.get("of"), "line"):
+        return cast("str", fields["of"].line(fields["line"]))
+    state = state_of(fields)
+    reach(state, limit)
+    gone = fields.get("gone")
+    gone = getattr(gone, "process", gone)
+    if isinstance(gone, subprocess.Popen):
+        gone.poll()  # it is this process that has to take note of a child's end
+    return state.found if isinstance(state, states.Line) else ""
+
+
+def reach(state: states.State, limit: float = 0) -> None:
+    """Wait until a state is reached; raise CaseError with what is there instead."""
+    with stack_dump.waiting_for(str(state)):
+        if complaint := waiting.wait(state, limit or waiting.LIMIT):
+            raise CaseError(complaint)
+
+
+def state_of(fields: Fields) -> states.State:
+    """Return the state that fields say; raise CaseError where they say none, or several."""
+    given: dict[str, Any] = dict(fields)
+    chosen = [name for name in _WITH if name in given]
+    if len(chosen) != 1:
+        raise CaseError(f"one of {', '.join(_WITH)} says what to wait for")
+    (kind,) = chosen
+    value = given.pop(kind)
+    for name in given:
+        if name not in _WITH[kind]:
+            raise CaseError(f"{name}= does not go with {kind}=")
+    byte = given.get("byte")
+    span = (byte, byte) if isinstance(byte, int) else byte
+    exclusive = given.get("exclusive", False)
+    by = pid_of(given["by"]) if "by" in given else 0
+    if kind == "line" and "of" not in given:
+        raise CaseError("line= wants of=: a file, or a session")
+    made: dict[str, Callable[[], states.State]] = {
+        "locked": lambda: lock_states.Locked(value, span, by, exclusive=exclusive),
+        "unlocked": lambda: lock_states.Unlocked(value, span, by),
+        "blocked": lambda: lock_states.Blocked(pid_of(value)),
+        "exists": lambda: states.Exists(value),
+        "missing": lambda: states.Missing(value),
+        "line": lambda: states.Line(value, given["of"]),
+        "gone": lambda: states.Gone(pid_of(value)),
+        "until": lambda: states.Until(value),
+    }
+    return made[kind]()
+
+
+def pid_of(process: Any) -> int:
+    """Return the pid of a session, a daemon, a `subprocess.Popen`, or a number that is one."""
+    pid = getattr(process, "pid", process)
+    if not isinstance(pid, int) or pid <= 0:
+        raise CaseError(f"a session, a daemon or a pid is a process, not {process!r}")
+    return pid

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Locks that can be waited for: one that is held, or is not any more, or is wanted."""
+
+# `goldlock wait` starts often, and pathlib takes 5 ms to load:
+# ruff: noqa: PTH110
+
+import os
+
+from goldlock.inspect import processes
+from goldlock.inspect.file_locks import family, held, inodes
+from goldlock.inspect.states import State, beside, named
+from goldlock.linux import KernelLock, all_locks
+
+Span = tuple[int, "int | None"]
+"""The first byte and the last one; None for the end of the file."""
+
+
+class Locked(State):
+    """A lock is held on a file: on a span of bytes, or any; by a process, or what is below it."""
+
+    def __init__(
+        self, path: str, span: Span | None = None, by: int = 0, *, exclusive: bool = False
+    ) -> None:
+        self._path = path
+        self._span = span
+        self._exclusive = exclusive
+        self.needs = self._by = by
+
+    def reached(self) -> bool:
+        return any(self._fits(lock) for lock in held(self._path, self._by))
+
+    def __str__(self) -> str:
+        kind = "locked exclusively" if self._exclusive else "locked"
+        by = f" by {named(self._by)}" if self._by else ""
+        return f"{_bytes(self._span)}{self._path} to be {kind}{by}"
+
+    def instead(self) -> str:
+        return _locks_on(self._path)
+
+    def _fits(self, lock: KernelLock) -> bool:
+        if self._exclusive and not lock.exclusive:
+            return False
+        if self._span is None:
+            return True
+        first, last = self._span
+        return lock.first <= first and (
+            lock.last is None or (last is not None and last <= lock.last)
+        )
+
+
+class Unlocked(State):
+    """No lock is held on a file: on none of a span of bytes; by a process, or anybody."""
+
+    def __init__(self, path: str, span: Span | None = None, by: int = 0) -> None:
+        self._path = path
+        self._span = span
+        self._by = by
+
+    def reached(self) -> bool:
+        span = self._span or (0, None)
+        return not any(lock.overlaps(*span) for lock in held(self._path, self._by))
+
+    def __str__(self) -> str:
+        by = f" by {named(self._by)}" if self._by else ""
+        return f"{_bytes(self._span)}{self._path} to be unlocked{by}"
+
+    def instead(self) -> str:
+        return _locks_on(self._path)
+
+
+class Blocked(State):
+    """A process, or one below it, waits in the kernel for a lock that is taken."""
+
+    def __init__(self, pid: int) -> None:
+        self.needs = self._pid = pid
+
+    def reached(self) -> bool:
+        waiting = [KernelLock(line) for line in all_locks()[0] if "->" in line]
+        if not waiting:
+            return False
+        pids = family(self._pid)
+        if any(lock.pid in pids for lock in waiting):
+            return True
+        # A lock of an open file (OFD) does not say whose it is.
+        files = {lock.inode for lock in waiting if lock.pid <= 0}
+        return bool(files) and any(
+            processes.any_waits([pid]) and not files.isdisjoint(inodes(pid)) for pid in pids
+        )
+
+    def __str__(self) -> str:
+        return f"{named(self._pid)} to wait for a lock"
+
+    def instead(self) -> str:
+        return "; ".join(f"{named(pid)} is {processes.doing(pid)}" for pid in family(self._pid))
+
+
+def _bytes(span: Span | None) -> str:
+    if span is None:
+        return ""
+    first, last = span
+    if last is None:
+        return f"bytes {first} and up of "
+    return f"byte {first} of " if first == last else f"bytes {first}-{last} of "
+
+
+def _locks_on(path: str) -> str:
+    """Say who has locks on a file."""
+    from goldlock.inspect.lock_table import table  # only where a wait was in vain
+
+    if not os.path.exists(path):
+        return beside(path)
+    folder, name = os.path.split(os.path.realpath(path))
+    lines = [line for line in table(folder).splitlines() if line.startswith(f"{name}: ")]
+    return "\n  ".join(("its locks are:", *lines)) if lines else "nobody has a lock on it"

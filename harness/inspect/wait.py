@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command: goldlock wait STATE [--timeout SECONDS]."""
+
+# It starts often, and argparse takes 6 ms to load.
+
+import os
+import sys
+
+from goldlock.inspect import lock_states, states, waiting
+
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from goldlock.inspect.lock_states import Span
+    from goldlock.inspect.states import State
+
+    N = TypeVar("N", int, float)
+
+USAGE = """\
+Wait until something is so; never for a time.
+
+  goldlock wait --locked FILE [--byte N] [--by PID] [--exclusive]
+                                   a lock is held on FILE: on byte N, or bytes FIRST-LAST; by
+                                   process PID or one below it
+  goldlock wait --unlocked FILE [--byte N] [--by PID]
+                                   none is
+  goldlock wait --blocked PID      process PID, or one below it, waits for a lock
+  goldlock wait --exists FILE      FILE is there; a socket, once it is listened on
+  goldlock wait --missing FILE     FILE is not there
+  goldlock wait --line TEXT --of FILE
+                                   FILE has a line with TEXT in it
+  goldlock wait --gone PID         process PID is no more: kill -0 finds none
+
+--timeout SECONDS is how long at most, 30 by default. Exit status: 0 it is so; 1 it is not, and
+standard error says what is there instead; 2 usage.
+"""
+
+_STATES = ("locked", "unlocked", "blocked", "exists", "missing", "line", "gone")
+_MORE = {"locked": ("byte", "by", "exclusive"), "unlocked": ("byte", "by"), "line": ("of",)}
+
+
+class _UsageError(Exception):
+    """The command line is wrong; str() says how, in a line."""
+
+
+def main(arguments: list[str]) -> int:
+    """Wait for what *arguments* say; return the exit status."""
+    if arguments in (["-h"], ["--help"]):
+        sys.stdout.write(USAGE)
+        return 0
+    try:
+        state, limit = _parse(arguments)
+    except _UsageError as error:
+        return _complain(f"{error}; goldlock wait --help tells more", 2)
+    complaint = waiting.wait(state, limit)
+    return _complain(complaint, 1) if complaint else 0
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"goldlock wait: {text}", file=sys.stderr)  # noqa: T201 - to who started it
+    return status
+
+
+def _parse(arguments: list[str]) -> "tuple[State, float]":
+    given = _options(arguments)
+    limit = _number(float, "timeout", given.pop("timeout", str(waiting.LIMIT)))
+    wanted = [name for name in _STATES if name in given]
+    if len(wanted) != 1:
+        raise _UsageError(f"one of --{', --'.join(_STATES)} says what to wait for")
+    (kind,) = wanted
+    value = given.pop(kind)
+    for name in given:
+        if name not in _MORE.get(kind, ()):
+            raise _UsageError(f"--{name} does not go with --{kind}")
+    return _state(kind, value, given), limit
+
+
+def _options(arguments: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.removeprefix("--").partition("=")
+        known = (*_STATES, *_MORE["locked"], "of", "timeout")
+        if not word.startswith("--") or name not in known:
+            raise _UsageError(f"unknown word {word!r}")
+        if name in given:
+            raise _UsageError(f"--{name} is given twice")
+        if name == "exclusive":
+            value = "yes"
+        elif not equals:
+            value = next(words, "")
+        if not value:
+            raise _UsageError(f"--{name} has no value")
+        given[name] = value
+    return given
+
+
+def _state(kind: str, value: str, more: dict[str, str]) -> "State":
+    if kind in ("blocked", "gone"):
+        pid = _number(int, kind, value)
+        return lock_states.Blocked(pid) if kind == "blocked" else states.Gone(pid)
+    if kind in ("exists", "missing"):
+        return states.Exists(value) if kind == "exists" else states.Missing(value)
+    if kind == "line":
+        if "of" not in more:
+            raise _UsageError("--line wants --of FILE")
+        return states.Line(value, more["of"])
+    span = _span(more["byte"]) if "byte" in more else None
+    by = _number(int, "by", more["by"]) if "by" in more else 0
+    if kind == "unlocked":
+        return lock_states.Unlocked(value, span, by)
+    return lock_states.Locked(value, span, by, exclusive="exclusive" in more)
+
+
+def _span(text: str) -> "Span":
+    first, dash, last = text.partition("-")
+    start = _number(_integer, "byte", first)
+    if not dash:
+        return start, start
+    return start, _number(_integer, "byte", last) if last else None
+
+
+def _integer(text: str) -> int:
+    return int(text, 0)
+
+
+def _number(kind: "Callable[[str], N]", name: str, text: str) -> "N":
+    try:
+        number = kind(text)
+    except ValueError:
+        raise _UsageError(f"--{name} takes a number, not {text!r}") from None
+    if not number >= 0:
+        raise _UsageError(f"--{name} takes a number from 0 on, not {text!r}")
+    return number
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # nothing to finalize: saves 3 ms

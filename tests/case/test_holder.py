@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Any program that stays: what it is to be ready, how it is spoken to, and its end."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from goldlock.case.case import Case
+from goldlock.errors import CaseError
+
+from tests.case.support import make_case
+from tests.conftest import MakeSuite, RunTests
+
+Capture = pytest.CaptureFixture[str]
+
+SHELL = ("-c", "printf '> '; while read -r line; do eval \"$line\"; printf '> '; done")
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    made = make_case(tmp_path)
+    monkeypatch.chdir(made.test_dir)
+    return made
+
+
+def test_a_prompt_ends_an_answer(case: Case, capsys: Capture) -> None:
+    with case.start("sh", *SHELL, prompt="> ", name="A") as shell:
+        assert shell.ask("echo $PWD; echo two >&2") == f"{case.test_dir}\ntwo\n"
+    assert capsys.readouterr().out == "A> echo $PWD; echo two >&2\nTEST_DIR\ntwo\n"
+
+
+def test_a_marker_ends_an_answer(case: Case, capsys: Capture) -> None:
+    with case.start("sh", marker="echo {}") as shell:
+        assert shell.ask("printf 'no end'", show=False) == "no end"
+        shell.tell("echo one")
+        assert shell.answer() == "one\n"
+        shell.tell("echo two; exit 3")
+        assert shell.wait() == 3
+    assert capsys.readouterr().out == (
+        "sh> echo one\none\nsh> echo two; exit 3\ntwo\n[exit status 3]\n"
+    )
+
+
+def test_one_that_was_not_told_how_answers_end(case: Case) -> None:
+    with case.start("sh") as shell, pytest.raises(CaseError, match="sh has no prompt: start it"):
+        shell.ask("echo one")
+
+
+def test_it_is_ready_when_it_holds_its_lock(case: Case) -> None:
+    with case.start("flock", "f", "sleep", "1000", locked="f") as holder:
+        assert case.program("flock")("-n", "f", "true").status == 1
+        with case.start("flock", "f", "echo", "mine", name="waiter") as waiter:
+            case.wait_for(blocked=waiter)
+            assert " waiter (pid " in case.locks()
+            holder.kill()
+            assert case.wait_for(line="mine", of=waiter) == "mine"
+            assert waiter.wait() == 0
+    case.wait_for(unlocked="f")
+
+
+def test_all_that_it_started_is_killed_with_it(case: Case) -> None:
+    """The child has the lock, too: it would keep it."""
+    with case.start("flock", "f", "sh", "-c", "sleep 1000; true", locked="f"):
+        pass
+    assert case.locks() == ""
+    assert case.program("flock")("-n", "f", "true").status == 0
+
+
+def test_it_is_ready_when_it_has_said_so(case: Case) -> None:
+    with case.start("sh", "-c", "echo one; echo now ready; read x", line="ready") as shell:
+        shell.close_input()
+        assert shell.wait(show=False) == 1
+    script = "echo starting >log; echo ready >>log; exec sleep 1000"
+    with case.start("sh", "-c", script, line="ready", of="log") as shell:
+        shell.signal(signal.SIGTERM)
+        assert shell.wait() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("ready", [{"locked": "f"}, {"exists": "socket"}, {"line": "x"}])
+def test_one_that_ends_before_it_is_ready(case: Case, ready: dict[str, str]) -> None:
+    Path("f").touch()
+    with pytest.raises(CaseError) as caught:
+        case.start("sh", "-c", "echo no; exit 7", **ready)  # type: ignore[arg-type] # one each
+    told = str(caught.value)
+    assert told.startswith("sh failed to ")
+    assert "(exit status 7)" in told
+    assert told.endswith("it printed:\n  no")
+
+
+@pytest.mark.parametrize("name", ["a b", "", "x" * 16])
+def test_what_is_no_name_for_a_process(case: Case, name: str) -> None:
+    if not name:  # that of the program
+        assert case.program("sh", name=name).name == "sh"
+        return
+    with pytest.raises(CaseError, match="is no name for a process: 1 to 15 of A-Z"):
+        case.program("sh", name=name)
+
+
+def test_a_command_is_shown_with_all_that_comes_of_it(case: Case, capsys: Capture) -> None:
+    shell = case.program("sh")
+    case.show(shell, "-c", "cat; echo $PWD >&2; exit 5", stdin="in\n")
+    case.show(shell, "-c", "kill -9 $$")
+    assert capsys.readouterr().out == (
+        "$ sh -c 'cat; echo $PWD >&2; exit 5'\nin\nTEST_DIR\n[exit status 5]\n"
+        "$ sh -c 'kill -9 $$'\n[ended by SIGKILL]\n"
+    )
+
+
+DAEMON = """#!/usr/bin/env python3
+import signal
+from goldlock import Case, run
+
+START = "(echo $BASHPID >pid; echo ready >log; exec sleep 1000) >/dev/null 2>&1 &"
+FLOCK = "flock f sh -c 'echo $$ >pid; exec sleep 1000' >/dev/null 2>&1 &"
+
+
+def main(case: Case) -> None:
+    shell = case.program("sh")
+    case.program("sh")("-c", "echo 1 >pid")  # a stale one: that of a process which lives
+    with case.daemon("bash", "-c", START, pidfile="pid", line="ready", of="log") as daemon:
+        shell("-c", f"kill -0 {daemon.pid} && echo $?").status == 0 and case.log("it lives")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        case.log(f"kill -0: {shell('-c', f'kill -0 {daemon.pid}').status}")
+    with case.daemon("sh", "-c", FLOCK, pidfile="pid", locked="f", by=1) as daemon:
+        pass
+run(main)
+"""
+
+
+def test_a_daemon_is_gone_for_everybody(run_tests: RunTests, suite: MakeSuite) -> None:
+    """Its parent is the worker, which takes note of its end on its own."""
+    text = DAEMON.replace(", by=1", "").replace("        pass\n", "        daemon.kill()\n")
+    suite.case("1.py", text, golden="it lives\nkill -0: 1\n")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_program_that_leaves_no_daemon(case: Case) -> None:
+    with pytest.raises(CaseError) as caught:
+        case.daemon("sh", "-c", "echo no; exit 3", pidfile="pid")
+    assert str(caught.value) == "sh left no daemon behind [exit status 3]; it printed:\nno\n"
