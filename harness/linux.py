@@ -7,33 +7,43 @@ System calls without a wrapper, struct flock, the kernel's table of locks, and B
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
 # ruff: noqa: PTH123, PTH208
 
-import ctypes
 import errno
 import os
 import struct
-from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Iterable, Iterator, Mapping
 
-_libc = ctypes.CDLL(None, use_errno=True)
+
+def _libc() -> "ctypes.CDLL":
+    import ctypes  # 5 ms that many do without
+
+    global _loaded  # noqa: PLW0603 - it is loaded once
+    _loaded = _loaded or ctypes.CDLL(None, use_errno=True)
+    return _loaded
+
+
+_loaded: "ctypes.CDLL | None" = None
 
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
 
 
 def prctl(option: int, value: int | bytes) -> None:
     """Set something of this process, as ``man 2 prctl`` says; raises OSError."""
-    _checked(_libc.prctl(option, value, 0, 0, 0))
+    _checked(_libc().prctl(option, value, 0, 0, 0))
 
 
 def syscall(number: int, *arguments: int | bytes) -> int:
     """Make a system call that returns an int; raises OSError."""
-    return _checked(_libc.syscall(number, *arguments))
+    return _checked(_libc().syscall(number, *arguments))
 
 
 def _checked(result: int) -> int:
     if result < 0:
+        import ctypes  # which made the call
+
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
@@ -41,6 +51,8 @@ def _checked(result: int) -> int:
 
 def address_of(data: "ctypes.Array[ctypes.c_char]") -> int:
     """Return where a buffer of `ctypes.create_string_buffer` is in memory, as long as it lives."""
+    import ctypes  # which made the buffer
+
     return ctypes.addressof(data)
 
 
@@ -163,20 +175,22 @@ class FolderWatch:
 
     def __init__(self) -> None:
         """Watch nothing yet; raises OSError where a user has too many of these."""
-        self._fd = _checked(_libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
+        self._fd = _checked(_libc().inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
 
     def fileno(self) -> int:
         return self._fd
 
     def add(self, folder: str) -> None:
         """Watch a folder, or go on watching it; raises OSError."""
-        _checked(_libc.inotify_add_watch(self._fd, os.fsencode(folder), _IN_ANY_CHANGE))
+        _checked(_libc().inotify_add_watch(self._fd, os.fsencode(folder), _IN_ANY_CHANGE))
 
     def clear(self) -> None:
         """Have it readable at the next change only."""
-        with suppress(BlockingIOError):
+        try:
             while os.read(self._fd, 65536):
                 pass
+        except BlockingIOError:
+            return
 
     def close(self) -> None:
         os.close(self._fd)

@@ -12,7 +12,7 @@ from typing import Self
 from goldlock.case.program import Program
 from goldlock.case.waits import Fields, reach, state_of
 from goldlock.errors import CaseError, capture_context
-from goldlock.inspect import processes, states
+from goldlock.inspect import process_facts, processes, states
 
 
 class Daemon:
@@ -26,7 +26,7 @@ class Daemon:
     ) -> None:
         self.name = program.name
         self._keep = program.keep
-        began = processes.clock_ticks()
+        began = process_facts.clock_ticks()
         self.started = program(*arguments)
         if self.started.status:
             raise CaseError(
@@ -36,7 +36,9 @@ class Daemon:
         file = _PidFile(pidfile, began)
         reach(file, limit)
         self.pid, self._pidfd = file.pid, file.pidfd
-        self._keep([], f"[{self.name}: daemon with pid {self.pid}, {processes.name(self.pid)}]\n")
+        self._keep(
+            [], f"[{self.name}: daemon with pid {self.pid}, {process_facts.name(self.pid)}]\n"
+        )
         if ready:
             if "locked" in ready:
                 ready.setdefault("by", self)
@@ -105,7 +107,7 @@ class _PidFile(states.State):
             self.pidfd = os.pidfd_open(self.pid)
         except OSError:
             return False
-        if processes.started_at(self.pid) >= self._since:
+        if process_facts.started_at(self.pid) >= self._since:
             return True
         os.close(self.pidfd)
         return False

@@ -6,7 +6,7 @@
 
 import os
 
-from goldlock.inspect import processes
+from goldlock.inspect import process_facts
 from goldlock.inspect.file_locks import family, held, inodes
 from goldlock.inspect.states import State, beside, named
 from goldlock.linux import KernelLock, all_locks
@@ -84,14 +84,14 @@ class Blocked(State):
         # A lock of an open file (OFD) does not say whose it is.
         files = {lock.inode for lock in waiting if lock.pid <= 0}
         return bool(files) and any(
-            processes.any_waits([pid]) and not files.isdisjoint(inodes(pid)) for pid in pids
+            process_facts.any_waits([pid]) and not files.isdisjoint(inodes(pid)) for pid in pids
         )
 
     def __str__(self) -> str:
         return f"{named(self._pid)} to wait for a lock"
 
     def instead(self) -> str:
-        return "; ".join(f"{named(pid)} is {processes.doing(pid)}" for pid in family(self._pid))
+        return "; ".join(f"{named(pid)} is {process_facts.doing(pid)}" for pid in family(self._pid))
 
 
 def _bytes(span: Span | None) -> str:

@@ -1,25 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Processes: names and command lines, who is below whom, and their end.
+"""Processes: who is below whom, and their end; `process_facts` tells of a single one.
 
 Both sides use this where time counts: psutil, which takes 30 ms to load, is for what is rare.
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
-# ruff: noqa: PTH110, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH110, PTH120, PTH123, PTH208
 
 import os
 import signal
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from select import POLLIN, poll
 
 from goldlock import linux
+from goldlock.inspect.process_facts import any_waits, fields, name, parent, variable
 
-_NAME_LENGTH = 15
-"""Characters of a process's name that the kernel keeps."""
-
+__all__ = ["any_waits", "name"]  # that are known here, too
 
 KILL_LIMIT = 5.0
 """Seconds that a process has to end once it was killed: one that waits for a dead disk may not."""
@@ -35,7 +33,7 @@ def pids_of_case(directory: str) -> list[int]:
 
     All of them; but of a case that this process is in, and its directory, only that case's.
     """
-    own = _variable(os.getpid(), "TEST_DIR")
+    own = variable(os.getpid(), "TEST_DIR")
     folder = os.path.dirname(os.path.realpath(own))
     if not own or not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
         return all_pids()
@@ -43,78 +41,17 @@ def pids_of_case(directory: str) -> list[int]:
         return all_pids()
     # Who looks after the case, and gets its daemons, has been started without its environment.
     root = os.getpid()
-    while _variable(root, "TEST_DIR") == own:
-        root = _parent(root)
+    while variable(root, "TEST_DIR") == own:
+        root = parent(root)
     return [root, *(pid for pid, _ in linux.processes_below(root))]
-
-
-def any_waits(pids: Iterable[int]) -> bool:
-    """Return whether one of these processes may wait for a lock, as far as the kernel tells."""
-    for pid in pids:
-        with suppress(OSError):  # gone
-            for task in os.listdir(f"/proc/{pid}/task"):
-                place = _read(pid, f"task/{task}/wchan")
-                hidden = place in ("", "0") and _fields(pid, f"task/{task}/stat")[:1] == ["S"]
-                if hidden or "lock" in place or "setlk" in place or "lease" in place:
-                    return True
-    return False
-
-
-def name(pid: int) -> str:
-    """Return the name of a process's program, ``?`` for one that is gone.
-
-    It is the name that the process has, which scripts and forked programs have of their own,
-    in the length that it has in the command line.
-    """
-    short = _read(pid, "comm").rstrip("\n")
-    if len(short) == _NAME_LENGTH:
-        for word in _read(pid, "cmdline").split("\0"):
-            if (whole := os.path.basename(word)).startswith(short):
-                return whole
-    return short or "?"
-
-
-_STATES = {
-    "R": "running",
-    "S": "asleep",
-    "D": "asleep, undisturbed by signals,",
-    "T": "stopped",
-    "t": "stopped by who traces it",
-}
-
-
-def doing(pid: int) -> str:
-    """Return in words what a process does, such as ``asleep in hrtimer_nanosleep``."""
-    state = _fields(pid, "stat")[:1]
-    if not state:
-        return "gone"
-    if state == ["Z"]:
-        parent = _parent(pid)
-        return f"at its end, which its parent, {name(parent)} (pid {parent}), has not taken note of"
-    place = _read(pid, "wchan")
-    said = _STATES.get(state[0], f"in state {state[0]}")
-    return said if place in ("", "0") else f"{said} in {place}"
-
-
-def started_at(pid: int) -> int:
-    """Return when a process was started, in clock ticks since the system was; 0 for none."""
-    fields = _fields(pid, "stat")
-    return int(fields[22 - 3]) if fields else 0
-
-
-def clock_ticks() -> int:
-    """Return how late it is, as `started_at` tells it."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
 
 
 def ancestors(pid: int) -> list[int]:
     """Return the process ids of a process's parent, of the parent of that, and so on."""
-    import psutil
-
-    try:
-        return [process.pid for process in psutil.Process(pid).parents()]
-    except psutil.NoSuchProcess:
-        return []
+    found = []
+    while (pid := parent(pid)) > 0:
+        found.append(pid)
+    return found
 
 
 def descendants(pid: int) -> list[int]:
@@ -181,38 +118,11 @@ def _wait(pidfd: int, seconds: float | None) -> bool:
     return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
 
-def _variable(pid: int, name: str) -> str:
-    """Return an environment variable that a process was started with, or the empty string."""
-    for line in _read(pid, "environ").split("\0"):
-        if line.startswith(f"{name}="):
-            return line.partition("=")[2]
-    return ""
-
-
-def _parent(pid: int) -> int:
-    fields = _fields(pid, "stat")
-    return int(fields[1]) if fields else 0
-
-
-def _fields(pid: int, file: str) -> list[str]:
-    """Return what is in a stat file from the state on, its third field."""
-    # The name is in parentheses and may hold any others.
-    return _read(pid, file).rpartition(")")[2].split()
-
-
-def _read(pid: int, file: str) -> str:
-    try:
-        with open(f"/proc/{pid}/{file}", encoding="utf-8", errors="surrogateescape") as opened:
-            return opened.read()
-    except OSError:
-        return ""
-
-
 @cache
 def command_line_area() -> tuple[int, int]:
     """Return where in memory the command line of this process, and of each fork, is: its size."""
-    fields = _fields(os.getpid(), "stat")
-    start, end = int(fields[48 - 3]), int(fields[49 - 3])
+    found = fields(os.getpid(), "stat")
+    start, end = int(found[48 - 3]), int(found[49 - 3])
     return start, end - start
 
 

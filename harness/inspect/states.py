@@ -11,7 +11,7 @@ tells; none of them takes a lock, connects to a server, or has any other effect.
 import os
 import stat
 
-from goldlock.inspect import processes
+from goldlock.inspect import process_facts
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Gone(State):
         return f"{named(self._pid)} to be gone"
 
     def instead(self) -> str:
-        return f"it is {processes.doing(self._pid)}"
+        return f"it is {process_facts.doing(self._pid)}"
 
 
 class Until(State):
@@ -163,7 +163,7 @@ class Until(State):
 
 def named(pid: int) -> str:
     """Return ``sqlite3 (pid 7)``."""
-    return f"{processes.name(pid)} (pid {pid})"
+    return f"{process_facts.name(pid)} (pid {pid})"
 
 
 def fits(line: str, wanted: "str | re.Pattern[str]") -> bool:
