@@ -49,16 +49,19 @@ def wrap(
     faults: Iterable[Fault] = (),
     trace: str | os.PathLike[str] | None = None,
     events: str | os.PathLike[str] | None = None,
+    *,
+    files: bool = False,
 ) -> list[str]:
     """Return the command line that runs a command line under a supervisor.
 
-    *events* is a trace of which each line is a JSON object (`goldlock.lockcalls.events`). Relative
-    paths, of images and of the trace, are relative to this process's directory.
+    *events* is a trace of which each line is a JSON object (`goldlock.lockcalls.events`). With
+    *files*, or a fault in such a call, also calls that make, rename and remove files are seen.
+    Relative paths, of files and of the trace, are relative to this process's directory.
     """
     plans = [word for fault in faults for word in ("--plan", str(absolute(fault)))]
     traces = [] if trace is None else ["--trace", str(Path(trace).absolute())]
     traces += [] if events is None else ["--events", str(Path(events).absolute())]
-    return [*_COMMAND, *plans, *traces, "--", *argv]
+    return [*_COMMAND, *plans, *traces, *(["--files"] if files else []), "--", *argv]
 
 
 def unavailable() -> str | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from goldlock.lockcalls.seccomp import Notification
 
 SHARED, EXCLUSIVE = "shared", "exclusive"
+_LEASES = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "unlock"}
 _FLOCKS = {fcntl.LOCK_SH: SHARED, fcntl.LOCK_EX: EXCLUSIVE, fcntl.LOCK_UN: "unlock"}
 
 
@@ -35,16 +36,23 @@ class UncertainError(Exception):
     """The kernel does not tell enough."""
 
 
-class LockCall:
-    """A lock call of a process that waits for its answer.  close() it after use.
+class OtherCallError(Exception):
+    """It is none of the calls that matter."""
 
-    call     "lock", "unlock", "test", "probe", "flock" or "flock unlock", as in a plan
-    kind     "read", "write" or "unlock"; of flock, "shared", "exclusive" or "unlock"
+
+class Call:
+    """A call of a process that waits for its answer.  close() it after use.
+
+    call     "lock", "unlock", "test", "probe", "flock", "flock unlock", "lease", "lease unlock", or
+             what is done to a file: "create", "rename", ..., as in a plan
+    kind     "read", "write" or "unlock"; of flock, "shared", "exclusive" or "unlock"; of files, ""
     first    first byte of the range; last: its last one, None: to the end of all files
-    file     (device, inode) behind the descriptor; program_fd: the descriptor
+    file     (device, inode) of the file; of a name, those of its folder
     pid      the process that makes the call; tid: its thread; number: that of the system call
-    system   whose lock it is: "OFD", "POSIX" (the process's) or "flock"
+    system   whose lock it is: "OFD", "POSIX" (the process's), "flock", "lease", or "file"
     waits    whether it waits for a lock that is taken
+    refusals errors that mean no more than what was found: with them a call is answered
+    sure     whether what is foretold is what the kernel will find
     performable  whether perform() can carry it out here
     """
 
@@ -52,8 +60,61 @@ class LockCall:
     kind: str
     system: str
     waits: bool
+    file: tuple[int, int]
+    pid: int
+    tid: int
+    number: int
     first = 0
     last: int | None = None
+    refusals: tuple[int, ...] = ()
+    sure = True
+
+    @property
+    def performable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Let go of what is held to look at the call."""
+
+    def covers(self, first: int, last: int | None) -> bool:
+        """Return whether the range of the call has all of these bytes."""
+        ends = self.last is None or (last is not None and last <= self.last)
+        return self.first <= first and ends
+
+    def path(self) -> str:
+        """Return the path of the file, or the old one, as the kernel tells it."""
+        raise NotImplementedError
+
+    def is_on(self, path: str) -> bool:
+        """Return whether the call is on the file that a path leads to now."""
+        raise NotImplementedError
+
+    def perform(self) -> str:
+        """Carry out a call and return its result: "ok"; of a test, "free" or "held".
+
+        Raises OSError as the call would.  BlockingIOError for a call that waits says only
+        that it must: let it through, so that it is the program that waits.
+        """
+        raise NotImplementedError
+
+    def foretell(self) -> str:
+        """Return the result that the kernel will find, as `perform` does, whose errors it raises.
+
+        UncertainError where it cannot be told.
+        """
+        raise UncertainError
+
+    def holders(self) -> list[str]:
+        """Return the names of the supervised programs whose locks are in the way of the call."""
+        return []
+
+    def holding(self) -> list[int]:
+        """Return the processes that `holders` has named, or would not have to look for."""
+        return []
+
+
+class LockCall(Call):
+    """A call about a lock on an open file, by a descriptor: `program_fd` is the program's."""
 
     def __init__(self, notification: "Notification") -> None:
         """Find the file; OSError when the process cannot be looked into."""
@@ -80,37 +141,21 @@ class LockCall:
             os.close(self._fd)
             self._fd = -1
 
-    def covers(self, first: int, last: int | None) -> bool:
-        """Return whether the range of the call has all of these bytes."""
-        ends = self.last is None or (last is not None and last <= self.last)
-        return self.first <= first and ends
+    def is_on(self, path: str) -> bool:
+        try:
+            status = os.stat(path)  # now, not before: the file may be made or replaced meanwhile
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.file
 
-    def path(self) -> str:
-        """Return the path of the file as the kernel tells it, " (deleted)" after a gone one."""
+    def path(self) -> str:  # with " (deleted)" after one that is gone
         return os.readlink(f"/proc/{self.tid}/fd/{self.program_fd}")
 
-    def perform(self) -> str:
-        """Carry out a call and return its result: "ok"; of a test, "free" or "held".
-
-        Raises OSError as the call would.  BlockingIOError for a call that waits says only
-        that it must: let it through, so that it is the program that waits.
-        """
-        raise NotImplementedError
-
-    def foretell(self) -> str:
-        """Return the result that the kernel will find, as `perform` does, whose errors it raises.
-
-        UncertainError where it cannot be told.
-        """
-        raise UncertainError
-
     def holders(self) -> list[str]:
-        """Return the names of the supervised programs whose locks are in the way of the call."""
         self._holders = holders(self.file, self._in_the_way)
         return sorted({program_name(pid) for pid in self.holding()})
 
     def holding(self) -> list[int]:
-        """Return the processes that `holders` has named, or would not have to look for."""
         return sorted({pid for pid, _ in self._holders})
 
     def is_still_refused(self) -> bool:
@@ -123,6 +168,41 @@ class LockCall:
 
     def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
         raise NotImplementedError
+
+
+class LeaseCall(LockCall):
+    """A call of fcntl(2) about a lease: to be told, by a signal, before another opens a file."""
+
+    system = "lease"
+    waits = False
+
+    def __init__(self, notification: "Notification") -> None:
+        """Read the call; OSError as for all calls, ValueError: no kind of lease."""
+        self._type = notification.args[2] & 0xFFFFFFFF
+        if self._type not in _LEASES:
+            raise ValueError("not a kind of lease")
+        self.kind = _LEASES[self._type]
+        self.call = "lease unlock" if self.kind == "unlock" else "lease"
+        super().__init__(notification)
+
+    @property
+    def performable(self) -> bool:  # the signals are for the process that takes it
+        return False
+
+    def foretell(self) -> str:
+        """Try it, and undo it; whose the signals are must be as it was, too."""
+        if self._fd < 0:
+            return super().foretell()
+        before = fcntl.fcntl(self._fd, fcntl.F_GETLEASE)
+        if self.kind == "unlock":
+            if before == fcntl.F_UNLCK:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            return "ok"
+        owner = fcntl.fcntl(self._fd, fcntl.F_GETOWN)
+        fcntl.fcntl(self._fd, fcntl.F_SETLEASE, self._type)
+        fcntl.fcntl(self._fd, fcntl.F_SETLEASE, before)
+        fcntl.fcntl(self._fd, fcntl.F_SETOWN, owner)
+        return "ok"
 
 
 class FlockCall(LockCall):
@@ -158,7 +238,7 @@ def _duplicate(tid: int, fd: int) -> tuple[int, int]:
     try:
         pid, process = tid, os.pidfd_open(tid)
     except OSError:  # only the first thread of a process has a pidfd
-        pid = _process_of(tid)
+        pid = process_of(tid)
         process = os.pidfd_open(pid)
     try:
         copy = linux.syscall(_PIDFD_GETFD, process, fd, 0)
@@ -171,7 +251,7 @@ def _duplicate(tid: int, fd: int) -> tuple[int, int]:
     return pid, copy
 
 
-def _process_of(tid: int) -> int:
+def process_of(tid: int) -> int:
     with open(f"/proc/{tid}/status", "rb") as status:
         for line in status:
             if line.startswith(b"Tgid:"):

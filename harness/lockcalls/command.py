@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command: goldlock faults [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]."""
+"""The command: goldlock faults [PLAN ...] [--trace FILE] [--files] -- PROGRAM [ARGUMENT ...]."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH123
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 USAGE = """\
 Run a program, and all that it starts, with faults in its lock calls.
 
-  goldlock faults [PLAN ...] [--trace FILE] -- PROGRAM [ARGUMENT ...]
+  goldlock faults [PLAN ...] [--trace FILE] [--files] -- PROGRAM [ARGUMENT ...]
   goldlock faults --check        say whether it can be done here
   goldlock faults --add PLAN     in a program under it: set a fault, print its key
   goldlock faults --clear KEY    ... take it away, print how many calls it made fail
 
 PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; lines in the
 environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
-FILE gets a line for each lock call.  --kit NAME gives bytes names in both.
+FILE gets a line for each lock call; with --files, or a plan that has such a call, also for each
+file that is made, renamed or removed.  --kit NAME gives bytes names in both.
 
 Exit status: that of the program; 2 usage or plan, 77 forbidden here, 123 the plan made no call
 fail and does not say "may miss", 125 supervisor broken, 126 and 127 program not executable and
@@ -62,12 +63,14 @@ def _run(argv: list[str]) -> int:
     if "--" not in argv or argv[-1] == "--":
         raise UsageError("no program: expected [PLAN ...] -- PROGRAM [ARGUMENT ...]")
     split = argv.index("--")
-    plans, trace = _options(argv[:split])
+    files = "--files" in argv[:split]
+    plans, trace = _options([word for word in argv[:split] if word != "--files"])
     program = argv[split + 1 :]
     faults = _faults(plans)
     if os.environ.get(FAULTS_VARIABLE):
-        return _join(program, faults, trace[0])
-    return launcher.run(program, faults, _open(*trace))
+        return _join(program, faults, "--files" if files else trace[0])
+    files = files or any(fault.calls.is_by_name for fault in faults)
+    return launcher.run(program, faults, _open(*trace), files=files)
 
 
 def _say(text: str) -> None:
@@ -172,10 +175,13 @@ def _open(option: str, path: str) -> "Trace | None":
         raise UsageError(f"{path}: {error.strerror}") from error
 
 
-def _join(program: list[str], faults: "tuple[Fault, ...]", trace: str) -> int:
-    """Run under the supervisor that is at work already: a process can have only one."""
-    if trace:
-        raise UsageError(f"{trace}: a supervisor is at work already, and the trace is its own")
+def _join(program: list[str], faults: "tuple[Fault, ...]", option: str) -> int:
+    """Run under the supervisor that is at work already: a process can have only one.
+
+    *option* is one that it would have to be started with.
+    """
+    if option:
+        raise UsageError(f"{option}: a supervisor is at work already; it is for who started that")
     connection = control.Control()
     keys = [connection.add(fault) for fault in faults]
     status = launcher.run_here(program)

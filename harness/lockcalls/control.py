@@ -21,6 +21,10 @@ import struct
 from goldlock.lockcalls import FAULTS_VARIABLE
 
 _LONGEST = 65536
+_NO_FILES = (
+    'calls by the names of files are not seen here: "# needs: lock-files" in the header of a case '
+    "asks for them, --files by hand"
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +141,8 @@ def _answer(verb: str, rest: str, supervisor: "Supervisor") -> str:
         faults = parse_plan(rest)
         if len(faults) != 1:
             return "error expected one line of a plan"
+        if faults[0].calls.is_by_name and not supervisor.sees_files:
+            return f"error {_NO_FILES}"
         return f"ok {supervisor.add(faults[0])}"
     if verb == "clear":
         rule = supervisor.clear(int(rest))

@@ -16,7 +16,7 @@ the way, by their pids.
 import json
 import time
 
-from goldlock.lockcalls.calls import LockCall
+from goldlock.lockcalls.calls import Call
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.trace import Trace, line
 from goldlock.lockcalls.words import ByteWords, quote
@@ -29,7 +29,7 @@ class EventTrace(Trace):
         super().__init__(path, words)
         self._calls = 0
 
-    def record(self, call: LockCall, result: str) -> str:
+    def record(self, call: Call, result: str) -> str:
         self._calls += 1
         program, path = program_name(call.pid), call.path()
         self._put(

@@ -101,17 +101,20 @@ class SavedSignals:
             os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
 
 
-def run(argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None") -> int:
+def run(
+    argv: list[str], faults: "tuple[Fault, ...]", trace: "Trace | None", *, files: bool = False
+) -> int:
     """Run a program under a supervisor; return its exit status, or die by the signal it died of.
 
-    An empty argv only tries whether it can be done.
+    An empty argv only tries whether it can be done. With *files*, calls that make, rename and
+    remove files are lock calls, too.
     """
     saved = SavedSignals()
     status, status_pipe = os.pipe()
     supervisor = os.fork()
     if supervisor == 0:
         os.close(status)
-        _supervise(saved, argv, faults, trace, status_pipe)
+        _supervise(saved, argv, (faults, trace, files), status_pipe)
     os.close(status_pipe)
     keep_only({2, status})
     os.set_blocking(status, False)
@@ -198,11 +201,11 @@ def keep_only(descriptors: set[int]) -> None:
 def _supervise(
     saved: SavedSignals,
     argv: list[str],
-    faults: "tuple[Fault, ...]",
-    trace: "Trace | None",
+    what: "tuple[tuple[Fault, ...], Trace | None, bool]",
     status_pipe: int,
 ) -> "NoReturn":
     """Be the supervisor: start the program, serve it, and tell the launcher how it ended."""
+    faults, trace, files = what
     try:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_NAME, SUPERVISOR_NAME.encode())
@@ -212,15 +215,16 @@ def _supervise(
         program = os.fork()
         if program == 0:
             ours.close()
-            _start(saved, argv, variables, theirs)
+            _start(saved, argv, variables, theirs, files=files)
         theirs.close()
         os.setsid()  # after the fork: the program stays in the session of the launcher
         os.chdir("/")
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # it tries leases, which somebody may break
         listener = _handshake(program, ours)
         from goldlock.lockcalls.loop import Loop  # now: the program starts meanwhile
         from goldlock.lockcalls.supervisor import Supervisor
 
-        supervisor = Supervisor(seccomp.Listener(listener), trace)
+        supervisor = Supervisor(seccomp.Listener(listener), trace, files=files)
         for fault in faults:
             supervisor.add(fault)
         loop = Loop(supervisor, listener, control, program, status_pipe)
@@ -240,7 +244,12 @@ class RefusedError(Exception):
 
 
 def _start(
-    saved: SavedSignals, argv: list[str], variables: dict[str, str], theirs: socket.socket
+    saved: SavedSignals,
+    argv: list[str],
+    variables: dict[str, str],
+    theirs: socket.socket,
+    *,
+    files: bool,
 ) -> "NoReturn":
     """Be the program: get under the filter, hand its listener over, and execute.
 
@@ -250,7 +259,7 @@ def _start(
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     sample = ctypes.create_string_buffer(_SAMPLE)
     try:
-        listener = seccomp.install()
+        listener = seccomp.install(files=files)
     except OSError as error:
         theirs.send(os.fsencode(str(error.strerror)))
         os._exit(UNAVAILABLE)

@@ -7,26 +7,24 @@
     unlock any byte fails with EINVAL 3 times
     probe fails with EINVAL
     flock t.lock by git fails with ENOLCK
+    create .git/index.lock fails with EEXIST once
+    rename .git/index.lock to .git/index fails with EIO
 
-A line is CALL [TARGET] [of IMAGE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN] [may
-miss].  TARGET is a byte or a range, as a trace prints them, with "exactly" before it or not.  A
-byte has a name where a kit gives it one: see goldlock.lockcalls.words.
+A line is CALL [TARGET] [of FILE] [to FILE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN]
+[may miss].  TARGET is a byte or a range, as a trace prints them, with "exactly" before it or not.
+A byte has a name where a suite or its kit gives it one: see goldlock.lockcalls.words.
 """
 
 import errno as errnos
-import os
-import re
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
 from goldlock.linux import errno_name
+from goldlock.lockcalls import plan_calls
+from goldlock.lockcalls.plan_calls import Calls, parse_calls
 from goldlock.lockcalls.plan_line import LARGEST, Line
-from goldlock.lockcalls.words import ByteWords, byte_words, kits_with_words, quote, range_text
-
-CALLS: Final = ("lock", "unlock", "test", "probe", "flock", "flock unlock")
-_WITH_BYTES = ("lock", "unlock", "test")
+from goldlock.lockcalls.words import ByteWords, byte_words
 
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
@@ -42,18 +40,22 @@ _ENDLESS_EINTR = (
 class Fault:
     """One kind of lock call that shall fail, and how.
 
-    call     "lock", "unlock", "test" (does somebody hold it?) or "probe" (the question about
-             all of /dev/null by which a program finds out whether OFD locks work), each of
-             fcntl(2); "flock" or "flock unlock" of flock(2)
+    call     of fcntl(2): "lock", "unlock", "test" (does somebody hold it?) or "probe" (the question
+             about all of /dev/null by which a program finds out whether OFD locks work), "lease" or
+             "lease unlock"; of flock(2): "flock" or "flock unlock"; by a file's name: "create" (an
+             open that fails where there is one), "link", "rename", "mkdir", "symlink", "unlink" or
+             "rmdir"
     errno    the error number that the call returns
     byte     only calls whose range has this byte, or all from the first to the last one, None
              for the end of the file: (120, 127), (0, None); None: any
-    image    only calls on the file that this path leads to when the call is made; None: any
+    image    only calls on the file that this path leads to when the call is made, or by this name;
+             of link and rename, by this old name; None: any
     program  only calls of the program of this name (as a trace shows it); None: any
     nth      the first matching call that fails, counted from 1 since the fault was added
     times    how many calls fail; None: all.  EINTR needs a number, or ALWAYS
     exactly  whether the range of a call must have nothing else
     may_miss whether it is in order if no call fails
+    to       of link and rename, only calls that make this new name; None: any
     A field out of range is a ValueError.
     """
 
@@ -66,21 +68,12 @@ class Fault:
     times: int | None = None
     exactly: bool = False
     may_miss: bool = False
+    to: str | None = None
 
     def __post_init__(self) -> None:
-        if self.call not in CALLS:
-            raise ValueError(f'no call "{self.call}": there are {", ".join(CALLS)}')
+        _ = self.calls  # which looks at its fields
         if self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
-        if self.call == "probe" and self.image is not None:
-            raise ValueError("a probe is of /dev/null, never of an image")
-        if self.span:
-            first, last = self.span
-            fits = 0 <= first <= (first if last is None else last) <= LARGEST
-            if not fits or self.call not in _WITH_BYTES:
-                raise ValueError(f"a {self.call} has no byte {self.byte}")
-        elif self.exactly:
-            raise ValueError("any byte, and exactly: which?")
         counts = (self.nth, 1 if self.times is None else self.times)
         if not all(1 <= count <= LARGEST for count in counts):
             raise ValueError(f"calls are counted from 1 to {LARGEST}")
@@ -88,21 +81,13 @@ class Fault:
             raise ValueError(f"EINTR every time: {_ENDLESS_EINTR}")
 
     @property
-    def span(self) -> tuple[int, int | None] | None:
-        """The first and the last byte, None for the end of the file; None: any."""
-        return (self.byte, self.byte) if isinstance(self.byte, int) else self.byte
+    def calls(self) -> Calls:
+        """Return which calls it is about."""
+        return Calls(self.call, self.byte, self.image, self.program, self.exactly, self.to)
 
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
-        parts = [self.call]
-        if self.call in _WITH_BYTES:
-            parts += ["exactly"] if self.exactly else []
-            parts.append(range_text(*self.span) if self.span else "any byte")
-        if self.image is not None:
-            parts.append(f"of {quote(self.image)}")
-        if self.program is not None:
-            parts.append(f"by {quote(self.program)}")
-        parts.append(f"fails with {errno_name(self.errno)}")
+        parts = [f"{self.calls} fails with {errno_name(self.errno)}"]
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
@@ -112,11 +97,9 @@ class Fault:
 
 
 def absolute(fault: Fault) -> Fault:
-    """Return the fault with its image's path made absolute, so that any process may resolve it."""
-    if fault.image is None:
-        return fault
-    image = os.path.abspath(fault.image)  # noqa: PTH100 - a supervisor loads this too, and pathlib takes 5 ms
-    return replace(fault, image=image)
+    """Return the fault with its paths made absolute, so that any process may resolve them."""
+    calls = plan_calls.absolute(fault.calls)
+    return replace(fault, image=calls.image, to=calls.to)
 
 
 def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
@@ -134,18 +117,7 @@ def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
 
 
 def _fault(line: Line, words: ByteWords) -> Fault:
-    call = line.need("a call: lock, unlock, test, probe or flock", *CALLS)
-    exactly = call in _WITH_BYTES and line.take("exactly", "covering") == "exactly"
-    byte = _bytes(line, words, exactly=exactly) if call in _WITH_BYTES else None
-    if call == "flock":
-        call += " unlock" if line.take("unlock") else ""
-        bare = line.quoted or line.current not in ("", "of", "by", "fails")
-    else:
-        bare = False
-    if call == "probe" and line.current == "of":
-        line.fail("a probe is of /dev/null, never of an image; test all asks about one")
-    image = line.name("the path of an image") if bare or line.take("of") else None
-    program = line.name("the name of a program") if line.take("by") else None
+    calls = parse_calls(line, words)
     line.need('"fails with" and an errno', "fails")
     line.need('"with" and an errno', "with")
     errno = _errno(line)
@@ -161,53 +133,18 @@ def _fault(line: Line, words: ByteWords) -> Fault:
         line.fail(f"EINTR every time: {_ENDLESS_EINTR}")
     if line.current:
         line.fail("nothing may follow here")
-    return Fault(call, errno, byte, image, program, nth, times, exactly, may_miss)
-
-
-_RANGE = re.compile(r"([0-9]+)-([0-9]*)")
-
-
-def _bytes(line: Line, words: ByteWords, *, exactly: bool) -> int | tuple[int, int | None] | None:
-    if not exactly and line.take("any"):
-        line.take("byte")
-        return None
-    if line.take("all"):
-        return 0, None
-    if found := _RANGE.fullmatch(line.current):
-        first, last = (line.value(text, "a byte") if text else None for text in found.groups())
-        if last is not None and last < (first or 0):
-            line.fail("the last byte comes before the first")
-        line.advance()
-        return first or 0, last
-    return _byte(line, words)
-
-
-def _byte(line: Line, words: ByteWords) -> int:
-    named = {name: byte for byte, name in words.names.items()}
-    if any(name.split()[0] == line.current for name in named):
-        return named[_name(line, named)]
-    if not line.take("byte") and not line.current.isdigit():
-        first = dict.fromkeys(name.split()[0] for name in named)
-        names = ", ".join(f'"{each} ..."' for each in first)
-        kits = " or ".join(f"--kit {kit}" for kit in kits_with_words())
-        known = f", {names}" if names else f"; names for bytes come with a kit: add {kits}"
-        line.fail(f'expected a byte: a number, a range, "all", "any"{known}')
-    return line.number("a byte", 0)
-
-
-def _name(line: Line, names: Collection[str]) -> str:
-    """Return the name that the next words are, the longest; some or all may be in quotes."""
-    found = ""
-    while True:
-        longer = f"{found} {line.current}".lstrip()
-        if not line.current or not any(f"{name} ".startswith(f"{longer} ") for name in names):
-            break
-        found = longer
-        line.advance()
-    if found not in names:
-        rest = [name.removeprefix(found).strip() for name in names if name.startswith(f"{found} ")]
-        line.fail(f"expected {', '.join(rest)}")
-    return found
+    return Fault(
+        calls.call,
+        errno,
+        calls.byte,
+        calls.image,
+        calls.program,
+        nth,
+        times,
+        calls.exactly,
+        may_miss,
+        calls.to,
+    )
 
 
 def _errno(line: Line) -> int:

@@ -61,10 +61,6 @@ class Line:
         """Return the current word, which must be one of these; else the error says `what`."""
         return self.take(*wanted) or self.fail(f"expected {what}")
 
-    def name(self, what: str) -> str:
-        """Return the current word, whatever it is, as long as there is one."""
-        return self.advance() if self.current else self.fail(f"expected {what}")
-
     def number(self, what: str, least: int) -> int:
         """Return the current word as a number that is `least` or more."""
         if not (self.current.isascii() and self.current.isdigit()):
@@ -82,7 +78,16 @@ class Line:
             self.fail(f"expected {what}: a number up to {LARGEST}")
         return int(digits)
 
+    def place(self) -> tuple[int, str]:
+        """Return where the current word is, for `fail_at`."""
+        word = quote(self.current) if self.current or self.quoted else "end of line"
+        return self._column, word
+
     def fail(self, why: str) -> NoReturn:
         """Raise a PlanError that points to the current word."""
-        word = quote(self.current) if self.current else "end of line"
-        raise PlanError(f"{self._line_number}:{self._column}: {word}: {why}")
+        self.fail_at(self.place(), why)
+
+    def fail_at(self, place: tuple[int, str], why: str) -> NoReturn:
+        """Raise a PlanError that points to a word that was the current one before."""
+        column, word = place
+        raise PlanError(f"{self._line_number}:{column}: {word}: {why}")

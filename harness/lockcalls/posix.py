@@ -16,16 +16,16 @@ import os
 
 from goldlock import linux
 from goldlock.linux import KernelLock
-from goldlock.lockcalls.calls import LockCall, UncertainError
+from goldlock.lockcalls.calls import Call, UncertainError
 
 _LAST_BYTE = 2**63 - 1
 _READS = 10
 """How often the kernel's table is read, at most, until it says the same of a file twice."""
-_TRIES = 200
+TRIES = 200
 """How often it is looked whether a call has been carried out, which takes microseconds."""
 
 
-def in_the_way(call: LockCall, copy: int) -> int | None:
+def in_the_way(call: Call, copy: int) -> int | None:
     """Return who will be in the way of a call: a process id, -1 for an OFD lock, None: nobody.
 
     Raises OSError as the call would, UncertainError.
@@ -37,11 +37,11 @@ def in_the_way(call: LockCall, copy: int) -> int | None:
     return found
 
 
-def _last(call: LockCall) -> int:
+def _last(call: Call) -> int:
     return _LAST_BYTE if call.last is None else call.last
 
 
-def _in_range(call: LockCall, copy: int, first: int, last: int) -> int | None:
+def _in_range(call: Call, copy: int, first: int, last: int) -> int | None:
     if first > last:
         return None
     kind = fcntl.F_WRLCK if call.kind == "write" else fcntl.F_RDLCK
@@ -60,7 +60,7 @@ def _in_range(call: LockCall, copy: int, first: int, last: int) -> int | None:
     return before if before is not None else _in_range(call, copy, end + 1, last)
 
 
-def _others(call: LockCall, first: int, last: int) -> int | None:
+def _others(call: Call, first: int, last: int) -> int | None:
     """Return who else has a lock in a range, where the caller has one."""
     locks = _locks(call.file[1])
     places = {lock.place for lock in locks if lock.system == "POSIX" and lock.pid == call.pid}
@@ -103,14 +103,14 @@ class Unsettled:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[int, int], LockCall] = {}
+        self._calls: dict[tuple[int, int], Call] = {}
 
-    def add(self, call: LockCall) -> None:
+    def add(self, call: Call) -> None:
         """Note a call that is about to be let through, if it will change something."""
         if call.call in ("lock", "unlock"):
             self._calls[call.file] = call
 
-    def settle(self, call: LockCall) -> bool:
+    def settle(self, call: Call) -> bool:
         """Wait until the call before, of another process on the same file, has been carried out.
 
         Return whether it is known to be.
@@ -118,14 +118,14 @@ class Unsettled:
         before = self._calls.pop(call.file, None)
         if before is None or before.pid == call.pid:
             return True
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             if is_elsewhere(before) or _is_done(before):
                 return True
             os.sched_yield()
         return False
 
 
-def is_elsewhere(call: LockCall) -> bool:
+def is_elsewhere(call: Call) -> bool:
     """Return whether the thread that made a call waits in another one, or has ended."""
     try:
         with open(f"/proc/{call.tid}/syscall", encoding="ascii") as file:
@@ -135,7 +135,7 @@ def is_elsewhere(call: LockCall) -> bool:
     return words[0] not in ("running", str(call.number))
 
 
-def _is_done(call: LockCall) -> bool:
+def _is_done(call: Call) -> bool:
     """Return whether the kernel's table has what a call asked for."""
     try:
         locks = _locks(call.file[1])

@@ -9,7 +9,7 @@ import struct
 
 from goldlock import linux
 from goldlock.linux import KernelLock
-from goldlock.lockcalls import seccomp
+from goldlock.lockcalls import abi
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.holders import program_name, same_open_file
 from goldlock.lockcalls.posix import in_the_way
@@ -34,19 +34,21 @@ _DEV_NULL = os.makedev(1, 3)
 def _meaning(call: "Notification") -> tuple[int, struct.Struct] | None:
     """Return the native command and the layout of its struct flock, or None: no lock call."""
     command = call.args[1] & 0xFFFFFFFF
-    if call.arch in (seccomp.X86_64, seccomp.AARCH64):
+    if call.arch in (abi.X86_64, abi.AARCH64):
         found = _POSIX.get(command) or _OFD.get(command)
         return (found, linux.FLOCK) if found else None
     if command in _POSIX:
         return _POSIX[command], _I386_SMALL
     found = _POSIX_64.get(command) or _OFD.get(command)
-    if found is None or call.number != seccomp.FCNTL64_32BIT:
+    if found is None or call.number != abi.FCNTL64_32BIT:
         return None  # the old fcntl does not know these commands
-    return found, _ARM_LARGE if call.arch == seccomp.ARM else _I386_LARGE
+    return found, _ARM_LARGE if call.arch == abi.ARM else _I386_LARGE
 
 
 class RecordCall(LockCall):
     """A call of fcntl about a range of bytes."""
+
+    refusals = (errno.EAGAIN,)
 
     def __init__(self, notification: "Notification") -> None:
         """Read the call; OSError when process or memory cannot be read, ValueError: no lock."""

@@ -14,36 +14,23 @@ import struct
 from contextlib import suppress
 
 from goldlock import linux
-from goldlock.linux import BPF_JUMP_EQUAL, BPF_LOAD, BPF_RETURN
-
-X86_64, I386 = 0xC000003E, 0x40000003  # AUDIT_ARCH_*: machine | 64 bit | little-endian
-AARCH64, ARM = 0xC00000B7, 0x40000028
-
-FCNTL64_32BIT = 221  # fcntl64 of i386 and of arm
-_X32 = 0x40000000  # the bit of x32's system call numbers on x86_64
-
-FCNTL_NUMBERS: dict[str, dict[int, tuple[int, ...]]] = {
-    "x86_64": {X86_64: (72, _X32 | 72), I386: (55, FCNTL64_32BIT)},
-    "aarch64": {AARCH64: (25,), ARM: (55, FCNTL64_32BIT)},
-}
-"""For each machine the numbers of fcntl, for each of the ABIs that its programs may speak."""
-
-FLOCK_NUMBERS = {X86_64: (73, _X32 | 73), I386: (143,), AARCH64: (32,), ARM: (143,)}
-"""The numbers of flock, for each ABI."""
+from goldlock.linux import BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_LOAD, BPF_RETURN
+from goldlock.lockcalls.abi import FCNTL_NUMBERS, FLOCK_NUMBERS, X32_BIT
+from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, IO_URING_SETUP, O_CREAT
 
 SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
 
-# F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, and the three F_OFD_*.
-LOCK_COMMANDS = (5, 6, 7, 12, 13, 14, 36, 37, 38)
+# F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, the three F_OFD_*, F_SETLEASE.
+LOCK_COMMANDS = (5, 6, 7, 12, 13, 14, 36, 37, 38, 1024)
 
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data; of numbers, the low half
 
 
-def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
+def program(numbers: dict[int, tuple[int, ...]], *, files: bool = False) -> bytes:
     """Return the BPF program: notify of a lock call in any of these ABIs, allow all else.
 
-    *numbers* are those of fcntl.
+    *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files.
     """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
     lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
@@ -53,17 +40,29 @@ def program(numbers: dict[int, tuple[int, ...]]) -> bytes:
         lines += [f"ABI {arch}", (BPF_LOAD, NUMBER_AT)]
         lines += [(BPF_JUMP_EQUAL, number, "fcntl", "") for number in fcntls]
         lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in FLOCK_NUMBERS[arch]]
+        lines += _file_calls(arch) if files else []
         lines.append(allow)
+    for name, argument in FLAGS_AT.items() if files else ():
+        lines += [name, (BPF_LOAD, ARGUMENTS_AT + 8 * argument)]
+        lines += [(BPF_JUMP_SET, O_CREAT, "lock", ""), allow]
     lines += ["fcntl", (BPF_LOAD, ARGUMENTS_AT + 8)]
     lines += [(BPF_JUMP_EQUAL, command, "lock", "") for command in LOCK_COMMANDS]
     return linux.bpf_program([*lines, allow, "lock", notify])
+
+
+def _file_calls(arch: int) -> list[linux.BpfLine]:
+    calls = {**FILE_NUMBERS[arch], IO_URING_SETUP: "", IO_URING_SETUP | X32_BIT: ""}
+    return [
+        (BPF_JUMP_EQUAL, number, name if name in FLAGS_AT else "lock", "")
+        for number, name in calls.items()
+    ]
 
 
 _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
 
-def install() -> int:
+def install(*, files: bool = False) -> int:
     """Put this process, and all that it will start, under the filter; return the listener.
 
     The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
@@ -76,7 +75,7 @@ def install() -> int:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     except OSError as refusal:
         raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}") from None
-    code = program(FCNTL_NUMBERS[machine])
+    code = program(FCNTL_NUMBERS[machine], files=files)
     buffer = ctypes.create_string_buffer(code, len(code))
     prog = struct.pack("@H6xP", len(code) // 8, linux.address_of(buffer))
     try:

@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The supervisor: decides each lock call of a tree of programs, one after the other."""
 
-# A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH116
-
 import errno
-import os
+import fcntl
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls import seccomp
-from goldlock.lockcalls.calls import FlockCall, LockCall, UncertainError
+from goldlock.lockcalls import abi
+from goldlock.lockcalls.calls import (
+    Call,
+    FlockCall,
+    LeaseCall,
+    LockCall,
+    OtherCallError,
+    UncertainError,
+)
+from goldlock.lockcalls.file_log import FileLog
+from goldlock.lockcalls.file_numbers import FILE_NUMBERS, IO_URING_SETUP
+from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.posix import Unsettled
 from goldlock.lockcalls.records import RecordCall
+from goldlock.lockcalls.rule import Rule
 from goldlock.lockcalls.seccomp import Listener, Notification
 from goldlock.lockcalls.waits import Waits
 
@@ -25,56 +33,15 @@ if TYPE_CHECKING:
     from goldlock.lockcalls.trace import Trace
 
 
-class Rule:
-    """A fault at work: how many calls it matched, and how many of them it made fail."""
-
-    __slots__ = ("fault", "hits", "matched")
-
-    def __init__(self, fault: "Fault") -> None:
-        self.fault = fault
-        self.matched = 0
-        self.hits = 0
-
-    def matches(self, call: LockCall) -> bool:
-        """Return whether the fault is about this call."""
-        fault = self.fault
-        return (
-            fault.call == call.call
-            and (fault.span is None or self._is_there(call, *fault.span))
-            and (fault.image is None or _same_file(fault.image, call))
-            and (fault.program is None or fault.program == program_name(call.pid))
-        )
-
-    def missed(self) -> str:
-        """Return in a line that the fault made no call fail, though it should; or nothing."""
-        if self.hits or self.fault.may_miss:
-            return ""
-        found = f"{self.matched} only" if self.matched else "none"
-        way_out = 'write "may miss" behind it if that is in order'
-        return f"{self.fault}: no call failed; of such calls there were {found}; {way_out}"
-
-    def _is_there(self, call: LockCall, first: int, last: int | None) -> bool:
-        if self.fault.exactly:
-            return (call.first, call.last) == (first, last)
-        return call.covers(first, last)
-
-    def due(self) -> bool:
-        """Return whether the call that was matched last is one that fails."""
-        fault = self.fault
-        return self.matched >= fault.nth and (fault.times is None or self.hits < fault.times)
-
-
-def _same_file(image: str, call: LockCall) -> bool:
-    try:
-        status = os.stat(image)  # now, not before: the image may be made or replaced meanwhile
-    except OSError:
-        return False
-    return (status.st_dev, status.st_ino) == call.file
-
-
-def _read(notification: Notification) -> LockCall:
-    flock = notification.number in seccomp.FLOCK_NUMBERS.get(notification.arch, ())
-    return FlockCall(notification) if flock else RecordCall(notification)
+def _read(notification: Notification) -> Call:
+    number = notification.number
+    if number in abi.FLOCK_NUMBERS.get(notification.arch, ()):
+        return FlockCall(notification)
+    if number in FILE_NUMBERS.get(notification.arch, ()):
+        return FileCall(notification)
+    if notification.args[1] & 0xFFFFFFFF == fcntl.F_SETLEASE:
+        return LeaseCall(notification)
+    return RecordCall(notification)
 
 
 class Supervisor:
@@ -84,13 +51,18 @@ class Supervisor:
     thread serves; any may set faults, and take them away.
     """
 
-    def __init__(self, listener: Listener, trace: "Trace | None" = None) -> None:
+    def __init__(
+        self, listener: Listener, trace: "Trace | None" = None, *, files: bool = False
+    ) -> None:
         self._listener = listener
+        self.sees_files = files
+        """Whether the listener has calls by files' names."""
         self._trace = trace
         self._rules: dict[int, Rule] = {}
         self._rules_at_rest = allocate_lock()
         self._last_key = 0
         self._unsettled = Unsettled()
+        self._files = FileLog(lambda recorded, result: self._tell([(recorded, result)]))
         self._waits = Waits()
         self.on_wait: Callable[[], object] = bool
         """Called when a call begins to wait, so that somebody looks when it ends."""
@@ -120,6 +92,7 @@ class Supervisor:
         """Write into the trace how calls that waited have ended, as far as they have."""
         with self._rules_at_rest:
             self._tell(self._waits.ended())
+            self._files.all_calls()
 
     def serve(self) -> bool:
         """Wait for a call and answer it; return whether there was one.
@@ -138,8 +111,16 @@ class Supervisor:
     def decide(self, notification: Notification) -> None:
         """Answer a call that was received."""
         self._tell(self._waits.ended(notification.tid))
+        self._files.next_call(notification.tid)
+        if notification.number & ~abi.X32_BIT == IO_URING_SETUP:
+            self._say_unseen(notification, "io_uring: what it does by it is")
+            self._listener.let_through(notification)
+            return
         try:
             call = _read(notification)
+        except OtherCallError:
+            self._listener.let_through(notification)
+            return
         except (OSError, ValueError) as problem:
             self._unreadable(notification, problem)
             return
@@ -153,14 +134,16 @@ class Supervisor:
 
     def _unreadable(self, notification: Notification, problem: Exception) -> None:
         """Let a call through that is no lock call, or that the kernel refuses anyway."""
-        if self._trace is not None and self._listener.valid(notification):
-            reason = errno_name(getattr(problem, "errno", 0) or 0)
-            reason = reason if isinstance(problem, OSError) else str(problem)
-            name = program_name(notification.tid)
-            self._trace.write(f"{name}: lock call that cannot be read ({reason}): unseen")
+        reason = errno_name(getattr(problem, "errno", 0) or 0)
+        reason = reason if isinstance(problem, OSError) else str(problem)
+        self._say_unseen(notification, f"lock call that cannot be read ({reason}):")
         self._listener.let_through(notification)
 
-    def _answer(self, notification: Notification, call: LockCall) -> None:
+    def _say_unseen(self, notification: Notification, what: str) -> None:
+        if self._trace is not None and self._listener.valid(notification):
+            self._trace.write(f"{program_name(notification.tid)}: {what} unseen")
+
+    def _answer(self, notification: Notification, call: Call) -> None:
         rule = self._due(call)
         if rule is not None:
             error = rule.fault.errno
@@ -169,16 +152,18 @@ class Supervisor:
             rule.hits += self._listener.answer(notification, error)
         elif call.performable:
             self._perform(notification, call)
+        elif self._trace is None:
+            self._let_through(notification, call, "")
         else:
-            self._let_through(notification, call, self._foretold(call))
+            self._foretell(notification, call)
 
-    def _due(self, call: LockCall) -> Rule | None:
+    def _due(self, call: Call) -> Rule | None:
         matching = [rule for rule in self._rules.values() if rule.matches(call)]
         for rule in matching:
             rule.matched += 1
         return next((rule for rule in matching if rule.due()), None)
 
-    def _perform(self, notification: Notification, call: LockCall) -> None:
+    def _perform(self, notification: Notification, call: Call) -> None:
         if self._trace:
             self._unsettled.settle(call)
         try:
@@ -195,34 +180,49 @@ class Supervisor:
         call.close()
         self._listener.answer(notification, error)
 
-    def _let_through(self, notification: Notification, call: LockCall, result: str) -> None:
-        self._write(call, result)
+    def _let_through(self, notification: Notification, call: Call, result: str) -> None:
+        if result:
+            self._write(call, result)
         call.close()
         self._listener.let_through(notification)
         if self._waits and call.kind == "unlock":
             self._tell(self._waits.let_go(call.file))
 
-    def _foretold(self, call: LockCall) -> str:
-        """Return the result that the kernel will find for a call that it carries out itself."""
-        if self._trace is None:
-            return ""
-        sure = self._unsettled.settle(call)
+    def _foretell(self, notification: Notification, call: Call) -> None:
+        """Find out what the kernel will answer to a call that it carries out itself.
+
+        A call that is refused for certain is answered: were it let through, another could be
+        carried out before it, and it would succeed.
+        """
+        is_file = isinstance(call, FileCall)
+        sure = (self._files if is_file else self._unsettled).settle(call) and call.sure
+        error = 0
         try:
             result = self._told(call, call.foretell())
         except UncertainError:
-            return "unseen"
+            result = "unseen"
         except OSError as problem:
-            result = self._refused(call, problem.errno or 0)
-        else:
+            error = problem.errno or 0
+            result = self._refused(call, error)
+        if error in call.refusals and sure and not call.waits:
+            self._write(call, result)
+            call.close()
+            self._listener.answer(notification, error)
+            return
+        if not (is_file or error or result == "unseen"):
             self._unsettled.add(call)
-        return result if sure else f"{result}?"
+        self._let_through(notification, call, result if sure or not result else f"{result}?")
 
-    def _told(self, call: LockCall, result: str) -> str:
+    def _told(self, call: Call, result: str) -> str:
         names = call.holders() if self._trace and result == "held" else []
         return f"held by {' '.join(names)}" if names else result
 
-    def _refused(self, call: LockCall, error: int) -> str:
+    def _refused(self, call: Call, error: int) -> str:
         name = errno_name(error)
+        if isinstance(call, FileCall):
+            maker = self._files.maker(call.keys[-1]) if error == errno.EEXIST else None
+            call.in_the_way = maker[1] if maker else None
+            return f"{name} (created by {maker[0]})" if maker else name
         if error != errno.EAGAIN or not self._trace:
             return name
         names = call.holders()
@@ -234,9 +234,11 @@ class Supervisor:
             if self._trace is not None:
                 self._trace.record_end(recorded, result)
 
-    def _write(self, call: LockCall, result: str) -> None:
+    def _write(self, call: Call, result: str) -> None:
         if self._trace is not None:
             recorded = self._trace.record(call, result)
-            if result.startswith("waits"):
+            if isinstance(call, FileCall):
+                self._files.begin(call, recorded, result)
+            elif isinstance(call, LockCall) and result.startswith("waits"):
                 self._waits.begin(call, recorded)
                 self.on_wait()

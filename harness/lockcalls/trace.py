@@ -28,14 +28,17 @@ another process's call may have come between, or as "unseen" where it cannot be.
 
 import os
 
-from goldlock.lockcalls.calls import LockCall
+from goldlock.lockcalls.calls import Call
+from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.words import ByteWords, quote, range_text
 
 
-def line(call: LockCall, words: ByteWords) -> str:
+def line(call: Call, words: ByteWords) -> str:
     """Return the line of the trace for a call, up to its result."""
     text = f"{quote(program_name(call.pid))}: {call.call}"
+    if isinstance(call, FileCall):
+        return f"{text} {' to '.join(quote(name.path) for name in call.names)}"
     if call.call in ("lock", "unlock", "test"):
         text += f" {range_text(call.first, call.last)}"
     path = call.path()
@@ -63,7 +66,7 @@ class Trace:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self.fd = os.open(path, flags, 0o666)
 
-    def record(self, call: LockCall, result: str) -> str:
+    def record(self, call: Call, result: str) -> str:
         """Add the line for a call, as `write` does; return what `record_end` wants of it."""
         text = line(call, self._words)
         self.write(f"{text}: {result}")

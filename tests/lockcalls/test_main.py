@@ -32,7 +32,7 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
         (["--loud", "--", "true"], "--loud: no such option"),
         (
             ["lok 1", "--", "true"],
-            "plan:1:1: lok: expected a call: lock, unlock, test, probe or flock",
+            "plan:1:1: lok: expected a call: lock, unlock, test, probe, flock, lease, ",
         ),
         (["--trace=", "--", "true"], "--trace: expected a value"),
         (["@", "--", "true"], "@: expected the name of a file after it"),
@@ -58,7 +58,7 @@ def test_request_without_a_supervisor() -> None:
 def test_help() -> None:
     done = command("--help")
     assert done.returncode == 0
-    assert "goldlock faults [PLAN ...] [--trace FILE] --" in done.stdout
+    assert "goldlock faults [PLAN ...] [--trace FILE] [--files] --" in done.stdout
 
 
 @pytest.mark.usefixtures("_possible")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from goldlock.kits.qemu.bytes import WORDS
-from goldlock.lockcalls.plan import ALWAYS, CALLS, Fault, absolute, parse_plan
+from goldlock.lockcalls.file_words import unpack
+from goldlock.lockcalls.plan import ALWAYS, Fault, absolute, parse_plan
+from goldlock.lockcalls.plan_calls import CALLS
 from goldlock.lockcalls.plan_line import PlanError
-from goldlock.lockcalls.words import NO_WORDS
+from goldlock.lockcalls.words import NO_WORDS, ByteWords
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,21 @@ from hypothesis import strategies as st
         ("flock unlock f fails with EIO", Fault("flock unlock", EIO, image="f")),
         ("flock unlock by git fails with EIO", Fault("flock unlock", EIO, program="git")),
         ('flock "unlock" fails with EIO', Fault("flock", EIO, image="unlock")),
+        ("lease f fails with EAGAIN", Fault("lease", errno.EAGAIN, image="f")),
+        ("lease unlock fails with EIO", Fault("lease unlock", EIO)),
+        (
+            "create .git/index.lock fails with EEXIST once",
+            Fault("create", errno.EEXIST, image=".git/index.lock", times=1),
+        ),
+        ("create fails with EIO", Fault("create", EIO)),
+        ("mkdir of x by sh fails with EIO", Fault("mkdir", EIO, image="x", program="sh")),
+        ("rename a to b fails with EIO", Fault("rename", EIO, image="a", to="b")),
+        ("rename to b fails with EIO", Fault("rename", EIO, to="b")),
+        ("link a fails with EIO", Fault("link", EIO, image="a")),
+        ('link "to" to to fails with EIO', Fault("link", EIO, image="to", to="to")),
+        ("symlink s fails with EIO", Fault("symlink", EIO, image="s")),
+        ("unlink u fails with EIO", Fault("unlink", EIO, image="u")),
+        ("rmdir r fails with EIO", Fault("rmdir", EIO, image="r")),
     ],
 )
 def test_line(line: str, fault: Fault) -> None:
@@ -59,7 +76,7 @@ def test_several_lines() -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ("lok 100", "1:1: lok: expected a call: lock, unlock, test, probe or flock"),
+        ("lok 100", "1:1: lok: expected a call: lock, unlock, test, probe, flock, lease, "),
         ("\n lock", "2:6: end of line: expected a byte: "),
         ("lock x", "1:6: x: expected a byte: a number, "),
         ("lock byte x", "1:11: x: expected a byte: a number from 0"),
@@ -88,6 +105,13 @@ def test_several_lines() -> None:
         ("lock 1 fails with EIO twice", '1:23: twice: expected "from call N", "once", '),
         ("lock 1 fails with EIO once more", "1:28: more: nothing may follow here"),
         ("lock 1 fails with EINTR", "1:24: end of line: EINTR every time: "),
+        ("lock 1 by a/b", "1:11: a/b: the name of a program, not a path: it has no slash"),
+        ('lock 1 by ""', '1:11: "": a program without a name makes no calls'),
+        ('create ""', '1:8: "": an empty path leads nowhere'),
+        ("create a/" + "b" * 256, f"1:8: a/{'b' * 256}: no file can have a name that long"),
+        ("create a to b", "1:10: to: a create has one name"),
+        ("rename a to", "1:12: end of line: expected the new path"),
+        ("create 1 2", '1:10: 2: expected "fails with" and an errno'),
         ('lock 1 of "t', '1:11: "\\"": a quote that is not closed'),
         ("probe 100 fails with EIO", '1:7: 100: expected "fails with" and an errno'),
     ],
@@ -97,6 +121,50 @@ def test_error_points_to_the_word(plan: str, message: str) -> None:
         parse_plan(plan, WORDS)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+DECLARED = ByteWords(
+    {7: "SEVENTH"},
+    {},
+    unpack(
+        "*.db\t100-100\tPENDING\n*.db\t102-611\tSHARED\n"
+        "*.shm\t120-120\tPENDING\nl.mdb\tpid\tREADER LOCK"
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "byte"),
+    [
+        ("lock PENDING of /x/t.db", 100),
+        ("lock exactly SHARED of t.db", (102, 611)),
+        ("lock SHARED", (102, 611)),
+        ("lock PENDING of t.shm", 120),
+        ("lock SEVENTH of t.shm", 7),
+    ],
+)
+def test_words_of_a_suite(line: str, byte: object) -> None:
+    (fault,) = parse_plan(f"{line} fails with EIO", DECLARED)
+    assert fault.byte == byte
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("lock PENDING", "1:6: PENDING: of which file? *.db, *.shm have it, of different bytes"),
+        ("lock SHARED of t.shm", "1:6: SHARED: it is the name of a byte of *.db"),
+        ("lock READER LOCK", "1:6: READER: this byte is the pid of who locks it: say any byte"),
+        (
+            "lock RESERVED",
+            '1:6: RESERVED: expected a byte: a number, a range, "all", "any", '
+            'PENDING, SHARED, "READER ...", SEVENTH',
+        ),
+    ],
+)
+def test_word_that_no_file_has(line: str, message: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(f"{line} fails with EIO", DECLARED)
+    assert str(caught.value) == message
 
 
 def test_without_a_kit_there_are_no_words() -> None:
@@ -110,6 +178,10 @@ def test_without_a_kit_there_are_no_words() -> None:
     ("fields", "message"),
     [
         ({"call": "open"}, 'no call "open"'),
+        ({"call": "create", "byte": 1}, "a create has no byte 1"),
+        ({"call": "create", "to": "x"}, "a create has one name"),
+        ({"call": "create", "image": "a\0b"}, "a path has no NUL"),
+        ({"program": "a/b"}, "a/b: the name of a program, not a path"),
         ({"errno": 0}, "no errno 0"),
         ({"byte": -1}, "a lock has no byte -1"),
         ({"byte": 2**63}, "a lock has no byte 9223372036854775808"),
@@ -129,7 +201,9 @@ def test_field_out_of_range(fields: dict[str, object], message: str) -> None:
         Fault(**{"call": "lock", "errno": EIO, **fields})  # type: ignore[arg-type]
 
 
-names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1)
+characters = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])
+names = st.text(characters, min_size=1, max_size=50)
+programs = names.filter(lambda name: "/" not in name)
 
 
 # The fields of a fault, each of its own kind:
@@ -143,16 +217,18 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_
     | st.tuples(st.integers(0, 9), st.none() | st.integers(10, 2**63 - 1))
     | st.integers(0, 2**63 - 1),
     image=st.none() | names,
-    program=st.none() | names,
+    program=st.none() | programs,
+    to=st.none() | names,
     nth=st.integers(1, 99),
     times=st.none() | st.integers(1, 99) | st.just(ALWAYS),
     flags=st.tuples(st.booleans(), st.booleans()),
 )
-def test_text_reads_back(call, code, byte, image, program, nth, times, flags) -> None:  # type: ignore[no-untyped-def]
+def test_text_reads_back(call, code, byte, image, program, to, nth, times, flags) -> None:  # type: ignore[no-untyped-def]
     where = byte if call in ("lock", "unlock", "test") else None
     exactly = flags[0] and where is not None
     image = image if call != "probe" else None
-    fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1])
+    to = to if call in ("link", "rename") else None
+    fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1], to)
     assert parse_plan(str(fault)) == (fault,)
 
 
@@ -160,4 +236,6 @@ def test_absolute() -> None:
     fault = Fault("lock", EIO, 100, "t.qcow2", "qemu-io", 2, 3)
     there = str(Path.cwd() / "t.qcow2")
     assert absolute(fault) == Fault("lock", EIO, 100, there, "qemu-io", 2, 3)
+    renames = Fault("rename", EIO, image="a", to="/b/../c")
+    assert absolute(renames) == Fault("rename", EIO, image=str(Path.cwd() / "a"), to="/c")
     assert absolute(Fault("lock", EIO)) == Fault("lock", EIO)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls import seccomp
+from goldlock.lockcalls import abi, seccomp
 from goldlock.lockcalls.plan import Fault
 from goldlock.lockcalls.supervisor import Supervisor
 
@@ -42,7 +42,7 @@ def verdict(code: bytes, arch: int, number: int, command: int) -> int:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_filter(machine: str) -> None:
-    numbers = seccomp.FCNTL_NUMBERS[machine]
+    numbers = abi.FCNTL_NUMBERS[machine]
     code = seccomp.program(numbers)
     for arch, fcntls in numbers.items():
         for number in range(512):
@@ -50,15 +50,15 @@ def test_filter(machine: str) -> None:
                 if number not in fcntls and command > 40:
                     break
                 asked = number in fcntls and command in seccomp.LOCK_COMMANDS
-                asked = asked or number in seccomp.FLOCK_NUMBERS[arch]
+                asked = asked or number in abi.FLOCK_NUMBERS[arch]
                 assert verdict(code, arch, number, command) == (NOTIFY if asked else ALLOW)
     assert verdict(code, 0xC00000F3, 25, fcntl.F_OFD_SETLK) == ALLOW  # riscv64, by chance
 
 
 def test_filter_knows_x32_and_the_upper_half_of_the_command() -> None:
-    code = seccomp.program(seccomp.FCNTL_NUMBERS["x86_64"])
-    assert verdict(code, seccomp.X86_64, 0x40000000 | 72, fcntl.F_OFD_SETLK) == NOTIFY
-    assert verdict(code, seccomp.X86_64, 72, 1 << 32 | fcntl.F_OFD_SETLK) == NOTIFY
+    code = seccomp.program(abi.FCNTL_NUMBERS["x86_64"])
+    assert verdict(code, abi.X86_64, 0x40000000 | 72, fcntl.F_OFD_SETLK) == NOTIFY
+    assert verdict(code, abi.X86_64, 72, 1 << 32 | fcntl.F_OFD_SETLK) == NOTIFY
 
 
 def under_filter(act: Callable[[], int]) -> tuple[int, seccomp.Listener]:

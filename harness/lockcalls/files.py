@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls that make, rename and remove files, as programs that lock by files make them.
+
+The kernel carries them out, by the rights and in the folder of the program.  What it will answer
+is found out beforehand, while the call is held: see `FileCall.foretell`.
+"""
+
+# A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
+# ruff: noqa: PTH115, PTH116, PTH118, PTH123
+
+import errno
+import os
+import stat
+import struct
+
+from goldlock.lockcalls.calls import Call, OtherCallError, UncertainError
+from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, O_CREAT, O_EXCL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from goldlock.lockcalls.seccomp import Notification
+
+_SHAPES: dict[str, tuple[str, tuple[tuple[int | None, int], ...]]] = {
+    "open": ("create", ((None, 0),)),
+    "creat": ("open", ((None, 0),)),
+    "openat": ("create", ((0, 1),)),
+    "openat2": ("create", ((0, 1),)),
+    "mkdir": ("mkdir", ((None, 0),)),
+    "mkdirat": ("mkdir", ((0, 1),)),
+    "rmdir": ("rmdir", ((None, 0),)),
+    "unlink": ("unlink", ((None, 0),)),
+    "unlinkat": ("unlink", ((0, 1),)),
+    "symlink": ("symlink", ((None, 1),)),
+    "symlinkat": ("symlink", ((1, 2),)),
+    "link": ("link", ((None, 0), (None, 1))),
+    "linkat": ("link", ((0, 1), (2, 3))),
+    "rename": ("rename", ((None, 0), (None, 1))),
+    "renameat": ("rename", ((0, 1), (2, 3))),
+    "renameat2": ("rename", ((0, 1), (2, 3))),
+}
+"""What each call is in a plan, and which arguments are folder (None: the current one) and path."""
+
+_AT_FDCWD, _AT_REMOVEDIR, _AT_SYMLINK_FOLLOW = -100, 0x200, 0x400
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_LONGEST_PATH = 4096
+
+
+class Name:
+    """A file by its name, as a call of a program has it.
+
+    path    the path, as the kernel tells it of the folder; where there is none, as the call has it
+    key     the folder's device and inode, and the name in it: equal for equal names
+    problem why there is no such folder, or None
+    """
+
+    def __init__(self, tid: int, folder: int, path: str) -> None:
+        base = f"/proc/{tid}/cwd" if folder == _AT_FDCWD else f"/proc/{tid}/fd/{folder}"
+        base = f"/proc/{tid}/root" if path.startswith("/") else base
+        if path.startswith(("/proc/self/", "/proc/thread-self/")):
+            path = f"/proc/{tid}/{path.split('/', 3)[3]}"
+        head, _, self.name = path.rstrip("/").rpartition("/")
+        self.is_odd = self.name in ("", ".", "..") or path.endswith("/")
+        self.problem: OSError | None = None
+        self.folder = -1
+        self.key: tuple[int, int, str] = (0, 0, path)
+        try:
+            self.folder = os.open(f"{base}/{head}", os.O_PATH | os.O_DIRECTORY)
+            status = os.fstat(self.folder)
+            self.key = (status.st_dev, status.st_ino, self.name)
+            self.path = os.path.join(os.readlink(f"/proc/self/fd/{self.folder}"), self.name)
+        except OSError as problem:
+            if problem.errno in (errno.EMFILE, errno.ENFILE):
+                raise  # it is this process that has too many files open
+            self.problem = problem
+            self.path = path if path.startswith("/") else f"{_told(base)}/{path}"
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self.folder >= 0:
+            os.close(self.folder)
+            self.folder = -1
+
+    def status(self, *, follow: bool = False) -> os.stat_result | None:
+        """Return what is there by this name, None for nothing; OSError where there is no folder."""
+        if self.problem:
+            raise self.problem
+        try:
+            return os.stat(self.name or ".", dir_fd=self.folder, follow_symlinks=follow)
+        except FileNotFoundError:
+            return None
+
+    def is_empty(self) -> bool:
+        """Return whether the folder of this name has nothing in it."""
+        with os.scandir(f"/proc/self/fd/{self.folder}/{self.name}") as entries:
+            return next(entries, None) is None
+
+    def require_change(self) -> None:
+        """Raise OSError where nobody, or not this user, may change what is in the folder."""
+        here = f"/proc/self/fd/{self.folder}"
+        if not os.access(here, os.W_OK | os.X_OK, effective_ids=True):
+            read_only = os.statvfs(here).f_flag & os.ST_RDONLY
+            raise _error(errno.EROFS if read_only else errno.EACCES)
+
+
+def _told(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return "?"
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+class FileCall(Call):
+    """A call that makes, renames or removes a file.
+
+    names  its one name, or the old and the new one; close() lets go of them, unless they are kept
+    sure   whether the program's rights, root and mounts are those of the supervisor
+    in_the_way  the process that made the file that is there already, where it is known
+    changes  whether a call that is "ok" makes a name, or lets one vanish
+    """
+
+    system = "file"
+    kind = ""
+    waits = False
+    refusals = (errno.EEXIST, errno.ENOENT)
+
+    def __init__(self, notification: "Notification") -> None:
+        """Read the call; OSError when the process cannot be looked into, ValueError: no path.
+
+        OtherCallError: it makes no file.
+        """
+        self.tid = notification.tid
+        self.number = notification.number
+        name = FILE_NUMBERS[notification.arch][self.number]
+        self.call, places = _SHAPES[name]
+        self._args = notification.args
+        self._flags = self._read_flags(name)
+        self._correct_call(name)
+        self.pid, user = _process_and_user(self.tid)
+        self.sure = user == os.geteuid() and _sees_the_same_files(self.tid)
+        self.names = [self._name(*place) for place in places]
+        self.file = self.names[0].key[:2]
+        self.is_kept = False
+        self.in_the_way: int | None = None
+        self.changes = True
+
+    def _correct_call(self, name: str) -> None:
+        if self.call == "create":
+            if not self._flags & O_CREAT:
+                raise OtherCallError
+            self.call = "create" if self._flags & O_EXCL else "open"
+        elif name == "unlinkat" and self._flags & _AT_REMOVEDIR:
+            self.call = "rmdir"
+
+    def _read_flags(self, name: str) -> int:
+        if name == "openat2":  # the first of struct open_how
+            return int(struct.unpack("=Q", self._memory(self._args[2], 8))[0])
+        place = {**FLAGS_AT, "unlinkat": 2, "linkat": 4, "renameat2": 4}.get(name)
+        return self._args[place] & 0xFFFFFFFF if place is not None else 0
+
+    def _name(self, folder: int | None, path: int) -> Name:
+        number = _AT_FDCWD
+        if folder is not None:
+            number = (self._args[folder] & 0xFFFFFFFF ^ 1 << 31) - (
+                1 << 31
+            )  # an int, with its sign
+        text, end, _ = self._memory(self._args[path], _LONGEST_PATH).partition(b"\0")
+        if not (text and end):
+            raise ValueError("not a path")
+        return Name(self.tid, number, os.fsdecode(text))
+
+    def _memory(self, address: int, size: int) -> bytes:
+        memory = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY)
+        try:
+            return os.pread(memory, size, address)
+        finally:
+            os.close(memory)
+
+    def close(self) -> None:
+        if not self.is_kept:
+            for name in self.names:
+                name.close()
+
+    def holding(self) -> list[int]:
+        return [] if self.in_the_way is None else [self.in_the_way]
+
+    @property
+    def keys(self) -> list[tuple[int, int, str]]:
+        """Return what is equal for calls on equal names."""
+        return [name.key for name in self.names]
+
+    def path(self) -> str:
+        """Return the name, or both, as a trace has them."""
+        return self.names[0].path
+
+    def is_on(self, path: str) -> bool:
+        return self._is(self.names[0], path)
+
+    def is_to(self, path: str) -> bool:
+        """Return whether a path is the new name of a call that has two."""
+        return self._is(self.names[-1], path)
+
+    def _is(self, name: Name, path: str) -> bool:
+        folder, _, last = path.rpartition("/")
+        try:
+            status = os.stat(folder or "/")
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino, last) == name.key
+
+    def foretell(self) -> str:
+        """Return "ok", or "created" of an open, or raise OSError as the kernel will.
+
+        It is asked what there is by each name, in the kernel's order, and then whether the folder
+        may be changed.  What only the call itself can find out, such as a full disk, is not seen.
+        """
+        is_odd = any(name.is_odd for name in self.names)
+        if is_odd and self.call not in ("mkdir", "rmdir"):
+            raise UncertainError
+        if self.call == "link":
+            self._foretell_link()
+            return self._allowed("ok")
+        found = [name.status() for name in self.names]
+        if self.call in ("unlink", "rmdir"):
+            self._foretell_removal(found[0])
+        elif self.call == "rename":
+            self._foretell_rename(*found)
+        elif found[0] is not None:
+            if self.call == "open":
+                return ""
+            raise _error(errno.EEXIST)
+        return self._allowed("created" if self.call == "open" else "ok")
+
+    def _allowed(self, result: str) -> str:
+        changed = self.names[-1:] if self.call == "link" else self.names
+        for name in changed if self.sure else ():
+            name.require_change()
+        return result
+
+    def _foretell_removal(self, found: os.stat_result | None) -> None:
+        if found is None:
+            raise _error(errno.ENOENT)
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if self.call == "unlink" and is_folder:
+            raise _error(errno.EISDIR)
+        if self.call == "rmdir":
+            if not is_folder:
+                raise _error(errno.ENOTDIR)
+            if not self.names[0].is_empty():
+                raise _error(errno.ENOTEMPTY)
+
+    def _foretell_link(self) -> None:
+        name, new_name = self.names
+        follows = bool(self._flags & _AT_SYMLINK_FOLLOW)
+        old = name.status(follow=follows)  # before the new folder is looked for
+        if old is None:
+            raise _error(errno.ENOENT)
+        if new_name.status() is not None:
+            raise _error(errno.EEXIST)
+        if not follows:
+            self._require_one_file_system()
+        if stat.S_ISDIR(old.st_mode):
+            raise _error(errno.EPERM)
+
+    def _foretell_rename(self, old: os.stat_result | None, new: os.stat_result | None) -> None:
+        self._require_one_file_system()
+        if old is None or (self._flags & _RENAME_EXCHANGE and new is None):
+            raise _error(errno.ENOENT)
+        old_path, new_path = (f"{name.path}/" for name in self.names)
+        if old_path != new_path and new_path.startswith(old_path):
+            raise _error(errno.EINVAL)  # a folder into itself
+        if old_path != new_path and old_path.startswith(new_path):
+            raise _error(errno.ENOTEMPTY)
+        if new is None:
+            return
+        self.changes = not self._flags & _RENAME_EXCHANGE and not os.path.samestat(old, new)
+        if not self.changes:
+            return
+        if self._flags & _RENAME_NOREPLACE:
+            raise _error(errno.EEXIST)
+        was_folder, is_folder = stat.S_ISDIR(old.st_mode), stat.S_ISDIR(new.st_mode)
+        if was_folder != is_folder:
+            raise _error(errno.ENOTDIR if was_folder else errno.EISDIR)
+        if is_folder and not self.names[1].is_empty():
+            raise _error(errno.ENOTEMPTY)
+
+    def _require_one_file_system(self) -> None:
+        # Of the folders: on an overlay, files have numbers of other devices.
+        if self.names[0].key[0] != self.names[1].key[0]:
+            raise _error(errno.EXDEV)
+
+    def is_done(self) -> bool:
+        """Return whether what the call is to bring about is so."""
+        gone = self.call in ("unlink", "rmdir", "rename")
+        try:
+            there = self.names[0 if gone else -1].status() is not None
+        except OSError:  # somebody removed the folder, with all that is in it
+            return gone
+        return there != gone
+
+
+def _process_and_user(tid: int) -> tuple[int, int]:
+    """Return the process of a thread, and the user by whose rights it uses files."""
+    with open(f"/proc/{tid}/status", "rb") as status:
+        found = {line.split(b":")[0]: line.split() for line in status}
+    return int(found[b"Tgid"][1]), int(found[b"Uid"][4])
+
+
+def _sees_the_same_files(tid: int) -> bool:
+    """Return whether paths lead a thread where they lead this process."""
+    return all(
+        os.path.samestat(os.stat(f"/proc/{tid}/{what}"), os.stat(f"/proc/self/{what}"))
+        for what in ("root", "ns/mnt")
+    )
