@@ -26,12 +26,12 @@ def image(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def supervised(_possible: None, tmp_path: Path) -> Run:
-    """Return run(argv, plan="", **options of subprocess.run): the finished process."""
+    """Return run(argv, plan="", files=False, **options of subprocess.run): the finished process."""
 
     def run(
-        argv: list[str], plan: str = "", **options: object
+        argv: list[str], plan: str = "", *, files: bool = False, **options: object
     ) -> "subprocess.CompletedProcess[str]":
-        line = wrap(argv, parse_plan(plan), tmp_path / "trace")
+        line = wrap(argv, parse_plan(plan), tmp_path / "trace", files=files)
         given = {"capture_output": True, "text": True, "timeout": 30, **options}
         return subprocess.run(line, check=False, **given)  # type: ignore[call-overload,no-any-return]
 

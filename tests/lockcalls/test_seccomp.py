@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.lockcalls import abi, seccomp
+from goldlock.lockcalls.file_numbers import FILE_NUMBERS, IO_URING_SETUP
 from goldlock.lockcalls.plan import Fault
 from goldlock.lockcalls.supervisor import Supervisor
 
@@ -24,9 +25,10 @@ from tests.lockcalls.support import Run
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 
 
-def verdict(code: bytes, arch: int, number: int, command: int) -> int:
-    """Run a filter as the kernel does, on one system call."""
-    data = struct.pack("=iIQ6Q", number, arch, 0, 3, command, 0, 0, 0, 0)
+def verdict(code: bytes, arch: int, number: int, argument: int, place: int = 1) -> int:
+    """Run a filter as the kernel does, on one system call with one argument that matters."""
+    arguments = [argument if index == place else 3 for index in range(6)]
+    data = struct.pack("=iIQ6Q", number, arch, 0, *arguments)
     accumulator, at = 0, 0
     while True:
         operation, if_true, if_false, value = struct.unpack_from("=HBBI", code, 8 * at)
@@ -35,6 +37,8 @@ def verdict(code: bytes, arch: int, number: int, command: int) -> int:
             (accumulator,) = struct.unpack_from("=I", data, value)
         elif operation == 0x15:
             at += if_true if accumulator == value else if_false
+        elif operation == 0x45:
+            at += if_true if accumulator & value else if_false
         else:
             assert operation == 0x06
             return int(value)
@@ -53,6 +57,26 @@ def test_filter(machine: str) -> None:
                 asked = asked or number in abi.FLOCK_NUMBERS[arch]
                 assert verdict(code, arch, number, command) == (NOTIFY if asked else ALLOW)
     assert verdict(code, 0xC00000F3, 25, fcntl.F_OFD_SETLK) == ALLOW  # riscv64, by chance
+
+
+O_CREAT = 0x40
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_filter_of_files(machine: str) -> None:
+    """An open that makes no file stays in the kernel; openat2 has its flags in memory."""
+    numbers = abi.FCNTL_NUMBERS[machine]
+    code = seccomp.program(numbers, files=True)
+    for arch in numbers:
+        names = FILE_NUMBERS[arch]
+        assert len(set(names.values())) == len(names) / (2 if arch == abi.X86_64 else 1)
+        for number in {*range(512), *names} - {*numbers[arch], *abi.FLOCK_NUMBERS[arch]}:
+            for flags in (0, 1, O_CREAT, O_CREAT | 0x80 | 1):
+                asked = number in names or number & 0x3FFFFFFF == IO_URING_SETUP
+                place = {"open": 1, "openat": 2}.get(names.get(number, ""))
+                asked = asked and (place is None or bool(flags & O_CREAT))
+                found = verdict(code, arch, number, flags, place or 1)
+                assert found == (NOTIFY if asked else ALLOW)
 
 
 def test_filter_knows_x32_and_the_upper_half_of_the_command() -> None:

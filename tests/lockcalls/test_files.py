@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files as locks: they are made, renamed and removed by programs that everybody has.
+
+GOLDLOCK_RANDOM_FILES=1-1000 tries as many programs by chance; by default it is a few.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lockcalls.support import Run, need
+
+Traced = Callable[[], list[str]]
+
+NUMBERS = os.environ.get("GOLDLOCK_RANDOM_FILES", "1-40").split("-")
+RANDOM = [sys.executable, "-I", "-S", str(Path(__file__).with_name("random_files.py")), *NUMBERS]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    need("git")
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "n")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "e@example.com")
+        monkeypatch.setenv(f"GIT_{who}_DATE", "2000-01-01T00:00:00Z")
+    path = tmp_path / "r"
+    subprocess.run(["git", "init", "-q", path], check=True)
+    (path / "a").write_text("a\n")
+    return path
+
+
+def test_programs_by_chance(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    """What each call returned is what is told of it, and what it is without a supervisor."""
+    bare, ours = tmp_path / "bare", tmp_path / "ours"
+    bare.mkdir()
+    ours.mkdir()
+    alone = subprocess.run(RANDOM, cwd=bare, capture_output=True, text=True, check=True)
+    done = supervised(RANDOM, files=True, cwd=ours, timeout=3600)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == alone.stdout
+    steps = re.findall(r"^\d+ \d (?!reopen)(\w+).*: (\w+)$", done.stdout, re.MULTILINE)
+    assert len(steps) > 20 * (int(NUMBERS[1]) - int(NUMBERS[0]))
+    told = re.findall(
+        r"^\S+: (\w+) \S+.*?: (\w+)(?: \(created by random_files.py\))?$",
+        "\n".join(traced()),
+        re.MULTILINE,
+    )
+    assert [(call, result.replace("created", "ok")) for call, result in told] == steps
+
+
+GIT_ADD = """\
+git: create INDEX.lock: ok
+git: create BLOB_FOLDER/tmp_obj_X: ENOENT
+git: mkdir BLOB_FOLDER: ok
+git: create BLOB_FOLDER/tmp_obj_X: ok
+git: link BLOB_FOLDER/tmp_obj_X to BLOB: ok
+git: unlink BLOB_FOLDER/tmp_obj_X: ok
+git: rename INDEX.lock to INDEX: ok
+"""
+
+
+def test_git(supervised: Run, repository: Path, traced: Traced) -> None:
+    assert supervised(["git", "add", "a"], files=True, cwd=repository).returncode == 0
+    text = "".join(f"{line}\n" for line in traced())
+    text = re.sub(r"tmp_obj_\w+", "tmp_obj_X", text)
+    git = "TEST_DIR/r/.git"
+    text = text.replace(f"{git}/index", "INDEX").replace(f"{git}/objects/78", "BLOB_FOLDER")
+    assert re.sub(r"BLOB_FOLDER/[0-9a-f]{38}", "BLOB", text) == GIT_ADD
+
+
+@pytest.mark.parametrize(
+    ("plan", "said", "told"),
+    [
+        (
+            "create .git/index.lock fails with EEXIST once",
+            "fatal: Unable to create 'TEST_DIR/r/.git/index.lock': File exists.",
+            "create TEST_DIR/r/.git/index.lock: EEXIST (injected)",
+        ),
+        (
+            "rename .git/index.lock to .git/index fails with EIO",
+            "fatal: Unable to write new index file",
+            "rename TEST_DIR/r/.git/index.lock to TEST_DIR/r/.git/index: EIO (injected)",
+        ),
+        (
+            "mkdir .git/objects/78 by git fails with ENOSPC",
+            "error: unable to create temporary file: No space left on device",
+            "mkdir TEST_DIR/r/.git/objects/78: ENOSPC (injected)",
+        ),
+    ],
+)
+def test_git_that_is_refused(  # noqa: PLR0917 - fixtures and a row of the table
+    supervised: Run,
+    repository: Path,
+    traced: Traced,
+    monkeypatch: pytest.MonkeyPatch,
+    plan: str,
+    said: str,
+    told: str,
+) -> None:
+    monkeypatch.chdir(repository)
+    done = supervised(["git", "add", "a"], plan)
+    assert said in done.stderr.replace(str(repository.parent), "TEST_DIR")
+    assert any(line.endswith(told) for line in traced())
+
+
+def test_who_made_the_lock(supervised: Run, repository: Path, traced: Traced) -> None:
+    """A commit of all holds the lock of the index while its hook runs another git."""
+    hook = repository / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nenv -u GIT_INDEX_FILE git add a 2>&1\nexit 1\n")
+    hook.chmod(0o755)
+    script = "git add a; git commit -qam x"
+    done = supervised(["sh", "-c", script], files=True, cwd=repository)
+    assert "index.lock': File exists" in done.stdout + done.stderr
+    lock = "create TEST_DIR/r/.git/index.lock"
+    assert f"git: {lock}: EEXIST (created by git)" in traced()
+
+
+DOTLOCKFILE = """\
+dotlockfile: create TEST_DIR/TEMPORARY: ok
+dotlockfile: link TEST_DIR/TEMPORARY to TEST_DIR/l: ok
+dotlockfile: unlink TEST_DIR/TEMPORARY: ok
+dotlockfile: create TEST_DIR/TEMPORARY: ok
+dotlockfile: link TEST_DIR/TEMPORARY to TEST_DIR/l: EEXIST (created by dotlockfile)
+dotlockfile: unlink TEST_DIR/TEMPORARY: ok
+dotlockfile: unlink TEST_DIR/l: ok
+"""
+
+
+def test_dotlockfile(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    need("dotlockfile")
+    script = "dotlockfile -p l; dotlockfile -r 0 -p l; echo $?; dotlockfile -u l"
+    done = supervised(["sh", "-c", script], files=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("4\n", "")
+    text = "".join(f"{line}\n" for line in traced())
+    assert re.sub(r"\.lk\w+", "TEMPORARY", text) == DOTLOCKFILE
+
+
+@pytest.mark.parametrize(
+    ("plan", "status"),
+    [
+        ("link to l fails with EEXIST", 4),
+        ("link fails with EACCES from call 2 may miss", 0),
+        ("create fails with EROFS", 2),
+        ("unlink l fails with EIO may miss", 0),
+    ],
+)
+def test_dotlockfile_that_is_refused(
+    supervised: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: str, status: int
+) -> None:
+    need("dotlockfile")
+    monkeypatch.chdir(tmp_path)
+    assert supervised(["dotlockfile", "-r", "0", "-p", "l"], plan).returncode == status
+
+
+STRACE = "trace=open,openat,openat2,creat,/^(sym)?link,/^unlink,/^rename,/^mkdir,rmdir"
+GIT = "git add a; git commit -qm x; git pack-refs --all; git branch b; git tag t; git branch -D b"
+SQLITE = "pragma journal_mode=delete; create table t(x); insert into t values (1);"
+
+
+@pytest.mark.parametrize(
+    ("programs", "script", "least"),
+    [
+        (["git"], GIT, 30),
+        (["dotlockfile"], "dotlockfile -p l; dotlockfile -r 0 -p l; dotlockfile -u l", 7),
+        (["lockfile-create"], "lockfile-create -r 0 f; lockfile-create -r 0 f; rm f.lock", 6),
+        (["sqlite3"], f"sqlite3 t.db '{SQLITE}'", 2),
+        ([], "mkdir -p x/y; ln -s x z; mv x w; mv z w; rm -r w; rmdir nothing", 6),
+    ],
+)
+def test_same_as_strace(  # noqa: PLR0917 - fixtures and a row of the table
+    supervised: Run, repository: Path, traced: Traced, programs: list[str], script: str, least: int
+) -> None:
+    """The same calls with the same results; of opens that may find a file, strace cannot tell."""
+    need("strace", *programs)
+    log = repository.with_name("strace")
+    other = repository.with_name("other")
+    subprocess.run(["cp", "-r", repository, other], check=True)
+    line = ["strace", "-f", "-y", "-o", str(log), "-e", STRACE, "sh", "-c", script]
+    subprocess.run(line, cwd=repository, capture_output=True, check=False, timeout=60)
+    supervised(["sh", "-c", script], files=True, cwd=other)
+    told = [_plain(line) for line in traced() if not re.match(r"\S+: (open|lock|unlock) ", line)]
+    calls = list(_of_strace(log.read_text()))
+    assert len(calls) >= least
+    assert told == calls
+
+
+def _name(path: str) -> str:
+    return re.sub(r"tmp_obj_\w+|\.lk\w+", "X", path.rstrip("/").rpartition("/")[2])
+
+
+def _plain(line: str) -> str:
+    found = re.fullmatch(r"\S+: (\w+) (\S+)(?: to (\S+))?: (\w+)(?: \(created by \S+\))?", line)
+    assert found, line
+    return " ".join([found[1], *(_name(path) for path in found.group(2, 3) if path), found[4]])
+
+
+def _of_strace(log: str) -> Iterator[str]:
+    for line in log.splitlines():
+        found = re.match(r"\d+ +(\w+)\((.*)\) += (-?\d+)\S*(?: (\w+))?", line)
+        if not found or ("open" in found[1] and "O_EXCL" not in found[2]):
+            continue
+        call = found[1].removesuffix("2").removesuffix("at").replace("open", "create")
+        call = "rmdir" if "AT_REMOVEDIR" in found[2] else call
+        names = re.findall(r'"([^"]*)"', found[2])
+        names = names[1:] if call == "symlink" else names
+        result = found[4] if found[3] == "-1" else "ok"
+        yield " ".join([call, *map(_name, names), result])
