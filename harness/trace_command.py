@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 from typing import IO, NoReturn
@@ -77,21 +77,26 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    with ExitStack() as stack:
-        try:
-            to = stack.enter_context(open(options.output, "w")) if options.output else sys.stderr  # noqa: PTH123 - not atomic: it is read while it grows
-        except OSError as error:
-            raise UsageError(f"{options.output}: {error.strerror}") from None
-        history = History()
-        view = _View(history, to)
-        status = _run(options, history, view)
-        view.summary()
+    history = History()
+    view = _View(history, _opened(options.output) if options.output else sys.stderr)
+    status = _run(options, history, view)
+    view.close()
+    if view.problem:
+        raise UsageError(f"{options.output or 'standard error'}: {view.problem}")
     for path, text in _pictures(options, history):
         try:
             replace(Path(path), text.encode("utf-8", "replace"))
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from None
     return status
+
+
+def _opened(path: str) -> IO[str]:
+    """Open a file for lines, which can be read while it grows."""
+    try:
+        return open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: PTH123 - closed at the end of the command
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def _pictures(options: argparse.Namespace, history: History) -> Iterator[tuple[str, str]]:
@@ -183,9 +188,11 @@ class _Follower:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         pid = self._processes.pop(pidfd)
-        flocks = [hold for hold in self._history.held_by(pid) if hold.system == "flock"]
-        inherited = [hold for hold in flocks if _is_locked(hold.path)]
-        self._history.end(pid, monotonic_ns(), inherited)
+        held = self._history.held_by(pid)
+        inherited = [hold for hold in held if hold.system == "flock" and _is_locked(hold.path)]
+        row = self._history.end(pid, monotonic_ns(), inherited)
+        if held:
+            self._view.show(row)
 
 
 def _is_locked(path: str) -> bool:
@@ -200,17 +207,19 @@ def _is_locked(path: str) -> bool:
 class _View:
     """The lines for a person."""
 
-    def __init__(self, history: History, to: IO[str]) -> None:
+    def __init__(self, history: History, to: IO[str] | None) -> None:
         self._history = history
         self._to = to
+        self.problem = ""
+        """Why lines could not be written, which is no reason to stop the program."""
 
     def show(self, row: Row) -> None:
-        """Write the line of a call."""
+        """Write the line of a call, or of an end."""
         since = (row.time - self._history.rows[0].time) / 1e9
         by = f", by {', '.join(map(self._who, row.by))}" if row.by else ""
         self._write(f"{since:9.4f} s  {self._who(row.pid)}: {row.text}{by}")
 
-    def summary(self) -> None:
+    def close(self) -> None:
         """Say who was refused or had to wait, and because of whom."""
         found: dict[tuple[str, str, str], int] = {}
         for row in self._history.rows:
@@ -225,5 +234,10 @@ class _View:
         return f"{self._history.programs.get(pid, '')}[{pid}]" if pid else "somebody"
 
     def _write(self, text: str) -> None:
-        self._to.write(f"{printable(text)}\n")
-        self._to.flush()
+        if self._to is None or self.problem:
+            return
+        try:
+            self._to.write(f"{printable(text)}\n")
+            self._to.flush()
+        except OSError as error:
+            self.problem = str(error.strerror)

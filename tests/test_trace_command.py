@@ -90,6 +90,7 @@ def test_a_wait_is_told_and_its_end(tmp_path: Path) -> None:
         (("--html", "no/p.html", "--", "true"), 2, "no/p.html: no such folder"),
         (("--kit", "nobody", "--", "true"), 2, "no kit has the name nobody"),
         (("-o", ".", "--", "true"), 2, ".: Is a directory"),
+        (("-o", "/dev/full", "--", "flock", "f", "true"), 2, "/dev/full: No space left on device"),
     ],
 )
 def test_the_exit_status(tmp_path: Path, words: tuple[str, ...], status: int, said: str) -> None:
@@ -123,4 +124,11 @@ def test_control_c_ends_the_program_and_leaves_the_picture(tmp_path: Path) -> No
     _, said = running.communicate(timeout=120)
     assert running.returncode == 128 + signal.SIGINT
     assert "flock of f, exclusive waiting: ok" in said
-    assert "has ended; a process that" in (tmp_path / "p.html").read_text()
+    assert "flock of f, exclusive waiting: ok" in (tmp_path / "p.html").read_text()
+
+
+def test_a_flock_that_the_shell_keeps_goes_on_after_its_program(tmp_path: Path) -> None:
+    wait = f"'{sys.executable}' '{ROOT}/run_tests.py' wait --line 'still locks f' --of lines"
+    done = trace(tmp_path, "-o", "lines", "--", "sh", "-c", f"exec 9>f; flock 9; {wait}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "has ended; a process that" in (tmp_path / "lines").read_text()

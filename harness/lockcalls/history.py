@@ -6,7 +6,7 @@ is known when the process ends, or when another gets a lock that this one would 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,6 +73,7 @@ class History:
     holds: list[Hold] = field(default_factory=list)
     programs: dict[int, str] = field(default_factory=dict)
     _waiting: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _open: list[Hold] = field(default_factory=list)
 
     def add(self, event: Mapping[str, Any]) -> Row:
         """Take an event in; return what it says."""
@@ -92,7 +93,7 @@ class History:
 
     def held_by(self, pid: int) -> list[Hold]:
         """Return the locks that a process has got and not let go."""
-        return [hold for hold in self._held() if hold.pid == pid]
+        return [hold for hold in self._open if hold.pid == pid]
 
     def end(self, pid: int, time: int, inherited: Sequence[Hold] = ()) -> Row:
         """Note that a process has ended, and its locks with it, but for those *inherited*."""
@@ -100,13 +101,10 @@ class History:
             if hold in inherited:
                 hold.sure = False
             else:
-                hold.until = len(self.rows)
+                self._let_go(hold)
         files = ", ".join(hold.path for hold in inherited)
         goes_on = f"; a process that it had the open file from, or gave it to, still locks {files}"
         return self._row(time, pid, f"has ended{goes_on if files else ''}", "ended")
-
-    def _held(self) -> Iterator[Hold]:
-        return (hold for hold in [*self.holds] if hold.until is None)
 
     def _row(self, time: int, pid: int, text: str, mark: str, by: tuple[int, ...] = ()) -> Row:
         self.rows.append(Row(time, pid, text, mark, by))
@@ -117,22 +115,29 @@ class History:
             return
         self._cut(wanted)
         if wanted.kind != "unlock":
-            for gone in self._held():
-                if gone.pid != wanted.pid and gone.conflicts(wanted):
-                    gone.until, gone.sure = len(self.rows), False
-            self.holds.append(wanted)
+            for gone in [h for h in self._open if h.pid != wanted.pid and h.conflicts(wanted)]:
+                self._let_go(gone, sure=False)
+            self._take(wanted)
 
     def _cut(self, wanted: Hold) -> None:
         """End what the process has held of that range, but not what it has beside it."""
-        for hold in self._held():
-            mine = (hold.pid, hold.path, hold.system) == (wanted.pid, wanted.path, wanted.system)
-            if not mine or not hold.overlaps(wanted.first, wanted.last):
-                continue
-            hold.until = now = len(self.rows)
+        owner = (wanted.pid, wanted.path, wanted.system)
+        mine = [hold for hold in self._open if (hold.pid, hold.path, hold.system) == owner]
+        for hold in [hold for hold in mine if hold.overlaps(wanted.first, wanted.last)]:
+            self._let_go(hold)
+            now = len(self.rows)
             if hold.first < wanted.first:
-                self.holds.append(replace(hold, last=wanted.first - 1, since=now, until=None))
+                self._take(replace(hold, last=wanted.first - 1, since=now, until=None))
             if wanted.last is not None and (hold.last is None or hold.last > wanted.last):
-                self.holds.append(replace(hold, first=wanted.last + 1, since=now, until=None))
+                self._take(replace(hold, first=wanted.last + 1, since=now, until=None))
+
+    def _take(self, hold: Hold) -> None:
+        self.holds.append(hold)
+        self._open.append(hold)
+
+    def _let_go(self, hold: Hold, *, sure: bool = True) -> None:
+        hold.until, hold.sure = len(self.rows), sure
+        self._open = [each for each in self._open if each is not hold]
 
 
 def _hold(call: Mapping[str, Any], row: int) -> Hold:
