@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import reduce
 
 from goldlock.filters.declared import unordered, volatile
-from goldlock.filters.names import directory, holders
+from goldlock.filters.names import directory, holders, paths, pids
 from goldlock.filters.text import carriage_returns, errno_names, one_line, trailing_blanks
 
 Filter = Callable[[str], str]
@@ -29,6 +29,8 @@ __all__ = [
     "errno_names",
     "holders",
     "one_line",
+    "paths",
+    "pids",
     "trailing_blanks",
     "unordered",
     "volatile",

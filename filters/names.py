@@ -26,6 +26,31 @@ def directory(path: str, name: str) -> Callable[[str], str]:
     return lambda text: pattern.sub(lambda _: name, text)
 
 
+def paths(test_dir: str, sock_dir: str) -> Callable[[str], str]:
+    r"""Write ``TEST_DIR`` and ``SOCK_DIR`` for the directories of the case.
+
+    before: ``Unable to create '/tmp/x/.git/index.lock'``
+    after:  ``Unable to create 'TEST_DIR/.git/index.lock'``
+    """
+    of_test, of_sock = directory(test_dir, "TEST_DIR"), directory(sock_dir, "SOCK_DIR")
+    return lambda text: of_sock(of_test(text))
+
+
+def pids(text: str) -> str:
+    r"""Write ``PID`` for process ids: numbers behind a word for one, or as logs have them.
+
+    before: ``is held by process 1234 (apt); sshd[99]: pid: 1234``
+    after:  ``is held by process PID (apt); sshd[PID]: pid: PID``
+    """
+    return _PID.sub("PID", text)
+
+
+_PID = re.compile(
+    r"(?:(?<=\b[Pp][Ii][Dd] )|(?<=\b[Pp][Ii][Dd]: )|(?<=\b[Pp][Ii][Dd]=)"
+    r"|(?<=\b[Pp]rocess )|(?<=\w\[)(?=[0-9]+\]:))[0-9]+\b"
+)
+
+
 def holders(text: str) -> str:
     r"""Write ``PID`` for process ids in tables of locks.
 

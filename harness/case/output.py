@@ -72,10 +72,7 @@ class Output:
     @cached_property
     def paths(self) -> Filter:
         """Write ``TEST_DIR`` and ``SOCK_DIR`` for the directories of this run."""
-        return filters.compose(
-            filters.directory(self.test_dir, "TEST_DIR"),
-            filters.directory(self.sock_dir, "SOCK_DIR"),
-        )
+        return filters.paths(self.test_dir, self.sock_dir)
 
     @cached_property
     def stderr_output(self) -> Filter:

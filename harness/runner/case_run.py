@@ -31,6 +31,9 @@ from goldlock.text import count
 LOCKS = "locks"
 """Files of a case's directory: what programs were told and said, and their lock calls."""
 
+UNFILTERED = "output.unfiltered"
+"""The file of a case's directory with what it printed, before the filters of its header."""
+
 LOG_LIMIT = 64 * 1024
 """Bytes of a log, from its end, that are reported."""
 
@@ -165,6 +168,11 @@ class Runner:
         except CannotStart as error:
             result.problems.append(_cannot_start(case.path, error.reason))
             return
+        if case.filters:
+            from goldlock.runner import header_filters  # few cases want them
+
+            unfiltered = directories.top / UNFILTERED
+            header_filters.apply(case, transcript.output, unfiltered, environ)
         if folder := self._environ.get(OUTPUTS):
             Path(folder, case.number).write_bytes(safe_open.read(transcript.output))
         wrappers = self._wrappers
@@ -246,10 +254,11 @@ def result_of(case: Case, golden: Path | None = None) -> CaseResult:
 
 def kept_files(directory: Path) -> str:
     """Tell what there is to look at in a directory that was kept."""
-    output, raw, wrap = (directory / name for name in (OUTPUT, LOG, "wrap"))
+    output, wrap = directory / OUTPUT, directory / "wrap"
     if not output.exists():
         return f"kept in {directory}"
-    said = f"output kept in {output}" + (f", and before filters {raw}" if raw.exists() else "")
+    raw = [str(directory / name) for name in (UNFILTERED, LOG) if (directory / name).exists()]
+    said = f"output kept in {output}" + (f", and before filters {' and '.join(raw)}" if raw else "")
     logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
     return said + (f"; {count(logs, 'wrapper log')} in {wrap}" if logs else "")
 

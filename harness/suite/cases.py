@@ -8,6 +8,7 @@ header is made of the comment lines at its top that have the form ``# key: value
     # needs: faults            abilities (ofd-locks, faults) and programs of the suite's kit
     # timeout: 30              time limit, in seconds
     # exclusive: port-80       never beside another case of that name
+    # filters: paths pids      filters that all of its output goes through, in this order
 
 and those of the suite's kit, such as ``formats``.
 """
@@ -29,7 +30,7 @@ _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
-_KEYS = ("group", "needs", "timeout", "exclusive")
+_KEYS = ("group", "needs", "timeout", "exclusive", "filters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Case:
     needs: tuple[str, ...] = ()
     timeout: float | None = None
     exclusive: str = ""
+    filters: tuple[str, ...] = ()
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     kit: str = ""
     suite: Path | None = None
@@ -147,6 +149,7 @@ def read_case(path: Path) -> Case:
         needs=_words(fields.get("needs", "")),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
         exclusive=fields.get("exclusive", ""),
+        filters=_words(fields.get("filters", "")),
         words={key: _words(fields[key]) for key in kit.words if key in fields},
         kit=kit.name,
     )
@@ -168,6 +171,10 @@ def _read_field(fields: dict[str, str], key: str, value: str, kit: Kit, where: s
         raise UsageError(f"{where}: {key!r} is given twice")
     if not value.strip():
         raise UsageError(f"{where}: {key!r} has no value")
+    if key == "filters":
+        from goldlock.filters import by_name  # for those who want it
+
+        values["filters"] = by_name.plain(kit.name)
     for word in _words(value) if key in values else ():
         if word not in values[key]:
             raise UsageError(

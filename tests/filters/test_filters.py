@@ -56,6 +56,19 @@ TABLE: list[Row] = [
         "t: byte 101, it may write: qemu-kvm (pid 7, holder)\nt: all: sh (pid 8, contender)",
         "t: byte 101, it may write: qemu-kvm (pid PID, holder)\nt: all: sh (pid PID, contender)",
     ),
+    (
+        "pids",
+        filters.pids,
+        "process 12 (apt), PID=1, pid: 2, a[3]: x",
+        "process PID (apt), PID=PID, pid: PID, a[PID]: x",
+    ),
+    (
+        "no pids",
+        filters.pids,
+        "a pid, process 1x, argv[3] of 12",
+        "a pid, process 1x, argv[3] of 12",
+    ),
+    ("paths", filters.paths("/tmp/x", "/tmp/s"), "/tmp/x/t /tmp/s", "TEST_DIR/t SOCK_DIR"),
     ("nobody", filters.holders, "t: qemu-kvm (pid 7), a holder", "t: qemu-kvm (pid 7), a holder"),
 ]
 
@@ -132,6 +145,8 @@ EACH: dict[str, Filter] = {
     "carriage_returns": filters.carriage_returns,
     "trailing_blanks": filters.trailing_blanks,
     "holders": filters.holders,
+    "paths": filters.paths("/tmp/x", "/tmp/s"),
+    "pids": filters.pids,
     "volatile": filters.volatile(r"seconds\": (\d+)", "SECONDS"),
 }
 TEXTS = texts(*pieces(TABLE), "/tmp/x", "/", "\n", "\r", " ", "\\", '"seconds": 1', "://")
@@ -153,7 +168,9 @@ def test_text_that_is_none_of_its_business_stays(name: str, text: str) -> None:
 
 
 @given(
-    path=st.text(min_size=1), before=st.sampled_from("'\"[ =\n"), after=st.sampled_from("'] ,\n/")
+    path=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1),
+    before=st.sampled_from("'\"[ =\n"),
+    after=st.sampled_from("'] ,\n/"),
 )
 def test_any_directory_is_found(path: str, before: str, after: str) -> None:
     directory = "/" + path.strip("/")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Filters by their names, for headers and for cases in other languages; also those of a kit."""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import Any
+
+from goldlock import filters
+from goldlock.filters import Filter
+
+PATHS = "paths"
+DIRECTORIES = ("TEST_DIR", "SOCK_DIR")
+"""The variables whose directories `paths` writes the names of."""
+
+
+class UnknownError(Exception):
+    """What was asked for is no filter; str() says why."""
+
+
+@cache
+def known(kit: str) -> dict[str, Callable[..., Any]]:
+    """Return all filters, and what makes filters, by name, those of a kit among them.
+
+    *kit* is the empty string for none; raises UnknownError for one that there is not.
+    """
+    found = {name: getattr(filters, name) for name in filters.__all__}
+    del found["Filter"], found["compose"]
+    if kit:
+        try:
+            more = import_module(f"goldlock.kits.{kit}.filters")
+        except ModuleNotFoundError as error:
+            raise UnknownError(f"kit {kit!r} has no filters ({error})") from None
+        found |= {name: getattr(more, name) for name in more.__all__}
+    return dict(sorted(found.items()))
+
+
+def arguments(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a filter must be given; none for a plain one."""
+    if function is filters.paths:
+        return []
+    taken = signature(function).parameters.values()
+    return [each.name for each in taken if each.default is Parameter.empty and each.name != "text"]
+
+
+def plain(kit: str) -> list[str]:
+    """Return the names of the filters that take no arguments: what a header can have."""
+    return [name for name, function in known(kit).items() if not arguments(function)]
+
+
+def chosen(words: list[str], kit: str, environ: Mapping[str, str] = os.environ) -> Filter:
+    """Return the filter that names, each with its arguments, stand for; raise UnknownError.
+
+    *environ* has the directories of the case, for `paths`.
+    """
+    made, rest = [], list(words)
+    while rest:
+        name = rest.pop(0)
+        if name not in known(kit):
+            raise UnknownError(
+                f"unknown filter {name!r}{_suggestion(name, kit)}; --list lists them"
+            )
+        function = known(kit)[name]
+        wanted = arguments(function)
+        given, rest = rest[: len(wanted)], rest[len(wanted) :]
+        if len(given) < len(wanted):
+            missing = " ".join(word.upper() for word in wanted)
+            raise UnknownError(f"{name} wants {missing}, and was given {len(given)} of them")
+        if function is filters.paths:
+            function = partial(function, *(environ.get(each, "") for each in DIRECTORIES))
+        try:
+            made.append(function(*given) if wanted or name == PATHS else function)
+        except ValueError as error:
+            raise UnknownError(f"{name}: {error}") from None
+    return filters.compose(*made)
+
+
+def _suggestion(name: str, kit: str) -> str:
+    from difflib import get_close_matches  # only for those who slipped
+
+    near = get_close_matches(name, list(known(kit)), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
