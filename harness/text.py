@@ -131,3 +131,15 @@ def for_github(text: str) -> str:
 def for_github_property(text: str) -> str:
     """Return *text* as a property of such a command."""
     return for_github(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def ending(status: int) -> str:
+    """Return how a program ended, as goldens have it; nothing for exit status 0."""
+    if status >= 0:
+        return f"[exit status {status}]" if status else ""
+    import signal  # 5 ms that those do without who tell of none
+
+    try:
+        return f"[ended by {signal.Signals(-status).name}]"
+    except ValueError:  # a real-time signal
+        return f"[ended by signal {-status}]"

@@ -9,11 +9,12 @@ from select import POLLIN, poll
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from goldlock.case.program import Program, ending
+from goldlock.case.program import Program
 from goldlock.case.session import Session
 from goldlock.case.waits import Fields, reach, state_of
 from goldlock.errors import CaseError
 from goldlock.inspect import processes, states
+from goldlock.text import ending
 
 if TYPE_CHECKING:
     from goldlock.case.output import Output

@@ -7,13 +7,13 @@
 import os
 import re
 import shlex
-import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
+from goldlock.text import ending
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts a program: takes a command line and the streams, as `subprocess.Popen` does."""
@@ -35,16 +35,6 @@ class Completed(NamedTuple):
     def ending(self) -> str:
         """How it ended, if not with exit status 0: ``[exit status 1]``, ``[ended by SIGKILL]``."""
         return ending(self.status)
-
-
-def ending(status: int) -> str:
-    """Return how a program ended, as goldens have it; nothing for exit status 0."""
-    if status >= 0:
-        return f"[exit status {status}]" if status else ""
-    try:
-        return f"[ended by {signal.Signals(-status).name}]"
-    except ValueError:  # a real-time signal
-        return f"[ended by signal {-status}]"
 
 
 class Program:
@@ -104,6 +94,18 @@ class Program:
             streams["executable"] = self.alias
         return self.start(argv, **streams)
 
+    def known_as(self, name: str, folder: str) -> "Self":
+        """Return the program under another name: that of its processes, and in what is shown.
+
+        The name is that of a link to it in *folder*. Raises CaseError for what is no name.
+        """
+        import copy  # few programs want it
+
+        other = copy.copy(self)
+        other.name = name
+        other.alias = _alias(folder, name, self.command[0])
+        return other
+
     def argv(self, *arguments: str) -> list[str]:
         """Return the whole command line; raise CaseError when the program is not there."""
         if not self.command[0]:
@@ -120,7 +122,7 @@ class Program:
         return shlex.join((self.name, *arguments))
 
 
-def alias(folder: str, name: str, path: str) -> str:
+def _alias(folder: str, name: str, path: str) -> str:
     """Make a link to the program at *path*, after which the kernel names its processes; return it.
 
     Raises CaseError for what is no name for a process.

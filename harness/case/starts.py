@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from goldlock.case.output import Output
-from goldlock.case.program import Completed, Program, Start, alias
+from goldlock.case.program import Completed, Program, Start
 
 if TYPE_CHECKING:
     from typing import TypeVar, Unpack
@@ -60,11 +60,8 @@ class Starts(Output):
         import shutil  # takes a tenth of what a case takes to start
 
         command = [shutil.which(program) or "", *options]
-        made = self._program(name or program.rpartition("/")[2], command, Program)
-        if name:
-            folder = f"{os.path.dirname(self.test_dir)}/names"  # noqa: PTH120 - as for the logs
-            made.alias = alias(folder, name, command[0])
-        return made
+        made = self._program(program.rpartition("/")[2], command, Program)
+        return self._known_as(made, name)
 
     def start(
         self,
@@ -96,7 +93,8 @@ class Starts(Output):
         from goldlock.case.holder import Holder  # pexpect: only for the cases that talk
 
         if isinstance(program, str):
-            program = self.program(program, name=name)
+            program = self.program(program)
+        program = self._known_as(program, name)
         speech = (prompt, marker)
         return self._register(
             Holder(program, *arguments, case=self, speech=speech, limit=limit, ready=ready)
@@ -149,6 +147,10 @@ class Starts(Output):
         from goldlock.case.waits import wait_for  # only for the cases that wait
 
         return wait_for(state, limit)
+
+    def _known_as(self, program: "P", name: str) -> "P":
+        folder = f"{os.path.dirname(self.test_dir)}/names"  # noqa: PTH120 - as for the logs
+        return program.known_as(name, folder) if name else program
 
     def _program(
         self,
