@@ -75,20 +75,21 @@ def flock(kind: int, first: int, length: int) -> bytes:
 class KernelLock:
     """A lock as the kernel tells of it, in /proc/locks and in a descriptor's fdinfo.
 
-    system   "OFDLCK", "POSIX", "FLOCK" or "LEASE"
+    system   "OFDLCK", "POSIX", "FLOCK" or "LEASE"; breaking: of a lease that somebody waits for
     exclusive  whether it is one to write; waiting: whether it is only asked for
     pid      who took it; -1 for an OFD lock, 0 for a process of another PID namespace
     place    the file, as the kernel numbers it: "fe:00:1234"
     first    its first byte; last: its last one, None for the end of the file
     """
 
-    __slots__ = ("exclusive", "first", "last", "pid", "place", "system", "waiting")
+    __slots__ = ("breaking", "exclusive", "first", "last", "pid", "place", "system", "waiting")
 
     def __init__(self, line: str) -> None:
         """Read ``OFDLCK ADVISORY READ -1 fe:00:12 100 101``; ``->`` is before who waits."""
         words = line.split()
         self.waiting = words[0] == "->"
-        self.system, _, kind, pid, self.place, first, last = words[self.waiting :]
+        self.system, state, kind, pid, self.place, first, last = words[self.waiting :]
+        self.breaking = state == "BREAKING"
         self.exclusive = kind == "WRITE"
         self.pid = int(pid)
         self.first = int(first)
@@ -101,7 +102,11 @@ class KernelLock:
 
     def key(self) -> tuple[object, ...]:
         """Return what is equal for equal locks."""
-        return self.system, self.exclusive, self.pid, self.place, self.first, self.last
+        return self.waiting, self.pid, self.place, *self.wanted()
+
+    def wanted(self) -> tuple[object, ...]:
+        """Return what is equal for equal requests on one file."""
+        return self.system, self.exclusive, self.first, self.last
 
     def overlaps(self, first: int, last: int | None) -> bool:
         """Return whether a byte of a range is one of the lock's."""
@@ -110,11 +115,29 @@ class KernelLock:
 
 def locks_of_descriptor(pid: int, fd: int | str) -> list[KernelLock]:
     """Return the locks that a process has on an open file; raises OSError when it is gone."""
-    with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as info:
-        return [KernelLock(line.split(":", 2)[2]) for line in info if line.startswith("lock:")]
+    return locks_in(read(f"/proc/{pid}/fdinfo/{fd}"))
 
 
-_PAGES = 1024 * 1024
+def locks_in(info: str) -> list[KernelLock]:
+    """Return the locks that the fdinfo of a descriptor tells of."""
+    lines = info.split("\n")
+    return [KernelLock(line.split(":", 2)[2]) for line in lines if line.startswith("lock:")]
+
+
+_ROOM = 64 * 1024
+
+
+def read(path: str) -> str:
+    """Return what is in a file of /proc, in a third of the time that `open` takes for it."""
+    return os.fsdecode(b"".join(_pages(path)))
+
+
+def _pages(path: str) -> list[bytes]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return list(iter(lambda: os.read(fd, _ROOM), b""))
+    finally:
+        os.close(fd)
 
 
 def all_locks() -> tuple[list[str], bool]:
@@ -123,11 +146,7 @@ def all_locks() -> tuple[list[str], bool]:
     The kernel tells as much as fits in a page at a time. When locks come and go between one
     page and the next, others may be missing.
     """
-    fd = os.open("/proc/locks", os.O_RDONLY)
-    try:
-        pages = list(iter(lambda: os.read(fd, _PAGES), b""))
-    finally:
-        os.close(fd)
+    pages = _pages("/proc/locks")
     return _lines(b"".join(pages)), len(pages) <= 1
 
 
@@ -135,7 +154,7 @@ def few_locks() -> list[str] | None:
     """Return what `all_locks` does if it is no more than a page, which takes no time; else None."""
     fd = os.open("/proc/locks", os.O_RDONLY)
     try:
-        page = os.read(fd, _PAGES)
+        page = os.read(fd, _ROOM)
         return None if os.read(fd, 1) else _lines(page)
     finally:
         os.close(fd)
@@ -143,6 +162,19 @@ def few_locks() -> list[str] | None:
 
 def _lines(table: bytes) -> list[str]:
     return [line.partition(":")[2] for line in table.decode("ascii").splitlines()]
+
+
+_KCMP = {"x86_64": 312, "aarch64": 272}
+_KCMP_FILE = 0
+
+
+def same_open_file(one: tuple[int, int | str], other: tuple[int, int | str]) -> bool:
+    """Tell whether two descriptors, each of a process, share an open file; raises OSError."""
+    number = _KCMP.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    (pid, fd), (other_pid, other_fd) = one, other
+    return syscall(number, pid, other_pid, _KCMP_FILE, int(fd), int(other_fd)) == 0
 
 
 def processes_below(root: int) -> "Iterator[tuple[int, int]]":

@@ -109,17 +109,18 @@ class Case(Starts):
 
     # Locks
 
-    def locks(self) -> str:
-        """Return who holds which locks on files of this case, in words, a line each.
+    def locks(self, path: str = "") -> str:
+        """Return who holds which locks on a file, or a directory and all below it, a line each.
 
             t.qcow2: byte 201, nobody else may write: qemu-system-x86_64 (pid 7, holder)
 
-        In the order of files and bytes; ``""`` when nothing is locked. The filter `holders`
-        makes it fit for a golden.
+        By default those on all files of this case; in the order of files and bytes, or a line
+        that says that there are none. The filter `holders` makes it fit for a golden. Raises
+        FileNotFoundError where nothing is at *path*.
         """
-        from goldlock.inspect.lock_table import table  # only for the cases that ask
+        from goldlock.inspect.lock_table import NOBODY, table  # only for the cases that ask
 
-        return table(self.test_dir)
+        return table(path or self.test_dir) or NOBODY
 
     def faults(self, *plan: str, **fields: Any) -> "AbstractContextManager[ActiveFaults]":
         """Make lock calls of the programs fail, for the length of a ``with`` block.

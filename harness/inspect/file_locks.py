@@ -6,6 +6,7 @@
 
 import os
 
+from goldlock import linux
 from goldlock.linux import KernelLock, all_locks, locks_of_descriptor, processes_below
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
@@ -20,7 +21,7 @@ def held(path: str, by: int) -> "Iterator[KernelLock]":
     except OSError:
         return
     if not by:
-        yield from _on(path, status)
+        yield from _on(path)
         return
     for pid in family(by):
         for fd in _descriptors(pid):
@@ -31,32 +32,40 @@ def held(path: str, by: int) -> "Iterator[KernelLock]":
                 continue
 
 
-def _on(path: str, status: os.stat_result) -> "Iterator[KernelLock]":
-    inode, device = _place(path, status)
+def _on(path: str) -> "Iterator[KernelLock]":
+    place = place_of(path)
     for line in all_locks()[0]:
-        if f":{inode} " in line and "->" not in line:
-            lock = KernelLock(line)
-            if lock.place == f"{device}:{inode}":
-                yield lock
+        if f" {place} " in line and "->" not in line:
+            yield KernelLock(line)
 
 
-def _place(path: str, status: os.stat_result) -> tuple[str, str]:
-    """Return inode and device of a file as the kernel numbers them in its table of locks.
+def place_of(path: str) -> str:
+    """Return how the kernel's table of locks numbers a file; raises OSError.
 
-    Not on each file system are they those of stat(2): what is mounted tells its device.
+    Not on each file system is that what stat(2) tells: the device is that of the mount, and the
+    inode is the one of a descriptor.
     """
     fd = os.open(path, os.O_PATH)  # to close one that is open takes this process's own locks
     try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
-            info = dict(line.split(":", 1) for line in file if not line.startswith("lock:"))
+        status, info = os.fstat(fd), linux.read(f"/proc/self/fdinfo/{fd}")
     finally:
         os.close(fd)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        mount = info["mnt_id"].strip()
-        device = next((words[2] for words in map(str.split, mounts) if words[0] == mount), "")
+    mounts = "\n" + linux.read("/proc/self/mountinfo")
+    _, _, found = mounts.partition(f"\n{field(info, 'mnt_id')} ")
+    device = found.split(" ", 2)[1] if found else ""  # 27 1 254:0 / / rw ...
     major, _, minor = device.partition(":")
-    inode = info.get("ino", str(status.st_ino)).strip()  # told since Linux 5.14
-    return inode, f"{int(major or 0):02x}:{int(minor or 0):02x}"
+    numbers = (int(major), int(minor)) if device else _numbers(status.st_dev)
+    return f"{numbers[0]:02x}:{numbers[1]:02x}:{field(info, 'ino') or status.st_ino}"
+
+
+def _numbers(device: int) -> tuple[int, int]:
+    return os.major(device), os.minor(device)
+
+
+def field(info: str, name: str) -> str:
+    """Return what an fdinfo has under a name; nothing where a kernel has no such line."""
+    _, found, rest = f"\n{info}".partition(f"\n{name}:")
+    return rest.split("\n", 1)[0].strip() if found else ""
 
 
 def family(pid: int) -> list[int]:

@@ -109,6 +109,5 @@ def _locks_on(path: str) -> str:
 
     if not os.path.exists(path):
         return beside(path)
-    folder, name = os.path.split(os.path.realpath(path))
-    lines = [line for line in table(folder).splitlines() if line.startswith(f"{name}: ")]
+    lines = table(path).splitlines()
     return "\n  ".join(("its locks are:", *lines)) if lines else "nobody has a lock on it"

@@ -6,70 +6,86 @@
     t.qcow2: byte 101, it may write: qemu-system-x86_64 (pid 7, holder)
     state: all bytes, exclusive (flock): flock (pid 9, contender)
 
-A line for each file and lock, in the order of files and bytes; a contender waits for it. What
-a byte means is in the words of a kit (`goldlock.lockcalls.words`), where there is one.
-From other languages:
+A line for each file and lock, in the order of files and bytes; a contender waits for it. A process
+has the name that a trace has for it. What a byte means is in the words of a suite or its kit
+(`goldlock.lockcalls.words`), where there are some. From other languages:
 
-    "$PYTHON" -m goldlock.inspect.lock_table [DIRECTORY]      (default: TEST_DIR)
+    "$PYTHON" -m goldlock.inspect.lock_table [PATH]      (default: TEST_DIR)
 
-Both sides use this; it is all standard library. A lock of an open file (OFD) does not say
-whose it is: the processes that have the file open are asked.
+Both sides use this; it is all standard library.
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
-# ruff: noqa: PTH112, PTH115, PTH116, PTH119, PTH208
+# ruff: noqa: PTH119
 
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from goldlock.inspect import processes
-from goldlock.linux import KernelLock, all_locks, few_locks, locks_of_descriptor
+from goldlock.inspect.lock_search import Found, Key, Look, listed_on
+from goldlock.inspect.open_files import Files, locked_files
+from goldlock.linux import KernelLock, few_locks
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 USAGE = """\
-Show who holds, or waits for, which lock on a directory and the files below it.
+Show who holds, or waits for, which lock on a file, or on a directory and all below it.
 
-  goldlock locks [DIRECTORY]     (default: TEST_DIR)
+  goldlock locks [PATH]     (default: TEST_DIR)
 
-A line for each file and lock: which bytes, shared or exclusive, and by which process. Processes
-of other users are not seen. GOLDLOCK_KIT names the kit that knows what bytes mean.
+A line for each file and lock: which bytes, shared or exclusive, and by which process; that of
+another user is not always known. GOLDLOCK_KIT names the kit that knows what bytes mean.
 """
 
-_SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock"}
+NOBODY = "nobody holds a lock\n"
+"""What a person is told in place of an empty table."""
+
+_SYSTEMS = {"OFDLCK": "OFD", "POSIX": "POSIX", "FLOCK": "flock", "LEASE": "lease"}
 _LAST = 2**63
 """Sorts after each byte of a file."""
 
 
 class Lock(NamedTuple):
-    """A lock on bytes of a file: *last* is None for its end; *system* OFD, POSIX or flock."""
+    """A lock on bytes of a file: *last* is None for its end; *system* OFD, POSIX, flock, lease."""
 
     path: str
     first: int
     last: int | None
     system: str
     exclusive: bool
+    breaking: bool = False
+    """Whether it is a lease that its holder is asked to give back."""
 
-    def describe(self, words: ByteWords) -> str:
-        """Return which bytes are locked, and what that means, where it is known."""
+    @classmethod
+    def of(cls, path: str, lock: KernelLock) -> "Lock":
+        """Return a lock as the kernel tells of it."""
+        system = _SYSTEMS.get(lock.system, lock.system)
+        return cls(path, lock.first, lock.last, system, lock.exclusive, lock.breaking)
+
+    def describe(self, words: ByteWords, pid: int) -> str:
+        """Return which bytes a process has locked, and what that means, where it is known."""
+        text = self._bytes()
+        if words.is_pid(self.path, self.first, self.last, pid):
+            text = "the byte of its pid"
+        meaning = words.meaning(self.path, self.first, self.last, pid)
+        text += meaning and f", {meaning}"
+        if self.breaking:
+            text += ", to be given back"
+        elif self.exclusive or not meaning or meaning != words.meanings.get(self.first):
+            text += ", exclusive" if self.exclusive else ", shared"
+        return text + ("" if self.system == "OFD" else f" ({self.system})")
+
+    def _bytes(self) -> str:
         if (self.first, self.last) == (0, None):
-            text = "all bytes"
-        elif self.last is None:
-            text = f"bytes {self.first} and up"
-        elif self.first == self.last:
-            text = f"byte {self.first}"
-        else:
-            text = f"bytes {self.first}-{self.last}"
-        meaning = words.meanings.get(self.first, "") if self.first == self.last else ""
-        meaning = meaning and f", {meaning}"
-        if self.exclusive or not meaning:
-            meaning += ", exclusive" if self.exclusive else ", shared"
-        return f"{text}{meaning}" + ("" if self.system == "OFD" else f" ({self.system})")
+            return "all bytes"
+        if self.last is None:
+            return f"bytes {self.first} and up"
+        return f"byte{'' if self.first == self.last else 's'} {_span(self.first, self.last)}"
 
     def each(self, words: ByteWords) -> "Iterator[Lock]":
-        """Yield a lock for each byte, where all of them have a meaning; else itself."""
+        """Yield a lock for each byte, where all of them have a meaning to the kit; else itself."""
         most = self.first + len(words.meanings)
         if self.last is None or self.last >= most:
             yield self
@@ -79,6 +95,10 @@ class Lock(NamedTuple):
             yield from (self._replace(first=byte, last=byte) for byte in bytes_)
         else:
             yield self
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
 
 
 class Held(NamedTuple):
@@ -93,7 +113,7 @@ class Held(NamedTuple):
         name = os.path.basename(self.path)
         if self.ranges == ((0, None),):
             return f"all of {name}"
-        words = [f"{a}" if a == b else f"{a}-{'' if b is None else b}" for a, b in self.ranges]
+        words = [f"{a}-" if b is None else _span(a, b) for a, b in self.ranges]
         plural = "s" if len(words) > 1 or "-" in words[0] else ""
         return f"byte{plural} {' '.join(words)} of {name}"
 
@@ -101,21 +121,26 @@ class Held(NamedTuple):
 def held_by(pid: int) -> list[Held]:
     """Return the locks that a process holds; none for one that is gone, or somebody else's."""
     found: dict[tuple[str, str], set[tuple[int, int | None]]] = defaultdict(set)
-    for each in _locks_of(pid, ""):
-        found[each.lock.path, each.lock.system].add((each.lock.first, each.lock.last))
+    for file in locked_files(pid):
+        for each in file.locks():
+            lock = Lock.of(file.said, each)
+            found[lock.path, lock.system].add((lock.first, lock.last))
     return [Held(path, _joined(ranges), system) for (path, system), ranges in sorted(found.items())]
 
 
-def table(directory: str, words: ByteWords | None = None) -> str:
-    """Return who holds or waits for which lock on *directory* and files below it, a line each.
+def table(path: str, words: ByteWords | None = None) -> str:
+    """Return who holds or waits for which lock on *path* and all below it, a line each.
 
-    The empty string where nothing is locked. *words* are what bytes are called, by default by
-    the kit that the environment names. Locks of processes that this one may not look
-    into are not in it, and in a case only those of the case's processes: the cost must not grow
-    with what others do. What a process has open for the programs that it starts, it holds alone.
+    The empty string where nothing is locked. *words* are what bytes are called, by default those
+    that the environment names. Raises FileNotFoundError where nothing is at *path*.
+
+    Elsewhere than in a case, all processes are asked. In a case only the case's are, as its cost
+    must not grow with what others do; and others where the kernel's table is short and tells of
+    a lock that none of the case's has. What a process has open for those that it starts, it holds
+    alone.
     """
-    top = os.path.realpath(directory)
-    return _Look(top).text(byte_words() if words is None else words)
+    top = os.path.realpath(path, strict=True)
+    return _text(Look(top), byte_words() if words is None else words)
 
 
 def locks_below(directory: str) -> set[Lock]:
@@ -123,13 +148,12 @@ def locks_below(directory: str) -> set[Lock]:
 
     Whoever holds them; but in a case only the case's, where there are many on the machine.
     """
-    top = os.path.realpath(directory)
+    top = os.path.realpath(directory, strict=True)
     lines = few_locks()
     if lines is None:
-        return {each.lock for pid in processes.pids_of_case(top) for each in _locks_of(pid, top)}
-    paths = _paths(top)
-    found = [(paths[lock.inode], lock) for lock in _on(paths, lines)]
-    return {_lock(path, lock) for path, lock in found if not lock.waiting}
+        return {Lock.of(each.path, each.kernel) for each in Look(top).held}
+    found = listed_on(Files(top), lines)
+    return {Lock.of(each.path, each.kernel) for each in found if not each.kernel.waiting}
 
 
 class Watch:
@@ -137,141 +161,47 @@ class Watch:
 
     def __init__(self, directory: str) -> None:
         self._top = os.path.realpath(directory)
-        self._last: Counter[tuple[bool, tuple[object, ...]]] | None = None
+        self._last: Counter[Key] | None = None
 
-    def changed(self, likely: Iterable[int]) -> str | None:
+    def changed(self, likely: Collection[int]) -> str | None:
         """Return the table; None when all locks are as they were the last time.
 
         To ask the processes that are *likely* to hold them is much quicker than to ask all.
         """
-        lines, look = few_locks(), None
-        if lines is None:
-            look = _Look(self._top)
-            now = look.keys()
-        else:
-            on_files = _on(_paths(self._top), lines)
-            now = Counter((each.waiting, each.key()) for each in on_files)
-        if now == self._last:
+        look = Look(self._top, likely)
+        if look.keys() == self._last:
             return None
-        self._last = now
-        likely_ones = look or _Look(self._top, likely, lines)
-        if likely_ones.keys() != now:
-            return table(self._top)
-        return likely_ones.text(byte_words())
+        self._last = look.keys()
+        return _text(look, byte_words())
 
 
-class _Look:
-    """The locks on a directory's files at one moment, and who has them or waits for them."""
-
-    def __init__(
-        self, top: str, pids: Iterable[int] | None = None, lines: list[str] | None = None
-    ) -> None:
-        pids = processes.pids_of_case(top) if pids is None else [*pids]
-        lines = few_locks() if lines is None else lines
-        self._top = top
-        self._held = [each for pid in pids for each in _locks_of(pid, top)]
-        if lines is None:  # so many that they are not read for nothing
-            lines = all_locks()[0] if processes.any_waits(pids) else []
-        waiting = [line for line in lines if "->" in line]
-        self._paths = _paths(top) if waiting else {}
-        self._waiting = list(_on(self._paths, waiting))
-
-    def keys(self) -> "Counter[tuple[bool, tuple[object, ...]]]":
-        """Return what is equal as long as all locks are."""
-        held = Counter((False, each.kernel.key()) for each in self._held)
-        held.update((True, lock.key()) for lock in self._waiting)
-        return held
-
-    def text(self, words: ByteWords) -> str:
-        """Return a line for each lock and process."""
-        rows = {
-            _row(lock, self._top, words, (each.pid, "holder"))
-            for each in self._held
-            if not _inherited(each, self._held)
-            for lock in each.lock.each(words)
-        }
-        rows |= {
-            _row(_lock(self._paths[each.inode], each), self._top, words, (each.pid, "contender"))
-            for each in self._waiting
-        }
-        return "".join(f"{row[-1]}\n" for row in sorted(rows))
+def _text(look: Look, words: ByteWords) -> str:
+    """Return a line for each lock and process."""
+    rows = {
+        _row(look.files.name(each.path), lock, words, (each.pid, "holder"))
+        for each in look.held
+        for lock in Lock.of(each.path, each.kernel).each(words)
+    }
+    rows |= {
+        _row(look.files.name(each.path), _of(each), words, (each.pid, "contender"))
+        for each in look.waiting
+    }
+    return "".join(f"{row[-1]}\n" for row in sorted(rows))
 
 
-class _Found(NamedTuple):
-    """A lock where it was found: process, descriptor, what the kernel says of it."""
-
-    pid: int
-    fd: str
-    kernel: KernelLock
-    lock: Lock
-
-
-def _inherited(one: _Found, held: list[_Found]) -> bool:
-    """Tell whether a process has a lock only as it was started with the file open."""
-    same = {each.pid for each in held if (each.fd, each.lock) == (one.fd, one.lock)} - {one.pid}
-    return bool(same) and not same.isdisjoint(processes.ancestors(one.pid))
+def _of(found: Found) -> Lock:
+    return Lock.of(found.path, found.kernel)
 
 
 def _row(
-    lock: Lock, top: str, words: ByteWords, whose: tuple[int, str]
+    path: str, lock: Lock, words: ByteWords, whose: tuple[int, str]
 ) -> tuple[str, int, int, bool, str, int, str]:
     pid, role = whose
     name = processes.name(pid) if pid > 0 else "a process"
     who = f"pid {pid}, {role}" if pid > 0 else role
-    path = lock.path[len(top) + 1 :] or "."
     last = _LAST if lock.last is None else lock.last
-    text = f"{path}: {lock.describe(words)}: {name} ({who})"
+    text = f"{path}: {lock.describe(words, pid)}: {name} ({who})"
     return path, lock.first, last, role != "holder", name, pid, text
-
-
-def _locks_of(pid: int, top: str) -> Iterator[_Found]:
-    """Yield the locks of a process on a directory and what is below; of "", on all files."""
-    try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    except OSError:  # gone, or somebody else's
-        return
-    for fd in descriptors:
-        try:
-            path = os.readlink(f"/proc/{pid}/fd/{fd}")
-            if path != top and not path.startswith(f"{top}/"):
-                continue
-            locks = locks_of_descriptor(pid, fd)
-        except OSError:  # closed meanwhile
-            continue
-        for lock in locks:
-            yield _Found(pid, fd, lock, _lock(path, lock))
-
-
-def _lock(path: str, lock: KernelLock) -> Lock:
-    system = _SYSTEMS.get(lock.system, lock.system)
-    return Lock(path, lock.first, lock.last, system, lock.exclusive)
-
-
-def _on(paths: dict[str, str], lines: list[str]) -> Iterator[KernelLock]:
-    """Yield the locks, of these lines of /proc/locks, on files by their inode numbers."""
-    for line in lines:
-        if line.rsplit(":", 1)[1].split(" ", 1)[0] in paths:
-            yield KernelLock(line)
-
-
-def _paths(top: str) -> dict[str, str]:
-    """Return the paths of a directory and all below it, by inode numbers."""
-    try:
-        return {str(os.stat(top).st_ino): top, **{str(f.inode()): f.path for f in _files(top)}}
-    except FileNotFoundError:
-        return {}
-
-
-def _files(top: str) -> Iterator["os.DirEntry[str]"]:
-    """Yield all that is below a directory."""
-    try:
-        with os.scandir(top) as entries:
-            for entry in entries:
-                yield entry
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _files(entry.path)
-    except OSError:  # removed meanwhile
-        return
 
 
 def _joined(ranges: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int | None], ...]:
@@ -291,14 +221,10 @@ def main(arguments: list[str]) -> int:
     """Print the table; *arguments* are those after the program's name."""
     if arguments in (["-h"], ["--help"]):
         return _told(_print(USAGE))
-    directory = arguments[0] if arguments else os.environ.get("TEST_DIR", "")
-    if len(arguments) > 1 or directory.startswith("-") or not directory:
-        problem = "one DIRECTORY, or TEST_DIR in the environment, says where to look"
-    elif not os.path.isdir(directory):
-        problem = f"{directory}: not a directory"
-    else:
-        problem = _print_table(directory)
-    return _told(problem)
+    path = arguments[0] if arguments else os.environ.get("TEST_DIR", "")
+    if len(arguments) > 1 or path.startswith("-") or not path:
+        return _told("one PATH, or TEST_DIR in the environment, says where to look")
+    return _told(_print_table(path))
 
 
 def _told(problem: str) -> int:
@@ -308,14 +234,14 @@ def _told(problem: str) -> int:
     return 2 if problem else 0
 
 
-def _print_table(directory: str) -> str:
+def _print_table(path: str) -> str:
     """Print the table; return what kept it from being printed."""
     try:
-        return _print(table(directory))
+        return _print(table(path) or NOBODY)
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
-    except FileNotFoundError as error:
-        return f"the current folder: {error.strerror}"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
 
 
 def _print(text: str) -> str:

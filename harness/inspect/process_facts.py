@@ -2,46 +2,42 @@
 """What the kernel tells of a process: its name, what it does, since when."""
 
 # `goldlock wait` starts often; pathlib and contextlib take 5 ms to load, and more:
-# ruff: noqa: PTH119, PTH123, PTH208
+# ruff: noqa: PTH208
 
 import os
 import time
+
+from goldlock import linux
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_NAME_LENGTH = 15
-"""Characters of a process's name that the kernel keeps."""
-
 
 def any_waits(pids: "Iterable[int]") -> bool:
     """Return whether one of these processes may wait for a lock, as far as the kernel tells."""
-    for pid in pids:
-        try:
-            tasks = os.listdir(f"/proc/{pid}/task")
-        except OSError:  # gone
-            continue
-        for task in tasks:
+    return any(waiting_tasks(pid) for pid in pids)
+
+
+def waiting_tasks(pid: int) -> list[str]:
+    """Return the threads of a process that may wait for a lock, as far as the kernel tells."""
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
             place = read(pid, f"task/{task}/wchan")
             hidden = place in ("", "0") and fields(pid, f"task/{task}/stat")[:1] == ["S"]
-            if hidden or "lock" in place or "setlk" in place or "lease" in place:
-                return True
-    return False
+            if hidden or "lock" in place or "setlk" in place:
+                found.append(task)
+    except OSError:  # gone
+        return []
+    return found
 
 
 def name(pid: int) -> str:
-    """Return the name of a process's program, ``?`` for one that is gone.
+    """Return the name of a process's program as traces have it, ``?`` for one that is gone."""
+    from goldlock.lockcalls.holders import program_name  # only where one is named
 
-    It is the name that the process has, which scripts and forked programs have of their own,
-    in the length that it has in the command line.
-    """
-    short = read(pid, "comm").rstrip("\n")
-    if len(short) == _NAME_LENGTH:
-        for word in read(pid, "cmdline").split("\0"):
-            if (whole := os.path.basename(word)).startswith(short):
-                return whole
-    return short or "?"
+    return program_name(pid) or "?"
 
 
 _STATES = {
@@ -100,7 +96,6 @@ def fields(pid: int, file: str) -> list[str]:
 def read(pid: int, file: str) -> str:
     """Return what is in a file of a process; nothing for one that is gone."""
     try:
-        with open(f"/proc/{pid}/{file}", encoding="utf-8", errors="surrogateescape") as opened:
-            return opened.read()
+        return linux.read(f"/proc/{pid}/{file}")
     except OSError:
         return ""

@@ -15,9 +15,9 @@ from functools import cache
 from select import POLLIN, poll
 
 from goldlock import linux
-from goldlock.inspect.process_facts import any_waits, fields, name, parent, variable
+from goldlock.inspect.process_facts import fields, name, parent, variable, waiting_tasks
 
-__all__ = ["any_waits", "name"]  # that are known here, too
+__all__ = ["name", "waiting_tasks"]  # that are known here, too
 
 KILL_LIMIT = 5.0
 """Seconds that a process has to end once it was killed: one that waits for a dead disk may not."""
@@ -28,22 +28,22 @@ def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
-def pids_of_case(directory: str) -> list[int]:
-    """Return the processes that may have files of a directory open.
+def root_of_case(path: str) -> int:
+    """Return the process above all of the case that this one is in, if *path* is the case's.
 
-    All of them; but of a case that this process is in, and its directory, only that case's.
+    0 elsewhere, and where the kernel does not tell of children.
     """
     own = variable(os.getpid(), "TEST_DIR")
     folder = os.path.dirname(os.path.realpath(own))
     if not own or not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-        return all_pids()
-    if not f"{os.path.realpath(directory)}/".startswith(f"{folder}/"):
-        return all_pids()
+        return 0
+    if not f"{os.path.realpath(path)}/".startswith(f"{folder}/"):
+        return 0
     # Who looks after the case, and gets its daemons, has been started without its environment.
     root = os.getpid()
     while variable(root, "TEST_DIR") == own:
         root = parent(root)
-    return [root, *(pid for pid, _ in linux.processes_below(root))]
+    return root
 
 
 def ancestors(pid: int) -> list[int]:

@@ -2,7 +2,7 @@
 """Who holds a lock that is in the way, by the names that programs have in a trace."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
-# ruff: noqa: PTH116, PTH123, PTH208
+# ruff: noqa: PTH116, PTH208
 
 import itertools
 import os
@@ -16,30 +16,26 @@ if TYPE_CHECKING:
 
     from goldlock.linux import KernelLock
 
-_KCMP = {"x86_64": 312, "aarch64": 272}
-
 
 def program_name(pid: int) -> str:
     """Return the name of the program that a process runs: for Python, of its script or module.
 
-    One that has named itself (a fork that plays another program) has that name.  Empty when
-    the process is gone.
+    A script of another language, and a process that has named itself, has that name, in the
+    length that it has in the command line.  Empty when the process is gone.
     """
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as command_line:
-            words = [os.fsdecode(word) for word in command_line.read().split(b"\0")]
-        with open(f"/proc/{pid}/comm", "rb") as comm:
-            itself = os.fsdecode(comm.read().removesuffix(b"\n"))
+        words = linux.read(f"/proc/{pid}/cmdline").split("\0")
+        itself = linux.read(f"/proc/{pid}/comm").removesuffix("\n")
     except OSError:
         return ""
-    name = words[0].rpartition("/")[2]
-    if not name.startswith("python"):
-        return name
-    name = _script(words) or name
+    is_python = words[0].rpartition("/")[2].startswith("python")
+    script = _script(words) if is_python else ""
+    names = [script, *(word.rpartition("/")[2] for word in words)]
     # The kernel begins with the name of what was executed, cut to 15 bytes: Python or the script.
-    if not itself or itself.startswith("python") or os.fsencode(name)[:15] == os.fsencode(itself):
-        return name
-    return itself
+    if script and (not itself or itself.startswith("python")):
+        return script
+    whole = (name for name in names if name and os.fsencode(name)[:15] == os.fsencode(itself))
+    return next(whole, itself or names[1])
 
 
 def _script(words: list[str]) -> str:
@@ -87,6 +83,6 @@ def _descriptors(
 def same_open_file(pid: int, fd: int, copy: int) -> bool:
     """Return whether a descriptor of a process and one of this process share an open file."""
     try:
-        return linux.syscall(_KCMP[os.uname().machine], pid, os.getpid(), 0, fd, copy) == 0
+        return linux.same_open_file((pid, fd), (os.getpid(), copy))
     except OSError:
         return False

@@ -153,7 +153,7 @@ def test_the_log_has_the_headings_that_the_case_prints(tmp_path: Path) -> None:
 
 def test_the_table_of_locks_is_of_the_files_of_the_case(tmp_path: Path) -> None:
     case = make_case(tmp_path)
-    assert case.locks() == ""
+    assert case.locks() == "nobody holds a lock\n"
     with Path(case.test_dir, "t.db").open("w") as file, (tmp_path / "elsewhere").open("w") as other:
         fcntl.flock(file, fcntl.LOCK_SH)
         fcntl.flock(other, fcntl.LOCK_EX)

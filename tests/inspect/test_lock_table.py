@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.inspect.lock_table import Held, Lock, Watch, held_by, locks_below, table
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, FileWord, pack
 from goldlock.lockcalls.words import KIT_VARIABLE
 
 from tests.conftest import ROOT, MakeSuite, RunTests
@@ -122,6 +123,75 @@ def test_words_of_a_kit_and_locks_that_it_has_no_words_for(image: Path) -> None:
             "t.qcow2: byte 201, nobody else may write",
             "t.qcow2: byte 202, nobody else may write what is there already",
         ]
+
+
+def test_words_that_a_suite_has_for_some_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = [
+        FileWord("*.db", 10, 10, "PENDING"),
+        FileWord("*.db", 11, 20, "SHARED"),
+        FileWord("*.mdb", None, None, "READER"),
+    ]
+    monkeypatch.setenv(LOCKS_VARIABLE, pack(declared))
+    pid = os.getpid()
+    with (
+        (tmp_path / "t.db").open("w+") as file,
+        (tmp_path / "t.mdb").open("w+") as other,
+    ):
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, 10)
+        fcntl.lockf(file, fcntl.LOCK_SH, 10, 11)
+        ofd_lock(file.fileno(), 100)
+        fcntl.lockf(other, fcntl.LOCK_EX, 1, pid)
+        fcntl.lockf(other, fcntl.LOCK_SH, 1, 10)
+        assert words(table(str(tmp_path))) == [
+            "t.db: byte 10, PENDING, exclusive (POSIX)",
+            "t.db: bytes 11-20, SHARED, shared (POSIX)",
+            "t.db: byte 100, shared",
+            "t.mdb: byte 10, shared (POSIX)",
+            "t.mdb: the byte of its pid, READER, exclusive (POSIX)",
+        ]
+
+
+def test_one_file(image: Path) -> None:
+    (image.parent / "other").touch()
+    with image.open("r+b") as file, (image.parent / "other").open() as other:
+        ofd_lock(file.fileno(), 101)
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert words(table(str(image))) == ["t.qcow2: byte 101, shared"]
+        image.rename(image.parent / "moved")
+        image.touch()
+        assert table(str(image)) == ""
+        (image.parent / "moved").unlink()
+    with pytest.raises(FileNotFoundError):
+        table(str(image.parent / "moved"))
+
+
+NAMED = """\
+#!{python}
+import fcntl, sys
+sys.path.insert(0, {path!r})
+from goldlock.inspect.lock_table import table
+file = open("t", "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(table("t"), end="")
+"""
+
+
+def test_a_process_has_the_name_that_a_trace_has(tmp_path: Path) -> None:
+    script = tmp_path / "a-script-of-a-long-name"
+    script.write_text(NAMED.format(python=sys.executable, path=str(ROOT / ".import")))
+    script.chmod(0o755)
+    for argv in ([str(script)], [sys.executable, str(script)]):
+        trace = tmp_path / "trace"
+        trace.unlink(missing_ok=True)
+        line = [sys.executable, "-m", "goldlock", "faults", "--trace", str(trace), "--", *argv]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT / ".import")}
+        done = subprocess.run(
+            line, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.startswith(f"t: all bytes, exclusive (flock): {script.name} (pid ")
+        assert trace.read_text().startswith(f"{script.name}: flock of ")
 
 
 def test_the_directory_itself(image: Path) -> None:
@@ -270,14 +340,14 @@ Path(top, "go").write_bytes(b"x")
 
 
 @pytest.mark.parametrize("others", [0, 200])
-def test_in_a_case_the_processes_of_others_are_not_looked_at(
+def test_in_a_case_others_are_looked_at_only_where_that_costs_nothing(
     tmp_path: Path, sleeper: Sleeper, others: int
 ) -> None:
-    """Also where there are many locks on the machine, which are not read for nothing."""
+    """Where there are many locks on the machine, they are not read."""
     test = tmp_path / "case" / "test"
     test.mkdir(parents=True)
     sleeper.folder = test
-    sleeper.start("/bin/sh", "-c", "exec 9>>foreign; flock 9; echo ready; read line")
+    pid = sleeper.start("/bin/sh", "-c", "exec 9>>foreign; flock 9; echo ready; read line")
     worker = "import subprocess, sys; subprocess.run(sys.argv[2:], env={'TEST_DIR': sys.argv[1]})"
     worker = f"import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); {worker}"  # a subreaper
     with ExitStack() as opened:
@@ -288,14 +358,17 @@ def test_in_a_case_the_processes_of_others_are_not_looked_at(
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     *said, below, watched, last = done.stdout.splitlines()
-    assert words("\n".join(said)) == [
+    foreign = [] if others else [f"foreign: all bytes, exclusive (flock): sh (pid {pid}, holder)"]
+    assert said[1:-2] == foreign
+    assert words("\n".join([said[0], *said[-2:]])) == [
         "d: all bytes, exclusive (flock)",
         "t: all bytes, exclusive (flock)",
         "t: all bytes, exclusive (flock)",
     ]
-    assert [line.rpartition(", ")[2] for line in said] == ["holder)", "holder)", "contender)"]
+    roles = [line.rpartition(", ")[2] for line in said if line not in foreign]
+    assert roles == ["holder)", "holder)", "contender)"]
     assert below == ("['/d', '/t']" if others else "['/d', '/foreign', '/t']")
-    assert (watched, last) == ("True None", "1")
+    assert (watched, last) == ("True None", "1" if others else "2")
     assert "foreign: all bytes" in table(str(test))
 
 
@@ -320,8 +393,14 @@ def test_the_command_for_other_languages(image: Path, tmp_path: Path) -> None:
             assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_command_where_nobody_holds_a_lock(image: Path) -> None:
+    for path in (image, image.parent):
+        done = command(str(path))
+        assert (done.stdout, done.stderr, done.returncode) == ("nobody holds a lock\n", "", 0)
+
+
 @pytest.mark.parametrize("arguments", [(), ("/no/such",), ("--hepl",), (".", ".")])
-def test_what_is_no_directory(arguments: tuple[str, ...]) -> None:
+def test_what_is_no_path(arguments: tuple[str, ...]) -> None:
     done = command(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("goldlock locks: ")

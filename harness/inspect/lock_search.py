@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which locks there are on files, who has them, and who waits: what the kernel knows.
+
+A lock of an open file (OFD, flock, lease) does not say whose it is: the processes that have the
+file open are asked. The kernel's table (/proc/locks) has those of processes that cannot be asked,
+and who waits. It takes 10 ms to read where there are 10,000 locks, so in a case it is read
+only where it is short, or where there is no other way.
+"""
+
+# A case asks in the midst of what it measures, and pathlib costs ten times as much:
+# ruff: noqa: PTH208
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from goldlock.inspect import processes
+from goldlock.inspect.open_files import Files, awaited, locked_files
+from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, same_open_file
+from goldlock.lockcalls import SUPERVISOR_NAME
+
+_TRIES = 3
+"""How often all is looked at until both sides tell the same, as locks come and go meanwhile."""
+
+Key = tuple[object, ...]
+
+
+class Found(NamedTuple):
+    """A lock on a file, and who has it or waits for it: *pid* is 0 where that is not known."""
+
+    pid: int
+    fd: str
+    path: str
+    kernel: KernelLock
+
+
+class Look:
+    """The locks on the files at and below a path at one moment.
+
+    held     who has them; without those who have them only as they were started so
+    waiting  who waits for one
+    """
+
+    held: list[Found]
+    waiting: list[Found]
+
+    def __init__(self, top: str, likely: Collection[int] = ()) -> None:
+        """Look, in a case at the processes that are *likely* to have locks first."""
+        for _ in range(_TRIES):
+            self.files = Files(top)
+            if not (unknown := self._look(top, likely)):
+                break
+        self.held += [each._replace(pid=_owner(each.kernel)) for each in unknown]
+
+    def keys(self) -> Counter[Key]:
+        """Return what is equal as long as all locks are."""
+        return Counter((each.path, each.kernel.key()) for each in (*self.held, *self.waiting))
+
+    def _look(self, top: str, likely: Collection[int]) -> list[Found]:
+        """Ask processes and the kernel's table; return what is only in the table."""
+        asked: list[int] = []
+        found: list[Found] = []
+        unknown: list[Found] = []
+        for pids, in_case in _stages(top, likely):
+            new = [pid for pid in pids if pid not in asked]
+            asked += new
+            found += [each for pid in new for each in self._held_by(pid)]
+            self.held = [each for each in found if not _is_inherited(each, found)]
+            lines = few_locks() if in_case else all_locks()[0]
+            if lines is None:
+                self.waiting = self._waiting(asked)
+                return []
+            listed = list(listed_on(self.files, lines))
+            self.waiting = self._named([each for each in listed if each.kernel.waiting], asked)
+            held = Counter(each.kernel.key() for each in self.held)
+            held.subtract(each.kernel.key() for each in listed if not each.kernel.waiting)
+            unknown = [each for each in listed if held[each.kernel.key()] < 0]
+            if not unknown and all(each.pid for each in self.waiting):
+                break
+        return unknown
+
+    def _held_by(self, pid: int) -> Iterator[Found]:
+        """Yield the locks that a process has. A supervisor has a program's for a moment only."""
+        for file in locked_files(pid):
+            path = self.files.path_of(file)
+            for lock in file.locks():
+                self.files.learn(lock.place, path)
+                if path and processes.name(pid) != SUPERVISOR_NAME:
+                    yield Found(pid, file.fd, path, lock)
+
+    def _waiting(self, pids: Iterable[int]) -> list[Found]:
+        """Return what processes wait for, without the table unless there is no other way."""
+        found, complete = self._asked_for(pids)
+        if complete:
+            return found
+        lines = [line for line in all_locks()[0] if "->" in line]
+        return self._named([*listed_on(self.files, lines)], pids)
+
+    def _named(self, listed: list[Found], pids: Iterable[int]) -> list[Found]:
+        """Return who waits; for an OFD lock the table does not tell, but perhaps the process."""
+        known: list[Found] = []
+        if any(each.pid <= 0 for each in listed):
+            known, _ = self._asked_for(pids)
+        for i, each in enumerate(listed):
+            if each.pid <= 0:
+                same = [one for one in known if _is_told(one, each)]
+                listed[i] = same[0] if same else each._replace(pid=0)
+                known = [one for one in known if one not in same[:1]]
+        return listed
+
+    def _asked_for(self, pids: Iterable[int]) -> tuple[list[Found], bool]:
+        """Return what processes wait for, and whether that is all, as far as they tell."""
+        found, complete = [], True
+        for pid in pids:
+            try:
+                for file, lock in awaited(pid, processes.waiting_tasks(pid)):
+                    if path := self.files.path_of(file):
+                        found.append(Found(pid, file.fd, path, lock))
+            except (OSError, ValueError):
+                complete = False
+        return found, complete
+
+
+def listed_on(files: Files, lines: Iterable[str]) -> Iterator[Found]:
+    """Yield the locks on files, of these lines of the kernel's table."""
+    for line in lines:
+        if path := files.path_at(line.rsplit(" ", 3)[1]):
+            lock = KernelLock(line)
+            yield Found(lock.pid, "", path, lock)
+
+
+def _stages(top: str, likely: Collection[int]) -> Iterator[tuple[Iterable[int], bool]]:
+    """Yield processes to ask, and whether they are a case's: more, if they are not enough."""
+    if root := processes.root_of_case(top):
+        if likely and few_locks() is not None:
+            yield likely, True
+        yield [root, *(pid for pid, _ in processes_below(root))], True
+    yield processes.all_pids(), False
+
+
+def _is_inherited(one: Found, found: list[Found]) -> bool:
+    """Tell whether a process has a lock only as it was started with the file open."""
+    key = one.kernel.key()
+    same = [each for each in found if each.pid != one.pid and each.kernel.key() == key]
+    above = processes.ancestors(one.pid) if same else []
+    return any(each.pid in above and _is_shared(one, each) for each in same)
+
+
+def _is_told(one: Found, listed: Found) -> bool:
+    """Tell whether what a process waits for is what the table has."""
+    told = [(each.path, *each.kernel.wanted()) for each in (one, listed)]
+    return told[0] == told[1]
+
+
+def _is_shared(one: Found, other: Found) -> bool:
+    try:
+        return same_open_file((one.pid, one.fd), (other.pid, other.fd))
+    except OSError:  # one is gone, or may not be compared
+        return one.fd == other.fd
+
+
+def _owner(lock: KernelLock) -> int:
+    """Return who has a lock that no process was found to have; 0 where that is not known.
+
+    The table has for a flock who took it, who may have passed it on and ended since.
+    """
+    if lock.system == "FLOCK":
+        try:
+            os.listdir(f"/proc/{lock.pid}/fd")
+        except PermissionError:
+            return lock.pid
+        except OSError:
+            return 0
+        return 0
+    return max(lock.pid, 0)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files that processes have locked or wait for, known by what they are and not by a path.
+
+A hard link, a bind mount or another mount namespace gives a file other paths; and the kernel
+counts file systems in /proc/locks by numbers that stat(2) does not always tell (btrfs,
+overlayfs). So two are the same where stat says so of both, and a line of the kernel's table
+is about a file where the kernel says so of a descriptor of it (``mnt_id`` and ``ino`` in fdinfo).
+"""
+
+# A case asks in the midst of what it measures, and pathlib costs ten times as much:
+# ruff: noqa: PTH112, PTH115, PTH116, PTH120, PTH208
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from typing import NamedTuple
+
+from goldlock import linux
+from goldlock.inspect.file_locks import field, place_of
+from goldlock.linux import KernelLock
+
+_DELETED = " (deleted)"
+_NUMBERS = {"x86_64": (72, 73), "aarch64": (25, 32)}
+"""The numbers of fcntl and of flock, which 32-bit programs do not have."""
+_WAITING = {fcntl.F_SETLKW: "POSIX", fcntl.F_OFD_SETLKW: "OFDLCK"}
+
+
+class OpenFile(NamedTuple):
+    """A descriptor of a process: *said* is the path that the kernel tells, *info* its fdinfo."""
+
+    pid: int
+    fd: str
+    said: str
+    info: str
+
+    @classmethod
+    def of(cls, pid: int, fd: str) -> "OpenFile":
+        """Look at a descriptor; raises OSError when it is closed, or somebody else's."""
+        said = os.readlink(f"/proc/{pid}/fd/{fd}")
+        return cls(pid, fd, said, linux.read(f"/proc/{pid}/fdinfo/{fd}") if said[0] == "/" else "")
+
+    def status(self) -> os.stat_result:
+        """Return what the file is; raises OSError as `of`."""
+        return os.stat(f"/proc/{self.pid}/fd/{self.fd}")
+
+    def locks(self) -> list[KernelLock]:
+        """Return the locks that the process has through the descriptor."""
+        return linux.locks_in(self.info)
+
+
+def locked_files(pid: int) -> Iterator[OpenFile]:
+    """Yield what a process has locked; nothing for one that is gone, or somebody else's."""
+    with suppress(OSError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):  # closed meanwhile
+                file = OpenFile.of(pid, fd)
+                if "\nlock:" in file.info:
+                    yield file
+
+
+class Files:
+    """The files at and below a path, which has no links in it, by whatever names others have."""
+
+    def __init__(self, top: str) -> None:
+        self.top = top
+        self._folder = f"{top}/" if os.path.isdir(top) else ""
+        self._places: dict[str, str] = {}
+
+    def name(self, path: str) -> str:
+        """Return how a table calls the file."""
+        top = self.top if self._folder else os.path.dirname(self.top)
+        return path[len(top.rstrip("/")) + 1 :] or "."
+
+    def path_of(self, file: OpenFile) -> str:
+        """Return the path of what a process has open; nothing for a file that is elsewhere."""
+        try:
+            status = file.status()
+            if self._is_said(file.said, status):
+                return file.said
+        except OSError:  # closed, or removed meanwhile
+            return ""
+        only_name = status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode)
+        if only_name and field(file.info, "mnt_id") == self._mount:
+            return ""
+        return self._paths.get((status.st_dev, status.st_ino), "")
+
+    def _is_said(self, path: str, status: os.stat_result) -> bool:
+        """Tell whether the path of a file in its own process's eyes is one for this process."""
+        below = self._folder and path.startswith(self._folder)
+        if not below and path.removesuffix(_DELETED) != self.top:
+            return False
+        if path.endswith(_DELETED) and not os.path.lexists(path):
+            return os.stat(os.path.dirname(path)).st_dev == status.st_dev
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.stat(path), status)
+        return False
+
+    def path_at(self, place: str) -> str:
+        """Return the path of the file that the kernel's table numbers so; nothing if elsewhere."""
+        if place not in self._places:
+            inode = int(place.rpartition(":")[2])
+            same = (path for (_, number), path in self._paths.items() if number == inode)
+            found = ""
+            with suppress(OSError):  # removed meanwhile
+                found = next((path for path in same if place_of(path) == place), "")
+            self._places[place] = found
+        return self._places[place]
+
+    def learn(self, place: str, path: str) -> None:
+        """Note which file, or by "" that none of these, the kernel's table numbers so."""
+        self._places[place] = self._places.get(place) or path
+
+    @cached_property
+    def _mount(self) -> str:
+        fd = os.open(self.top, os.O_PATH | os.O_CLOEXEC)
+        try:
+            return field(linux.read(f"/proc/self/fdinfo/{fd}"), "mnt_id")
+        finally:
+            os.close(fd)
+
+    @cached_property
+    def _paths(self) -> dict[tuple[int, int], str]:
+        """The paths of all files; of one with several, the first in their order."""
+        found: dict[tuple[int, int], str] = {}
+        with suppress(OSError):
+            status = os.stat(self.top)
+            found[status.st_dev, status.st_ino] = self.top
+        for path, inode in sorted(_below(self.top)) if self._folder else ():
+            found.setdefault(inode, path)
+        return found
+
+
+def _below(top: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield all that is below a directory, each with its device and inode."""
+    with suppress(OSError), os.scandir(top) as entries:  # removed meanwhile
+        for entry in entries:
+            with suppress(OSError):
+                status = entry.stat(follow_symlinks=False)
+                yield entry.path, (status.st_dev, status.st_ino)
+                if stat.S_ISDIR(status.st_mode):
+                    yield from _below(entry.path)
+
+
+def awaited(pid: int, tasks: list[str]) -> Iterator[tuple[OpenFile, KernelLock]]:
+    """Yield what threads of a process wait for, as the kernel's table tells it but for the place.
+
+    Raises OSError where the kernel does not let this process see the calls, and for a call
+    that it does not know.
+    """
+    for task in tasks:
+        words = linux.read(f"/proc/{pid}/task/{task}/syscall").split()
+        if len(words) < 4 or int(words[0]) not in _NUMBERS.get(os.uname().machine, ()):
+            raise OSError("no lock call")
+        call, fd, command, argument = (int(word, 0) for word in words[:4])
+        file = OpenFile.of(pid, str(fd & 0xFFFFFFFF))
+        if call == _NUMBERS[os.uname().machine][1]:
+            system, kind, span = "FLOCK", command & fcntl.LOCK_EX, "0 EOF"
+        else:
+            system = _WAITING.get(command & 0xFFFFFFFF, "")
+            kind, span = _asked(file, task, argument)
+        if system:
+            what = f"{system} ADVISORY {'WRITE' if kind else 'READ'}"
+            owner = -1 if system == "OFDLCK" else pid
+            yield file, KernelLock(f"-> {what} {owner} - {span}")
+
+
+def _asked(file: OpenFile, task: str, address: int) -> tuple[bool, str]:
+    """Return whether a struct flock in a program is to write, and its first and last byte."""
+    memory = os.open(f"/proc/{task}/mem", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        raw = os.pread(memory, linux.FLOCK.size, address)
+    finally:
+        os.close(memory)
+    if len(raw) < linux.FLOCK.size:
+        raise OSError("no struct flock")
+    kind, whence, first, length, _ = linux.FLOCK.unpack(raw)
+    if whence == os.SEEK_CUR:
+        first += int(field(file.info, "pos"))
+    elif whence == os.SEEK_END:
+        first += file.status().st_size
+    if length < 0:
+        first, length = first + length, -length
+    return kind == fcntl.F_WRLCK, f"{first} {first + length - 1 if length else 'EOF'}"
