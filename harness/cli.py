@@ -21,7 +21,7 @@ from goldlock.errors import UsageError
 from goldlock.reports import files
 from goldlock.runner import shards
 from goldlock.settings import Settings, check_names
-from goldlock.suite import kit as kits
+from goldlock.suite import choices
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.project import cache_folder, find_suite
 from goldlock.text import count, printable
@@ -93,7 +93,7 @@ def _run_builds(
     ours, for_pytest = split(arguments)
     comparison = matrix.asked(ours, options)
     for build in comparison.builds:
-        kits.settings(parse([*comparison.rest, *build.options], checkout), os.environ, [suite])
+        choices.settings(parse([*comparison.rest, *build.options], checkout), os.environ, [suite])
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
     return matrix.main(comparison, [sys.executable, sys.argv[0]], for_pytest)
@@ -130,7 +130,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         _list(cases)
     if options.list or not cases:
         return 0
-    settings = kits.settings(options, os.environ, [suite.root])
+    settings = choices.settings(options, os.environ, [suite.root])
     files.check(settings.reports)
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
@@ -207,7 +207,7 @@ def _run(
     from goldlock.runner.run_context import RunContext  # before the others, which take long
 
     dialect = dialects.of_kit(suite.kit)
-    context = RunContext(settings, os.environ, [suite.kit])
+    context = RunContext(settings, os.environ, suite.cases if selected is None else selected)
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
     from goldlock.runner.scheduler import Scheduler
@@ -224,7 +224,7 @@ def _run(
             scheduler.start(cases)
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
-        context.programs(suite.kit)
+        context.programs(suite.root)
         folder = dialect.collected(suite)
         if not dialect.is_ours:  # pytest would take other files of it for cases
             selected = suite.cases if selected is None else selected

@@ -30,14 +30,17 @@ def _value(options: Namespace, flag: str) -> str | None:
 
 
 class Choices(NamedTuple):
-    """What kits let a person choose from: traits, and requirements with their needs.
+    """What suites let a person choose from: traits, and requirements with their needs.
 
-    *of_kits* has what was chosen of the kits' own options, by the name of each kit.
+    *of_kits* has what was chosen of the kits' own options, by the name of each kit. *programs*
+    are those of the suites, *debugged* the one of them that ``--gdb`` stands before.
     """
 
     traits: Sequence[str] = ()
     requirements: Mapping[str, Sequence[str]] = {}
     of_kits: Mapping[str, Mapping[str, str]] = {}
+    programs: Sequence[str] = ()
+    debugged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Settings:
 
     of_kits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The choices of each kit's own options, by its name."""
+    programs: Sequence[str] = ()
+    """The names of all programs of the suites, ..."""
+    debugged: str = ""
+    """... and the one that *gdb* is for."""
     require: frozenset[str] = frozenset()
     time_limit: float = 180.0
     variant: str = ""
@@ -107,6 +114,8 @@ class Settings:
         no_time_limit = not options.time_limit or options.gdb or options.valgrind
         return cls(
             of_kits=choices.of_kits,
+            programs=choices.programs,
+            debugged=choices.debugged,
             require=frozenset(n for name in required for n in choices.requirements[name]),
             time_limit=NO_LIMIT if no_time_limit else options.time_limit,
             variant=options.variant,

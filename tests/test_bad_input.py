@@ -142,9 +142,6 @@ def test_a_suite_toml_may_be_a_link(run_tests: RunTests, suite: MakeSuite) -> No
     ("words", "flag"),
     [
         (["--build", "/nowhere"], "--build"),
-        (["--gdb"], "--gdb"),
-        (["--wrap", "env"], "--wrap"),
-        (["--valgrind"], "--valgrind"),
         (["--programs", "embedded"], "--programs"),
         (["--errno-policy", "foo"], "--errno-policy"),
         (["-raw"], "--imgfmt"),
@@ -159,6 +156,17 @@ def test_options_of_a_kit_that_the_suite_does_not_have(
     done = run_tests("--suite", str(suite.root), *words)
     said = f"{flag} is an option of the kit qemu, which this suite does not have"
     assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
+
+
+@pytest.mark.parametrize("words", [["--gdb"], ["--wrap", "env"], ["--valgrind"]])
+def test_nothing_to_put_a_command_before(
+    run_tests: RunTests, suite: MakeSuite, words: list[str]
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    done = run_tests("--suite", str(suite.root), *words)
+    said = f"{words[0]} stands before programs, and this suite declares no program:"
+    way_out = "[programs.NAME] in its suite.toml does"
+    assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said} {way_out}\n")
 
 
 def test_such_an_option_by_pytests_name(suite: MakeSuite) -> None:

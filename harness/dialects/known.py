@@ -8,6 +8,7 @@ from pathlib import Path
 from goldlock.dialects import own
 from goldlock.dialects.dialect import Dialect
 from goldlock.suite import kit as kits
+from goldlock.suite.suite_file import suite_file
 
 
 @cache
@@ -20,4 +21,4 @@ def of_kit(name: str) -> Dialect:
 
 def of_folder(folder: Path) -> Dialect:
     """Return the dialect of the suite in a folder; raise UsageError where its kit is a bad one."""
-    return of_kit(kits.of_suite(folder).name)
+    return of_kit(suite_file(folder).kit.name)

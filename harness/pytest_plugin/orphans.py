@@ -12,7 +12,7 @@ from goldlock.pytest_plugin import console
 from goldlock.pytest_plugin.run import RUN
 from goldlock.reports.repo_paths import here
 from goldlock.suite.cases import orphans, read_suite, unknown_trait
-from goldlock.suite.kit import of_suite
+from goldlock.suite.suite_file import suite_file
 from goldlock.text import count, for_terminal, printable
 
 _REMOVES = "--remove-orphans removes it"
@@ -41,7 +41,7 @@ class OrphanItem(pytest.Item):
         if number not in cases:
             add = f"add a case {number} to {self.path.parent}"
             return f"no case owns this golden; {_REMOVES}, or {add}"
-        trait, traits = unknown_trait(self.golden), of_suite(self.golden.parent.parent).traits
+        trait, traits = unknown_trait(self.golden), suite_file(self.golden.parent.parent).traits
         return f"no program has the trait {trait!r}{choice(trait, traits)}; {_REMOVES}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:

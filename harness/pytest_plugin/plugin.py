@@ -7,7 +7,7 @@ too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from goldlock.result import CaseResult, State
 from goldlock.runner.history import LastRun, in_best_order
 from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
-from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case
 from goldlock.text import count, for_terminal, printable
 
@@ -135,8 +134,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Say what is under test, also where pytest's own header is switched off."""
     is_distributed = session.config.getoption("dist", "no") != "no"  # and collected elsewhere
-    if session.config.stash[RUN].by_command or is_distributed:
-        _begin(session.config)
+    run = session.config.stash[RUN]
+    if run.by_command or is_distributed:
+        _begin(session.config, run.cases)
 
 
 @pytest.hookimpl(trylast=True)
@@ -144,16 +144,17 @@ def pytest_collection_modifyitems(session: pytest.Session, items: Sequence[pytes
     """In a project, say so only if there are cases among the tests."""
     config = session.config
     known = config.stash[RUN].by_command or config.option.collectonly
-    if not known and any(isinstance(item, CaseItem) for item in items):
-        _begin(config)
+    cases = [item.case for item in items if isinstance(item, CaseItem)]
+    if cases and not known:
+        _begin(config, lambda: cases)
 
 
-def _begin(config: pytest.Config) -> None:
+def _begin(config: pytest.Config, find_cases: Callable[[], Sequence[Case]]) -> None:
+    """Say what the cases are to be run with."""
     scheduler = config.stash[_SCHEDULER]
     try:
         context = scheduler.context
-        kit = kits.of_suite(config.stash[RUN].suites[0]).name
-        programs = context.programs(kit)
+        programs = context.programs_of(find_cases())
     except UsageError as error:
         raise pytest.UsageError(printable(str(error))) from None
     if not hasattr(config, "workerinput"):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from goldlock.dialects.known import of_folder
 from goldlock.options import ORPHANS
 from goldlock.pytest_plugin import HANDED_OVER
 from goldlock.reports import files
@@ -20,6 +21,7 @@ from goldlock.runner import history
 from goldlock.runner.history import LastRun
 from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
+from goldlock.suite import choices
 from goldlock.suite import kit as kits
 from goldlock.suite.cases import Case
 from goldlock.text import printable
@@ -48,13 +50,19 @@ class Run:
     def of_project(cls, config: pytest.Config, suites: Sequence[Path]) -> "Run":
         """Take the settings from pytest's options; raise UsageError for what cannot be."""
         given = {each.name: getattr(config.option, each.dest, None) for each in kits.options()}
-        settings = kits.settings(Namespace(**given), os.environ, suites)
+        settings = choices.settings(Namespace(**given), os.environ, suites)
         files.check(settings.reports)
         return cls(settings, suites, orphans=getattr(config.option, ORPHANS.dest))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what has threads and processes."""
         return {**vars(self), "scheduler": None}
+
+    def cases(self) -> list[Case]:
+        """Return the cases that were selected; raise UsageError where one is not sound."""
+        if self.selected:
+            return [case for cases in self.selected.values() for case in cases]
+        return [case for root in self.suites for case in of_folder(root).read(root).cases]
 
     def elapsed(self) -> SimpleNamespace:
         """Return the ``seconds`` since the command began, as a clock of pytest does."""

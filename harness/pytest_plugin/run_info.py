@@ -28,7 +28,7 @@ def run_info(
         suite=root.name,
         root=str(root),
         started=time.time(),
-        programs={name: str(path) for name, path in programs.paths.items()},
+        programs={name: programs.commands.get(name, p) for name, p in programs.paths.items()},
         facts=dict(programs.facts),
         rows=[*programs.rows],
         heading=[*programs.heading],

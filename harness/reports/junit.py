@@ -24,13 +24,17 @@ def document(report: Report, *, name: str = "goldlock", prefix: str = "") -> str
     within = f"{prefix}.{run.suite}" if prefix else run.suite
     root = ET.Element("testsuites", name=for_xml(f"{name} tests"))
     suite = ET.SubElement(root, "testsuite", name=for_xml(name))
+    if run.rows:
+        properties = ET.SubElement(suite, "properties")
+        for label, text in run.rows:
+            ET.SubElement(properties, "property", name=for_xml(label), value=for_xml(text))
     for case in report.cases:
         _add_case(suite, f"{within}.{case.number}", case)
     for other in report.others:
         path = PurePath(other.path)
         _add(suite, f"{within}.{path.parent.name}", path.name, failure=other.text)
     for attribute, value in {
-        "tests": len(suite),
+        "tests": len(suite.findall("testcase")),
         "failures": sum(1 for _ in suite.iter("failure")),
         "errors": 0,
         "skipped": sum(1 for _ in suite.iter("skipped")),

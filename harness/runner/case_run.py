@@ -206,7 +206,7 @@ class Runner:
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         dialect, directories = dialects.of_kit(job.case.kit), job.directories
-        paths, wrappers = job.programs.paths, self._wrappers
+        paths, wrappers = job.programs.paths_for(job.case.needs), self._wrappers
         wrapped = list[str]()
         if wrappers:
             wrapped = wrappers.names(paths)
@@ -216,10 +216,12 @@ class Runner:
             "HOME": str(directories.home),
             "TMPDIR": str(directories.home),
         }
+        surroundings = self._surroundings(dialect)
         return {
-            **self._surroundings(dialect),
+            **surroundings,
             **job.programs.variables_for(paths),
             **self._environment(job, wrapped).to_environ(),
+            "PATH": ":".join([*job.programs.folders_for(paths), surroundings["PATH"]]),
             **{name: where for name, where in own.items() if name in dialect.variables},
         }
 

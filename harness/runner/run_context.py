@@ -3,69 +3,101 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
 from goldlock.runner.scratch import Scratch
 from goldlock.settings import Settings
-from goldlock.suite.kit import every, load
+from goldlock.suite.cases import Case
+from goldlock.suite.kit import Kit
+from goldlock.suite.probe import DeclaredProbe
 from goldlock.suite.programs import Probe, Programs
+from goldlock.suite.suite_file import suite_file
 
 if TYPE_CHECKING:
     from goldlock.runner.wrappers import Wrappers
 
 
 class RunContext:
-    """A scratch directory, and for each kit a probe of its programs that answers in its own time.
+    """A scratch directory, and for each suite its programs, which answer in their own time.
 
-    Made first of all, with the *kits* that the run is known to need, since a run has enough to
+    Made first of all, with the *cases* that the run is known to have, since a run has enough to
     load until the programs have answered. Raises UsageError when it cannot be made.
     """
 
     def __init__(
-        self, settings: Settings, environ: Mapping[str, str], kits: Iterable[str] = ()
+        self, settings: Settings, environ: Mapping[str, str], cases: Iterable[Case] = ()
     ) -> None:
         _check_system()
         self._settings = settings
         self._environ = environ
         self._lock = Lock()
-        self._probes: dict[str, Probe] = {}
-        self._programs: dict[str, Programs] = {}
+        self._kits: dict[str, Probe] = {}
+        self._declared: dict[Path, DeclaredProbe] = {}
+        self._of_kits: dict[str, Programs] = {}
+        self._known: dict[Path, tuple[Programs, Programs]] = {}
         self.wrappers, self.print_to = _debugging(settings, environ)
         self.scratch = Scratch(environ)
         try:
-            for kit in kits:
-                self._ask(kit)
+            self.expect(cases)
         except BaseException:
             self.scratch.close()
             raise
 
-    def programs(self, kit: str) -> Programs:
-        """Return the programs of a kit, as soon as they have answered; from any thread.
+    def expect(self, cases: Iterable[Case]) -> None:
+        """Begin to ask the programs that *cases* need, unless that was done."""
+        needs: dict[Path, set[str]] = {}
+        for case in cases:
+            needs.setdefault(case.root, set()).update(case.needs)
+        with self._lock:
+            for root, names in needs.items():
+                self._ask(root, names)
 
-        Raises UsageError when they do not, or do not go with the settings.
+    def programs(self, root: Path) -> Programs:
+        """Return the programs of a suite that are expected to be needed, once they have answered.
+
+        The same object until others are. From any thread. Raises UsageError when they do not
+        answer, or do not go with the settings.
         """
         with self._lock:
-            if kit not in self._programs:
-                programs = self._ask(kit).programs()
+            self._ask(root)
+            declared = self._declared[root].programs()
+            if root not in self._known or self._known[root][0] is not declared:
+                programs = Programs.joined([declared, self._programs_of(suite_file(root).kit)])
                 self._check(programs)
-                self._programs[kit] = programs
-            return self._programs[kit]
+                self._known[root] = declared, programs
+            return self._known[root][1]
+
+    def programs_of(self, cases: Iterable[Case]) -> Programs:
+        """Return the programs of all suites that *cases* are of, as one; as `programs`."""
+        self.expect(cases := [*cases])
+        return Programs.joined(map(self.programs, dict.fromkeys(case.root for case in cases)))
 
     def interrupt(self) -> None:
         """End what has not answered; `programs` raises KeyboardInterrupt then.
 
         From any thread, also a signal handler.
         """
-        for probe in [*self._probes.values()]:
+        for probe in (*[*self._kits.values()], *[*self._declared.values()]):
             probe.stop()
 
-    def _ask(self, kit: str) -> Probe:
-        if kit not in self._probes:
-            chosen = self._settings.of_kits.get(kit, {})
-            self._probes[kit] = load(kit).probe(self._environ, self.scratch.root, chosen)
-        return self._probes[kit]
+    def _ask(self, root: Path, needs: Iterable[str] = ()) -> None:
+        file = suite_file(root)
+        if file.kit.name not in self._kits:
+            chosen = self._settings.of_kits.get(file.kit.name, {})
+            probe = file.kit.probe(self._environ, self.scratch.root, chosen)
+            self._kits[file.kit.name] = probe
+        if root not in self._declared:
+            folder = self.scratch.root / f".programs.{len(self._declared)}"  # no case has a dot
+            self._declared[root] = DeclaredProbe(file, self._environ, folder)
+        self._declared[root].need(needs)
+
+    def _programs_of(self, kit: Kit) -> Programs:
+        if kit.name not in self._of_kits:
+            self._of_kits[kit.name] = self._kits[kit.name].programs()
+        return self._of_kits[kit.name]
 
     def _check(self, programs: Programs) -> None:
         settings = self._settings
@@ -92,9 +124,7 @@ def _debugging(settings: Settings, environ: Mapping[str, str]) -> "tuple[Wrapper
         return None, ""
     from goldlock.runner.wrappers import Wrappers, terminal  # only for those who debug
 
-    programs = [program for kit in every() for program in kit.programs]
-    wrappers = Wrappers.of(settings, environ, programs)
-    return wrappers, terminal() if settings.print else ""
+    return Wrappers.of(settings, environ), terminal() if settings.print else ""
 
 
 def _check_system() -> None:

@@ -85,6 +85,7 @@ class Scheduler:
             new = [case for case in cases if case.path not in self._stats]
             if new:
                 self._be_busy()
+                self.context.expect(new)
                 for root in {case.root for case in new}:
                     self._leaks.add(root)
                 planned = runs_of_each(self.settings)

@@ -9,6 +9,7 @@ from goldlock.runner.run_context import RunContext
 from goldlock.runner.worker_pool import Worker
 from goldlock.settings import NO_LIMIT, Settings
 from goldlock.suite.cases import Case
+from goldlock.suite.programs import Programs
 
 
 class WorkerSlot:
@@ -20,7 +21,7 @@ class WorkerSlot:
         self.waits = False
         """Whether the case waits for one of another run, of the same ``exclusive`` name."""
         self._settings = settings
-        self._kit: str | None = None  # whose programs the worker knows
+        self._programs: Programs | None = None  # those that the worker knows
 
     def run(self, case: Case, context: RunContext) -> CaseResult:
         """Have the worker run a case, and wait for what comes of it.
@@ -29,7 +30,7 @@ class WorkerSlot:
         went wrong in the worker; and UsageError or KeyboardInterrupt, where there are no programs.
         """
         self.case = case
-        programs = None if case.kit == self._kit else context.programs(case.kit)
+        programs = context.programs(case.root)
         if case.exclusive:
             self.waits = True
             try:
@@ -39,8 +40,9 @@ class WorkerSlot:
                 return _failed(case, str(error))
             finally:
                 self.waits = False
-        self.worker.send(Work(case, programs, keep=self._settings.repeats))
-        self._kit = case.kit
+        news = None if programs is self._programs else programs
+        self.worker.send(Work(case, news, keep=self._settings.repeats))
+        self._programs = programs
         limit = self._settings.limit(case.timeout)
         result: CaseResult = self.worker.answer(None if limit == NO_LIMIT else limit + GRACE)
         return result
@@ -49,7 +51,7 @@ class WorkerSlot:
         """Go on with another worker."""
         self.worker.close()
         self.worker = worker
-        self._kit = None
+        self._programs = None
 
 
 def lost(case: Case, why: str = "") -> CaseResult:

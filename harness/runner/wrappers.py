@@ -59,32 +59,31 @@ class Wrappers:
     """What stands before which program, for a whole run.
 
     *commands* are words by the names of programs, ``""`` for all others. *gdb* are the options
-    of a gdbserver before qemu-system, if there is to be one. *terminal* is a file that is the
-    terminal of the person who waits, also while pytest has its standard files.
+    of a gdbserver before the program *debugged*, if there is to be one. *terminal* is a file that
+    is the terminal of the person who waits, also while pytest has its standard files.
     """
 
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gdb: tuple[str, ...] = ()
+    debugged: str = ""
     valgrind: bool = False
     terminal: str = os.devnull
 
     @classmethod
-    def of(
-        cls, settings: Settings, environ: Mapping[str, str], programs: Sequence[str]
-    ) -> "Wrappers | None":
-        """Return what *settings* want before *programs*; None for nothing.
+    def of(cls, settings: Settings, environ: Mapping[str, str]) -> "Wrappers | None":
+        """Return what *settings* want before their programs; None for nothing.
 
         Raises UsageError when two want the same program, or a command is not there.
         """
         commands: dict[str, tuple[str, ...]] = {}
         for given in settings.wrap:
-            program, words = _parse(given, programs)
+            program, words = _parse(given, settings.programs)
             if program in commands:
                 raise UsageError(f"--wrap: two commands for {program or 'all programs'}")
             commands[program] = (_found(words[0], "--wrap", environ), *words[1:])
         gdb: tuple[str, ...] = ()
         if settings.gdb:
-            _check_gdb(commands, valgrind=settings.valgrind)
+            _check_gdb(commands, settings)
             words = _split("GDB_OPTIONS", environ.get("GDB_OPTIONS", "")) or [_GDB_OPTIONS]
             gdb = (_found("gdbserver", "--gdb", environ), *words)
         if settings.valgrind:
@@ -97,7 +96,8 @@ class Wrappers:
             commands[_ALL] = LATER
         if not (commands or gdb):
             return None
-        return cls(commands, gdb, settings.valgrind, terminal() if gdb else os.devnull)
+        shown = terminal() if gdb else os.devnull
+        return cls(commands, gdb, settings.debugged, settings.valgrind, shown)
 
     def names(self, paths: Mapping[str, str]) -> list[str]:
         """Return which of the programs something stands before."""
@@ -118,6 +118,8 @@ class Wrappers:
             else:
                 text = self._script(name, paths[name], directory / LOGS / script.name)
             _write(script, text)
+            if script.name != name:  # the folder may come to be on PATH
+                script.with_name(name).symlink_to(script.name)
             taken[name] = str(script)
         return taken
 
@@ -134,7 +136,7 @@ class Wrappers:
         return sorted(found, key=lambda path: (path.stem, int(path.suffix[1:])))
 
     def _gdb(self, name: str) -> bool:
-        return bool(self.gdb) and name == "qemu-system"
+        return bool(self.gdb) and name == self.debugged
 
     def _script(self, name: str, program: str, log: Path) -> str:
         words = self.commands.get(name) or self.commands[_ALL]
@@ -156,13 +158,14 @@ class Wrappers:
         )
 
 
-def _check_gdb(commands: Mapping[str, Sequence[str]], *, valgrind: bool) -> None:
-    """Raise UsageError when something else is to stand before qemu-system, too."""
-    if "qemu-system" in commands:
-        raise UsageError("--gdb and --wrap qemu-system=...: give one of them")
-    if valgrind or _ALL in commands:
-        other = "--valgrind" if valgrind else "a --wrap for all programs"
-        raise UsageError(f"--gdb and {other}: qemu-system can have one; give one of them")
+def _check_gdb(commands: Mapping[str, Sequence[str]], settings: Settings) -> None:
+    """Raise UsageError when something else is to stand before the same program, too."""
+    program = settings.debugged
+    if program in commands:
+        raise UsageError(f"--gdb and --wrap {program}=...: give one of them")
+    if settings.valgrind or _ALL in commands:
+        other = "--valgrind" if settings.valgrind else "a --wrap for all programs"
+        raise UsageError(f"--gdb and {other}: {program} can have one; give one of them")
 
 
 def _write(script: Path, text: str) -> None:
@@ -186,7 +189,7 @@ def terminal() -> str:
 def _parse(given: str, programs: Sequence[str]) -> tuple[str, list[str]]:
     """Split what ``--wrap`` was given: a program's name, or none, and the words."""
     program, equals, command = given.partition("=")
-    if not equals or not re.fullmatch(r"[\w-]+", program) or not program.startswith("qemu"):
+    if not equals or not re.fullmatch(r"[\w.+-]+", program):
         program, command = _ALL, given
     elif program not in programs:
         raise UsageError(f"--wrap: unknown program {program!r}{suggest(program, programs)}")

@@ -5,7 +5,7 @@ A case is a file in ``cases/`` whose name is a number, with or without an extens
 header is made of the comment lines at its top that have the form ``# key: value``:
 
     # group: rw quick          groups it can be selected by
-    # needs: faults            abilities (ofd-locks, faults) and programs of the suite's kit
+    # needs: faults            abilities (ofd-locks, faults) and programs of the suite or its kit
     # timeout: 30              time limit, in seconds
     # exclusive: port-80       never beside another case of that name
     # filters: paths pids      filters that all of its output goes through, in this order
@@ -23,7 +23,8 @@ from pathlib import Path
 
 from goldlock.errors import UsageError, choice, suggest
 from goldlock.suite import kit as kits
-from goldlock.suite.kit import Kit
+from goldlock.suite.declared import SuiteFile
+from goldlock.suite.suite_file import FILE, suite_file
 
 _CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
@@ -89,7 +90,7 @@ def orphans(root: Path) -> list[Path]:
 def unknown_trait(golden: Path) -> str:
     """Return the trait in the name of a golden, if no program can have it; else nothing."""
     _, _, trait = golden.name.removesuffix(".out").partition(".")
-    return "" if trait in ("", *kits.of_suite(golden.parent.parent).traits) else trait
+    return "" if trait in ("", *suite_file(golden.parent.parent).traits) else trait
 
 
 def read_suite(root: Path) -> Suite:
@@ -100,7 +101,8 @@ def read_suite(root: Path) -> Suite:
         if twin := cases.get(int(case.number)):
             raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
         cases[int(case.number)] = case
-    return Suite(root, tuple(case for _, case in sorted(cases.items())), kits.of_suite(root).name)
+    kit = suite_file(root).kit.name
+    return Suite(root, tuple(case for _, case in sorted(cases.items())), kit)
 
 
 def case_files(root: Path) -> list[Path]:
@@ -134,34 +136,35 @@ def read_case(path: Path) -> Case:
             top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
-    kit = kits.of_suite(path.parent.parent)
+    suite = suite_file(path.parent.parent)
     fields: dict[str, str] = {}
     for number, line in enumerate(top.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip())
         if comment and (given := _FIELD.fullmatch(comment[1])):
-            _read_field(fields, given[1].lower(), given[2] or "", kit, f"{path}:{number}")
+            _read_field(fields, given[1].lower(), given[2] or "", suite, f"{path}:{number}")
         elif not comment and line.strip():
             break
     return Case(
         name[1],
         path,
         groups=_words(fields.get("group", "")),
-        needs=_words(fields.get("needs", "")),
+        needs=tuple(dict.fromkeys((*suite.needs, *_words(fields.get("needs", ""))))),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
         exclusive=fields.get("exclusive", ""),
-        filters=_words(fields.get("filters", "")),
-        words={key: _words(fields[key]) for key in kit.words if key in fields},
-        kit=kit.name,
+        filters=tuple(dict.fromkeys((*suite.filters, *_words(fields.get("filters", ""))))),
+        words={key: _words(fields[key]) for key in suite.kit.words if key in fields},
+        kit=suite.kit.name,
     )
 
 
-def _read_field(fields: dict[str, str], key: str, value: str, kit: Kit, where: str) -> None:
-    keys, values = (*_KEYS, *kit.words), {**kit.words, "needs": kit.needs}
+def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, where: str) -> None:
+    keys = (*_KEYS, *suite.kit.words)
+    values = {**suite.kit.words, "needs": suite.known_needs}
     if key not in keys:
         if other := next((each for each in kits.every() if key in each.words), None):
             raise UsageError(
                 f"{where}: {key!r} is of the kit {other.name}, which this suite does not have:"
-                f' its {kits.FILE} does not say kit = "{other.name}"'
+                f' its {FILE} does not say kit = "{other.name}"'
             )
         # Any comment may look like a field: only what must be a slip is one.
         if near := get_close_matches(key, keys, n=1, cutoff=0.8):
@@ -174,12 +177,12 @@ def _read_field(fields: dict[str, str], key: str, value: str, kit: Kit, where: s
     if key == "filters":
         from goldlock.filters import by_name  # for those who want it
 
-        values["filters"] = by_name.plain(kit.name)
+        values["filters"] = by_name.plain(suite.kit.name)
     for word in _words(value) if key in values else ():
         if word not in values[key]:
-            raise UsageError(
-                f"{where}: unknown word in {key}: {word!r}{suggest(word, values[key])}"
-            )
+            declare = f"; [programs.{word}] in {FILE} declares a program" if key == "needs" else ""
+            way_out = suggest(word, values[key]) or declare
+            raise UsageError(f"{where}: unknown word in {key}: {word!r}{way_out}")
     if key == "timeout" and not re.fullmatch(
         r"0*[1-9]\d{0,5}(\.\d+)?|0*\.\d*[1-9]\d*", value.strip()
     ):

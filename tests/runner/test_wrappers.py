@@ -13,7 +13,7 @@ import pexpect
 import pytest
 from goldlock.command_line import parse
 from goldlock.settings import Settings
-from goldlock.suite import kit
+from goldlock.suite import choices
 from goldlock.suite.programs import Programs
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -152,7 +152,7 @@ def test_what_cannot_be_is_said_in_one_line_before_anything_starts(
 
 
 def settings(*options: str) -> Settings:
-    return kit.settings(parse(options), os.environ, [ROOT])
+    return choices.settings(parse(options), os.environ, [ROOT])
 
 
 def test_time_limits_can_be_switched_off() -> None:

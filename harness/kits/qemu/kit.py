@@ -34,7 +34,7 @@ class QemuKit(Kit):
 
     name = "qemu"
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
-    shared = ("--wrap", "--gdb", "--valgrind")
+    debugged = "qemu-system"
     defaults: ClassVar = {"imgfmt": "qcow2"}
     traits = (*POLICIES, "unlock-retry")
     programs = tuple(VARIABLES)

@@ -6,11 +6,8 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from goldlock import IMPORTED_FROM, embedded, linux
@@ -18,6 +15,7 @@ from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
 from goldlock.lockcalls.api import parse_plan, wrap
 from goldlock.suite.programs import Programs
+from goldlock.suite.question import Question
 
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
 """Tells the embedded programs their errno policy."""
@@ -28,9 +26,6 @@ LAUNCHERS = "programs"
 _ARM = ("qemu-system-aarch64", "qemu-system-arm")
 
 _QEMU_IO = "--cache writeback --aio threads"
-
-PROBE_LIMIT = 20.0
-"""Seconds that a program has to tell its version."""
 
 
 def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -79,15 +74,15 @@ class QemuProbe:
             environ = {**environ, ERRNO_POLICY_VARIABLE: chosen["errno_policy"]}
         self._qemu, qemu_img = self._paths.get("qemu-system"), self._paths.get("qemu-img")
         any_program = next(iter(self._paths.values()), None)
-        version = _Question(environ, qemu_img or any_program, "--version")
-        accelerators = _Question(environ, self._qemu, "-accel", "help")
+        version = _asked(environ, qemu_img or any_program, "--version")
+        accelerators = _asked(environ, self._qemu, "-accel", "help")
         self._image = _LockedImage(scratch)
         filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
         asked = qemu_img if self._image.locked else None
-        conflict = _Question(environ, asked, "map", "--image-opts", options)
+        conflict = _asked(environ, asked, "map", "--image-opts", options)
         writes = ("bench", "-w", "-c", "1", "--image-opts", options)
-        failure = _Question(environ, *_with_failing_unlock(asked, *writes))
+        failure = _asked(environ, *_with_failing_unlock(asked, *writes))
         self._questions = (version, accelerators, conflict, failure)
         self._stopped = False
 
@@ -263,45 +258,8 @@ def _on_path(program: str, path: str) -> str | None:
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
-class _Question:
-    """A program that is asked something, while others are."""
-
-    def __init__(self, environ: Mapping[str, str], program: str | None, *arguments: str) -> None:
-        self._argv = [program, *arguments] if program else []
-        self._answered = False
-        if not self._argv:
-            return
-        try:
-            self._process = subprocess.Popen(
-                self._argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**environ, "LC_ALL": "C"},
-                process_group=0,  # it may be a script, whose programs end with it
-            )
-        except OSError as error:
-            raise UsageError(f"{program} cannot be started: {error.strerror}") from None
-
-    def answer(self) -> str:
-        """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
-        if not self._argv:
-            return ""
-        try:
-            said, _ = self._process.communicate(timeout=PROBE_LIMIT)
-        except subprocess.TimeoutExpired:
-            self.stop()
-            self._process.wait()
-            words = " ".join(self._argv[:2])
-            raise UsageError(f"{words}: no answer in {PROBE_LIMIT:g} s") from None
-        self._answered = True
-        return said.decode("utf-8", "replace")
-
-    def stop(self) -> None:
-        """Kill it, and what it has started, unless it has answered."""
-        if self._argv and not self._answered:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+def _asked(environ: Mapping[str, str], program: str | None, *arguments: str) -> Question:
+    return Question(environ, [program, *arguments] if program else [])
 
 
 class _LockedImage:

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A program that is asked what it is, while others are."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from goldlock.errors import UsageError
+
+LIMIT = 20.0
+"""Seconds that a program has to answer."""
+
+
+class Question:
+    """A command line that is started now, and waited for by `answer`; an empty one says nothing.
+
+    Raises UsageError where it cannot be started.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], argv: Sequence[str], folder: Path | None = None
+    ) -> None:
+        self._argv = list(argv)
+        self._answered = False
+        if not argv:
+            return
+        try:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**environ, "LC_ALL": "C"},
+                process_group=0,  # it may be a script, whose programs end with it
+            )
+        except OSError as error:
+            raise UsageError(f"{argv[0]} cannot be started: {error.strerror}") from None
+
+    def answer(self) -> str:
+        """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
+        if not self._argv:
+            return ""
+        try:
+            said, _ = self._process.communicate(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            self._process.wait()
+            words = " ".join(self._argv[:2])
+            raise UsageError(f"{words}: no answer in {LIMIT:g} s") from None
+        self._answered = True
+        return said.decode("utf-8", "replace")
+
+    @property
+    def status(self) -> int:
+        """The exit status, once it has answered; negative for a signal."""
+        return self._process.returncode if self._argv else 0
+
+    def stop(self) -> None:
+        """Kill it, and what it has started, unless it has answered; from any thread."""
+        if self._argv and not self._answered:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
