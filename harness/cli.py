@@ -207,6 +207,8 @@ def _run(
     from goldlock.runner.run_context import RunContext  # before the others, which take long
 
     dialect = dialects.of_kit(suite.kit)
+    folder = dialect.collected(suite)
+    root = suite.root if dialect.is_ours else folder  # of which pytest tells paths
     context = RunContext(settings, os.environ, suite.cases if selected is None else selected)
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
@@ -220,12 +222,11 @@ def _run(
         if not (for_pytest or settings.print or settings.gdb):
             cases = suite.cases if selected is None else selected
             if settings.jobs != 1:  # one job runs them in the order in which they are judged
-                cases = in_best_order(cases, read_history(suite.root))
+                cases = in_best_order(cases, read_history(root))
             scheduler.start(cases)
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
-        context.programs(suite.root)
-        folder = dialect.collected(suite)
+        context.programs(root)
         if not dialect.is_ours:  # pytest would take other files of it for cases
             selected = suite.cases if selected is None else selected
         run = Run(
@@ -239,7 +240,7 @@ def _run(
         )
         asked = for_pytest or _alone()
         status = _pytest(
-            [*_PYTEST, *_of_suite(suite.root, for_pytest), *asked, str(folder)],
+            [*_PYTEST, *_of_suite(root, for_pytest), *asked, str(folder)],
             [run],
         )
         return status or bool(scheduler.unclean)

@@ -104,7 +104,9 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
     choose.add_argument("--start-from", metavar="CASE", help="from this case on")
     choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
-    choose.add_argument("--suite", metavar="DIR", help="the suite in DIR, or that called qemu")
+    choose.add_argument(
+        "--suite", "--source-dir", metavar="DIR", help="the suite in DIR, or that called qemu"
+    )
     choose.add_argument("--new", metavar="DIR", help="make a suite in DIR, with a case that passes")
     builds = groups[HOW]  # for the help; several builds are not run here
     builds.add_argument(

@@ -45,6 +45,8 @@ class Dialect(ABC):
     """How often a case that failed is run again, to tell what is flaky."""
     is_ours: ClassVar = True
     """Whether goldlock may keep files of its own in the suite, beside what a person asks for."""
+    overcommits: ClassVar = True
+    """Whether more cases than processors may run at a time, where that keeps them busy."""
     variables: ClassVar[Sequence[str]] = ("PWD", "HOME", "TMPDIR")
     """Which of a case's directories it is told of by the variables that programs heed."""
     reading: ClassVar[Reading] = OWN

@@ -186,7 +186,7 @@ class Summary:
             self._kept.append(
                 f"{result.number} {result.flaky or result.state}; {result.kept_files}"
             )
-        if result.update or result.state is State.NOT_RUN:
+        if result.update or result.skipped or result.notes or result.state is State.NOT_RUN:
             self._told.append(replace(result, sections=[]))
 
     @pytest.hookimpl(tryfirst=True)
@@ -211,6 +211,10 @@ class Summary:
         tw.write_line(f"{count(self._states.total(), 'case')}: {said}; {sections}")
         if self._orphans:
             tw.write_line(f"{count(self._orphans, 'golden')} that no case uses")
+        for each in self._told:
+            for word, texts in (("left out", each.skipped), ("note", each.notes)):
+                for text in texts:
+                    tw.write_line(f"{word}: {each.number}: {printable(here(text))}")
         _write_reasons(tw, [each for each in self._told if each.state is State.NOT_RUN])
         if slow := slowest(self._took, tw.config.stash[RUN].settings.slowest, self._past):
             tw.write_line(slow)

@@ -247,7 +247,7 @@ class CaseItem(pytest.Function):
     def passes(self) -> bool:
         """Wait for the case; tell whether it passed. What was wrong is told by `run_and_report`."""
         try:
-            passed = self.result.state is State.PASSED
+            passed = self.result.state is State.PASSED and not self.result.skipped
         except UsageError:
             return False
         except pytest.fail.Exception as error:  # of pytest-timeout, which ends the wait for it
@@ -276,6 +276,9 @@ class CaseItem(pytest.Function):
                 with subtests.test(msg=title):
                     if not section.passed:
                         raise SectionDiffers(section.text)
+            for part in result.skipped:
+                with subtests.test(msg=printable(part)):
+                    pytest.skip(printable(part))
         self._tell()  # after the sections, whose reports have no use for it
         if result.state is State.NOT_RUN:
             pytest.skip(printable(result.reason))

@@ -50,6 +50,8 @@ def document(report: Report, *, name: str = "goldlock", prefix: str = "") -> str
 def _add_case(suite: ET.Element, class_name: str, case: CaseResult) -> None:
     for section in case.sections:
         _add(suite, class_name, section.title, failure=_failure(case, section.text))
+    for part in case.skipped:
+        _add(suite, class_name, part, reason=part)
     whole = _failure(case, "\n".join(case.problems))
     _add(suite, class_name, WHOLE, failure=whole, reason=case.reason, seconds=case.seconds)
 

@@ -37,10 +37,10 @@ def _header(run: RunInfo) -> Iterator[str]:
 
 
 def _case(number: int, case: CaseResult) -> Iterator[str]:
-    sections = case.sections
-    if sections:
+    sections, skipped = case.sections, case.skipped
+    if sections or skipped:
         yield f"# Subtest: {case.number}"
-        yield f"    1..{len(sections)}"
+        yield f"    1..{len(sections) + len(skipped)}"
         for index, section in enumerate(sections, start=1):
             word = "ok" if section.passed else "not ok"
             yield f"    {word} {index} - {for_tap(section.title)}"
@@ -51,6 +51,8 @@ def _case(number: int, case: CaseResult) -> Iterator[str]:
                     "at": {"file": here(section.file), "line": section.line},
                 }
                 yield from _yaml(fields, section.text.split("\n")[1:], "    ")
+        for index, part in enumerate(skipped, start=len(sections) + 1):
+            yield f"    ok {index} - {for_tap(part)} # SKIP"
     word = "not ok" if case.state == "failed" else "ok"
     skip = f" # SKIP {for_tap(case.reason)}" if case.state == "not run" else ""
     yield f"{word} {number} - {case.number}{skip}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
+from goldlock.dialects import known as dialects
 from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
@@ -63,6 +64,7 @@ class Scheduler:
         self.unclean: list[str] = []
         """What cannot be cleaned up at the end, a line each; the run has failed then."""
         self._limit = settings.jobs or processors()
+        self._overcommits = True
         self._pressure = CpuPressure()
 
     @property
@@ -88,6 +90,8 @@ class Scheduler:
                 self.context.expect(new)
                 for root in {case.root for case in new}:
                     self._leaks.add(root)
+                kits = {case.kit for case in new}
+                self._overcommits &= all(dialects.of_kit(kit).overcommits for kit in kits)
                 planned = runs_of_each(self.settings)
                 self._stats.update((case.path, RunStats(planned)) for case in new)
                 self._queue.add(rounds(new, self.settings))
@@ -108,7 +112,7 @@ class Scheduler:
             del self._stats[case.path]
         if not stats.representative:
             return not_started(case)
-        if self.settings.repeats and stats.passed and not stats.failed:
+        if stats.planned > 1 and stats.passed and not stats.failed:
             self._drop(stats.passed)  # there is no failure to hold it beside
         return stats.result()
 
@@ -225,11 +229,22 @@ class Scheduler:
             self._kept.add(Path(result.kept))
         if not stats.add(result):
             self._drop(result)
+        if self._is_to_run_again(case, stats):
+            stats.planned += 1
+            self._queue.add(iter([[case]]))
+            self._hire()
         if stats.failed and self.settings.until_fail:
             self._stopped = True
             self._queue.clear()
-        if not self.settings.jobs:
+        if self._overcommits and not self.settings.jobs:
             self._adapt()
+
+    def _is_to_run_again(self, case: Case, stats: RunStats) -> bool:
+        """Tell whether a case has failed in a suite whose habit is to see if it does so again."""
+        settings, retries = self.settings, dialects.of_kit(case.kit).retries
+        writing = settings.update or settings.review
+        asked = settings.repeats or settings.gdb or writing
+        return not asked and stats.failed == stats.runs <= retries
 
     def _adapt(self) -> None:
         """Take as many jobs as leave no processor idle, and none waited for."""
@@ -266,7 +281,7 @@ class Scheduler:
         """Have a worker run cases until there are no more."""
         while case := self._next(slot):
             try:
-                result = slot.run(case, self.context)
+                result = slot.run(case, self.context, keep=self._keeps(case))
             except WorkerDied as death:
                 result = lost(case, str(death))
                 self._change_worker(slot, case)
@@ -279,6 +294,10 @@ class Scheduler:
                 result = broken(case, error)
             with self._change:
                 self._ended(case, result)
+
+    def _keeps(self, case: Case) -> bool:
+        """Tell whether a run that passes is kept, to hold one that failed beside."""
+        return self.settings.repeats or self._stats[case.path].failed > 0
 
     def _change_worker(self, slot: WorkerSlot, case: Case) -> None:
         """Give a slot another worker for one that died; let all end where there can be none."""

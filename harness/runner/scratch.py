@@ -262,10 +262,19 @@ def _emptied(entry: "os.DirEntry[str]") -> bool:
     return True
 
 
+def _new_directory(folder: Path) -> Path:
+    """Make a directory of a new name, which has no letters: filters of cases may heed words."""
+    while True:
+        path = folder / f"{PREFIX}{int.from_bytes(os.urandom(5)):013}"
+        with suppress(FileExistsError):
+            path.mkdir(0o700)
+            return path
+
+
 def _make(variable: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX, dir=folder)))
+        return Path(os.path.realpath(_new_directory(folder)))
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror}; {variable} names a directory to write in"

@@ -23,11 +23,12 @@ class WorkerSlot:
         self._settings = settings
         self._programs: Programs | None = None  # those that the worker knows
 
-    def run(self, case: Case, context: RunContext) -> CaseResult:
+    def run(self, case: Case, context: RunContext, *, keep: bool) -> CaseResult:
         """Have the worker run a case, and wait for what comes of it.
 
-        One that is exclusive starts once no other of its name runs. Raises WorkerDied, or what
-        went wrong in the worker; and UsageError or KeyboardInterrupt, where there are no programs.
+        Its directory stays with *keep*. One that is exclusive starts once no other of its name
+        runs. Raises WorkerDied, or what went wrong in the worker; and UsageError or
+        KeyboardInterrupt, where there are no programs.
         """
         self.case = case
         programs = context.programs(case.root)
@@ -41,7 +42,7 @@ class WorkerSlot:
             finally:
                 self.waits = False
         news = None if programs is self._programs else programs
-        self.worker.send(Work(case, news, keep=self._settings.repeats))
+        self.worker.send(Work(case, news, keep=keep))
         self._programs = programs
         limit = self._settings.limit(case.timeout)
         result: CaseResult = self.worker.answer(None if limit == NO_LIMIT else limit + GRACE)

@@ -8,10 +8,12 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
 """
 
 import os
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from goldlock.errors import UsageError, choice, suggest
+from goldlock.suite.suite_file import suite_file
 
 FILE = "pyproject.toml"
 _KEYS = ("suites",)
@@ -62,10 +64,12 @@ def bundled_suites() -> list[str]:
 
 def cache_folder(root: Path) -> Path:
     """Return where pytest keeps what it remembers of a suite: beside it, if that is anybody's."""
-    if root.parent != _BUNDLED:
+    is_another_s = bool(suite_file(root).kit.dialect)
+    if root.parent != _BUNDLED and not is_another_s:
         return root / ".pytest_cache"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "goldlock", root.name)
+    which = f"-{zlib.crc32(os.fsencode(root)):08x}" if is_another_s else ""
+    return Path(base, "goldlock", f"{root.name}{which}")
 
 
 def declared(project: Path) -> list[Path]:

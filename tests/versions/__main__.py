@@ -24,7 +24,7 @@ KNOWN = ("bullseye", "bookworm", "trixie", "forky", "sid")
 RELEASES = ("bullseye", "trixie", "sid")
 PACKAGES = ("qemu-utils", "qemu-system-x86")
 PROGRAMS = ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64")
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _LOADER = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
 
 
@@ -86,20 +86,20 @@ def _download(state: Path, release: str) -> list[Path]:
         (state / each).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
     sources = state / "sources.list"
-    sources.write_text(f"deb [signed-by={_KEYRING}] {_mirror()} {release} main\n")
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {release} main\n")
     apt = ["apt-get", "-qq", "-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}"]
     apt += ["-o", f"Dir::State::status={state}/status", "-o", f"Dir::Etc::SourceList={sources}"]
     apt += ["-o", "Dir::Etc::SourceParts=-", "-o", "APT::Sandbox::User="]
     apt += ["-o", "APT::Get::List-Cleanup=false", "-o", "Debug::NoLocking=true"]
-    _do([*apt, "update"])
+    do([*apt, "update"])
     shutil.rmtree(state / "archives")
     (state / "archives/partial").mkdir(parents=True)
     install = ["install", "--download-only", "--yes", "--no-install-recommends", *PACKAGES]
-    _do([*apt, *install])
+    do([*apt, *install])
     return sorted((state / "archives").glob("*.deb"))
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Return the address that this system's packages come from."""
     files = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
     text = "\n".join(path.read_text() for path in files if path.is_file())
@@ -109,9 +109,11 @@ def _mirror() -> str:
     return found[1]
 
 
-def _do(command: Sequence[str | Path]) -> None:
-    """Run a command; raise Failed, with the last that it said, when it fails."""
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+def do(command: Sequence[str | Path], folder: Path | None = None) -> None:
+    """Run a command in a folder; raise Failed, with the last that it said, when it fails."""
+    done = subprocess.run(
+        command, cwd=folder, stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False
+    )
     if done.returncode:
         said = done.stderr.strip().split("\n")[-1]
         raise Failed(f"{command[0]} failed: {said or f'exit status {done.returncode}'}")
@@ -135,7 +137,7 @@ def _relocate(program: Path, root: Path) -> None:
     libraries = root / "usr/lib/x86_64-linux-gnu"
     path = os.pathsep.join(map(str, (libraries, libraries / "pulseaudio")))
     patch = ["patchelf", "--set-interpreter", root / _LOADER, "--force-rpath", "--set-rpath", path]
-    _do([*patch, program])
+    do([*patch, program])
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ class QemuKit(Kit):
     words: ClassVar = {"formats": FORMATS, "protocols": PROTOCOLS}
     debugged = "qemu-system"
     defaults: ClassVar = {"imgfmt": "qcow2"}
-    traits = (*POLICIES, "unlock-retry")
+    traits: ClassVar[Sequence[str]] = (*POLICIES, "unlock-retry")
     programs = tuple(VARIABLES)
     requirements: ClassVar = {
         **Kit.requirements,
         "qemu": (*_UTILITIES, "ofd-locks"),
         **{name: (name,) for name in VARIABLES},
     }
-    options = (
+    options: ClassVar[Sequence[Option]] = (
         Option(
             "--imgfmt",
             {"metavar": "FORMAT", "default": None, "help": "image format (default: qcow2)"},

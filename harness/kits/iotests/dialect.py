@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The layout of a tree of QEMU's tests, and the habits of its ``check``.
+
+A test is a file whose name is three digits, or one in ``tests/``, with a golden beside it. What it
+may not run for it writes to ``TEST_DIR/NAME.notrun``, what of it was left out to
+``TEST_DIR/NAME.casenotrun``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from goldlock import safe_open
+from goldlock.dialects.dialect import Asked, Dialect, Verdict
+from goldlock.errors import check_known
+from goldlock.goldens.compare import Reading
+from goldlock.kits.iotests import tree
+from goldlock.settings import Settings
+from goldlock.suite.cases import Case, Suite
+from goldlock.suite.programs import Programs
+
+_PYTHON = "#!/usr/bin/env python3"
+"""The first line of the tests that are started with the interpreter of the run."""
+
+_HEADING = re.compile(r"(={2,5}|-{3}) +([^ =-].*?)(?: +\1)?")
+_METHOD = re.compile(r"(?:FAIL|ERROR): \w+ \(.+\)")
+_LEFT_OUT = re.compile(r"\s*\[case not run\]\s*")
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _heading(line: str) -> str:
+    """Return the words of a heading: of a shell test, or of a failure that unittest prints."""
+    if found := _HEADING.fullmatch(line) if line.startswith(("==", "---")) else None:
+        return found[2]
+    return line if line.startswith(("FAIL: ", "ERROR: ")) and _METHOD.fullmatch(line) else ""
+
+
+class IotestsDialect(Dialect):
+    """The dialect of QEMU's tests."""
+
+    leftovers_fail: ClassVar = False
+    retries: ClassVar = 1
+    is_ours: ClassVar = False
+    overcommits: ClassVar = False  # tests have limits of 10 s of their own
+    variables = ("PWD", "TMPDIR")
+    reading = Reading(_lines, _heading)
+
+    def read(self, folder: Path) -> Suite:
+        where = tree.found(folder)
+        told = tree.tests(where, where.build)["groups"]
+        cases = [
+            Case(
+                name.rpartition("/")[2],
+                where.tests / name,
+                groups=tuple(sorted(told[name])),
+                kit="iotests",
+                suite=where.tests,
+            )
+            for name in sorted(told)
+        ]
+        return Suite(folder, tuple(cases), "iotests")
+
+    def select(self, suite: Suite, asked: Asked) -> list[Case]:
+        where = tree.found(suite.root)
+        known = sorted({group for case in suite.cases for group in case.groups})
+        for group in (*asked.groups, *asked.exclude):
+            if group != "disabled":  # check leaves it out, also where there is none
+                check_known("group", group, known)
+        told = tree.tests(
+            where,
+            where.build,
+            groups=asked.groups or None,
+            exclude_groups=asked.exclude or None,
+            tests=asked.names or None,
+            start_from=asked.start_from,
+        )
+        wanted = {*told["tests"]}
+        return [case for case in suite.cases if str(case.path.relative_to(where.tests)) in wanted]
+
+    def collected(self, suite: Suite) -> Path:
+        return tree.found(suite.root).tests
+
+    def goldens(self, case: Case, programs: Programs, settings: Settings) -> Sequence[Path]:
+        """Return the golden that ``check`` takes: the most special one that is there."""
+        del settings
+        told, name = programs.variables.get, case.path.name
+        names = [f"{name}.out.nocache"] if told("CACHEMODE") == "none" else []
+        names += [f"{name}.out.{told('IMGFMT')}", f"{name}.{told('QEMU_DEFAULT_MACHINE')}.out"]
+        paths = [case.path.with_name(each) for each in (*names, f"{name}.out")]
+        return [next((path for path in paths if path.is_file()), paths[-1])]
+
+    def why_not(self, case: Case, goldens: Sequence[Path]) -> str:
+        del case
+        there = goldens[0].exists()
+        return "" if there else f"No qualified output (expected {goldens[0]})"
+
+    def command(self, case: Case, settings: Settings) -> list[str]:
+        with case.path.open("rb") as file:
+            first = file.readline(200).decode("utf-8", "replace").rstrip()
+        python = [settings.of_kits["iotests"]["python"]] if first == _PYTHON else []
+        return [*python, str(case.path), *(["-d"] if settings.show_commands else [])]
+
+    def directory(self, case: Case, scratch: Path) -> Path:
+        del scratch
+        return case.path.parent
+
+    def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
+        """Return all of the caller's, as ``check`` does, but for where Python keeps bytecode."""
+        passed_on = {n: text for n, text in environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        return {**passed_on, "PYTHONPYCACHEPREFIX": str(scratch / "pycache")}
+
+    def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
+        del output
+        if status:  # comes first, whatever the test has to say
+            return Verdict()
+        if (scratch / f"{case.number}.notrun").exists():
+            said = safe_open.text(scratch / f"{case.number}.notrun").strip()
+            return Verdict(said or "it does not say why")
+        said = safe_open.text(scratch / f"{case.number}.casenotrun")
+        return Verdict(skipped=[_LEFT_OUT.sub("", each).strip() for each in said.splitlines()])
+
+
+DIALECT = IotestsDialect()

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A tree in the layout of QEMU's tests: what is run, with which verdict, and what is left of it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import RunTests
+from tests.iotests.tiny import Tree
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("qemu-system-x86_64") or not shutil.which("qemu-img"), reason="no QEMU"
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path / "source", "1.2.3")
+
+
+class Results:
+    """What a run of a tree came to: its exit status, what it said, and its cases."""
+
+    def __init__(self, run_tests: RunTests, tree: Tree, *words: str, **variables: str) -> None:
+        told = tree.tests.parent.parent.parent / "told.jsonl"
+        given = ["--suite", str(tree.tests), "--json-lines", str(told), *words]
+        done = run_tests(*given, XDG_CACHE_HOME=str(told.with_name("cache")), **variables)
+        self.status, self.said = done.returncode, done.stdout
+        lines = told.read_text().splitlines() if told.exists() else []
+        events = map(json.loads, lines)
+        self.cases: dict[str, Any] = {e["number"]: e for e in events if e["event"] == "case"}
+
+    def failing(self, number: str) -> list[str]:
+        return [each["title"] for each in self.cases[number]["sections"] if not each["passed"]]
+
+
+_UNITTEST = """\
+#!/usr/bin/env python3
+import unittest
+
+class TestOne(unittest.TestCase):
+    def test_right(self) -> None:
+        pass
+
+    def test_wrong(self) -> None:
+        self.assertEqual(1, 2)
+
+unittest.main(argv=["this"])
+"""
+
+
+def test_verdicts(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    """All that a test may end as, in one run, which leaves the tree as it was."""
+    said = "== one ==\nraw writeback\n\n--- two ---\nlast\n"
+    tree.add("001", 'printf "== one == \\n$IMGFMT $CACHEMODE\\n\\n--- two ---\\nlast"', said)
+    tree.add("002", "echo '=== first'; echo so; exit 3", "=== first\nso\n")
+    tree.add("003", 'echo no disk >"$TEST_DIR/003.notrun"; echo any output', "other output\n")
+    left_out = "    [case not run] 'test_x': no driver"
+    tree.add("004", f'echo "{left_out}" >"$TEST_DIR/004.casenotrun"')
+    tree.add("005", _UNITTEST, "..\n" + "-" * 70 + "\nRan 2 tests\n\nOK\n")
+    tree.add("006", "echo no golden", None)
+    tree.add("007", f'mkdir "{tmp_path}/seen" 2>/dev/null || echo "== right =="', "== right ==\n")
+    tree.add("008", 'echo reason >"$TEST_DIR/008.notrun"; exit 1')
+    tree.add("tests/named-one", "pwd; echo $PWD", f"{tree.tests}/tests\n" * 2)
+    before = tree.files()
+    done = Results(run_tests, tree)
+    states = {number: case["state"] for number, case in done.cases.items()}
+    wrong = [number for number, state in states.items() if state == "failed"]
+    assert wrong == ["002", "005", "007", "008"], done.said
+    assert states["001"] == states["named-one"] == "passed"
+    assert done.cases["003"]["reason"] == "no disk"
+    assert done.cases["004"]["skipped"] == ["'test_x': no driver"]
+    assert "ERROR" not in done.said
+    assert any("test_wrong" in title for title in done.failing("005"))
+    golden = tree.tests / "006.out"
+    assert done.cases["006"]["reason"] == f"No qualified output (expected {golden})"
+    assert (done.cases["007"]["runs"], done.cases["007"]["failed_runs"]) == (2, 1)
+    assert done.cases["002"]["failed_runs"] == 2
+    assert "FLAKY: failed in 1 of 2 runs" in done.said
+    assert "image format raw" in done.said
+    assert "the tests are of QEMU 1.2.3" in done.said
+    assert tree.files() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "golden"),
+    [
+        (["-nocache"], "001.out.nocache"),
+        (["-c", "none", "-qcow2"], "001.out.nocache"),
+        (["-qcow2"], "001.out.qcow2"),
+        ([], "001.pc.out"),
+    ],
+)
+def test_the_golden_is_the_most_special_one(
+    run_tests: RunTests, tree: Tree, words: list[str], golden: str
+) -> None:
+    """It is the one that counts, and the one that an update writes."""
+    path = tree.add("001", "echo new", "old\n")
+    names = ("001.out.nocache", "001.out.qcow2", "001.pc.out")
+    for name in names:
+        path.with_name(name).write_text("old\n")
+    done = Results(run_tests, tree, *words, "--update")
+    assert done.status == 0, done.said
+    new = [name for name in (*names, "001.out") if path.with_name(name).read_text() == "new\n"]
+    assert new == [golden]
+
+
+def test_selection(run_tests: RunTests, tree: Tree) -> None:
+    """It is the tree's own: numbers without zeros, names, groups."""
+    for name in ("001", "002", "tests/named-one"):
+        tree.add(name, ":", groups=f"rw {'quick' if name == '001' else 'slow'}")
+
+    def listed(*words: str) -> list[str]:
+        done = run_tests("--suite", str(tree.tests), "-n", *words)
+        return [line.split()[0] for line in done.stdout.splitlines()]
+
+    assert listed("1", "named-one") == ["001", "named-one"]
+    assert listed("-g", "rw", "-x", "quick") == ["002", "named-one"]
+    done = run_tests("--suite", str(tree.tests), "7")
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert 'Test "007" is not found' in done.stdout
+
+
+def test_what_is_left_behind_is_ended_and_noted(run_tests: RunTests, tree: Tree) -> None:
+    tree.add("001", "sleep 1000 >/dev/null 2>&1 &")
+    noted = Results(run_tests, tree)
+    assert noted.status == 0, noted.said
+    assert "note: 001: leaked: sleep 1000" in noted.said
+    strict = Results(run_tests, tree, "--strict")
+    assert (strict.status, strict.cases["001"]["notes"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--variant", "elided"], "--variant: not with QEMU's own tests"),
+        (["--programs", "embedded"], "QEMU's own tests take QEMU itself"),
+        (["--store-durations"], "nothing is written into the tree"),
+        (["-g", "no-such"], "unknown group 'no-such'; there are: quick"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    run_tests: RunTests, tree: Tree, words: list[str], said: str
+) -> None:
+    tree.add("001", ":")
+    done = run_tests("--suite", str(tree.tests), *words)
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
+    assert said in done.stdout
