@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldlock.case.program import Program
 from goldlock.case.session import Session
-from goldlock.case.waits import Fields, reach, state_of
+from goldlock.case.waits import Fields, reach, size_of_trace, state_of
 from goldlock.errors import CaseError
 from goldlock.inspect import processes, states
 from goldlock.text import ending
@@ -43,6 +43,9 @@ class Holder(Session):
         self._ready = ready
         self._asked = 0
         self._told = ""
+        self.told_at = 0
+        """How much there was of the trace of lock calls when it was told something."""
+
         super().__init__(program, *arguments, limit=limit)
         self.name = program.name
 
@@ -64,6 +67,7 @@ class Holder(Session):
         if show:
             self._case.log(f"{self.name}> {text}", self._case.paths)
         self._told = text
+        self.told_at = size_of_trace()
         # At once: it may end at the first line, and not take the second.
         self._send(f"{text}\n{self._next_mark()}" if self._marker else text)
 

@@ -132,6 +132,9 @@ class Starts(Output):
                                             ``exclusive=True``: one to write
         ``unlocked="t.db"``                 none is; ``byte=``, ``by=`` as above
         ``blocked=waiter``                  a session, or a pid, waits in the kernel for a lock
+        ``refused=waiter``                  it was refused a lock since it was told something:
+                                            with ``needs: faults``; the line of the trace that
+                                            says so is returned
         ``exists="f"``, ``missing="f"``     a file is there, or not; a socket is there once it is
                                             listened on
         ``line="ready", of="log"``          a file, or what a session prints, has such a line, which

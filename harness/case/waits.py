@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a case says that it waits for, and the wait, which a stack dump tells of."""
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, TypedDict, cast
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
 from goldlock.inspect import lock_states, states, waiting
+from goldlock.lockcalls import TRACE_VARIABLE
 
 
 class Fields(TypedDict, total=False):
@@ -17,6 +19,7 @@ class Fields(TypedDict, total=False):
     locked: str
     unlocked: str
     blocked: Any
+    refused: Any
     exists: str
     missing: str
     line: "str | re.Pattern[str]"
@@ -32,6 +35,7 @@ _WITH = {
     "locked": ("byte", "by", "exclusive"),
     "unlocked": ("byte", "by"),
     "blocked": (),
+    "refused": (),
     "exists": (),
     "missing": (),
     "line": ("of",),
@@ -82,6 +86,7 @@ def state_of(fields: Fields) -> states.State:
         "locked": lambda: lock_states.Locked(value, span, by, exclusive=exclusive),
         "unlocked": lambda: lock_states.Unlocked(value, span, by),
         "blocked": lambda: lock_states.Blocked(pid_of(value)),
+        "refused": lambda: _refused(value),
         "exists": lambda: states.Exists(value),
         "missing": lambda: states.Missing(value),
         "line": lambda: states.Line(value, given["of"]),
@@ -89,6 +94,21 @@ def state_of(fields: Fields) -> states.State:
         "until": lambda: states.Until(value),
     }
     return made[kind]()
+
+
+def _refused(process: Any) -> states.State:
+    trace = os.environ.get(TRACE_VARIABLE)
+    if not trace:
+        raise CaseError("refused= is what a supervisor sees: '# needs: faults' in the header")
+    return states.Refused(pid_of(process), trace, getattr(process, "told_at", 0))
+
+
+def size_of_trace() -> int:
+    """Return how many bytes the trace of lock calls has so far; 0 where there is none."""
+    try:
+        return os.stat(os.environ.get(TRACE_VARIABLE, "")).st_size  # noqa: PTH116 - for each line that is sent
+    except OSError:
+        return 0
 
 
 def pid_of(process: Any) -> int:

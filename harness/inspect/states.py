@@ -12,6 +12,7 @@ import os
 import stat
 
 from goldlock.inspect import process_facts
+from goldlock.lockcalls.words import quote
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
@@ -84,11 +85,15 @@ class Missing(State):
 
 
 class Line(State):
-    """A file has a line with a text in it, or which a regular expression finds; `found` is it."""
+    """A file has a line with a text in it, or which a regular expression finds; `found` is it.
 
-    def __init__(self, wanted: "str | re.Pattern[str]", path: str) -> None:
+    *since* is where in the file lines begin to count, in bytes.
+    """
+
+    def __init__(self, wanted: "str | re.Pattern[str]", path: str, since: int = 0) -> None:
         self._wanted = wanted
         self._path = path
+        self._since = since
         self.folder = os.path.dirname(os.path.realpath(path))
         self.found = ""
 
@@ -110,10 +115,34 @@ class Line(State):
 
     def _lines(self) -> list[str]:
         try:
-            with open(self._path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read().splitlines()
+            with open(self._path, "rb") as file:
+                file.seek(self._since)
+                return file.read().decode("utf-8", "surrogateescape").splitlines()
         except OSError:
             return []
+
+
+class Refused(Line):
+    """A lock call of a process was refused, as the supervisor's trace tells; `found` is its line.
+
+    One that made a file which is there is such a call, too. A process is known by its name there.
+    """
+
+    def __init__(self, pid: int, trace: str, since: int = 0) -> None:
+        import re  # 10 ms that the other states do without
+
+        name = re.escape(quote(process_facts.name(pid)))
+        pattern = re.compile(rf"{name}: .*: (?:EAGAIN|EACCES|EEXIST)\??(?: \(held by .*\))?$")
+        super().__init__(pattern, trace, since)
+        self.needs = self._pid = pid
+
+    def __str__(self) -> str:
+        return f"{named(self._pid)} to be refused a lock"
+
+    def instead(self) -> str:
+        lines = self._lines()
+        said = f"the last lock call of all was {lines[-1]!r}" if lines else "there was no lock call"
+        return f"it is {process_facts.doing(self._pid)}, and {said}"
 
 
 class Gone(State):

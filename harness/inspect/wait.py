@@ -7,6 +7,7 @@ import os
 import sys
 
 from goldlock.inspect import lock_states, states, waiting
+from goldlock.lockcalls import TRACE_VARIABLE
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Wait until something is so; never for a time.
   goldlock wait --unlocked FILE [--byte N] [--by PID]
                                    none is
   goldlock wait --blocked PID      process PID, or one below it, waits for a lock
+  goldlock wait --refused PID      a lock call of process PID was refused (needs: faults)
   goldlock wait --exists FILE      FILE is there; a socket, once it is listened on
   goldlock wait --missing FILE     FILE is not there
   goldlock wait --line TEXT --of FILE
@@ -37,7 +39,7 @@ Wait until something is so; never for a time.
 standard error says what is there instead; 2 usage.
 """
 
-_STATES = ("locked", "unlocked", "blocked", "exists", "missing", "line", "gone")
+_STATES = ("locked", "unlocked", "blocked", "refused", "exists", "missing", "line", "gone")
 _MORE = {"locked": ("byte", "by", "exclusive"), "unlocked": ("byte", "by"), "line": ("of",)}
 
 
@@ -98,8 +100,10 @@ def _options(arguments: list[str]) -> dict[str, str]:
 
 
 def _state(kind: str, value: str, more: dict[str, str]) -> "State":
-    if kind in ("blocked", "gone"):
+    if kind in ("blocked", "gone", "refused"):
         pid = _number(int, kind, value)
+        if kind == "refused":
+            return _refused(pid)
         return lock_states.Blocked(pid) if kind == "blocked" else states.Gone(pid)
     if kind in ("exists", "missing"):
         return states.Exists(value) if kind == "exists" else states.Missing(value)
@@ -112,6 +116,13 @@ def _state(kind: str, value: str, more: dict[str, str]) -> "State":
     if kind == "unlocked":
         return lock_states.Unlocked(value, span, by)
     return lock_states.Locked(value, span, by, exclusive="exclusive" in more)
+
+
+def _refused(pid: int) -> "State":
+    trace = os.environ.get(TRACE_VARIABLE)
+    if not trace:
+        raise _UsageError("--refused is for a case with '# needs: faults' in its header")
+    return states.Refused(pid, trace)
 
 
 def _span(text: str) -> "Span":

@@ -140,3 +140,47 @@ def test_a_program_that_leaves_no_daemon(case: Case) -> None:
     with pytest.raises(CaseError) as caught:
         case.daemon("sh", "-c", "echo no; exit 3", pidfile="pid")
     assert str(caught.value) == "sh left no daemon behind [exit status 3]; it printed:\nno\n"
+
+
+REFUSED = """#!/usr/bin/env python3
+# needs: faults
+# filters: paths
+from goldlock import Case, run
+from goldlock.errors import CaseError
+
+def main(case: Case) -> None:
+    sqlite = case.program("sqlite3")
+    sqlite("t.db", "create table t (x)")
+    with (
+        case.start(sqlite, "t.db", name="first", marker=".print {}") as first,
+        case.start(sqlite, "t.db", name="second", marker=".print {}") as second,
+    ):
+        first.ask("begin immediate;")
+        second.ask("begin immediate;")
+        second.ask(".timeout 3600000")
+        try:
+            case.wait_for(refused=second, limit=0.01)
+        except CaseError as error:
+            case.log(str(error).partition(" (pid")[0])
+        second.tell("insert into t values (2);")
+        case.log(case.wait_for(refused=second))
+        first.ask("commit;")
+        second.answer()
+run(main)
+"""
+
+
+def test_one_that_is_refused_and_tries_again(run_tests: RunTests, suite: MakeSuite) -> None:
+    """What it was refused before it was told to insert does not count."""
+    golden = """first> begin immediate;
+second> begin immediate;
+Runtime error near line 2: database is locked (5)
+second> .timeout 3600000
+waited 0.01 s for second
+second> insert into t values (2);
+second: lock 1073741825 of TEST_DIR/t.db, write posix: EAGAIN (held by first)
+first> commit;
+"""
+    suite.case("1.py", REFUSED, golden)
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout

@@ -157,13 +157,18 @@ def test_a_process_that_goes() -> None:
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
-        ("", 2, "one of --locked, --unlocked, --blocked, --exists, --missing, --line, --gone says"),
+        (
+            "",
+            2,
+            "one of --locked, --unlocked, --blocked, --refused, --exists, --missing,",
+        ),
         ("--exists f --missing f", 2, "one of --locked"),
         ("--exists f --byte 5", 2, "--byte does not go with --exists"),
         ("--locked f --byte x", 2, "--byte takes a number, not 'x'"),
         ("--gone -1", 2, "--gone takes a number from 0 on, not '-1'"),
         ("--timeout nan --exists f", 2, "--timeout takes a number from 0 on, not 'nan'"),
         ("--line x", 2, "--line wants --of FILE"),
+        ("--refused 1", 2, "--refused is for a case with '# needs: faults' in its header"),
         ("--exists", 2, "--exists has no value"),
         ("f", 2, "unknown word 'f'"),
         ("--missing f", 0, ""),
