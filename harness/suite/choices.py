@@ -47,7 +47,10 @@ def _check_heeded(options: Namespace, files: Sequence[SuiteFile]) -> None:
     heeded = {option.flag for kit in kits for option in kit.options}
     for kit in every():
         for option in kit.options:
-            if option.flag not in heeded and _is_given(option, options, kit):
+            if option.flag in heeded:
+                continue
+            heeded.add(option.flag)  # another kit may take it over from this one
+            if _is_given(option, options, kit):
                 which = f"which {this} {has}"
                 raise UsageError(f"{option.flag} is an option of the kit {kit.name}, {which}")
     if any(file.program_names for file in files):

@@ -66,7 +66,7 @@ class Reader:
         if name is None:
             return kits.load("")
         if not name or not isinstance(name, str):
-            self._fail(f"kit takes a name, such as {kits.known()[-1]!r}, not {name!r}", "kit")
+            self._fail(f"kit takes a name, such as {kits.known()[0]!r}, not {name!r}", "kit")
         try:
             return kits.load(name)
         except UsageError as error:

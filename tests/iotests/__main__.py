@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".import"))  # `goldlock` is harness/
 
 from goldlock.errors import UsageError
-from goldlock.kits.iotests import qtest
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import locate
+from goldlock.kits.qemu_iotests import qtest
 
 from tests.iotests.source import Failed, tree
 

@@ -79,7 +79,10 @@ def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
         ("a = ", ":1: invalid value"),
         ("\na = 1 b", ":2: expected newline or end of document after a statement"),
         ('\nkti = "qemu"', ":2: unknown key 'kti'; did you mean 'kit'?"),
-        ('kit = "qmeu"', ":1: unknown kit 'qmeu'; did you mean 'qemu'? There are: iotests, qemu"),
+        (
+            'kit = "qmeu"',
+            ":1: unknown kit 'qmeu'; did you mean 'qemu'? There are: qemu, qemu_iotests",
+        ),
         ("kit = 1", ":1: kit takes a name, such as 'qemu', not 1"),
         (
             'needs = ["git"]\n[programs.gti]',

@@ -15,7 +15,7 @@ from goldlock import safe_open
 from goldlock.dialects.dialect import Asked, Dialect, Verdict
 from goldlock.errors import check_known
 from goldlock.goldens.compare import Reading
-from goldlock.kits.iotests import tree
+from goldlock.kits.qemu_iotests import tree
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.programs import Programs
@@ -58,12 +58,12 @@ class IotestsDialect(Dialect):
                 name.rpartition("/")[2],
                 where.tests / name,
                 groups=tuple(sorted(told[name])),
-                kit="iotests",
+                kit="qemu_iotests",
                 suite=where.tests,
             )
             for name in sorted(told)
         ]
-        return Suite(folder, tuple(cases), "iotests")
+        return Suite(folder, tuple(cases), "qemu_iotests")
 
     def select(self, suite: Suite, asked: Asked) -> list[Case]:
         where = tree.found(suite.root)
@@ -102,7 +102,7 @@ class IotestsDialect(Dialect):
     def command(self, case: Case, settings: Settings) -> list[str]:
         with case.path.open("rb") as file:
             first = file.readline(200).decode("utf-8", "replace").rstrip()
-        python = [settings.of_kits["iotests"]["python"]] if first == _PYTHON else []
+        python = [settings.of_kits["qemu_iotests"]["python"]] if first == _PYTHON else []
         return [*python, str(case.path), *(["-d"] if settings.show_commands else [])]
 
     def directory(self, case: Case, scratch: Path) -> Path:

@@ -9,13 +9,13 @@ __all__ = ["KIT"]
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
-    from goldlock.kits.iotests.kit import KIT
+    from goldlock.kits.qemu_iotests.kit import KIT
 
 
 def __getattr__(name: str) -> object:
     """Load what is asked for: a supervisor of lock calls wants the words for bytes only."""
     if name == "KIT":
-        from goldlock.kits.iotests.kit import KIT
+        from goldlock.kits.qemu_iotests.kit import KIT
 
         return KIT
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldlock.errors import UsageError
-from goldlock.kits.iotests import qtest, tree
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import QemuProbe
+from goldlock.kits.qemu_iotests import qtest, tree
 from goldlock.suite.programs import Programs
 
 _STAND_IN = "standin"

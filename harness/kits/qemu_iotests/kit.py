@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from goldlock.errors import UsageError, check_known
-from goldlock.kits.iotests import tree
 from goldlock.kits.qemu.kit import PROTOCOLS, QemuKit
+from goldlock.kits.qemu_iotests import tree
 from goldlock.options import Option
 from goldlock.suite.programs import Probe
 
@@ -25,8 +25,8 @@ _REFUSED = {
 class IotestsKit(QemuKit):
     """The kit of trees of QEMU's tests."""
 
-    name = "iotests"
-    dialect = "goldlock.kits.iotests.dialect"
+    name = "qemu_iotests"
+    dialect = "goldlock.kits.qemu_iotests.dialect"
     words: ClassVar = {}
     traits: ClassVar[Sequence[str]] = ()
     defaults: ClassVar = {"imgfmt": "raw", "aiomode": "threads", "programs": "system"}
@@ -96,7 +96,7 @@ class IotestsKit(QemuKit):
         return ""
 
     def probe(self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]) -> Probe:
-        from goldlock.kits.iotests.probe import IotestsProbe  # only where a test is to be run
+        from goldlock.kits.qemu_iotests.probe import IotestsProbe  # only where a test is to be run
 
         return IotestsProbe(environ, scratch, chosen)
 
