@@ -199,9 +199,11 @@ def _row(
     pid, role = whose
     name = processes.name(pid) if pid > 0 else "a process"
     who = f"pid {pid}, {role}" if pid > 0 else role
-    last = _LAST if lock.last is None else lock.last
+    first, last = lock.first, _LAST if lock.last is None else lock.last
+    if words.is_pid(lock.path, first, lock.last, pid):
+        first = last = _LAST  # pids are in another order each time
     text = f"{path}: {lock.describe(words, pid)}: {name} ({who})"
-    return path, lock.first, last, role != "holder", name, pid, text
+    return path, first, last, role != "holder", name, pid, text
 
 
 def _joined(ranges: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int | None], ...]:

@@ -2,10 +2,12 @@
 """The programs that a suite declares: looked for, and asked, once a case needs them."""
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 from goldlock.errors import UsageError
@@ -124,6 +126,7 @@ class DeclaredProbe:
         named = self._environ.get(program.variable, "")
         words = (named,) if named else program.command
         command = _place(words[0], Path.cwd() if named else self._file.root)
+        command = command if named else _newest(command)
         found = shutil.which(command, path=self._environ.get("PATH", os.defpath))
         if not found and named:
             other = f"name another program, or unset {program.variable}"
@@ -185,6 +188,13 @@ def _place(command: str, folder: Path) -> str:
     """Return a command that has a slash as seen from *folder*, by the name that it has there."""
     place = folder / command
     return str(place.parent.resolve() / place.name) if "/" in command else command
+
+
+def _newest(command: str) -> str:
+    """Return, for a pattern such as ``/opt/*/bin/x``, the file with the largest numbers in it."""
+    numbers = re.compile(r"[0-9]+")
+    found = glob(command) if "*" in command else []  # noqa: PTH207 - Path takes no absolute one
+    return max(found, key=lambda file: [int(n) for n in numbers.findall(file)], default=command)
 
 
 def _why_not(command: str) -> str:

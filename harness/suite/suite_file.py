@@ -8,6 +8,7 @@
 
     [programs.sqlite3]                    a program that cases may need, by its name
     command = "../build/sqlite3 -batch"   words, or a list of them; by default the name, on PATH
+                                          (of "/opt/*/x", that with the largest version)
     variable = "SQLITE3_PROG"             names another one, and tells cases which it is
     version = ["--version"]               arguments, or as a string a command for the shell
 

@@ -153,6 +153,23 @@ def test_words_that_a_suite_has_for_some_files(
         ]
 
 
+def test_bytes_that_are_pids_are_in_the_order_of_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeper: Sleeper
+) -> None:
+    monkeypatch.setenv(LOCKS_VARIABLE, pack([FileWord("*.mdb", None, None, "READER")]))
+    (tmp_path / "t.mdb").touch()
+    script = (
+        "import fcntl, os, sys; f = open('t.mdb', 'r+')\n"
+        "open('/proc/self/comm', 'w').write(sys.argv[1])\n"
+        "fcntl.lockf(f, fcntl.LOCK_EX, 1, os.getpid()); print('ready', flush=True); input()"
+    )
+    names = ["c", "a", "b"]
+    pids = {name: sleeper.start(sys.executable, "-c", script, name) for name in names}
+    line = "t.mdb: the byte of its pid, READER, exclusive (POSIX): {0} (pid {1}, holder)"
+    expected = [line.format(name, pids[name]) for name in sorted(names)]
+    assert table(str(tmp_path)).splitlines() == expected
+
+
 def test_one_file(image: Path) -> None:
     (image.parent / "other").touch()
     with image.open("r+b") as file, (image.parent / "other").open() as other:

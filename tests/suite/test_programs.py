@@ -75,6 +75,17 @@ def test_a_variable_names_another(run_tests: RunTests, tools: MakeSuite) -> None
     assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
 
 
+def test_a_pattern_finds_the_newest(run_tests: RunTests, tools: MakeSuite) -> None:
+    (tools.root / "suite.toml").write_text('[programs.mytool]\ncommand = "../lib/*/mytool"\n')
+    for version in ("9", "15", "15.2"):
+        (tools.root.parent / "lib" / version).mkdir(parents=True)
+        program(tools.root.parent / "lib" / version / "mytool", f"#!/bin/sh\necho {version}\n")
+    tools.case("1", "# needs: mytool\nmytool", golden="15.2\n")
+    (tools.root / "cases" / "2").unlink()
+    done = run_tests("--suite", str(tools.root), "1")
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_is_missing_keeps_the_cases_that_need_it_from_running(
     run_tests: RunTests, tools: MakeSuite
 ) -> None:
