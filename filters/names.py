@@ -57,7 +57,9 @@ def holders(text: str) -> str:
     before: ``t.db: byte 101, exclusive: sqlite3 (pid 7, holder)``
     after:  ``t.db: byte 101, exclusive: sqlite3 (pid PID, holder)``
     """
-    return _HOLDER.sub(r"\1PID\2", text)
+    text = _HOLDER.sub(r"\1PID\2", text)
+    return _LOCK_FILE.sub(lambda line: pids(line[0]), text)
 
 
+_LOCK_FILE = re.compile(r": created by [^:\n]+ \(pid \d+\), open in .*$", re.M)
 _HOLDER = re.compile(r"(: [^:\n]+ \(pid )\d+(, (?:holder|contender)\))$", re.M)

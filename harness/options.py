@@ -155,6 +155,14 @@ OPTIONS = (
         group=_DEBUGGING,
     ),
     Option(
+        "--trace-files",
+        {
+            "action": "store_true",
+            "help": "the same, and each file that is made, renamed or removed",
+        },
+        group=_DEBUGGING,
+    ),
+    Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",

@@ -143,6 +143,8 @@ class CaseResult:
     # Not for other processes than the runner's:
     completed: bool = False
     """Whether the case came to its end, and did nothing wrong on its way there."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Which program made the files that it left outside of its directories, where that is known."""
     golden_missing: bool = False
     golden_lines: Sequence[str] = ()
     """The golden's lines, if a section differs, ..."""

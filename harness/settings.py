@@ -70,6 +70,8 @@ class Settings:
     stress: bool = False
     show_commands: bool = False
     trace_locks: bool = False
+    trace_files: bool = False
+    """Whether files that are made, renamed and removed are in the trace of lock calls, too."""
     slowest: int | None = None
     store_durations: bool = False
     reports: Mapping[str, str] = field(default_factory=dict)
@@ -131,7 +133,8 @@ class Settings:
             seed=options.seed,
             stress=options.stress,
             show_commands=options.show_commands,
-            trace_locks=options.trace_locks,
+            trace_locks=options.trace_locks or options.trace_files,
+            trace_files=options.trace_files,
             slowest=options.slowest,
             store_durations=options.store_durations,
             reports={flag: file for flag in _REPORTS if (file := _value(options, flag))},

@@ -115,12 +115,18 @@ class Case(Starts):
             t.qcow2: byte 201, nobody else may write: qemu-system-x86_64 (pid 7, holder)
 
         By default those on all files of this case; in the order of files and bytes, or a line
-        that says that there are none. The filter `holders` makes it fit for a golden. Raises
-        FileNotFoundError where nothing is at *path*.
-        """
-        from goldlock.inspect.lock_table import NOBODY, table  # only for the cases that ask
+        that says that there are none. The filter `holders` makes it fit for a golden. With
+        ``needs: lock-files`` in the header, files that are locks by their being there stand below:
 
-        return table(path or self.test_dir) or NOBODY
+            .git/index.lock: created by git (pid 7), open in none
+
+        Raises FileNotFoundError where nothing is at *path*.
+        """
+        from goldlock.inspect.lock_files import lock_files  # only for the cases that ask
+        from goldlock.inspect.lock_table import NOBODY, table
+
+        path = path or self.test_dir
+        return table(path) + lock_files(path) or NOBODY
 
     def faults(self, *plan: str, **fields: Any) -> "AbstractContextManager[ActiveFaults]":
         """Make lock calls of the programs fail, for the length of a ``with`` block.

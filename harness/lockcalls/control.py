@@ -10,6 +10,7 @@ multiprocessing.connection would take longer to load (22 ms) than a program to s
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS [MISSED] | error WHY
 
     settle -> ok
+    locks FOLDER -> ok LINES         lines as of Supervisor.lock_files()
 
 MISSED says that the fault should have made a call fail, and did not.
 """
@@ -64,6 +65,12 @@ class Control:
         """Take a fault away; return how many calls it made fail, and what there is to complain."""
         hits, _, missed = self._ask(f"clear {key}").partition(" ")
         return int(hits), missed
+
+    def lock_files(self, folder: str) -> list[tuple[str, str, int]]:
+        """Return path, program and process id for each lock file below a folder, by who made it."""
+        lines = self._ask(f"locks {folder}").splitlines()
+        rows = [line.split("\t") for line in lines]
+        return [(path, program, int(pid)) for path, program, pid in rows]
 
     def settle(self) -> None:
         """Have the trace tell how calls that waited have ended, as far as they have."""
@@ -144,9 +151,15 @@ def _answer(verb: str, rest: str, supervisor: "Supervisor") -> str:
         if faults[0].calls.is_by_name and not supervisor.sees_files:
             return f"error {_NO_FILES}"
         return f"ok {supervisor.add(faults[0])}"
+    return _told(verb, rest, supervisor)
+
+
+def _told(verb: str, rest: str, supervisor: "Supervisor") -> str:
     if verb == "clear":
         rule = supervisor.clear(int(rest))
         return f"ok {rule.hits} {rule.missed()}"
+    if verb == "locks":
+        return f"ok {chr(10).join(supervisor.lock_files(rest))}"[:_LONGEST]
     if verb == "settle":
         supervisor.settle()
         return "ok"

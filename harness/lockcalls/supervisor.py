@@ -94,6 +94,12 @@ class Supervisor:
             self._tell(self._waits.ended())
             self._files.all_calls()
 
+    def lock_files(self, folder: str) -> list[str]:
+        """Return path, program and pid, with tabs between, for each lock file below a folder."""
+        with self._rules_at_rest:
+            found = [m for m in self._files.locks() if f"{m.path}/".startswith(f"{folder}/")]
+        return [f"{maker.path}\t{maker.program}\t{maker.pid}" for maker in found]
+
     def serve(self) -> bool:
         """Wait for a call and answer it; return whether there was one.
 
@@ -221,8 +227,8 @@ class Supervisor:
         name = errno_name(error)
         if isinstance(call, FileCall):
             maker = self._files.maker(call.keys[-1]) if error == errno.EEXIST else None
-            call.in_the_way = maker[1] if maker else None
-            return f"{name} (created by {maker[0]})" if maker else name
+            call.in_the_way = maker.pid if maker else None
+            return f"{name} (created by {maker.program})" if maker else name
         if error != errno.EAGAIN or not self._trace:
             return name
         names = call.holders()

@@ -36,11 +36,11 @@ class Leaks:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        cases: dict[tuple[str, bool], list[str]] = {}
-        for path, numbers, certain in sorted(self._found):
-            cases.setdefault((path, certain), []).extend(numbers)
-        for (path, certain), names in [*cases.items()][:_MOST]:
-            file = LeakedFile(path, (*dict.fromkeys(names),), certain)
+        cases: dict[tuple[str, bool, str], list[str]] = {}
+        for path, numbers, certain, program in sorted(self._found):
+            cases.setdefault((path, certain, program), []).extend(numbers)
+        for (path, certain, program), names in [*cases.items()][:_MOST]:
+            file = LeakedFile(path, (*dict.fromkeys(names),), certain, program)
             colour = {"red": True} if certain else {"yellow": True}
             terminalreporter.write_line(printable(here(str(file))), **colour)
         if len(cases) > _MOST:

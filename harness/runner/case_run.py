@@ -29,6 +29,8 @@ from goldlock.suite.programs import Programs
 from goldlock.text import count
 
 LOCKS = "locks"
+_SUPERVISED = frozenset({"faults", "lock-files"})
+"""What a case can need that a supervisor of its lock calls gives."""
 """Files of a case's directory: what programs were told and said, and their lock calls."""
 
 UNFILTERED = "output.unfiltered"
@@ -114,7 +116,7 @@ class Runner:
             keep |= result.state is State.FAILED or bool(
                 self._wrappers and self._wrappers.logs(directories.top)
             )
-            self._read_logs(directories, result, kept=keep)
+            self._read_logs(job, result, kept=keep)
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
@@ -124,11 +126,17 @@ class Runner:
             result.kept_files = kept_files(directories.top)
         return result
 
-    def _read_logs(self, directories: Directories, result: CaseResult, *, kept: bool) -> None:
+    def _read_logs(self, job: _Job, result: CaseResult, *, kept: bool) -> None:
         """Put down what was asked for of the logs, and the end of one for reports."""
+        directories = job.directories
         asked = [(LOG, self.settings.show_commands), (LOCKS, self.settings.trace_locks)]
         shown = [safe_open.text(directories.top / name) for name, wanted in asked if wanted]
         result.shown = "".join(shown)
+        if sees_files(job.case, self.settings):
+            from goldlock.lockcalls.made import left_outside  # for those who see files only
+
+            trace = safe_open.text(directories.top / LOCKS)
+            result.made = left_outside(trace, str(directories.top))
         result.log = _end_of(directories.top / LOG if kept else None, result.shown)
 
     def _cannot_run(self, case: Case, programs: Programs, result: CaseResult) -> bool:
@@ -148,7 +156,7 @@ class Runner:
 
     def _why_not(self, need: str) -> str | None:
         """Return why an ability that no kit knows cannot be had; None where it can."""
-        if need == "faults":
+        if need in _SUPERVISED:
             from goldlock.lockcalls.api import unavailable  # for those who want it only
 
             return unavailable()
@@ -200,7 +208,9 @@ class Runner:
             directories.top / OUTPUT,
             self.settings.limit(case.timeout),
             job.interrupt,
-            under_supervision(directories.top / LOCKS) if supervised else spawn,
+            under_supervision(directories.top / LOCKS, files=sees_files(case, self.settings))
+            if supervised
+            else spawn,
             partial(self._scratch.restore, directories),
         )
 
@@ -280,7 +290,12 @@ def _end_of(log: Path | None, text: str) -> str:
 
 def is_supervised(case: Case, settings: Settings) -> bool:
     """Tell whether a case runs under a supervisor of its lock calls."""
-    return settings.trace_locks or "faults" in case.needs
+    return settings.trace_locks or not _SUPERVISED.isdisjoint(case.needs)
+
+
+def sees_files(case: Case, settings: Settings) -> bool:
+    """Tell whether that supervisor sees files that are made, renamed and removed."""
+    return settings.trace_files or "lock-files" in case.needs
 
 
 def _cannot_start(path: Path, error: OSError) -> str:

@@ -9,9 +9,9 @@ only what a case that ran then has in its script is told of, as a warning.
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from goldlock import safe_open
 from goldlock.suite.cases import Case, may_be_case
@@ -29,19 +29,27 @@ _TICK = 20_000_000
 """Nanoseconds by which the kernel's clock for files may be late, and more."""
 
 
+NOTHING_KNOWN: Final[Mapping[str, tuple[str, str]]] = {}
+
+
 class LeakedFile(NamedTuple):
     """A file that was not there before, and the numbers of the cases that may have left it.
 
-    It is *certain* to matter where it is in a suite; among temporary files it is a guess.
+    It is *certain* to matter where it is in a suite; among temporary files it is a guess. The
+    program that made it is known where the case ran under a supervisor that sees files.
     """
 
     path: str
     cases: tuple[str, ...]
     certain: bool
+    program: str = ""
 
     def __str__(self) -> str:
         of = "case" if len(self.cases) == 1 else "one of the cases"
         numbers = " ".join(self.cases)
+        if self.program:
+            where = "leaked into the suite" if self.certain else "left there"
+            return f"{self.path}: {where} by {of} {numbers}; created by {self.program}"
         if self.certain:
             return f"{self.path}: leaked into the suite while {of} {numbers} ran"
         return f"{self.path}: not there before; left by {of} {numbers}, whose script names it?"
@@ -99,10 +107,20 @@ class LeakDetector:
         ):
             self._folders.setdefault(folder.path, folder)
 
-    def look(self, running: Iterable[Case]) -> None:
-        """See what has turned up; *running* are the cases that ran since this was last called."""
+    def look(
+        self, running: Iterable[Case], made: Mapping[str, tuple[str, str]] = NOTHING_KNOWN
+    ) -> None:
+        """See what has turned up; *running* are the cases that ran since this was last called.
+
+        *made* are case and program, by the path of a file that is known to have been made by them.
+        """
         for folder in self._folders.values():
             for path in folder.new():
+                if str(path) in made:
+                    number, program = made[str(path)]
+                    leaked = LeakedFile(str(path), (number,), not folder.shared, program)
+                    self._found.append(leaked)
+                    continue
                 may_be = [case for case in running if not folder.shared or _names(case, path)]
                 if numbers := tuple(dict.fromkeys(case.number for case in may_be)):
                     self._found.append(LeakedFile(str(path), numbers, certain=not folder.shared))

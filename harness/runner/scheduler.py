@@ -218,7 +218,8 @@ class Scheduler:
             self._queue.ended(case)
             self._change.notify_all()
             return
-        self._leaks.look([slot.case for slot in self._slots if slot.case])
+        made = {path: (case.number, program) for path, program in result.made.items()}
+        self._leaks.look([slot.case for slot in self._slots if slot.case], made)
         self._queue.ended(case)
         self._count(case, result)
         self._change.notify_all()

@@ -36,6 +36,7 @@ class Kit:
     requirements: ClassVar[Mapping[str, Sequence[str]]] = {
         "ofd-locks": ("ofd-locks",),
         "faults": ("faults",),
+        "lock-files": ("lock-files",),
     }
 
     @property

@@ -69,6 +69,12 @@ TABLE: list[Row] = [
         "a pid, process 1x, argv[3] of 12",
     ),
     ("paths", filters.paths("/tmp/x", "/tmp/s"), "/tmp/x/t /tmp/s", "TEST_DIR/t SOCK_DIR"),
+    (
+        "a lock file",
+        filters.holders,
+        "l: created by git (pid 7), open in git (pid 7), sh (pid 9)",
+        "l: created by git (pid PID), open in git (pid PID), sh (pid PID)",
+    ),
     ("nobody", filters.holders, "t: qemu-kvm (pid 7), a holder", "t: qemu-kvm (pid 7), a holder"),
 ]
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from goldlock.lockcalls.api import unavailable
 from goldlock.runner.leaked_files import DirectorySnapshot
 
 from tests.conftest import MakeSuite, RunTests
@@ -81,6 +82,22 @@ def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) 
     assert (suite.root / "report.xml").exists()
     assert done.returncode == 0
     assert "leaked" not in done.stdout
+
+
+@JOBS
+def test_who_made_it_is_known_to_a_supervisor_that_sees_files(
+    run_tests: RunTests, suite: MakeSuite, jobs: tuple[str, ...]
+) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    script = (
+        f"echo one; touch '{suite.root}/o ops.x'; mv '{suite.root}/o ops.x' '{suite.root}/o ops'"
+    )
+    suite.case("1", f"# needs: lock-files\n{script}", golden="one\n")
+    suite.case("2", "echo two", golden="two\n")
+    done = run_tests("--suite", str(suite.root), *jobs)
+    said = f"{suite.root}/o ops: leaked into the suite by case 1; created by touch\n"
+    assert (done.stdout.count(said), done.stdout.count("leaked")) == (1, 1)
 
 
 def test_what_turns_up_right_after_a_look_is_seen(tmp_path: Path) -> None:
