@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 from goldlock.case import stack_dump
+from goldlock.environment import ALIAS, stands_for_program
 from goldlock.errors import CaseError
 from goldlock.text import ending
 
@@ -90,7 +91,9 @@ class Program:
 
     def popen(self, argv: list[str], **streams: Any) -> "subprocess.Popen[bytes]":
         """Start a command line of `argv`; the streams are as `subprocess.Popen` takes them."""
-        if self.alias:
+        if self.alias and stands_for_program(argv[0]):
+            streams["env"] = {**os.environ, ALIAS: self.alias}
+        elif self.alias:
             streams["executable"] = self.alias
         return self.start(argv, **streams)
 

@@ -31,6 +31,9 @@ def program_name(pid: int) -> str:
     is_python = words[0].rpartition("/")[2].startswith("python")
     script = _script(words) if is_python else ""
     names = [script, *(word.rpartition("/")[2] for word in words)]
+    if itself.startswith("memcheck-"):  # valgrind: its options come before the program
+        program = next((word for word in words[1:] if not word.startswith("-")), "")
+        return program.rpartition("/")[2] or itself
     # The kernel begins with the name of what was executed, cut to 15 bytes: Python or the script.
     if script and (not itself or itself.startswith("python")):
         return script

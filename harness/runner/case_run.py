@@ -220,7 +220,8 @@ class Runner:
         wrapped = list[str]()
         if wrappers:
             wrapped = wrappers.names(paths)
-            paths = wrappers.install(paths, job.directories.test.parent, job.case.number)
+            commands, top = job.programs.commands, job.directories.test.parent
+            paths = wrappers.install(paths, commands, top, job.case.number)
         own = {
             "PWD": str(dialect.directory(job.case, directories.test)),
             "HOME": str(directories.home),

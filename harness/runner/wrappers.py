@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldlock import safe_open
+from goldlock.environment import stand_for
 from goldlock.errors import UsageError, suggest
 from goldlock.runner.stress import LATER
 from goldlock.settings import Settings
@@ -103,20 +104,28 @@ class Wrappers:
         """Return which of the programs something stands before."""
         return [n for n in paths if n in self.commands or _ALL in self.commands or self._gdb(n)]
 
-    def install(self, paths: Mapping[str, str], directory: Path, number: str) -> dict[str, str]:
+    def install(
+        self,
+        paths: Mapping[str, str],
+        commands: Mapping[str, str],
+        directory: Path,
+        number: str,
+    ) -> dict[str, str]:
         """Write the scripts for case *number* to its *directory*, a plain path.
 
-        Returns *paths*, with a script for each program that something stands before.
+        Returns *paths*, with a script for each program that something stands before. A path that
+        is itself but a script for another command has that among *commands*.
         """
         taken = dict(paths)
         (directory / LOGS).mkdir()
         for name in self.names(paths):
+            program = shlex.split(commands.get(name, "")) or [paths[name]]
             script = directory / _SCRIPTS / name / Path(paths[name]).name
             script.parent.mkdir(parents=True)
             if self._gdb(name):
-                text = self._gdb_script(paths[name], number, script.parent / "own-stderr")
+                text = self._gdb_script(program, number, script.parent / "own-stderr")
             else:
-                text = self._script(name, paths[name], directory / LOGS / script.name)
+                text = self._script(name, program, directory / LOGS / script.name)
             _write(script, text)
             if script.name != name:  # the folder may come to be on PATH
                 script.with_name(name).symlink_to(script.name)
@@ -138,22 +147,24 @@ class Wrappers:
     def _gdb(self, name: str) -> bool:
         return bool(self.gdb) and name == self.debugged
 
-    def _script(self, name: str, program: str, log: Path) -> str:
+    def _script(self, name: str, program: Sequence[str], log: Path) -> str:
         words = self.commands.get(name) or self.commands[_ALL]
         wants_log = any(_LOG.search(word) for word in words)
         before = _NEXT_LOG.format(log=log, name=log.name) if wants_log else ""
         shown = " ".join('"$log"'.join(map(_quote, _LOG.split(word))) for word in words)
-        return f'{before}exec {shown} {shlex.quote(program)} "$@"\n'
+        path, *more = map(shlex.quote, program)
+        start = " ".join(["exec", shown, '"$goldlock_program"', *more, '"$@"'])
+        return f"{stand_for(path)}{before}{start}\n"
 
-    def _gdb_script(self, program: str, number: str, own_stderr: Path) -> str:
+    def _gdb_script(self, program: Sequence[str], number: str, own_stderr: Path) -> str:
         _write(own_stderr, _OWN_STDERR)  # gdbserver cannot take a command with quotes
-        hint = f"gdb {shlex.quote(program)} -ex 'target remote {self.gdb[-1]}'"
+        hint = f"gdb {shlex.quote(program[0])} -ex 'target remote {self.gdb[-1]}'"
         return _WAIT_FOR_GDB.format(
             hint=shlex.quote(f"\ngoldlock: case {number} waits for {hint}"),
             own_stderr=own_stderr,
             gdbserver=shlex.quote(self.gdb[0]),
             options=shlex.join(self.gdb[1:]),
-            program=shlex.quote(program),
+            program=shlex.join(program),
             terminal=self.terminal,
         )
 

@@ -5,11 +5,12 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
+from goldlock.environment import stand_for
 from goldlock.errors import UsageError
 from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
 from goldlock.suite.declared import DeclaredProgram, SuiteFile
@@ -137,7 +138,7 @@ class DeclaredProbe:
         command = shlex.join([path, *words[1:]])
         script = None
         if len(words) > 1 or program.name != words[0]:
-            script = self._script(program.name, command)
+            script = self._script(program.name, [path, *words[1:]])
             path = str(script) if len(words) > 1 else path
         return _Found(path, "", command, script)
 
@@ -148,11 +149,12 @@ class DeclaredProbe:
             return ()
         return ("/bin/sh", "-c", version) if isinstance(version, str) else (path, *version)
 
-    def _script(self, name: str, command: str) -> Path:
+    def _script(self, name: str, command: Sequence[str]) -> Path:
         """Write a script that stands for a command by a program's name, in a folder of its own."""
         script = self._folder / name / name
         script.parent.mkdir(parents=True)
-        script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program, words = shlex.quote(command[0]), shlex.join(command[1:])
+        script.write_text(f'#!/bin/sh\n{stand_for(program)}exec "$goldlock_program" {words} "$@"\n')
         script.chmod(0o755)
         return script
 

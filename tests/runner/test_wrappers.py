@@ -243,3 +243,41 @@ def test_gdb_has_each_qemu_system_and_the_case_waits(
     assert "exited with code 01" in said[1]
     assert shown.count(REFUSED) == 2
     assert "Listening" not in shown  # is in no output of the case
+
+
+NAMED = """#!/usr/bin/env python3
+import subprocess
+from goldlock import Case, run
+
+def main(case: Case) -> None:
+    subprocess.run(["lite", "t.db", "create table t (x)"], check=True)
+    with (
+        case.start("lite", "t.db", name="A", marker=".print {}") as first,
+        case.start("flock", "f", "cat", name="B", locked="f"),
+    ):
+        first.ask("begin exclusive;")
+        case.log(case.locks())
+
+run(main)
+"""
+
+NAMED_GOLDEN = """A> begin exclusive;
+f: all bytes, exclusive (flock): B (pid PID, holder)
+t.db: bytes 1073741824-1073742335, exclusive (POSIX): A (pid PID, holder)
+"""
+
+
+@needs("valgrind")
+@pytest.mark.parametrize("option", ["--wrap=env", "--stress", "--valgrind"])
+def test_a_declared_program_keeps_its_name_whatever_stands_before_it(
+    run_tests: RunTests, suite: MakeSuite, option: str
+) -> None:
+    """One is a command of two words: a script stands for it, and valgrind is to see beyond that."""
+    declared = '[programs.lite]\ncommand = "sqlite3 -batch"\n[programs.flock]\n'
+    header = 'needs = ["lite", "flock"]\nfilters = ["holders"]\n'
+    (suite.root / "suite.toml").write_text(header + declared)
+    suite.case("1.py", NAMED, golden=NAMED_GOLDEN)
+    done = run_tests("--suite", str(suite.root), option)
+    assert done.returncode == 0, done.stdout
+    if option == "--valgrind":
+        assert "; 3 wrapper logs in " in done.stdout
