@@ -163,6 +163,17 @@ OPTIONS = (
         group=_DEBUGGING,
     ),
     Option(
+        "--fault",
+        {
+            "metavar": "PLAN",
+            "action": "append",
+            "default": [],
+            "help": "make lock calls of all cases fail as PLAN, or @FILE, says: 'lock 101 of"
+            " t.qcow2 fails with ENOLCK once'",
+        },
+        group=_DEBUGGING,
+    ),
+    Option(
         "--show-commands",
         {"action": "store_true", "help": "show what each program was told, and what it said"},
         short="-d",

@@ -32,13 +32,15 @@ def _value(options: Namespace, flag: str) -> str | None:
 class Choices(NamedTuple):
     """What suites let a person choose from: traits, and requirements with their needs.
 
-    *of_kits* has what was chosen of the kits' own options, by the name of each kit. *programs*
+    *of_kits* has what was chosen of the kits' own options, by the name of each kit. *faults* are
+    plans that were read. *programs*
     are those of the suites, *debugged* the one of them that ``--gdb`` stands before.
     """
 
     traits: Sequence[str] = ()
     requirements: Mapping[str, Sequence[str]] = {}
     of_kits: Mapping[str, Mapping[str, str]] = {}
+    faults: Sequence[str] = ()
     programs: Sequence[str] = ()
     debugged: str = ""
 
@@ -72,6 +74,8 @@ class Settings:
     trace_locks: bool = False
     trace_files: bool = False
     """Whether files that are made, renamed and removed are in the trace of lock calls, too."""
+    faults: Sequence[str] = ()
+    """Plans for all cases, each of one or more lines."""
     slowest: int | None = None
     store_durations: bool = False
     reports: Mapping[str, str] = field(default_factory=dict)
@@ -135,6 +139,7 @@ class Settings:
             show_commands=options.show_commands,
             trace_locks=options.trace_locks or options.trace_files,
             trace_files=options.trace_files,
+            faults=tuple(choices.faults),
             slowest=options.slowest,
             store_durations=options.store_durations,
             reports={flag: file for flag in _REPORTS if (file := _value(options, flag))},

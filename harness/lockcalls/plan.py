@@ -96,9 +96,12 @@ class Fault:
         return " ".join(parts)
 
 
-def absolute(fault: Fault) -> Fault:
-    """Return the fault with its paths made absolute, so that any process may resolve them."""
-    calls = plan_calls.absolute(fault.calls)
+def absolute(fault: Fault, folder: str = "") -> Fault:
+    """Return the fault with its paths made absolute, so that any process may resolve them.
+
+    They are relative to *folder*, by default the current one.
+    """
+    calls = plan_calls.absolute(fault.calls, folder)
     return replace(fault, image=calls.image, to=calls.to)
 
 

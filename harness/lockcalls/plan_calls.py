@@ -105,10 +105,10 @@ def no_program(name: str) -> str:
     return "the name of a program, not a path: it has no slash" if "/" in name else ""
 
 
-def absolute(calls: Calls) -> Calls:
-    """Return it with paths made absolute, so that any process may resolve them."""
+def absolute(calls: Calls, folder: str = "") -> Calls:
+    """Return it with paths made absolute, as `goldlock.lockcalls.plan.absolute` does."""
     image, to = (
-        None if path is None else os.path.abspath(path)  # noqa: PTH100 - a supervisor loads this too, and pathlib takes 5 ms
+        None if path is None else os.path.abspath(os.path.join(folder, path))  # noqa: PTH100, PTH118 - a supervisor loads this too, and pathlib takes 5 ms
         for path in (calls.image, calls.to)
     )
     return replace(calls, image=image, to=to)

@@ -21,7 +21,7 @@ from goldlock.runner.ending import add_last_words, put_down
 from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
-from goldlock.runner.spawn import spawn, under_supervision
+from goldlock.runner.spawn import Start, spawn, under_supervision
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
@@ -200,7 +200,10 @@ class Runner:
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)
-        supervised = is_supervised(case, self.settings)
+        start: Start = spawn
+        if is_supervised(case, self.settings):
+            files = sees_files(case, self.settings)
+            start = under_supervision(directories.top / LOCKS, self._plans(job), files=files)
         return execute(
             dialect.command(case, self.settings),
             environ,
@@ -208,11 +211,20 @@ class Runner:
             directories.top / OUTPUT,
             self.settings.limit(case.timeout),
             job.interrupt,
-            under_supervision(directories.top / LOCKS, files=sees_files(case, self.settings))
-            if supervised
-            else spawn,
+            start,
             partial(self._scratch.restore, directories),
         )
+
+    def _plans(self, job: _Job) -> list[str]:
+        """Return the faults that are asked for, whose files are in the directory of the case."""
+        if not self.settings.faults:
+            return []
+        from goldlock.lockcalls.plan import absolute, parse_plan  # for those who want it only
+        from goldlock.lockcalls.words import byte_words
+
+        words, folder = byte_words(job.case.kit, ""), str(job.directories.test)
+        faults = [each for text in self.settings.faults for each in parse_plan(text, words)]
+        return [str(absolute(fault, folder)) for fault in faults]
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         dialect, directories = dialects.of_kit(job.case.kit), job.directories
@@ -291,7 +303,8 @@ def _end_of(log: Path | None, text: str) -> str:
 
 def is_supervised(case: Case, settings: Settings) -> bool:
     """Tell whether a case runs under a supervisor of its lock calls."""
-    return settings.trace_locks or not _SUPERVISED.isdisjoint(case.needs)
+    wanted = settings.trace_locks or bool(settings.faults)
+    return wanted or not _SUPERVISED.isdisjoint(case.needs)
 
 
 def sees_files(case: Case, settings: Settings) -> bool:

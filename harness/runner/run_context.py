@@ -101,11 +101,12 @@ class RunContext:
 
     def _check(self, programs: Programs) -> None:
         settings = self._settings
-        if settings.trace_locks:
+        if asked := settings.trace_locks or settings.faults:
             from goldlock.lockcalls.api import unavailable  # for those who want it only
 
             if reason := unavailable():
-                raise UsageError(f"--trace-locks: {reason}")
+                flag = "--trace-locks" if asked is True else "--fault"
+                raise UsageError(f"{flag}: {reason}")
         variant, traits = self._settings.variant, programs.traits
         if variant and variant not in traits:
             raise UsageError(

@@ -244,7 +244,7 @@ class Scheduler:
         """Tell whether a case has failed in a suite whose habit is to see if it does so again."""
         settings, retries = self.settings, dialects.of_kit(case.kit).retries
         writing = settings.update or settings.review
-        asked = settings.repeats or settings.gdb or writing
+        asked = settings.repeats or settings.gdb or settings.faults or writing
         return not asked and stats.failed == stats.runs <= retries
 
     def _adapt(self) -> None:

@@ -39,15 +39,17 @@ def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, outp
         )
 
 
-def under_supervision(trace: Path | None, *, files: bool = False) -> Start:
+def under_supervision(
+    trace: Path | None, plans: Sequence[str] = (), *, files: bool = False
+) -> Start:
     """Return what starts a program under a supervisor, which writes its lock calls to a file.
 
     With *files*, also calls that make, rename and remove files.
 
-    It does what ``goldlock faults --trace FILE -- PROGRAM ...`` would, in a fork
+    It does what ``goldlock faults PLAN ... --trace FILE -- PROGRAM ...`` would, in a fork
     of this process: to start a Python for it takes as long again, 8 ms.
     """
-    options = ["--trace", str(trace)] if trace else []
+    options = [*(["--trace", str(trace)] if trace else []), *plans]
     options += ["--files"] if files else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
     from goldlock.lockcalls import command, loop, supervisor  # noqa: F401 - as above

@@ -35,10 +35,30 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
             kit.name: kit.choose(options, environ, [f.root for f in files if f.kit is kit])
             for kit in kits
         },
+        faults=[_plan(each, kits) for each in options.fault],
         programs=tuple(dict.fromkeys(programs)),
         debugged=next((file.debugged for file in files if file.debugged), ""),
     )
     return Settings.from_options(options, environ, choices)
+
+
+def _plan(given: str, kits: Sequence[Kit]) -> str:
+    """Return a plan that *given* is, or names the file of; raise UsageError for a bad one."""
+    from goldlock.lockcalls.plan import parse_plan  # only for those who want faults
+    from goldlock.lockcalls.plan_line import PlanError
+    from goldlock.lockcalls.words import byte_words
+
+    name = given[1:] if given.startswith("@") else "--fault"
+    try:
+        text = Path(name).read_text("utf-8-sig") if given.startswith("@") else given
+        for kit in kits:
+            if not parse_plan(text, byte_words(kit.name, "")):
+                raise UsageError(f"{name}: no fault in this plan")
+    except PlanError as error:
+        raise UsageError(f"{name}:{error}") from None
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"{name}: {getattr(error, 'strerror', 'not UTF-8')}") from None
+    return text
 
 
 def _check_heeded(options: Namespace, files: Sequence[SuiteFile]) -> None:

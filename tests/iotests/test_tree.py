@@ -149,3 +149,23 @@ def test_what_cannot_be_is_one_line(
     done = run_tests("--suite", str(tree.tests), *words)
     assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
     assert said in done.stdout
+
+
+def test_faults_in_the_directory_of_a_test(run_tests: RunTests, tree: Tree) -> None:
+    """Whose own folder, where it is started, is another; with no second run to tell it flaky."""
+    tree.add("001", 'cd "$TEST_DIR"; flock t.lock echo taken', "taken\n")
+    plan = "flock t.lock by flock fails with ENOLCK once"
+    done = Results(run_tests, tree, "--fault", plan, "--trace-locks")
+    assert (done.status, done.cases["001"]["runs"]) == (1, 1), done.said
+    assert "flock: flock of" in done.said
+    assert "ENOLCK (injected)" in done.said
+
+
+def test_a_plan_that_is_none(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    tree.add("001", ":")
+    plan = tmp_path / "plan"
+    plan.write_text("lock 1 fails with EVERYTHING\n")
+    for given, where in ((plan.read_text(), "--fault"), (f"@{plan}", str(plan))):
+        done = run_tests("--suite", str(tree.tests), "--fault", given)
+        assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
+        assert f"{where}:1:19: EVERYTHING" in done.stdout
