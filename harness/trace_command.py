@@ -23,6 +23,7 @@ from goldlock.atomic_file import replace
 from goldlock.errors import UsageError
 from goldlock.linux import KernelLock, all_locks
 from goldlock.lockcalls.api import wrap
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
 from goldlock.lockcalls.history import History, Row
 from goldlock.lockcalls.words import KIT_VARIABLE
 from goldlock.text import printable
@@ -61,7 +62,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-o", dest="output", metavar="FILE", help="lines to FILE, not to stderr")
     parser.add_argument("--html", metavar="FILE", help="a picture: processes, and locks over time")
     parser.add_argument("--perfetto", metavar="FILE", help="a trace for ui.perfetto.dev and Chrome")
+    parser.add_argument("--files", action="store_true", help="also files made, renamed and removed")
     parser.add_argument("--kit", metavar="NAME", help="names for bytes: those of a kit, e.g. qemu")
+    parser.add_argument("--suite", metavar="DIR", help="names for bytes: those of a suite.toml")
     parser.add_argument("program", nargs="*", help=argparse.SUPPRESS)
     at = list(argv).index("--") if "--" in argv else len(argv)
     options = parser.parse_args(argv[:at])
@@ -112,19 +115,35 @@ def _pictures(options: argparse.Namespace, history: History) -> Iterator[tuple[s
 
 def _run(options: argparse.Namespace, history: History, view: "_View") -> int:
     """Run the program to its end and that of all it has started; return its exit status."""
-    environ = {**os.environ, KIT_VARIABLE: options.kit} if options.kit else None
+    environ = {**os.environ, **_names(options)}
     with tempfile.TemporaryDirectory(prefix="goldlock-trace-") as folder:
         fifo = f"{folder}/events"
         os.mkfifo(fifo)
         # Ctrl-C is for the program, where this handler does not outlive the exec.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            launcher = subprocess.Popen(wrap(options.program, events=fifo), env=environ)
+            launcher = subprocess.Popen(
+                wrap(options.program, events=fifo, files=options.files), env=environ
+            )
             _Follower(fifo, launcher.pid, history, view).follow()
         finally:
             signal.signal(signal.SIGINT, before)
     status = launcher.wait()
     return 128 - status if status < 0 else status
+
+
+def _names(options: argparse.Namespace) -> dict[str, str]:
+    """Return the variables that tell the supervisor what bytes are called."""
+    variables = {KIT_VARIABLE: options.kit} if options.kit else {}
+    if options.suite:
+        from goldlock.suite.suite_file import FILE, suite_file  # TOML
+
+        root = Path(options.suite)
+        if not (root / FILE).is_file():
+            raise UsageError(f"{root}: has no {FILE}, which could name bytes")
+        suite = suite_file(root)
+        variables = {KIT_VARIABLE: suite.kit.name, **variables, LOCKS_VARIABLE: pack(suite.locks)}
+    return variables
 
 
 class _Follower:

@@ -79,6 +79,21 @@ def test_a_wait_is_told_and_its_end(tmp_path: Path) -> None:
     assert "flock of f, exclusive waiting: ok" in done.stderr
 
 
+def test_files_that_lock_are_shown(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    script = "touch a; set -C; >.git/index.lock; git add a; rm .git/index.lock"
+    done = trace(tmp_path, "--files", "--html", "p.html", "--", "sh", "-c", script)
+    refused = r"git\[\d+\]: create \.git/index\.lock: EEXIST, by sh\[\d+\]"
+    assert re.search(refused, done.stderr), done.stderr
+    assert 'title=".git/index.lock, a file that is there"' in (tmp_path / "p.html").read_text()
+
+
+def test_bytes_have_the_names_of_a_suite(tmp_path: Path) -> None:
+    suite = str(ROOT / "tests" / "worlds" / "sqlite")
+    done = trace(tmp_path, "--suite", suite, "--", "sqlite3", "t.db", "create table t (x)")
+    assert "lock 1073741825 (RESERVED) of t.db, write posix: ok" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
@@ -88,6 +103,7 @@ def test_a_wait_is_told_and_its_end(tmp_path: Path) -> None:
         ((), 2, "goldlock trace: no program: expected -- PROGRAM [ARGUMENT ...]"),
         (("true",), 2, """expected "--" before the program, not 'true'"""),
         (("--html", "no/p.html", "--", "true"), 2, "no/p.html: no such folder"),
+        (("--suite", "no", "--", "true"), 2, "no: has no suite.toml, which could name bytes"),
         (("--kit", "nobody", "--", "true"), 2, "no kit has the name nobody"),
         (("-o", ".", "--", "true"), 2, ".: Is a directory"),
         (("-o", "/dev/full", "--", "flock", "f", "true"), 2, "/dev/full: No space left on device"),

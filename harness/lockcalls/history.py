@@ -12,6 +12,10 @@ from typing import Any
 
 SHARED = ("read", "shared")
 
+_MAKES = ("create", "mkdir", "symlink", "link")
+_REMOVES = ("unlink", "rmdir", "rename")
+"""Calls by which programs lock by files: a name that one has made, no other can make."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -56,7 +60,7 @@ class Hold:
         systems = {self.system, other.system}
         return (
             self.path == other.path
-            and ("flock" not in systems or systems == {"flock"})
+            and (len(systems) == 1 or not systems & {"flock", "file"})
             and not (self.kind in SHARED and other.kind in SHARED)
             and self.overlaps(other.first, other.last)
         )
@@ -88,7 +92,7 @@ class History:
             self._waiting[event["id"]] = event
         elif mark == "ok":
             self._carry_out(call, _hold(call, len(self.rows)))
-        result = re.sub(r" \(held by .*\)| by .*", "", event["result"])
+        result = re.sub(r" \((held|created) by .*\)| by .*", "", event["result"])
         return self._row(event["time"], call["pid"], f"{call['text']}: {result}", mark, (*by,))
 
     def held_by(self, pid: int) -> list[Hold]:
@@ -98,6 +102,8 @@ class History:
     def end(self, pid: int, time: int, inherited: Sequence[Hold] = ()) -> Row:
         """Note that a process has ended, and its locks with it, but for those *inherited*."""
         for hold in self.held_by(pid):
+            if hold.system == "file":
+                continue  # that stays
             if hold in inherited:
                 hold.sure = False
             else:
@@ -111,6 +117,12 @@ class History:
         return self.rows[-1]
 
     def _carry_out(self, call: Mapping[str, Any], wanted: Hold) -> None:
+        if call["system"] == "file":
+            for gone in [h for h in self._open if h.system == "file" and h.path == call["path"]]:
+                if call["call"] in _REMOVES:
+                    self._let_go(gone)
+            if call["call"] in _MAKES:
+                self._take(replace(wanted, path=call["to"], kind="file"))
         if call["call"] not in ("lock", "unlock", "flock", "flock unlock"):
             return
         self._cut(wanted)
@@ -150,7 +162,7 @@ def _mark(result: str) -> str:
         return "injected"
     if result.startswith("waits"):
         return "waits"
-    if result.rstrip("?") == "ok":
+    if result.rstrip("?") in ("ok", "created"):
         return "ok"
-    refused = result.startswith(("EAGAIN", "EACCES", "held"))
+    refused = result.startswith(("EAGAIN", "EACCES", "EEXIST", "held"))
     return "refused" if refused else "other"

@@ -68,7 +68,7 @@ def _bars(history: History, held: Sequence[Hold], first: int) -> tuple[Bar, ...]
         until = len(history.rows) if hold.until is None else hold.until
         at = next((i for i, row in enumerate(free) if row <= hold.since), len(free))
         free[at : at + 1] = [until]
-        kind = "shared" if hold.kind in SHARED else "exclusive"
+        kind = "shared" if hold.kind in SHARED else "file" if hold.kind == "file" else "exclusive"
         kind += "" if hold.sure else " unsure"
         bars.append(
             Bar(first + at, hold.since + 2, max(until, hold.since + 1) + 2, _title(hold), kind)
@@ -77,6 +77,8 @@ def _bars(history: History, held: Sequence[Hold], first: int) -> tuple[Bar, ...]
 
 
 def _title(hold: Hold) -> str:
+    if hold.system == "file":
+        return f"{hold.path}, a file that is there"
     where = "" if hold.system == "flock" else f" {range_text(hold.first, hold.last)}"
     name = f" ({hold.name})" if hold.name else ""
     end = "" if hold.sure else "; let go before the end of the bar, by closing the file"

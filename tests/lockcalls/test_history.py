@@ -103,3 +103,16 @@ def test_a_flock_may_outlive_the_process_that_asked_for_it() -> None:
     row = events.history.end(1, 99, [mine])
     assert row.text.endswith("still locks f")
     assert (mine.until, mine.sure) == (None, False)
+
+
+def test_a_lock_file_is_held_until_somebody_removes_it() -> None:
+    events = Events()
+    file = {"system": "file", "kind": "", "path": "f.lock", "to": "f.lock"}
+    made = events(1, "create", 0, None, **file)
+    events(2, "create", 0, None, **file, result="EEXIST (created by p1)", by={"1": "p1"})
+    row = events.history.rows[-1]
+    assert (row.text, row.mark, row.by) == ("create 0: EEXIST", "refused", (1,))
+    events.history.end(1, 99)
+    assert made.until is None
+    events(2, "rename", 0, None, **{**file, "to": "f"})
+    assert made.until == 3
