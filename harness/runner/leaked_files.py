@@ -101,7 +101,7 @@ class LeakDetector:
         system = () if self._folders else (tempfile.gettempdir(), *_SYSTEM)
         for folder in (
             *(DirectorySnapshot(Path(path), _is_editors, shared=True) for path in system),
-            DirectorySnapshot(root, _is_editors),
+            DirectorySnapshot(root, _is_editors_or_for_goldens),
             DirectorySnapshot(root / "cases", _is_a_case),
             DirectorySnapshot(root / "expected", _is_a_golden),
         ):
@@ -138,6 +138,10 @@ def _names(case: Case, path: Path) -> bool:
 
 def _is_editors(path: Path) -> bool:
     return path.name.startswith(_HIDDEN) or path.name.endswith(_EDITORS)
+
+
+def _is_editors_or_for_goldens(path: Path) -> bool:
+    return _is_editors(path) or path.name == "expected"  # which --update makes; see what is in it
 
 
 def _is_a_case(path: Path) -> bool:

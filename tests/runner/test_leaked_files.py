@@ -42,6 +42,16 @@ def test_a_case_that_ran_alone_is_named_alone(run_tests: RunTests, suite: MakeSu
     assert f"{suite.root}/oops: leaked into the suite while case 2 ran\n" in done.stdout
 
 
+def test_what_an_update_makes_is_no_leak(run_tests: RunTests, suite: MakeSuite) -> None:
+    """Also where other cases run still when the first golden of all is written."""
+    (suite.root / "expected").rmdir()
+    suite.case("1", "echo one")
+    suite.case("2", f"goldlock wait --exists {suite.root}/expected && echo two")
+    done = run_tests("--suite", str(suite.root), "--update", "-j2")
+    assert (done.returncode, "leaked" in done.stdout) == (0, False), done.stdout
+    assert (suite.root / "expected" / "2.out").read_text() == "two\n"
+
+
 def test_a_file_among_the_temporary_ones_is_a_warning(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:
