@@ -20,6 +20,7 @@ HELPERS = {
     "faults": "goldlock.lockcalls.command",
     "filter": "goldlock.filters.__main__",
     "locks": "goldlock.inspect.lock_table",
+    "orders": "goldlock.orders_command",
     "show": "goldlock.case.show_command",
     "trace": "goldlock.trace_command",
     "wait": "goldlock.inspect.wait",

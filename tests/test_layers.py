@@ -13,11 +13,11 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     {"__main__"},
     {"cli"},
-    {"command_line", "matrix", "pytest_plugin", "trace_command"},
+    {"command_line", "matrix", "orders_command", "pytest_plugin", "trace_command"},
     {"runner", "kits"},
     {"dialects"},
     {"goldens", "reports", "suite", "case"},
-    {"inspect", "options", "settings"},
+    {"inspect", "options", "orders", "settings"},
     {"lockcalls", "bootstrap"},
     {"atomic_file", "result"},
     {"environment", "errors", "filters", "linux", "safe_open", "text"},

@@ -104,6 +104,16 @@ class Call:
         """
         raise UncertainError
 
+    def would_wait(self) -> bool:
+        """Return whether a call that waits would wait now; it is not made."""
+        try:
+            self.foretell()
+        except BlockingIOError:
+            return True
+        except (OSError, UncertainError):
+            return False
+        return False
+
     def holders(self) -> list[str]:
         """Return the names of the supervised programs whose locks are in the way of the call."""
         return []
@@ -224,6 +234,9 @@ class FlockCall(LockCall):
     def perform(self) -> str:
         fcntl.flock(self._fd, self._operation | fcntl.LOCK_NB)
         return "ok"
+
+    def would_wait(self) -> bool:
+        return bool(self.holders())
 
     def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
         wanted = lock.system == "FLOCK" and (lock.exclusive or self.kind == EXCLUSIVE)

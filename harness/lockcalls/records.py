@@ -129,6 +129,13 @@ class RecordCall(LockCall):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return "held"
 
+    def would_wait(self) -> bool:
+        if not self.performable:
+            return super().would_wait()
+        flock = linux.FLOCK.pack(self._type, os.SEEK_SET, self._start, self._length, self._owner)
+        found = linux.FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, flock))
+        return bool(found[0] != fcntl.F_UNLCK)
+
     def holders(self) -> list[str]:
         return [program_name(pid) for pid in self.holding()] or super().holders()
 

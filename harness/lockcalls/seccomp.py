@@ -18,6 +18,13 @@ from goldlock.linux import BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_LOAD, BPF_RETURN
 from goldlock.lockcalls.abi import FCNTL_NUMBERS, FLOCK_NUMBERS, X32_BIT
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, IO_URING_SETUP, O_CREAT
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    _Also = Mapping[int, tuple[int, ...]]
+
+NOTHING: "_Also" = {}
 SECCOMP_NUMBER = {"x86_64": 317, "aarch64": 277}
 
 # F_GETLK, F_SETLK, F_SETLKW, the three F_*64 of 32-bit callers, the three F_OFD_*, F_SETLEASE.
@@ -27,10 +34,13 @@ ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data; of numbers, the low half
 
 
-def program(numbers: dict[int, tuple[int, ...]], *, files: bool = False) -> bytes:
+def program(
+    numbers: dict[int, tuple[int, ...]], *, files: bool = False, also: "_Also" = NOTHING
+) -> bytes:
     """Return the BPF program: notify of a lock call in any of these ABIs, allow all else.
 
-    *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files.
+    *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files;
+    *also* are numbers of others, for each ABI.
     """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
     lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
@@ -41,6 +51,7 @@ def program(numbers: dict[int, tuple[int, ...]], *, files: bool = False) -> byte
         lines += [(BPF_JUMP_EQUAL, number, "fcntl", "") for number in fcntls]
         lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in FLOCK_NUMBERS[arch]]
         lines += _file_calls(arch) if files else []
+        lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in also.get(arch, ())]
         lines.append(allow)
     for name, argument in FLAGS_AT.items() if files else ():
         lines += [name, (BPF_LOAD, ARGUMENTS_AT + 8 * argument)]
@@ -62,7 +73,7 @@ _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
 
-def install(*, files: bool = False) -> int:
+def install(*, files: bool = False, also: "_Also" = NOTHING) -> int:
     """Put this process, and all that it will start, under the filter; return the listener.
 
     The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
@@ -75,7 +86,7 @@ def install(*, files: bool = False) -> int:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     except OSError as refusal:
         raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}") from None
-    code = program(FCNTL_NUMBERS[machine], files=files)
+    code = program(FCNTL_NUMBERS[machine], files=files, also=also)
     buffer = ctypes.create_string_buffer(code, len(code))
     prog = struct.pack("@H6xP", len(code) // 8, linux.address_of(buffer))
     try:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from goldlock.lockcalls.trace import Trace
 
 
-def _read(notification: Notification) -> Call:
+def read_call(notification: Notification) -> Call:
+    """Return what a call means; raise OSError, ValueError and OtherCallError as calls do."""
     number = notification.number
     if number in abi.FLOCK_NUMBERS.get(notification.arch, ()):
         return FlockCall(notification)
@@ -123,7 +124,7 @@ class Supervisor:
             self._listener.let_through(notification)
             return
         try:
-            call = _read(notification)
+            call = read_call(notification)
         except OtherCallError:
             self._listener.let_through(notification)
             return

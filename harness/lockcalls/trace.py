@@ -33,18 +33,27 @@ from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.words import ByteWords, quote, range_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 def line(call: Call, words: ByteWords) -> str:
     """Return the line of the trace for a call, up to its result."""
-    text = f"{quote(program_name(call.pid))}: {call.call}"
+    return f"{quote(program_name(call.pid))}: {call_text(call, words)}"
+
+
+def call_text(call: Call, words: ByteWords, show: "Callable[[str], str]" = str) -> str:
+    """Return a call in words, without its program; *show* makes of a path what stands there."""
+    text = call.call
     if isinstance(call, FileCall):
-        return f"{text} {' to '.join(quote(name.path) for name in call.names)}"
+        return f"{text} {' to '.join(quote(show(name.path)) for name in call.names)}"
     if call.call in ("lock", "unlock", "test"):
         text += f" {range_text(call.first, call.last)}"
     path = call.path()
     if name := words.name(path, call.first, call.last, call.pid):
         text += f" ({name})"
-    text += f" of {quote(path)}"
+    text += f" of {quote(show(path))}"
     if call.kind != "unlock":
         text += f", {call.kind}"
     text += " posix" if call.system == "POSIX" else ""

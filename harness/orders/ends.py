@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls that let go of locks without a word of locks: the end of a process, and close(2)."""
+
+# Asked at each close of each program, where pathlib takes longer than the kernel:
+# ruff: noqa: PTH115, PTH116, PTH208
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from goldlock import linux
+from goldlock.linux import KernelLock
+from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
+from goldlock.lockcalls.calls import Call, process_of
+from goldlock.lockcalls.seccomp import Notification
+from goldlock.orders import effects
+from goldlock.orders.effects import Effect
+
+EXITS = {X86_64: (231, X32_BIT | 231), I386: (252,), AARCH64: (94,), ARM: (248,)}
+"""The numbers of exit_group, for each ABI."""
+_CLOSES = {X86_64: (3, X32_BIT | 3), I386: (6,), AARCH64: (57,), ARM: (6,)}
+NUMBERS = {arch: (*EXITS[arch], *_CLOSES[arch]) for arch in EXITS}
+"""The numbers of exit_group and close, for each ABI."""
+
+
+class EndCall(Call):
+    """The end of a process, "exit", or "close" of a file on which it has a lock."""
+
+    system = ""
+    kind = "unlock"
+    waits = False
+
+    def __init__(self, notification: Notification) -> None:
+        """Read the call; OSError when the process is gone."""
+        self.tid = notification.tid
+        self.number = notification.number
+        self.pid = process_of(self.tid)
+        self.call = "exit" if self.number in EXITS.get(notification.arch, ()) else "close"
+        self.program_fd = notification.fd if self.call == "close" else -1
+        self.file = (0, 0)
+
+    def path(self) -> str:
+        return os.readlink(f"/proc/{self.pid}/fd/{self.program_fd}")
+
+
+def is_end(notification: Notification) -> bool:
+    """Return whether a call is one of these."""
+    return notification.number in NUMBERS.get(notification.arch, ())
+
+
+class _Through:
+    """A descriptor by which a program has locks on a file."""
+
+    __slots__ = ("file", "locks", "name")
+
+    def __init__(self, name: str, file: tuple[int, int]) -> None:
+        self.name = name
+        self.file = file
+        self.locks: list[KernelLock] = []
+
+
+class Holdings:
+    """What a program, all of its processes included, has locked."""
+
+    def __init__(self, starter: int) -> None:
+        """*starter* is the process above all of them."""
+        self._starter = starter
+        self._through: dict[tuple[int, int], _Through] = {}
+
+    def note(self, pid: int, fd: int, name: str, file: tuple[int, int]) -> None:
+        """Note that a process is about to lock a file, which has a name, by a descriptor."""
+        self._through.setdefault((pid, fd), _Through(name, file))
+
+    def lets_go(self, call: EndCall) -> bool:
+        """Return whether a call is by a process that has locks, and takes one away."""
+        files = {each.file for each in self._through.values()}
+        if not files:
+            return False
+        if call.call == "exit":
+            return any(locks for _, _, locks in self._by_descriptor(call.pid, files))
+        if locks_through(call.pid, call.program_fd):
+            return True
+        own = [each.file for (pid, _), each in self._through.items() if pid == call.pid]
+        try:  # close of any descriptor takes the POSIX locks of a process away
+            status = os.stat(f"/proc/{call.pid}/fd/{call.program_fd}")
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) in own and any(
+            lock.system == "POSIX" for lock in self._locks_of(call.pid)
+        )
+
+    def _locks_of(self, pid: int) -> list[KernelLock]:
+        return [
+            lock
+            for process, fd in self._through
+            if process == pid
+            for lock in locks_through(pid, fd)
+        ]
+
+    @staticmethod
+    def _by_descriptor(
+        pid: int, files: set[tuple[int, int]]
+    ) -> Iterator[tuple[int, tuple[int, int], list[KernelLock]]]:
+        """Yield descriptors of a process that lead to one of some files, and the locks by them."""
+        with suppress(OSError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    status = os.stat(f"/proc/{pid}/fd/{name}")
+                    file = (status.st_dev, status.st_ino)
+                    if file in files:
+                        yield int(name), file, locks_through(pid, int(name))
+
+    def ends(self) -> tuple[Effect, ...]:
+        """Return which locks are gone since this was last asked."""
+        gone: list[Effect] = []
+        for (pid, fd), through in list(self._through.items()):
+            now = locks_through(pid, fd)
+            left = [lock.key() for lock in now]
+            lost = []
+            for lock in through.locks:
+                if lock.key() in left:
+                    left.remove(lock.key())
+                else:
+                    lost.append(lock)
+            through.locks = now
+            if not now:
+                del self._through[pid, fd]
+            if lost and not now and self._moved(through, lost):
+                continue
+            gone += [_end(through.name, lock) for lock in lost]
+        return tuple(gone)
+
+    def _moved(self, through: _Through, lost: list[KernelLock]) -> bool:
+        """Return whether another process of the program has the same open file still."""
+        if lost[0].system == "POSIX":
+            return False
+        for pid, _ in linux.processes_below(self._starter):
+            for fd, file, locks in self._by_descriptor(pid, {through.file}):
+                if {lock.key() for lock in lost} <= {lock.key() for lock in locks}:
+                    self.note(pid, fd, through.name, file)
+                    self._through[pid, fd].locks = locks
+                    return True
+        return False
+
+
+def _end(name: str, lock: KernelLock) -> Effect:
+    mode = effects.END_WRITE if lock.exclusive else effects.END_READ
+    return Effect(space(name, lock.system == "FLOCK"), lock.first, lock.last, mode)
+
+
+def space(name: str, flock: bool) -> str:
+    """Return the name of a file among its kind of locks: flock(2) does not meet the others."""
+    return f"flock of {name}" if flock else name
+
+
+def locks_through(pid: int, fd: int) -> list[KernelLock]:
+    """Return the locks that a process has by a descriptor; none when it is gone."""
+    try:
+        return linux.locks_of_descriptor(pid, fd)
+    except (OSError, ValueError):
+        return []

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the orders that a search wants, several at the same time, and collect what comes of them."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import NamedTuple
+
+from goldlock.orders.effects import Step
+from goldlock.orders.history import order_text
+from goldlock.orders.outcome import Outcome, Outcomes
+from goldlock.orders.search import Job, Search
+from goldlock.orders.worker import Programs, Result, Worker
+
+
+class ExploreError(Exception):
+    """The orders cannot be run; str() says why in one line."""
+
+
+class UnavailableHereError(ExploreError):
+    """Kernel or sandbox does not allow it."""
+
+
+class Found(NamedTuple):
+    """What came of it.
+
+    outcomes  each once, those with the shortest orders first
+    runs      orders that were begun; whole: those of them that were run to their end
+    diverged  a line for each replay that went another way
+    cut       whether the time was up before all was run
+    longest   how many steps each program had at most, by its letter
+    """
+
+    outcomes: Sequence[Outcome]
+    runs: int
+    whole: int
+    diverged: Sequence[str]
+    cut: bool
+    longest: dict[str, int]
+
+
+class Pool:
+    """Some workers, and the folders that they work in."""
+
+    def __init__(self, programs: Programs, template: Path, folder: Path, size: int) -> None:
+        """Start them. Each order has a folder below *folder*."""
+        self._workers = [Worker(programs, template, folder / f"run{i}") for i in range(size)]
+        self._idle = list(self._workers)
+        self._busy: dict[object, Worker] = {}
+
+    def can_take(self) -> bool:
+        """Return whether a worker has nothing to do."""
+        return bool(self._idle)
+
+    def is_busy(self) -> bool:
+        """Return whether a worker has something to do."""
+        return bool(self._busy)
+
+    def give(self, job: Job) -> None:
+        """Have a worker run an order."""
+        worker = self._idle.pop()
+        worker.connection.send(job)
+        self._busy[worker.connection] = worker
+
+    def results(self) -> Iterator[Result]:
+        """Wait until a worker is done, and yield what came of it; raise ExploreError."""
+        for ready in wait([worker.connection for worker in self._busy.values()]):
+            worker = self._busy.pop(ready)
+            try:
+                result: Result = worker.connection.recv()
+            except (EOFError, OSError):
+                raise ExploreError("a process that runs orders was killed") from None
+            self._idle.append(worker)
+            if result.problem == "unavailable":
+                raise UnavailableHereError(result.text)
+            if result.problem == "broken":
+                raise ExploreError(result.text)
+            yield result
+
+    def close(self) -> None:
+        """End all that runs."""
+        for worker in self._workers:
+            worker.close()
+
+
+@contextmanager
+def pool(
+    programs: Programs, set_up: Callable[[Path], None], jobs: int, below: Path | None = None
+) -> Iterator[Pool]:
+    """Make a scratch folder, let *set_up* fill what each order begins with, and start workers."""
+    with tempfile.TemporaryDirectory(prefix="goldlock-orders-", dir=below) as name:
+        folder = Path(name).resolve()
+        template = folder / "setup"
+        template.mkdir()
+        set_up(template)
+        workers = Pool(programs, template, folder, jobs)
+        try:
+            yield workers
+        finally:
+            workers.close()
+
+
+def explore(
+    workers: Pool,
+    search: Search,
+    budget: float | None = None,
+    clean: Callable[[str], str] = str,
+    progress: Callable[[int, int, int], None] = lambda _runs, _outcomes, _left: None,
+) -> Found:
+    """Run what a search wants, at most for *budget* seconds; *progress* is told after each order.
+
+    *clean* is applied to outcomes. Raises ExploreError.
+    """
+    outcomes = Outcomes(clean)
+    diverged: list[str] = []
+    longest: dict[str, int] = {}
+    runs = whole = 0
+    end = None if budget is None else time.monotonic() + budget
+    cut = False
+    while True:
+        while not cut and workers.can_take() and (job := search.next_job()):
+            workers.give(job)
+        if not workers.is_busy():
+            break
+        for result in workers.results():
+            runs += 1
+            if result.ran is None:
+                diverged.append(result.text)
+                continue
+            search.add(result.job, result.ran)
+            if result.ran.end != "cut":
+                whole += 1
+                outcomes.add(result.text, result.ran.steps)
+                _note_longest(longest, result.ran.steps)
+            progress(runs, len(outcomes), search.left)
+        cut = end is not None and time.monotonic() >= end
+    cut = cut and search.left > 0
+    return Found(outcomes.sorted(), runs, whole, diverged, cut, longest)
+
+
+def _note_longest(longest: dict[str, int], steps: Sequence[Step]) -> None:
+    now: dict[str, int] = {}
+    for step in steps:
+        letter = step.actor.partition(".")[0]
+        now[letter] = now.get(letter, 0) + 1
+    for letter, number in now.items():
+        longest[letter] = max(longest.get(letter, 0), number)
+
+
+def replay(workers: Pool, order: Sequence[tuple[str, str]]) -> Result:
+    """Run one order: actors and the words of their calls, "" for any; then as it comes."""
+    workers.give(Job(tuple(order)))
+    return next(iter(workers.results()))
+
+
+def confirm(
+    workers: Pool, outcomes: Sequence[Outcome], clean: Callable[[str], str] = str
+) -> list[str]:
+    """Run the order of each outcome again; return a line for each that comes to something else."""
+    todo = {tuple((step.actor, step.call) for step in each.steps): each for each in outcomes}
+    left = list(todo)
+    wrong = []
+    while left or workers.is_busy():
+        while left and workers.can_take():
+            workers.give(Job(left.pop()))
+        for result in workers.results():
+            expected = todo[result.job.prefix]
+            if result.ran is None:
+                wrong.append(f"{order_text(expected.actors)}: {result.text}")
+            elif clean(result.text) != expected.text:
+                wrong.append(
+                    f"{order_text(expected.actors)}: another outcome when it is run again; "
+                    "is there something in it that is not the same on each run?"
+                )
+    return sorted(wrong)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One program in one order: where its threads stand, what it has locked, and whether it has ended.
+
+A program that was let go is waited for by events alone: its next lock call, or its end.
+"""
+
+import os
+import select
+from contextlib import suppress
+
+from goldlock.lockcalls.calls import Call, OtherCallError
+from goldlock.lockcalls.file_numbers import IO_URING_SETUP
+from goldlock.lockcalls.files import FileCall
+from goldlock.lockcalls.seccomp import Notification
+from goldlock.lockcalls.supervisor import read_call
+from goldlock.orders.ends import EndCall, Holdings, is_end
+from goldlock.orders.rest import Restfulness
+from goldlock.orders.starter import Starter
+
+LONGEST_REST = 60
+"""Seconds that a program may go on without a lock call, and without its end."""
+_PACE = 1
+"""Milliseconds between looks at threads that are to come to rest, after some at once."""
+_AT_ONCE = 50
+
+
+class RestlessError(Exception):
+    """A program does not come to rest; str() says which."""
+
+
+class Standing:
+    """A thread that stands at a lock call, and the call."""
+
+    __slots__ = ("call", "notification")
+
+    def __init__(self, notification: Notification, call: Call) -> None:
+        self.notification = notification
+        self.call = call
+
+
+class Lane:
+    """One program, started for one order."""
+
+    def __init__(self, letter: str, starter: Starter, folder: str) -> None:
+        """Start it; OSError when it cannot be started."""
+        self.letter = letter
+        self.ended = False
+        self.standing: dict[str, Standing] = {}
+        """The calls at which its threads stand, by actor: "A", "A.2"."""
+
+        self.pids: set[int] = set()
+        self.holdings = Holdings(starter.pid)
+        self._folder = f"{folder}/"
+        self._starter = starter
+        self._actors: dict[int, str] = {}
+        self._arrived: dict[int, Standing] = {}
+        self._rest = Restfulness(starter.pid)
+        self.output = os.memfd_create("output")
+        os.lseek(self.output, 0, os.SEEK_SET)
+        self.pid = starter.start(folder, self.output)
+        self.pids.add(self.pid)
+        self._pidfd = os.pidfd_open(self.pid)
+        self._poll = select.poll()
+        self._poll.register(starter.listener.fd, select.POLLIN)
+        self._poll.register(self._pidfd, select.POLLIN)
+
+    def go(self, actor: str, error: int | None) -> None:
+        """Let an actor go: its call has returned 0 or *error*; None: the kernel carries it out."""
+        standing = self.standing.pop(actor)
+        standing.call.close()
+        if error is None:
+            self._starter.listener.let_through(standing.notification)
+        else:
+            self._starter.listener.answer(standing.notification, error)
+
+    def come_to_rest(self) -> None:
+        """Wait until all threads stand, sleep or have ended; raise RestlessError."""
+        looks = 0
+        while not self.ended:
+            stands = bool(self.standing or self._arrived)
+            limit = LONGEST_REST * 1000 if not stands else 0 if looks < _AT_ONCE else _PACE
+            events = dict(self._poll.poll(limit))
+            if not events and not stands:
+                raise RestlessError(self.letter)
+            if self._starter.listener.fd in events:
+                self._arrive()
+                looks = 0
+            elif self._pidfd in events:
+                self.ended = True
+            elif self._rest.is_at_rest(self._standing_tids()):
+                break
+            else:
+                looks += 1
+        self._name_arrived()
+        if self.ended:  # what runs on behind a program is not waited for
+            self._leave()
+
+    def _leave(self) -> None:
+        for standing in self.standing.values():
+            standing.call.close()
+        self.standing.clear()
+
+    def _standing_tids(self) -> set[int]:
+        standing = (each.notification.tid for each in self.standing.values())
+        return {*standing, *self._arrived}
+
+    def _arrive(self) -> None:
+        listener = self._starter.listener
+        if not listener.wait():
+            return
+        notification = listener.call()
+        try:
+            call = self._read(notification)
+        except (OSError, ValueError, OtherCallError):  # the kernel refuses it, or it is no matter
+            listener.let_through(notification)
+            return
+        self.pids.add(call.pid)
+        self._arrived[notification.tid] = Standing(notification, call)
+
+    def _read(self, notification: Notification) -> Call:
+        """Return a call whose order can matter; raise OtherCallError for any other."""
+        if is_end(notification):
+            end = EndCall(notification)
+            if not self.holdings.lets_go(end):
+                raise OtherCallError
+            return end
+        if notification.number == IO_URING_SETUP:
+            raise OtherCallError
+        call = read_call(notification)
+        if isinstance(call, FileCall):
+            matters = any(name.path.startswith(self._folder) for name in call.names)
+        else:
+            matters = call.call != "probe"  # of /dev/null
+        if not matters:
+            call.close()
+            raise OtherCallError
+        return call
+
+    def _name_arrived(self) -> None:
+        """Give those that have come to stand their names, which are the same on each run."""
+        for tid in sorted(self._arrived):
+            if tid not in self._actors:
+                number = len(self._actors) + 1
+                self._actors[tid] = self.letter if number == 1 else f"{self.letter}.{number}"
+            self.standing[self._actors[tid]] = self._arrived[tid]
+        self._arrived.clear()
+
+    def said(self) -> str:
+        """Return what it has written."""
+        size = os.fstat(self.output).st_size
+        return os.pread(self.output, size, 0).decode("utf-8", "surrogateescape")
+
+    def end(self) -> int:
+        """End all that runs still of it; return its wait status."""
+        self._leave()
+        status = self._starter.clear()
+        for fd in (self._pidfd, self.output):
+            with suppress(OSError):
+                os.close(fd)
+        return status

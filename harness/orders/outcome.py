@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What came of an order, in words that are the same for orders that come to the same."""
+
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from goldlock.orders.effects import Step
+from goldlock.orders.history import History, switches
+
+
+def outcome_text(
+    names: Sequence[str], statuses: Sequence[int], said: Sequence[str], left: str
+) -> str:
+    """Return how each program ended and what it wrote, and what is *left*, as text."""
+    parts = []
+    for name, status, text in zip(names, statuses, said, strict=True):
+        parts.append(f"{name}: {ending(status)}\n" + indented(text))
+    return "".join(parts) + left
+
+
+def ending(status: int) -> str:
+    """Return a wait status in words."""
+    if os.WIFSIGNALED(status):
+        return f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+def indented(text: str) -> str:
+    """Return text with two blanks before each line, and a line end."""
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+def deadlock_text(names: Mapping[str, str], waits: Mapping[str, tuple[str, Sequence[str]]]) -> str:
+    """Return who waits for what, where nobody can go on: calls by actor, and who is in the way."""
+    lines = ["deadlock\n"]
+    for actor, (call, holders) in sorted(waits.items()):
+        by = " and ".join(names[letter] for letter in holders) or "none of the programs"
+        lines.append(f"{name_of(actor, names)} waits: {call}, held by {by}\n")
+    return "".join(lines)
+
+
+def name_of(actor: str, names: Mapping[str, str]) -> str:
+    """Return what an actor is called: "creator", and "creator.2" for a thread of it."""
+    letter, dot, number = actor.partition(".")
+    return f"{names[letter]}{dot}{number}"
+
+
+class Outcome(NamedTuple):
+    """Something that can come of the programs, and the shortest order that leads there."""
+
+    text: str
+    steps: tuple[Step, ...]
+    orders: int
+
+    @property
+    def actors(self) -> list[str]:
+        """Who went, step by step."""
+        return [step.actor for step in self.steps]
+
+
+class Outcomes:
+    """All that was found, each outcome once, in memory that does not grow with orders."""
+
+    def __init__(self, clean: Callable[[str], str] = str) -> None:
+        """*clean* is applied to each text: what is not the same on each run goes there."""
+        self._clean = clean
+        self._found: dict[str, Outcome] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, text: str, steps: Sequence[Step]) -> str:
+        """Take down what came of an order; return the text as it counts."""
+        text = self._clean(text)
+        history = History(steps)
+        short = tuple(steps[i] for i in history.shortest())
+        known = self._found.get(text)
+        if known is None:
+            self._found[text] = Outcome(text, short, 1)
+        else:
+            best = min((known.steps, short), key=_length)
+            self._found[text] = Outcome(text, best, known.orders + 1)
+        return text
+
+    def sorted(self) -> list[Outcome]:
+        """Return the outcomes, those with the shortest orders first."""
+        return sorted(self._found.values(), key=lambda o: (*_length(o.steps), o.text))
+
+
+def _length(steps: Sequence[Step]) -> tuple[int, list[str]]:
+    actors = [step.actor for step in steps]
+    return switches(actors), actors

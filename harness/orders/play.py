@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run one order: let one actor go at a time, and see what each of its calls does."""
+
+import errno
+import random
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from goldlock.linux import errno_name
+from goldlock.lockcalls.calls import Call, LockCall, UncertainError
+from goldlock.lockcalls.files import FileCall
+from goldlock.lockcalls.trace import call_text
+from goldlock.lockcalls.words import ByteWords
+from goldlock.orders import effects
+from goldlock.orders.effects import Effect, Step
+from goldlock.orders.ends import EndCall, space
+from goldlock.orders.lane import Lane
+from goldlock.orders.search import Job, Ran, Sleep, still_asleep
+from goldlock.orders.starter import Starter
+
+MOST_STEPS = 2000
+"""Steps of one order, at most: more are of a program that asks for ever."""
+
+
+class DivergedError(Exception):
+    """A replay does not come by where it should; str() says what was there instead."""
+
+
+class EndlessError(Exception):
+    """The steps of an order come to no end; str() says whose."""
+
+
+class Played(NamedTuple):
+    """One order that was run: its steps, how each program ended, and what it wrote.
+
+    *waits* has, at a deadlock, for each actor its call in words, and who is in its way.
+    """
+
+    ran: Ran
+    statuses: tuple[int, ...]
+    said: tuple[str, ...]
+    waits: Mapping[str, tuple[str, tuple[str, ...]]]
+
+
+class Player:
+    """Runs orders of the same programs, one after the other, each in a folder of its own."""
+
+    def __init__(self, starters: Sequence[Starter], words: ByteWords) -> None:
+        self._starters = starters
+        self._words = words
+
+    def play(self, job: Job, folder: str) -> Played:
+        """Run an order in a folder.
+
+        Raises OSError for a program that cannot be started, DivergedError, EndlessError, and
+        RestlessError.
+        """
+        game = _Game(self._words, folder)
+        try:
+            for letter, starter in zip("ABCDEFGH", self._starters, strict=False):
+                game.enter(Lane(letter, starter, folder))
+            ran, waits = game.run(job)
+        except BaseException:
+            game.end()
+            raise
+        said = tuple(game.without_pids(lane.said()) for lane in game.lanes)
+        return Played(ran, game.end(), said, waits)
+
+
+class _Guide:
+    """Says who goes next."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._sleep: Sleep = job.sleep
+        self._last = ""
+        self._count = 0
+        self._chance = None if job.seed is None else Chance(job.seed, job.changes, job.length)
+
+    def choose(self, able: Mapping[str, str]) -> tuple[str, str]:
+        """Return the actor that goes next; "" and why, if none does."""
+        if self._count < len(self._job.prefix):
+            actor, text = self._job.prefix[self._count]
+            if able.get(actor) != text and (text or actor not in able):
+                raise DivergedError(_divergence(self._count, actor, text, able))
+            return actor, ""
+        awake = [actor for actor in sorted(able) if actor not in self._sleep]
+        if not awake:
+            return "", "cut" if able else "ended"
+        if self._chance:
+            return self._chance.choose(awake, self._count), ""
+        return self._last if self._last in awake else awake[0], ""
+
+    def went(self, step: Step) -> None:
+        """Take down what the actor that was chosen did."""
+        if self._count >= len(self._job.prefix) - 1:
+            self._sleep = still_asleep(self._sleep, step)
+        self._last = step.actor
+        self._count += 1
+
+
+def _divergence(count: int, actor: str, text: str, able: Mapping[str, str]) -> str:
+    there = "; ".join(f"{each}: {call}" for each, call in able.items()) or "nothing"
+    return f"step {count + 1} is to be {actor}: {text or 'any call'}; there is {there}"
+
+
+class Chance:
+    """Priorities by chance that change at steps by chance: PCT, probabilistic concurrency testing.
+
+    Burckhardt, Kothari, Musuvathi and Nagarakatti, A randomized scheduler with probabilistic
+    guarantees of finding bugs, 2010.
+    """
+
+    def __init__(self, seed: int, changes: int, length: int) -> None:
+        self._random = random.Random(seed)
+        self._changes = {self._random.randrange(max(1, length)): -i for i in range(changes)}
+        self._priority: dict[str, float] = {}
+
+    def choose(self, awake: Sequence[str], count: int) -> str:
+        """Return who goes at the step *count*."""
+        for actor in awake:
+            if actor not in self._priority:
+                self._priority[actor] = 1 + self._random.random()
+        first = max(awake, key=self._priority.__getitem__)
+        if count in self._changes:
+            self._priority[first] = self._changes[count]
+            first = max(awake, key=self._priority.__getitem__)
+        return first
+
+
+class _Game:
+    """One order while it runs."""
+
+    def __init__(self, words: ByteWords, folder: str) -> None:
+        self.lanes: list[Lane] = []
+        self._words = words
+        self._folder = folder
+        self._files: dict[tuple[int, int], str] = {}
+        self._texts: dict[str, tuple[Call, str, str]] = {}
+
+    def enter(self, lane: Lane) -> None:
+        """Have one program more, which has just been started; it goes up to its first call."""
+        self.lanes.append(lane)
+        lane.come_to_rest()
+        self._take_down(lane)
+
+    def end(self) -> tuple[int, ...]:
+        """End all programs; return their wait statuses."""
+        return tuple(lane.end() for lane in self.lanes)
+
+    def without_pids(self, text: str) -> str:
+        """Return text with PID for the process ids of this order."""
+        for pid in sorted({pid for lane in self.lanes for pid in lane.pids}, reverse=True):
+            text = text.replace(str(pid), "PID")
+        return text
+
+    def run(self, job: Job) -> tuple[Ran, dict[str, tuple[str, tuple[str, ...]]]]:
+        """Run the order to its end."""
+        steps: list[Step] = []
+        states: list[dict[str, str]] = []
+        guide = _Guide(job)
+        while True:
+            able = [actor for actor in self._texts if self._can_go(actor)]
+            states.append({actor: self._texts[actor][2] for actor in able})
+            actor, end = guide.choose(states[-1])
+            if not actor:
+                waits = {each: self._wait(each) for each in self._texts if each not in able}
+                tries = {each: self._effects(*self._texts[each][:2]) for each in waits}
+                end = "deadlock" if waits and not able else end
+                return Ran(tuple(steps), tuple(states), end, tries), waits
+            steps.append(self._step(actor))
+            guide.went(steps[-1])
+            if len(steps) > MOST_STEPS:
+                raise EndlessError(actor)
+
+    def _lane(self, actor: str) -> Lane:
+        return next(lane for lane in self.lanes if lane.letter == effects.program_of(actor))
+
+    def _take_down(self, lane: Lane) -> None:
+        """Note the calls at which threads have come to stand."""
+        for actor in [a for a in self._texts if effects.program_of(a) == lane.letter]:
+            if actor not in lane.standing:
+                del self._texts[actor]
+        for actor, standing in lane.standing.items():
+            known = self._texts.get(actor)
+            if known is None or known[0] is not standing.call:
+                call = standing.call
+                name = self._name(call)
+                self._texts[actor] = (call, name, self._text(call, name))
+
+    def _name(self, call: Call) -> str:
+        """Return the name of an open file: that which it was met by, whatever became of it."""
+        if isinstance(call, LockCall):
+            return self._files.setdefault(call.file, self._new_name(call.path()))
+        return ""
+
+    def _text(self, call: Call, name: str) -> str:
+        if isinstance(call, EndCall) and call.call == "exit":
+            return "exit"
+        return call_text(call, self._words, lambda path: name or self._short(path))
+
+    def _short(self, path: str) -> str:
+        return path.removeprefix(f"{self._folder}/").removesuffix(" (deleted)")
+
+    def _new_name(self, path: str) -> str:
+        shown = self._short(path)
+        taken = sum(name.partition("#")[0] == shown for name in self._files.values())
+        return f"{shown}#{taken}" if taken else shown
+
+    def _can_go(self, actor: str) -> bool:
+        call = self._texts[actor][0]
+        return not call.waits or not call.would_wait()
+
+    def _wait(self, actor: str) -> tuple[str, tuple[str, ...]]:
+        call, _, text = self._texts[actor]
+        return text, self._in_the_way(call)
+
+    def _in_the_way(self, call: Call) -> tuple[str, ...]:
+        """Return the letters of the programs whose locks are in the way of a call."""
+        call.holders()
+        found = set(call.holding())
+        return tuple(lane.letter for lane in self.lanes if found & lane.pids)
+
+    def _step(self, actor: str) -> Step:
+        call, name, text = self._texts.pop(actor)
+        lane = self._lane(actor)
+        result, error = self._carried_out(call)
+        if isinstance(call, LockCall) and call.kind != "unlock":
+            lane.holdings.note(call.pid, call.program_fd, name, call.file)
+        lane.go(actor, error)
+        lane.come_to_rest()
+        self._take_down(lane)
+        return Step(
+            actor, text, result, (*self._effects(call, name), *lane.holdings.ends()), call.waits
+        )
+
+    def _carried_out(self, call: Call) -> tuple[str, int | None]:
+        """Carry a call out, or foretell it; return its result, and what it is answered with."""
+        try:
+            if call.performable:
+                result, error = call.perform(), 0
+            else:
+                result, error = call.foretell(), None
+        except UncertainError:
+            return "ok" if isinstance(call, EndCall) else "unseen", None
+        except OSError as problem:
+            code = problem.errno or 0
+            by = self._in_the_way(call) if code == errno.EAGAIN else ()
+            held = f" (held by {' '.join(by)})" if by else ""
+            return f"{errno_name(code)}{held}", code if call.performable else None
+        if result == "held":
+            result = " ".join(("held by", *self._in_the_way(call)))
+        return result, error
+
+    def _effects(self, call: Call, name: str) -> tuple[Effect, ...]:
+        """Return what a call does, or tries to do.
+
+        It must not depend on the result: in an order that was not run it may be another one. What
+        is unlocked is found out by who has it, see `Holdings`.
+        """
+        if isinstance(call, FileCall):
+            names = [f"the name {self._short(each.path)}" for each in call.names]
+            return tuple(Effect(each, 0, None, effects.WRITE) for each in names)
+        if call.kind == "unlock":
+            return ()
+        strong = call.kind in ("write", "exclusive")
+        if call.call == "test":
+            mode = effects.LOOK_WRITE if strong else effects.LOOK_READ
+        else:
+            mode = effects.WRITE if strong else effects.READ
+        return (Effect(space(name, call.system == "flock"), call.first, call.last, mode),)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What was found, in words: for a terminal and for goldens."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from goldlock.orders.effects import Step
+from goldlock.orders.history import order_text, switches
+from goldlock.orders.outcome import Outcome, indented, name_of
+from goldlock.text import count
+
+
+def outcome_lines(
+    outcome: Outcome, names: Mapping[str, str], *, all_steps: bool = False
+) -> Iterator[str]:
+    """Yield an outcome, and the shortest order that leads there, as lines without their ends."""
+    yield from outcome.text.splitlines()
+    actors = outcome.actors
+    yield f"order: {order_text(actors) or 'none'} ({count(switches(actors), 'switch')})".replace(
+        "switchs", "switches"
+    )
+    lines = step_lines(outcome.steps, names) if all_steps else brief_lines(outcome.steps, names)
+    yield from indented("\n".join(lines)).splitlines()
+
+
+def step_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield each step in words: ``creator: lock 101 (uses write) of t.qcow2: ok``."""
+    for step in steps:
+        yield f"{name_of(step.actor, names)}: {step.call}: {step_result(step, names)}"
+
+
+def brief_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a reader needs of an order: where another goes on, and who was refused what."""
+    for actor, block in groupby(steps, key=lambda step: step.actor):
+        quiet = 0
+        whole = list(block)
+        for step in whole:
+            if is_plain(step) and step is not whole[-1]:
+                quiet += 1
+                continue
+            if quiet:
+                yield f"{name_of(actor, names)}: {count(quiet, 'step')}"
+            quiet = 0
+            yield from step_lines([step], names)
+
+
+def is_plain(step: Step) -> bool:
+    """Return whether a step met nobody."""
+    return step.result in ("ok", "free")
+
+
+def step_result(step: Step, names: Mapping[str, str]) -> str:
+    """Return the result of a step with the names of programs for their letters."""
+    before, held, letters = step.result.partition("held by ")
+    by = " and ".join(names.get(letter, letter) for letter in letters.rstrip(")").split())
+    return f"{before}{held}{by}{')' if letters.endswith(')') else ''}"

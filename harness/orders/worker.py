@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A process that runs orders, one after the other, as it is told to."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+from goldlock import linux
+from goldlock.lockcalls.words import ByteWords
+from goldlock.orders.lane import LONGEST_REST, RestlessError
+from goldlock.orders.outcome import deadlock_text, outcome_text
+from goldlock.orders.play import MOST_STEPS, DivergedError, EndlessError, Played, Player
+from goldlock.orders.scratch import copy_tree, listing
+from goldlock.orders.search import Job, Ran
+from goldlock.orders.starter import Starter, UnavailableError
+
+
+class Programs(NamedTuple):
+    """What is run in each order.
+
+    *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
+    listing of files; *words* names bytes; with *files*, what makes and removes files is a step,
+    too. A program stands by its letter, A for the first one.
+    """
+
+    names: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...]
+    outcome: str
+    words: ByteWords
+    files: bool = False
+
+    @property
+    def by_letter(self) -> dict[str, str]:
+        """The names by the letters of order strings."""
+        return dict(zip("ABCDEFGH", self.names, strict=False))
+
+
+class Result(NamedTuple):
+    """What came of a job: an order and its outcome, or what went wrong.
+
+    *problem* is "diverged" or "broken", and *text* says what in a line; else it is "" and *text*
+    is the outcome.
+    """
+
+    job: Job
+    problem: str
+    text: str
+    ran: Ran | None = None
+
+
+class Worker:
+    """The other end of such a process."""
+
+    def __init__(self, programs: Programs, template: Path, folder: Path) -> None:
+        """Start one, which works below *folder*; *template* is what each order begins with."""
+        context = multiprocessing.get_context("fork")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_work, args=(theirs, self.connection, programs, template, folder), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def close(self) -> None:
+        """End it, with all that it runs."""
+        self.connection.close()
+        self._process.join(1)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _work(
+    jobs: Connection, others: Connection, programs: Programs, template: Path, folder: Path
+) -> None:
+    others.close()
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    starters: list[Starter] = []
+    try:
+        starters += [Starter(command, files=programs.files) for command in programs.commands]
+        bench = _Bench(programs, template, folder, Player(starters, programs.words))
+        while True:
+            jobs.send(bench.result(jobs.recv()))
+    except UnavailableError as error:
+        with suppress(OSError):
+            jobs.send(Result(Job(()), "unavailable", str(error)))
+    except (EOFError, OSError):  # nobody wants more
+        pass
+    finally:
+        for starter in starters:
+            with suppress(OSError):
+                starter.close()
+        os._exit(0)
+
+
+class _Bench:
+    """Where orders are run: a folder for each, one after the other."""
+
+    def __init__(self, programs: Programs, template: Path, folder: Path, player: Player) -> None:
+        self._programs = programs
+        self._template = template
+        self._folder = folder
+        self._player = player
+
+    def result(self, job: Job) -> Result:
+        """Run a job in a folder of its own."""
+        try:
+            copy_tree(self._template, self._folder)
+            played = self._player.play(job, str(self._folder))
+            return Result(job, "", self._text(played), played.ran)
+        except DivergedError as error:
+            return Result(job, "diverged", str(error))
+        except (RestlessError, EndlessError) as error:
+            return Result(job, "broken", self._complaint(error))
+        except OSError as error:
+            return Result(job, "broken", f"{error.filename or self._folder}: {error.strerror}")
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _complaint(self, error: Exception) -> str:
+        name = self._programs.by_letter[str(error).partition(".")[0]]
+        if isinstance(error, EndlessError):
+            return f"{name}: more than {MOST_STEPS} steps, and no end"
+        return f"{name}: no lock call and no end in {LONGEST_REST} s; it does not come to rest"
+
+    def _text(self, played: Played) -> str:
+        if played.ran.end == "cut":
+            return ""
+        names = self._programs.by_letter
+        if played.ran.end == "deadlock":
+            return deadlock_text(names, played.waits)
+        left = self._left()
+        text = outcome_text(self._programs.names, played.statuses, played.said, left)
+        return text.replace(f"{self._folder}/", "").replace(str(self._folder), ".")
+
+    def _left(self) -> str:
+        if not self._programs.outcome:
+            return listing(self._folder)
+        done = subprocess.run(
+            self._programs.outcome, shell=True, cwd=self._folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        text = done.stdout.decode("utf-8", "surrogateescape")
+        return text if text.endswith("\n") or not text else f"{text}\n"

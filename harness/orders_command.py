@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command ``goldlock orders``: what any order of lock calls can do to some programs."""
+
+import argparse
+import math
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from goldlock.errors import UsageError
+from goldlock.filters.__main__ import UnknownError, chosen
+from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.orders.explorer import (
+    ExploreError,
+    Found,
+    Pool,
+    UnavailableHereError,
+    confirm,
+    explore,
+    pool,
+    replay,
+)
+from goldlock.orders.history import parse_order
+from goldlock.orders.outcome import Outcome, indented
+from goldlock.orders.report import outcome_lines
+from goldlock.orders.search import AllOrders
+from goldlock.orders.worker import Programs
+from goldlock.text import count, printable
+
+COMMAND = "goldlock orders"
+UNAVAILABLE = 77
+_NAMED = re.compile(r"([A-Za-z][\w-]*): +(.*)", re.S)
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
+_EPILOG = """\
+Each program is a command line, with a name before it if you like: 'writer: qemu-io ...'.
+An order is written as who makes how many steps: 9A 3B 2A; A is the first program.
+Exit status: 1 if an outcome matches --never, if all programs wait for each other, or if a replay
+comes by another way; 2 for bad usage, 77 if kernel or sandbox forbids it.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the arguments say; return the exit status."""
+    try:
+        return _run(_parser().parse_args(arguments))
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except UnavailableHereError as error:
+        return _fail(str(error), UNAVAILABLE)
+    except ExploreError as error:
+        return _fail(str(error), 2)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"{COMMAND}: {text}", file=sys.stderr)  # noqa: T201 - to the person who started it
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=COMMAND,
+        description="Run programs in every order of their lock calls; show what can come of it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a command line")
+    parser.add_argument("--setup", metavar="CMD", default="", help="makes the files to begin with")
+    parser.add_argument("--outcome", metavar="CMD", default="", help="tells what came of it; "
+                        "if left out, which files there are, with sizes and checksums")  # fmt: skip
+    parser.add_argument("--never", metavar="PATTERN", help="regular expression that no outcome "
+                        "may match; a dot is also a line end")  # fmt: skip
+    parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
+    parser.add_argument("--steps", action="store_true", help="show each step of each order")
+    parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
+                        "as of goldlock filter")  # fmt: skip
+    parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
+    parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
+                        help="orders at the same time; else one for each processor")  # fmt: skip
+    parser.add_argument("--points", choices=("locks", "files"), default="locks",
+                        help="lock calls are steps; or what makes files, too")  # fmt: skip
+    parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
+    return parser
+
+
+class _Task(NamedTuple):
+    """What was asked for."""
+
+    options: argparse.Namespace
+    programs: Programs
+    never: re.Pattern[str] | None
+    clean: Callable[[str], str]
+
+
+def _task(options: argparse.Namespace) -> _Task:
+    if len(options.programs) > 8:
+        raise UsageError("more than 8 programs")
+    named = [_NAMED.fullmatch(text) for text in options.programs]
+    names = tuple(found[1] if found else "ABCDEFGH"[i] for i, found in enumerate(named))
+    if len(set(names)) < len(names):
+        raise UsageError(f"two programs have the same name: {', '.join(names)}")
+    texts = [
+        found[2] if found else text for found, text in zip(named, options.programs, strict=True)
+    ]
+    try:
+        never = re.compile(options.never, re.S | re.M) if options.never else None
+        clean = chosen(shlex.split(options.filter))
+        words = byte_words(options.kit)
+    except re.error as error:
+        raise UsageError(f"--never: {error}") from error
+    except (UnknownError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    commands = tuple(command_of(text) for text in texts)
+    return _Task(
+        options,
+        Programs(names, commands, options.outcome, words, options.points == "files"),
+        never,
+        clean,
+    )
+
+
+def command_of(text: str) -> tuple[str, ...]:
+    """Return the words of a command line; a shell's, if it has what only a shell knows."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error
+    if not words:
+        raise UsageError("a program without a name")
+    if _SHELL.search(re.sub("'[^']*'", "", text)) or "=" in words[0]:
+        return ("sh", "-c", text)
+    if not shutil.which(words[0]):
+        raise UsageError(f"{words[0]}: no such program")
+    return words
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.kit:
+        os.environ[KIT_VARIABLE] = options.kit  # for filters, and for what is started
+    task = _task(options)
+    order = _order(options)
+    jobs = 1 if order is not None else options.jobs or len(os.sched_getaffinity(0))
+    with pool(task.programs, lambda folder: _set_up(options.setup, folder), jobs, _below()) as work:
+        if order is not None:
+            return _replay(task, work, order)
+        return _explore(task, work)
+
+
+def _below() -> Path | None:
+    """Return where scratch folders are best: in memory, as programs wait for disks otherwise."""
+    memory = Path("/dev/shm")
+    asked = os.environ.get("TMPDIR")
+    return memory if not asked and os.access(memory, os.W_OK | os.X_OK) else None
+
+
+def _set_up(command: str, folder: Path) -> None:
+    if not command:
+        return
+    done = subprocess.run(
+        command, shell=True, cwd=folder, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        said = os.fsdecode(done.stdout).strip().rpartition("\n")[2]
+        raise UsageError(f"the set-up failed with exit status {done.returncode}: {said or command}")
+
+
+def _order(options: argparse.Namespace) -> list[str] | None:
+    if options.order is None:
+        return None
+    try:
+        actors = parse_order(options.order)
+    except ValueError as error:
+        raise UsageError(f"--order: {error}") from error
+    last = "ABCDEFGH"[len(options.programs) - 1]
+    for actor in actors:
+        if actor[0] > last:
+            raise UsageError(f"--order: {actor}: the last program is {last}")
+    return actors
+
+
+def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
+    result = replay(workers, [(actor, "") for actor in order])
+    if result.ran is None:
+        return _fail(result.text, 1)
+    text = task.clean(result.text)
+    outcome = Outcome(text, result.ran.steps, 1)
+    _say_programs(task)
+    _say(outcome_lines(outcome, task.programs.by_letter, all_steps=True))
+    return int(_is_bad(task, outcome))
+
+
+def _explore(task: _Task, workers: Pool) -> int:
+    started = time.monotonic()
+    counter = _Counter()
+    try:
+        found = explore(workers, AllOrders(), task.options.budget, task.clean, counter.show)
+    finally:
+        counter.clear()
+    _say_programs(task)
+    problems = [*found.diverged, *confirm(workers, found.outcomes, task.clean)]
+    bad = False
+    for number, outcome in enumerate(found.outcomes, 1):
+        mark = " - never!" if _is_never(task, outcome) else ""
+        bad = bad or _is_bad(task, outcome)
+        _say([f"outcome {number}{mark}"])
+        lines = outcome_lines(outcome, task.programs.by_letter, all_steps=task.options.steps)
+        _say([*indented("\n".join(lines)).splitlines(), ""])
+    _say([_summary(found), f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
+    for problem in problems:
+        _fail(problem, 1)
+    return int(bad or bool(problems))
+
+
+def _summary(found: Found) -> str:
+    """Return what was run, and how complete that is."""
+    outcomes = count(len(found.outcomes), "outcome")
+    if found.cut:
+        total = number_of_orders(list(found.longest.values()))
+        return f"{outcomes} of {found.whole} orders of about {total}: the time was up"
+    return f"{outcomes}, of all orders"
+
+
+def number_of_orders(lengths: Sequence[int]) -> str:
+    """Return in how many orders chains of so many steps can be put: ``24`` or ``1.6e+08``."""
+    total = math.factorial(sum(lengths))
+    for length in lengths:
+        total //= math.factorial(length)
+    return str(total) if total < 100_000 else f"{total:.1e}"
+
+
+def _is_never(task: _Task, outcome: Outcome) -> bool:
+    return bool(task.never and task.never.search(outcome.text))
+
+
+def _is_bad(task: _Task, outcome: Outcome) -> bool:
+    return _is_never(task, outcome) or outcome.text.startswith("deadlock\n")
+
+
+def _say_programs(task: _Task) -> None:
+    _say(
+        f"{letter}  {text}" for letter, text in zip("ABCDEFGH", task.options.programs, strict=False)
+    )
+    _say([""])
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(printable(line))  # noqa: T201 - what was asked for
+
+
+class _Counter:
+    """A line on a terminal that tells how far it is."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def show(self, runs: int, outcomes: int, left: int) -> None:
+        """Tell it."""
+        if self._shown:
+            text = f"{count(runs, 'run')}, {count(outcomes, 'outcome')}, {left} more known of"
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201 - as above
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201 - as above

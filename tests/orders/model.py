@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that exist on paper only: lists of lock calls, and what each order of them does.
+
+An operation is (mode, byte, waits); the modes are those of effects, "end" unlocks. A program that
+is refused a lock lets go of all that it has, a call for each, and ends, as QEMU does.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from goldlock.orders import effects
+from goldlock.orders.effects import Effect, Step
+from goldlock.orders.search import Job, Ran, Search, still_asleep
+
+Operation = tuple[str, int, bool]
+Outcome = tuple[tuple[str, ...], ...]
+END = "end"
+EXIT = ("exit", 0, False)
+STRONG = {effects.WRITE, effects.LOOK_WRITE}
+LOCKS = {effects.READ, effects.WRITE}
+
+
+class State(NamedTuple):
+    """Where each program is: what it will do, what it has locked (byte, mode), its results."""
+
+    todo: tuple[tuple[Operation, ...], ...]
+    held: tuple[frozenset[tuple[int, str]], ...]
+    results: Outcome
+
+
+def start(programs: Sequence[Sequence[Operation]]) -> State:
+    none: frozenset[tuple[int, str]] = frozenset()
+    todo = tuple((*operations, EXIT) for operations in programs)
+    return State(todo, (none,) * len(programs), ((),) * len(programs))
+
+
+def refused(state: State, who: int) -> bool:
+    mode, byte, _ = state.todo[who][0]
+    others = [lock for i, held in enumerate(state.held) for lock in held if i != who]
+    return any(b == byte and (m == effects.WRITE or mode in STRONG) for b, m in others)
+
+
+def ready(state: State) -> dict[str, str]:
+    """Return who can go, and with what."""
+    found = {}
+    for who, todo in enumerate(state.todo):
+        if todo and not (todo[0][2] and todo[0][0] in LOCKS and refused(state, who)):
+            found["ABC"[who]] = f"{todo[0][0]} {todo[0][1]}"
+    return found
+
+
+def go(state: State, actor: str) -> tuple[State, Step]:
+    who = "ABC".index(actor)
+    (mode, byte, waits), *rest = state.todo[who]
+    held = set(state.held[who])
+    before = frozenset(held)
+    result = "ok"
+    own = () if mode in (END, "exit") else (Effect("f", byte, byte, mode),)
+    if mode == "exit":
+        held = set()
+    elif mode == END:
+        held = {lock for lock in held if lock[0] != byte}
+    elif mode in LOCKS and not refused(state, who):
+        held = {lock for lock in held if lock[0] != byte} | {(byte, mode)}
+    else:
+        result = "refused" if refused(state, who) else "free"
+        if mode in LOCKS:
+            rest = [*((END, b, False) for b in sorted({b for b, _ in held})), EXIT]
+    ends = {effects.READ: effects.END_READ, effects.WRITE: effects.END_WRITE}
+    gone = tuple(Effect("f", b, b, ends[m]) for b, m in sorted(before - held))
+    step = Step(actor, f"{mode} {byte}", result, own + gone, waits)
+    return State(
+        (*state.todo[:who], tuple(rest), *state.todo[who + 1 :]),
+        (*state.held[:who], frozenset(held), *state.held[who + 1 :]),
+        (*state.results[:who], (*state.results[who], result), *state.results[who + 1 :]),
+    ), step
+
+
+def outcome(state: State) -> Outcome:
+    """Return the results of each program; a deadlock has fewer of them than operations."""
+    return state.results
+
+
+def all_outcomes(programs: Sequence[Sequence[Operation]]) -> tuple[set[Outcome], int]:
+    """Return what can come of the programs by brute force, and in how many orders."""
+    counted: dict[State, int] = {}
+
+    def orders(state: State) -> int:
+        if state not in counted:
+            able = ready(state)
+            counted[state] = sum(orders(go(state, actor)[0]) for actor in able) if able else 1
+        return counted[state]
+
+    number = orders(start(programs))
+    return {outcome(state) for state in counted if not ready(state)}, number
+
+
+def play(programs: Sequence[Sequence[Operation]], job: Job) -> tuple[Ran, Outcome]:
+    """Run a job as goldlock.orders.play does."""
+    state, steps, states = start(programs), [], []
+    sleep, last = job.sleep, ""
+    while True:
+        able = ready(state)
+        states.append(able)
+        if len(steps) < len(job.prefix):
+            actor, text = job.prefix[len(steps)]
+            assert able.get(actor) == text, "diverged"
+        else:
+            awake = [each for each in sorted(able) if each not in sleep]
+            if not awake:
+                break
+            actor = last if last in awake else awake[0]
+        state, step = go(state, actor)
+        if len(steps) >= len(job.prefix) - 1:
+            sleep = still_asleep(sleep, step)
+        steps.append(step)
+        last = actor
+    waiting = {
+        "ABC"[who]: (Effect("f", todo[0][1], todo[0][1], todo[0][0]),)
+        for who, todo in enumerate(state.todo)
+        if todo and "ABC"[who] not in able
+    }
+    end = "cut" if able else "deadlock" if waiting else "ended"
+    return Ran(tuple(steps), tuple(states), end, waiting), outcome(state)
+
+
+def explore(
+    programs: Sequence[Sequence[Operation]], search: Search, jobs: int = 1
+) -> Iterator[tuple[Ran, Outcome]]:
+    """Yield what comes of each order that a search wants, with so many at the same time."""
+    running: list[Job] = []
+    while True:
+        while len(running) < jobs and (job := search.next_job()):
+            running.append(job)
+        if not running:
+            return
+        job = running.pop(0)
+        ran, end = play(programs, job)
+        search.add(job, ran)
+        yield ran, end

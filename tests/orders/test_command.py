@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""goldlock orders, on real programs."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import ROOT, quiet_environment
+from tests.lockcalls.support import LOCKER, need
+
+Orders = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def orders() -> Orders:
+    """Return a function that runs the command with arguments."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "goldlock", "orders", *arguments],
+            env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def locker(*steps: str) -> str:
+    return " ".join([*LOCKER, "f", *steps])
+
+
+def outcomes(text: str) -> list[str]:
+    return [part.partition("\n")[2] for part in re.split(r"^outcome ", text, flags=re.M)[1:]]
+
+
+def test_a_lock_is_had_by_one_or_by_both_in_turn(orders: Orders) -> None:
+    done = orders("flock -n f true", "flock -n f true")
+    assert (done.returncode, done.stderr) == (0, "")
+    ends = [re.findall(r"[AB]: exit status \d", text) for text in outcomes(done.stdout)]
+    assert sorted(ends) == [
+        ["A: exit status 0", "B: exit status 0"],
+        ["A: exit status 0", "B: exit status 1"],
+        ["A: exit status 1", "B: exit status 0"],
+    ]
+
+
+def test_a_deadlock_is_found_and_told(orders: Orders) -> None:
+    done = orders("flock a flock b true", "flock b flock a true")
+    assert done.returncode == 1
+    assert "  A.2 waits: flock of b, exclusive waiting, held by B\n" in done.stdout
+    assert "  B.2 waits: flock of a, exclusive waiting, held by A\n" in done.stdout
+    again = orders("--order", "1A 1B", "flock a flock b true", "flock b flock a true")
+    assert again.returncode == 1
+    assert "deadlock\n" in again.stdout
+
+
+def test_two_writers_of_a_database_lose_nothing(orders: Orders) -> None:
+    need("sqlite3")
+    update = "sqlite3 t.db 'begin immediate; update t set x = x + 1; commit'"
+    done = orders(
+        "--setup", "sqlite3 t.db 'create table t (x); insert into t values (0)'",
+        "--outcome", "sqlite3 t.db 'select x from t'",
+        update, update,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for text in outcomes(done.stdout):
+        worked = text.count(": exit status 0\n")
+        assert f"\n  {worked}\n  order: " in text, text
+
+
+def test_what_must_never_be_is_found(orders: Orders) -> None:
+    """And comes again by the order that is printed."""
+    programs = (locker("write:1", "unlock:1"), locker("write:1", "unlock:1"))
+    given = ("--setup", "touch f", "--never", "A: exit status 0.*EAGAIN.*B:")
+    done = orders(*given, *programs)
+    assert done.returncode == 1
+    wrong = done.stdout.split(" - never!\n")[1]
+    order = re.findall(r"order: (.*) \(", wrong)[0]
+    again = orders(*given, "--order", order, *programs)
+    assert again.returncode == 1
+    assert "A: lock 1 of f, write: EAGAIN (held by B)\n" in again.stdout
+
+
+def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
+    done = orders("--steps", "--setup", "touch f", locker("thread", "write:1", "fork", "write:2"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "A.2: lock 2 of f, write: ok\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["no-such-program"], "no-such-program: no such program"),
+        (["true", "--setup", "echo so; exit 3"], "the set-up failed with exit status 3: so"),
+        (["true", "--order", "9Q"], "--order: 9Q: expected how many steps of whom, such as 9A"),
+        (["true", "--order", "2B"], "--order: B: the last program is A"),
+        (["true", "--never", "("], "--never: missing ), unterminated subpattern at position 0"),
+        (["x: true", "x: true"], "two programs have the same name: x, x"),
+        (["'"], "': No closing quotation"),
+        (["true", "--kit", "nokit"], "no kit has the name nokit"),
+        (["true", "--filter", "nofilter"], "unknown filter 'nofilter'; --list lists them"),
+    ],
+)
+def test_bad_usage_is_one_line(orders: Orders, arguments: list[str], complaint: str) -> None:
+    done = orders(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"goldlock orders: {complaint}\n"
+
+
+def test_an_order_that_cannot_be_is_told(orders: Orders) -> None:
+    done = orders("--setup", "touch f", "--order", "1A 1A", locker("write:1"), "true")
+    assert done.returncode == 0
+    done = orders("--setup", "touch f", "--order", "3B", locker("write:1"), "true")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "goldlock orders: step 1 is to be B: any call; there is A: lock 1 of f, write\n"
+    )

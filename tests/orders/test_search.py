@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The search finds all that can come of programs, checked against brute force."""
+
+import pytest
+from goldlock.orders import effects
+from goldlock.orders.history import History, order_text, parse_order, switches
+from goldlock.orders.search import AllOrders
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.orders import model
+
+LOCK, UNLOCK = effects.READ, model.END
+OPERATIONS = st.tuples(
+    st.sampled_from(
+        [effects.READ, effects.WRITE, effects.LOOK_READ, effects.LOOK_WRITE, model.END]
+    ),
+    st.integers(0, 2),
+    st.booleans(),
+)
+PROGRAMS = st.lists(st.lists(OPERATIONS, max_size=5), min_size=2, max_size=3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(PROGRAMS, st.integers(1, 3))
+def test_all_outcomes_are_found(programs: list[list[model.Operation]], jobs: int) -> None:
+    """Whatever the programs, and however many orders run at the same time."""
+    expected, number = model.all_outcomes(programs)
+    runs = list(model.explore(programs, AllOrders(), jobs))
+    assert {end for ran, end in runs if ran.end != "cut"} == expected
+    assert len(runs) <= number
+
+
+def test_readers_need_one_order() -> None:
+    reader = [(LOCK, byte, False) for byte in range(7)] + [(UNLOCK, b, False) for b in range(7)]
+    assert len(list(model.explore([reader, reader, reader], AllOrders()))) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(PROGRAMS)
+def test_the_shortest_order_is_one_of_the_history(programs: list[list[model.Operation]]) -> None:
+    """It leads to the same end, has no more switches, and is the same for each order of it."""
+    for ran, end in model.explore(programs, AllOrders()):
+        history = History(ran.steps)
+        short = [ran.steps[i] for i in history.shortest()]
+        state = model.start(programs)
+        for step in short:
+            state, again = model.go(state, step.actor)
+            assert again == step
+        if ran.end != "cut":
+            assert model.outcome(state) == end
+        actors = [step.actor for step in short]
+        assert switches(actors) <= switches([step.actor for step in ran.steps])
+        assert [short[i].actor for i in History(short).shortest()] == actors
+
+
+def test_orders_are_written_and_read() -> None:
+    actors = ["A", "A", "B", "A.2", "A"]
+    assert order_text(actors) == "2A 1B 1A.2 1A"
+    assert parse_order("2A B 1A.2 1A") == actors
+
+
+@pytest.mark.parametrize("text", ["Q", "2", "A2", "2A,B", "-1A"])
+def test_what_is_no_order_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected how many steps of whom"):
+        parse_order(text)
