@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from goldlock.errors import UsageError
-from goldlock.filters.__main__ import UnknownError, chosen
+from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 from goldlock.orders.explorer import (
     ExploreError,
@@ -117,7 +117,7 @@ def _task(options: argparse.Namespace) -> _Task:
     ]
     try:
         never = re.compile(options.never, re.S | re.M) if options.never else None
-        clean = chosen(shlex.split(options.filter))
+        clean = chosen(shlex.split(options.filter), os.environ.get(KIT_VARIABLE, ""))
         words = byte_words(options.kit)
     except re.error as error:
         raise UsageError(f"--never: {error}") from error
