@@ -12,11 +12,12 @@ only where it is short, or where there is no other way.
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from goldlock.inspect import processes
-from goldlock.inspect.open_files import Files, awaited, locked_files
+from goldlock.inspect.open_files import DELETED, Files, awaited, locked_files
 from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, same_open_file
 from goldlock.lockcalls import SUPERVISOR_NAME
 
@@ -40,16 +41,19 @@ class Look:
 
     held     who has them; without those who have them only as they were started so
     waiting  who waits for one
+    name     returns what a process is called
     """
 
     held: list[Found]
     waiting: list[Found]
+    name: Callable[[int], str]
 
     def __init__(self, top: str, likely: Collection[int] = ()) -> None:
         """Look, in a case at the processes that are *likely* to have locks first."""
+        self.name = cache(processes.name)
         for _ in range(_TRIES):
             self.files = Files(top)
-            if not (unknown := self._look(top, likely)):
+            if not (unknown := self._look(likely)):
                 break
         self.held += [each._replace(pid=_owner(each.kernel)) for each in unknown]
 
@@ -57,21 +61,24 @@ class Look:
         """Return what is equal as long as all locks are."""
         return Counter((each.path, each.kernel.key()) for each in (*self.held, *self.waiting))
 
-    def _look(self, top: str, likely: Collection[int]) -> list[Found]:
+    def _look(self, likely: Collection[int]) -> list[Found]:
         """Ask processes and the kernel's table; return what is only in the table."""
-        asked: list[int] = []
+        asked: set[int] = set()
         found: list[Found] = []
         unknown: list[Found] = []
-        for pids, in_case in _stages(top, likely):
-            new = [pid for pid in pids if pid not in asked]
-            asked += new
-            found += [each for pid in new for each in self._held_by(pid)]
+        root = processes.root_of_case(self.files.top)
+        lines = few_locks() if root else all_locks()[0]
+        listed = list(listed_on(self.files, lines or ()))
+        for pids in _stages(root, likely if lines is not None else ()):
+            new = set(pids) - asked
+            asked |= new
+            found += [each for pid in sorted(new) for each in self._held_by(pid)]
             self.held = [each for each in found if not _is_inherited(each, found)]
-            lines = few_locks() if in_case else all_locks()[0]
+            if any(each.path.endswith(DELETED) for each in found):  # now it is known where they are
+                listed = list(listed_on(self.files, lines or ()))
             if lines is None:
                 self.waiting = self._waiting(asked)
                 return []
-            listed = list(listed_on(self.files, lines))
             self.waiting = self._named([each for each in listed if each.kernel.waiting], asked)
             held = Counter(each.kernel.key() for each in self.held)
             held.subtract(each.kernel.key() for each in listed if not each.kernel.waiting)
@@ -84,9 +91,9 @@ class Look:
         """Yield the locks that a process has. A supervisor has a program's for a moment only."""
         for file in locked_files(pid):
             path = self.files.path_of(file)
-            for lock in file.locks():
-                self.files.learn(lock.place, path)
-                if path and processes.name(pid) != SUPERVISOR_NAME:
+            if path and self.name(pid) != SUPERVISOR_NAME:
+                for lock in file.locks():
+                    self.files.learn(lock.place, path)
                     yield Found(pid, file.fd, path, lock)
 
     def _waiting(self, pids: Iterable[int]) -> list[Found]:
@@ -130,13 +137,13 @@ def listed_on(files: Files, lines: Iterable[str]) -> Iterator[Found]:
             yield Found(lock.pid, "", path, lock)
 
 
-def _stages(top: str, likely: Collection[int]) -> Iterator[tuple[Iterable[int], bool]]:
-    """Yield processes to ask, and whether they are a case's: more, if they are not enough."""
-    if root := processes.root_of_case(top):
-        if likely and few_locks() is not None:
-            yield likely, True
-        yield [root, *(pid for pid, _ in processes_below(root))], True
-    yield processes.all_pids(), False
+def _stages(root: int, likely: Collection[int]) -> Iterator[Iterable[int]]:
+    """Yield processes to ask, those of a case below *root* first; more, if they are not enough."""
+    if root:
+        if likely:
+            yield likely
+        yield [root, *(pid for pid, _ in processes_below(root))]
+    yield processes.all_pids()
 
 
 def _is_inherited(one: Found, found: list[Found]) -> bool:

@@ -24,8 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from goldlock.inspect import processes
-from goldlock.inspect.lock_search import Found, Key, Look, listed_on
+from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
 from goldlock.linux import KernelLock, few_locks
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
@@ -178,28 +177,24 @@ class Watch:
 def _text(look: Look, words: ByteWords) -> str:
     """Return a line for each lock and process."""
     rows = {
-        _row(look.files.name(each.path), lock, words, (each.pid, "holder"))
+        _row(look, lock, words, each.pid, "holder")
         for each in look.held
         for lock in Lock.of(each.path, each.kernel).each(words)
     }
     rows |= {
-        _row(look.files.name(each.path), _of(each), words, (each.pid, "contender"))
+        _row(look, Lock.of(each.path, each.kernel), words, each.pid, "contender")
         for each in look.waiting
     }
     return "".join(f"{row[-1]}\n" for row in sorted(rows))
 
 
-def _of(found: Found) -> Lock:
-    return Lock.of(found.path, found.kernel)
-
-
 def _row(
-    path: str, lock: Lock, words: ByteWords, whose: tuple[int, str]
+    look: Look, lock: Lock, words: ByteWords, pid: int, role: str
 ) -> tuple[str, int, int, bool, str, int, str]:
-    pid, role = whose
-    name = processes.name(pid) if pid > 0 else "a process"
+    name = look.name(pid) if pid > 0 else "a process"
     who = f"pid {pid}, {role}" if pid > 0 else role
-    first, last = lock.first, _LAST if lock.last is None else lock.last
+    path, first = look.files.name(lock.path), lock.first
+    last = _LAST if lock.last is None else lock.last
     if words.is_pid(lock.path, first, lock.last, pid):
         first = last = _LAST  # pids are in another order each time
     text = f"{path}: {lock.describe(words, pid)}: {name} ({who})"

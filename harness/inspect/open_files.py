@@ -22,7 +22,7 @@ from goldlock import linux
 from goldlock.inspect.file_locks import field, place_of
 from goldlock.linux import KernelLock
 
-_DELETED = " (deleted)"
+DELETED = " (deleted)"
 _NUMBERS = {"x86_64": (72, 73), "aarch64": (25, 32)}
 """The numbers of fcntl and of flock, which 32-bit programs do not have."""
 _WAITING = {fcntl.F_SETLKW: "POSIX", fcntl.F_OFD_SETLKW: "OFDLCK"}
@@ -90,9 +90,9 @@ class Files:
     def _is_said(self, path: str, status: os.stat_result) -> bool:
         """Tell whether the path of a file in its own process's eyes is one for this process."""
         below = self._folder and path.startswith(self._folder)
-        if not below and path.removesuffix(_DELETED) != self.top:
+        if not below and path.removesuffix(DELETED) != self.top:
             return False
-        if path.endswith(_DELETED) and not os.path.lexists(path):
+        if path.endswith(DELETED) and not os.path.lexists(path):
             return os.stat(os.path.dirname(path)).st_dev == status.st_dev
         with suppress(FileNotFoundError):
             return os.path.samestat(os.stat(path), status)
@@ -100,18 +100,20 @@ class Files:
 
     def path_at(self, place: str) -> str:
         """Return the path of the file that the kernel's table numbers so; nothing if elsewhere."""
-        if place not in self._places:
-            inode = int(place.rpartition(":")[2])
-            same = (path for (_, number), path in self._paths.items() if number == inode)
-            found = ""
-            with suppress(OSError):  # removed meanwhile
-                found = next((path for path in same if place_of(path) == place), "")
-            self._places[place] = found
-        return self._places[place]
+        path = self._places.get(place)
+        if path is None:
+            path = ""
+            for each in self._by_number.get(place.rpartition(":")[2], ()):
+                with suppress(OSError):  # removed meanwhile
+                    if place_of(each) == place:
+                        path = each
+                        break
+            self._places[place] = path
+        return path
 
     def learn(self, place: str, path: str) -> None:
-        """Note which file, or by "" that none of these, the kernel's table numbers so."""
-        self._places[place] = self._places.get(place) or path
+        """Note which file the kernel's table numbers so."""
+        self._places[place] = path
 
     @cached_property
     def _mount(self) -> str:
@@ -120,6 +122,13 @@ class Files:
             return field(linux.read(f"/proc/self/fdinfo/{fd}"), "mnt_id")
         finally:
             os.close(fd)
+
+    @cached_property
+    def _by_number(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for (_, number), path in self._paths.items():
+            found.setdefault(str(number), []).append(path)
+        return found
 
     @cached_property
     def _paths(self) -> dict[tuple[int, int], str]:

@@ -33,17 +33,20 @@ def root_of_case(path: str) -> int:
 
     0 elsewhere, and where the kernel does not tell of children.
     """
-    own = variable(os.getpid(), "TEST_DIR")
-    folder = os.path.dirname(os.path.realpath(own))
-    if not own or not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
-        return 0
-    if not f"{os.path.realpath(path)}/".startswith(f"{folder}/"):
-        return 0
+    folder, root = _case_of(os.getpid())
+    return root if f"{os.path.realpath(path)}/".startswith(f"{folder}/") else 0
+
+
+@cache
+def _case_of(pid: int) -> tuple[str, int]:
+    own = variable(pid, "TEST_DIR")
+    if not own or not os.path.exists(f"/proc/self/task/{pid}/children"):
+        return "", 0
     # Who looks after the case, and gets its daemons, has been started without its environment.
-    root = os.getpid()
+    root = pid
     while variable(root, "TEST_DIR") == own:
         root = parent(root)
-    return root
+    return os.path.dirname(os.path.realpath(own)), root
 
 
 def ancestors(pid: int) -> list[int]:
