@@ -107,6 +107,7 @@ def faults(  # noqa: PLR0913 - the fields of a fault
     times: int | None = None,
     exactly: bool = False,
     may_miss: bool = False,
+    to: str | os.PathLike[str] | None = None,
 ) -> Iterator[ActiveFaults]:
     """Set faults for the programs of this case, for the length of a with block.
 
@@ -123,8 +124,10 @@ def faults(  # noqa: PLR0913 - the fields of a fault
         elif errno is None:
             found.extend(parse_plan(item))
         else:
-            path = None if image is None else os.fspath(image)
-            found.append(Fault(item, errno, byte, path, program, nth, times, exactly))
+            path, new = (None if name is None else os.fspath(name) for name in (image, to))
+            found.append(
+                Fault(item, errno, byte, path, program, nth, times, exactly, may_miss, new)
+            )
     control = Control()
     active = ActiveFaults()
     keys: list[int] = []

@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from goldlock import linux
 from goldlock.linux import locks_of_descriptor
-from goldlock.lockcalls.holders import holders, program_name, same_open_file
+from goldlock.lockcalls.holders import holders, openers, program_name, same_open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Call:
     waits    whether it waits for a lock that is taken
     refusals errors that mean no more than what was found: with them a call is answered
     sure     whether what is foretold is what the kernel will find
+    hold     what those do that `holders` names
     performable  whether perform() can carry it out here
     """
 
@@ -68,6 +69,7 @@ class Call:
     last: int | None = None
     refusals: tuple[int, ...] = ()
     sure = True
+    hold = "held by"
 
     @property
     def performable(self) -> bool:
@@ -185,6 +187,7 @@ class LeaseCall(LockCall):
 
     system = "lease"
     waits = False
+    hold = "open in"
 
     def __init__(self, notification: "Notification") -> None:
         """Read the call; OSError as for all calls, ValueError: no kind of lease."""
@@ -192,6 +195,7 @@ class LeaseCall(LockCall):
         if self._type not in _LEASES:
             raise ValueError("not a kind of lease")
         self.kind = _LEASES[self._type]
+        self._openers: list[int] = []
         self.call = "lease unlock" if self.kind == "unlock" else "lease"
         super().__init__(notification)
 
@@ -203,16 +207,24 @@ class LeaseCall(LockCall):
         """Try it, and undo it; whose the signals are must be as it was, too."""
         if self._fd < 0:
             return super().foretell()
-        before = fcntl.fcntl(self._fd, fcntl.F_GETLEASE)
-        if self.kind == "unlock":
-            if before == fcntl.F_UNLCK:
+        if self.kind == "unlock":  # one that is about to be broken is there still
+            locks = locks_of_descriptor(self.pid, self.program_fd)
+            if not any(lock.system == "LEASE" for lock in locks):
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             return "ok"
+        before = fcntl.fcntl(self._fd, fcntl.F_GETLEASE)
         owner = fcntl.fcntl(self._fd, fcntl.F_GETOWN)
         fcntl.fcntl(self._fd, fcntl.F_SETLEASE, self._type)
         fcntl.fcntl(self._fd, fcntl.F_SETLEASE, before)
         fcntl.fcntl(self._fd, fcntl.F_SETOWN, owner)
         return "ok"
+
+    def holders(self) -> list[str]:
+        self._openers = openers(self.file, self._fd, writing=self.kind == "read")
+        return sorted({program_name(pid) for pid in self._openers})
+
+    def holding(self) -> list[int]:
+        return self._openers
 
 
 class FlockCall(LockCall):

@@ -71,6 +71,32 @@ def holders(
     return found
 
 
+def openers(file: tuple[int, int], copy: int, *, writing: bool) -> list[int]:
+    """Return the processes below this one that have a file open, but by the one open file *copy*.
+
+    With *writing*, only those that may write to it.
+    """
+    found = []
+    for pid, _ in linux.processes_below(os.getpid()):
+        with suppress(OSError):  # gone
+            if any(
+                _opens(pid, int(fd), file, copy, writing) for fd in os.listdir(f"/proc/{pid}/fd")
+            ):
+                found.append(pid)
+    return found
+
+
+def _opens(pid: int, fd: int, file: tuple[int, int], copy: int, writing: bool) -> bool:
+    try:
+        status = os.stat(f"/proc/{pid}/fd/{fd}")
+        if (status.st_dev, status.st_ino) != file or same_open_file(pid, fd, copy):
+            return False
+        flags = linux.read(f"/proc/{pid}/fdinfo/{fd}").split("flags:")[1].split()[0]
+    except OSError:  # closed meanwhile
+        return False
+    return not writing or int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
 def _descriptors(
     pid: int, file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
 ) -> "Iterator[int]":

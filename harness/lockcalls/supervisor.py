@@ -233,7 +233,7 @@ class Supervisor:
         if error != errno.EAGAIN or not self._trace:
             return name
         names = call.holders()
-        by = f" (held by {' '.join(names)})" if names else ""
+        by = f" ({call.hold} {' '.join(names)})" if names else ""
         return f"waits{by}" if call.waits else f"{name}{by}"
 
     def _tell(self, ended: "Iterable[tuple[str, str]]") -> None:

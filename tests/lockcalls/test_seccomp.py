@@ -85,13 +85,13 @@ def test_filter_knows_x32_and_the_upper_half_of_the_command() -> None:
     assert verdict(code, abi.X86_64, 72, 1 << 32 | fcntl.F_OFD_SETLK) == NOTIFY
 
 
-def under_filter(act: Callable[[], int]) -> tuple[int, seccomp.Listener]:
+def under_filter(act: Callable[[], int], *, files: bool = False) -> tuple[int, seccomp.Listener]:
     """Start a child that acts under a filter; return it, and the listener."""
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
         try:
-            listener = seccomp.install()
+            listener = seccomp.install(files=files)
             socket.send_fds(theirs, [b"x"], [listener])
             os.close(listener)
             os._exit(act())
@@ -212,6 +212,33 @@ def test_i386_caller(image: Path, number: int, command: int, layout: str) -> Non
             supervisor.serve()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         os.close(listener.fd)
+
+
+@pytest.mark.usefixtures("_possible")
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 programs run on x86_64")
+@pytest.mark.parametrize(
+    ("number", "flags", "name"), [(39, 0o755, "mkdir"), (5, 0o301, "create"), (10, 0, "unlink")]
+)
+def test_i386_caller_with_files(image: Path, number: int, flags: int, name: str) -> None:
+    call = i386_fcntl()
+    address, buffer = low_buffer()
+    if call(20, 0, 0, 0) != os.getpid():
+        pytest.skip("this kernel runs no i386 programs")
+    path = image if name == "unlink" else image.with_name("new")
+    buffer.write(os.fsencode(path) + b"\0")
+
+    def act() -> int:
+        results = [call(number, address, flags, 0o600) for _ in range(2)]
+        return results[0] != -errno.EIO or results[1] < 0
+
+    child, listener = under_filter(act, files=True)
+    supervisor = Supervisor(listener, files=True)
+    supervisor.add(Fault(name, errno.EIO, image=str(path), times=1))
+    for _ in range(2):
+        supervisor.serve()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert path.exists() == (name != "unlink")
+    os.close(listener.fd)
 
 
 def test_no_machine_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
