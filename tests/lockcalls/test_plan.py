@@ -169,7 +169,7 @@ def test_word_that_no_file_has(line: str, message: str) -> None:
 
 def test_without_a_kit_there_are_no_words() -> None:
     with pytest.raises(
-        PlanError, match=r"^1:6: uses: .* names for bytes come with a kit: add --kit qemu$"
+        PlanError, match=r"^1:6: uses: .* names for bytes come with a kit: add --kit qemu\b"
     ):
         parse_plan("lock uses write fails with EIO", NO_WORDS)
 
