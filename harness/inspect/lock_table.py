@@ -232,9 +232,11 @@ def _told(problem: str) -> int:
 
 
 def _print_table(path: str) -> str:
-    """Print the table; return what kept it from being printed."""
+    """Print the table, and lock files; return what kept it from being printed."""
+    from goldlock.inspect.lock_files import lock_files  # which the table does without
+
     try:
-        return _print(table(path) or NOBODY)
+        return _print(table(path) + lock_files(path) or NOBODY)
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
     except OSError as error:

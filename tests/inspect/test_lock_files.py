@@ -36,3 +36,13 @@ def test_lock_files_stand_below_the_table(run_tests: RunTests, suite: MakeSuite)
     suite.case("1.py", CASE, golden=GOLDEN)
     done = run_tests("--suite", str(suite.root))
     assert "1 case: 1 passed" in done.stdout, done.stdout
+
+
+def test_the_command_has_them_too(run_tests: RunTests, suite: MakeSuite) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    header = "# needs: lock-files\n# filters: pids"
+    golden = "a.lock: created by mkdir (pid PID), open in none\n"
+    suite.case("1.sh", f"{header}\nmkdir a.lock\ngoldlock locks", golden=golden)
+    done = run_tests("--suite", str(suite.root))
+    assert "1 case: 1 passed" in done.stdout, done.stdout
