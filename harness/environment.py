@@ -5,6 +5,7 @@ The runner writes it, the case reads it; nothing else passes between them but st
 output and an exit status. The names are those of qemu-iotests wherever it has one.
 """
 
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -35,6 +36,8 @@ class Environment(NamedTuple):
     ``wrapped`` are the programs, as headers name them, before which a command stands.
     ``serial`` is not empty where a person follows the programs as they run: the tasks of a case
     run one after the other then.
+    ``shims`` is a folder on PATH whose scripts put into the log what they start; who has that in
+    the log anyway goes past them, by `path_without_shims`.
     ``not_served`` is the file to which stand-ins for programs add a line for each thing that they
     refuse.
     """
@@ -50,6 +53,7 @@ class Environment(NamedTuple):
     goldlock_failure_report: str = ""
     goldlock_stack_dump: str = ""
     goldlock_serial: str = ""
+    goldlock_shims: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""
@@ -75,6 +79,13 @@ class Environment(NamedTuple):
             goldlock_failure_report=f"{folder}/{FAILURE_REPORT}",
             goldlock_stack_dump=f"{folder}/{STACK_DUMP}",
         )
+
+
+def path_without_shims(environ: Mapping[str, str]) -> str:
+    """Return PATH without the scripts that put into the log what they start."""
+    shims = environ.get("GOLDLOCK_SHIMS")
+    folders = environ.get("PATH", os.defpath).split(":")
+    return ":".join(folder for folder in folders if not shims or folder != shims)
 
 
 _PROGRAM = """\

@@ -103,6 +103,7 @@ class Case(Starts):
         )
         self.test_dir, self.sock_dir = test_dir, sock_dir
         self.environment = self.environment.branch(folder, test_dir, sock_dir)
+        os.environ["GOLDLOCK_LOG"] = self.environment.goldlock_log
         self.raw_log = RawLog(self.environment, self.refused)
         self._group = None
         os.chdir(test_dir)

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from goldlock.environment import path_without_shims
 from goldlock.filters import Filter, compose, paths
 from goldlock.text import ending
 
@@ -87,10 +88,12 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _run(argv: Sequence[str], out: int, err: int) -> int:
     """Run a program to its end; return its exit status, -N for signal N. Raises OSError."""
     sys.stdout.flush()
+    environ = dict(os.environ)
+    os.environ["PATH"] = path_without_shims(environ)  # where the program is looked for
     pid = os.posix_spawnp(
         argv[0],
         list(argv),
-        os.environ,
+        environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)],
     )
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

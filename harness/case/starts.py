@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from goldlock.case.output import Output
 from goldlock.case.program import Completed, Program, Start
+from goldlock.environment import path_without_shims
 
 if TYPE_CHECKING:
     from typing import TypeVar, Unpack
@@ -59,7 +60,8 @@ class Starts(Output):
         """
         import shutil  # takes a tenth of what a case takes to start
 
-        command = [shutil.which(program) or "", *options]
+        path = path_without_shims(os.environ)  # what it starts is in the log anyway
+        command = [shutil.which(program, path=path) or "", *options]
         made = self._program(program.rpartition("/")[2], command, Program)
         return self._known_as(made, name)
 

@@ -16,28 +16,24 @@ from goldlock.dialects.own import NOT_SERVED
 from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
 from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
-from goldlock.result import CUT, CaseResult, State
+from goldlock.result import CaseResult, State
 from goldlock.runner.ending import add_last_words, put_down
+from goldlock.runner.kept import UNFILTERED, end_of, kept_files
 from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
+from goldlock.runner.shims import Shims
 from goldlock.runner.spawn import Start, spawn, under_supervision
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
-from goldlock.text import count
 
 LOCKS = "locks"
+"""The file of a case's directory with the lock calls of its programs."""
+
 _SUPERVISED = frozenset({"faults", "lock-files"})
 """What a case can need that a supervisor of its lock calls gives."""
-"""Files of a case's directory: what programs were told and said, and their lock calls."""
-
-UNFILTERED = "output.unfiltered"
-"""The file of a case's directory with what it printed, before the filters of its header."""
-
-LOG_LIMIT = 64 * 1024
-"""Bytes of a log, from its end, that are reported."""
 
 
 class Hold(NamedTuple):
@@ -75,6 +71,7 @@ class Runner:
         self._wrappers, self._print_to = context.wrappers, context.print_to
         self._environ = dict(environ)
         self._scratch = context.scratch
+        self._shims = Shims(context.scratch.plain)
         self._of_dialects: dict[Dialect, Mapping[str, str]] = {}
         self._programs = Programs()
         self._held: int | None = None
@@ -137,7 +134,7 @@ class Runner:
 
             trace = safe_open.text(directories.top / LOCKS)
             result.made = left_outside(trace, str(directories.top))
-        result.log = _end_of(directories.top / LOG if kept else None, result.shown)
+        result.log = end_of(directories.top / LOG if kept else None, result.shown)
 
     def _cannot_run(self, case: Case, programs: Programs, result: CaseResult) -> bool:
         """Tell whether a case cannot be run here; put down in *result* why."""
@@ -240,11 +237,13 @@ class Runner:
             "TMPDIR": str(directories.home),
         }
         surroundings = self._surroundings(dialect)
+        shims = self._shims.folder(job.programs.on_path & paths.keys())
+        folders = [*([shims] if shims else []), *job.programs.folders_for(paths)]
         return {
             **surroundings,
             **job.programs.variables_for(paths),
-            **self._environment(job, wrapped).to_environ(),
-            "PATH": ":".join([*job.programs.folders_for(paths), surroundings["PATH"]]),
+            **self._environment(job, wrapped)._replace(goldlock_shims=shims).to_environ(),
+            "PATH": ":".join([*folders, surroundings["PATH"]]),
             **{name: where for name, where in own.items() if name in dialect.variables},
         }
 
@@ -275,30 +274,6 @@ def result_of(case: Case, golden: Path | None = None) -> CaseResult:
     """Return the result of a case of which nothing is known yet."""
     golden = golden or case.expected / f"{case.number}.out"
     return CaseResult(case.number, str(case.path), str(golden), case.groups)
-
-
-def kept_files(directory: Path) -> str:
-    """Tell what there is to look at in a directory that was kept."""
-    output, wrap = directory / OUTPUT, directory / "wrap"
-    if not output.exists():
-        return f"kept in {directory}"
-    raw = [str(directory / name) for name in (UNFILTERED, LOG) if (directory / name).exists()]
-    said = f"output kept in {output}" + (f", and before filters {' and '.join(raw)}" if raw else "")
-    logs = len(list(wrap.iterdir())) if wrap.is_dir() else 0
-    return said + (f"; {count(logs, 'wrapper log')} in {wrap}" if logs else "")
-
-
-def _end_of(log: Path | None, text: str) -> str:
-    """Return the end of a log that was kept, or else of *text*, in whole lines."""
-    size, text = len(text), text[-LOG_LIMIT:]
-    if log:
-        with suppress(OSError), safe_open.open_file(log, limit=None) as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - LOG_LIMIT))
-            text = file.read(LOG_LIMIT).decode("utf-8", "surrogateescape")
-    if size > LOG_LIMIT:
-        text = f"{CUT}{size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
-    return text.rstrip("\n")
 
 
 def is_supervised(case: Case, settings: Settings) -> bool:

@@ -90,7 +90,7 @@ class RunContext:
             probe = file.kit.probe(self._environ, self.scratch.root, chosen)
             self._kits[file.kit.name] = probe
         if root not in self._declared:
-            folder = self.scratch.root / f".programs.{len(self._declared)}"  # no case has a dot
+            folder = self.scratch.plain / f".programs.{len(self._declared)}"  # no case has a dot
             self._declared[root] = DeclaredProbe(file, self._environ, folder)
         self._declared[root].need(needs)
 

@@ -75,6 +75,11 @@ class Scratch:
         self._known = {each.number for each in mounts.over(self.root)}
         self._mark = stale_runs.mark(self.root, *self._also)
 
+    @property
+    def plain(self) -> Path:
+        """The directory, by a path that need not be quoted anywhere."""
+        return Path(self._link or self.root)
+
     def directories(self, number: str) -> Directories:
         """Make the directories for a run of case *number*; for one thread of each process.
 
@@ -89,7 +94,7 @@ class Scratch:
         top = self.root / name
         made = Directories(
             top,
-            Path(self._link or self.root, name, "test"),
+            self.plain / name / "test",
             top / "home",
             self._sockets / name / "s",
         )
