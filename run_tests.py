@@ -16,6 +16,10 @@ if sys.version_info < (3, 11):
 root = os.path.dirname(os.path.realpath(__file__))  # noqa: PTH120 - as above
 sys.path.insert(0, os.path.join(root, ".import"))  # noqa: PTH118 - as above; `goldlock` is harness/
 
-from goldlock.__main__ import start
+try:
+    from goldlock.__main__ import start
 
-start(checkout=root)
+    start(checkout=root)
+except OSError as error:  # before there is a main function to say so
+    print("run_tests.py: %s: %s" % (error.filename, error.strerror), file=sys.stderr)
+    sys.exit(2)

@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from goldlock.suite import choices
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.project import cache_folder, find_suite
 from goldlock.text import count, printable
+
+_HERE = Path(__file__).parent
 
 _SELF_TEST = (
     "runs goldlock's own tests, and takes no {}; '--self-test -- -k WORD' chooses among them"
@@ -72,11 +75,26 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"{name}: the output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        last = traceback.extract_tb(error.__traceback__)[-1].filename
+        ours = Path(last).is_relative_to(_HERE) and last != __file__
+        no_room = error.errno == errno.ENOSPC and not (error.filename or ours)
+        said = _no_output(error) if no_room else _of_system(error)
+        print(f"{name}: {printable(said)}", file=sys.stderr)  # noqa: T201 - as above
+        return 1 if no_room else 2
+
+
+def _no_output(error: OSError) -> str:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return f"the output cannot be written: {error.strerror}"
+
+
+def _of_system(error: OSError) -> str:
+    """Say in one line what the system has refused, and what was asked of it."""
+    if error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [each for each in frames if Path(each.filename).is_relative_to(_HERE)][-1]
+    return f"{error.strerror}, in {Path(where.filename).name}:{where.lineno}: {where.line}"
 
 
 def _names_builds(arguments: Sequence[str]) -> bool:

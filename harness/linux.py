@@ -27,7 +27,8 @@ def _libc() -> "ctypes.CDLL":
 
 _loaded: "ctypes.CDLL | None" = None
 
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 15, 36, 38
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 15, 36
+PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS = 38, 39
 
 
 def prctl(option: int, value: int | bytes) -> None:
@@ -141,21 +142,47 @@ def _pages(path: str) -> list[bytes]:
         os.close(fd)
 
 
+def why_no_lock_table() -> str:
+    """Return in a line why /proc/locks tells nothing here; nothing where it does.
+
+    A container may have none, or put an empty file in its place, a sandbox refuse to open it.
+    """
+    try:
+        fd = os.open("/proc/locks", os.O_RDONLY)
+    except OSError as error:
+        return f"/proc/locks cannot be read: {error.strerror}"
+    try:
+        masked = os.fstat(fd).st_dev != os.stat("/proc/self").st_dev  # noqa: PTH116 - as above
+        return "/proc/locks is masked" if masked else ""
+    finally:
+        os.close(fd)
+
+
 def all_locks() -> tuple[list[str], bool]:
     """Return the lines of /proc/locks, for `KernelLock`, and whether they are all.
 
     The kernel tells as much as fits in a page at a time. When locks come and go between one
-    page and the next, others may be missing.
+    page and the next, others may be missing. They are none, and not all, where it cannot be read.
     """
+    if why_no_lock_table():
+        return [], False
     pages = _pages("/proc/locks")
     return _lines(b"".join(pages)), len(pages) <= 1
 
 
 def few_locks() -> list[str] | None:
-    """Return what `all_locks` does if it is less than a page, which takes no time; else None."""
-    fd = os.open("/proc/locks", os.O_RDONLY)
+    """Return what `all_locks` does if it is less than a page, which takes no time; else None.
+
+    None, too, where it cannot be read.
+    """
+    try:
+        fd = os.open("/proc/locks", os.O_RDONLY)
+    except OSError:
+        return None
     try:
         page = os.read(fd, _ROOM)
+        if not page and why_no_lock_table():
+            return None
         # To read on takes as long again: where the page is nearly full, there are many.
         return None if len(page) > _NEARLY_A_PAGE or os.read(fd, 1) else _lines(page)
     finally:

@@ -121,11 +121,15 @@ class Case(Starts):
 
             .git/index.lock: created by git (pid 7), open in none
 
-        Raises FileNotFoundError where nothing is at *path*.
+        Where the system does not tell who waits, the case is not run. Raises FileNotFoundError
+        where nothing is at *path*.
         """
         from goldlock.inspect.lock_files import lock_files  # only for the cases that ask
         from goldlock.inspect.lock_table import NOBODY, table
+        from goldlock.linux import why_no_lock_table
 
+        if why := why_no_lock_table():
+            self.not_run(why)
         path = path or self.test_dir
         return table(path) + lock_files(path) or NOBODY
 

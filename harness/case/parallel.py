@@ -139,7 +139,13 @@ class TaskGroup(Generic[C]):
                 sys.stdout.flush()  # or the task would write it, too
                 sys.stderr.flush()
                 with _undisturbed():
-                    task.start(self._case)
+                    self._start(task)
+
+    def _start(self, task: Task) -> None:
+        try:
+            task.start(self._case)
+        except OSError as error:
+            raise CaseError(f"cannot start a task: {error.strerror}") from None
 
     def _show(self) -> None:
         """Write the output of the tasks whose turn it is, and keep the logs of those that ended."""

@@ -49,19 +49,21 @@ class RawLog:
                 self._keep(f"{line}\n")
 
     def _keep(self, text: str) -> None:
-        self._log.write(text.encode("utf-8", "surrogateescape"))
+        with suppress(OSError):  # a full disk is no reason to end what a log only tells of
+            self._log.write(text.encode("utf-8", "surrogateescape"))
         if self._environment.goldlock_print:
             self._terminal.write(text.encode("utf-8", "surrogateescape"))
 
     def append_task(self, title: str, folder: str) -> None:
         """Add the log of a task, which is in *folder*, as one block under its title."""
-        self._log.write(f"[{title}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
+        with suppress(OSError):  # as in _keep
+            self._log.write(f"[{title}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
 
     def failure_report(self, text: str) -> None:
         """Keep what was seen at a failure; the first that is kept counts."""
         path = self._environment.goldlock_failure_report
         if text and path:
-            with suppress(FileExistsError), open(path, "x", encoding="utf-8") as file:
+            with suppress(OSError), open(path, "x", encoding="utf-8") as file:
                 file.write(text.encode("utf-8", "replace").decode())
 
     @cached_property

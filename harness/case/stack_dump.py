@@ -9,7 +9,7 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -28,13 +28,16 @@ def install(script: str, path: str) -> None:
 
     It goes to the file *path*; to none if that is empty.
     """
-    global _file, _second_line  # noqa: PLW0603 - a process is one case, or one task
+    global _file, _second_line
     if not path:
         return
-    _file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     first_line = f"{script}\n".encode("utf-8", "surrogateescape")
-    _second_line = len(first_line)
-    os.write(_file, first_line + b"\n")
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.write(file, first_line + b"\n")
+    except OSError:  # a full disk: the case may go on without a dump
+        return
+    _file, _second_line = file, len(first_line)
     os.lseek(_file, HEADER_SIZE, os.SEEK_SET)
     _arm()
     _at_forks()
@@ -61,13 +64,15 @@ def waiting_for(what: str) -> Iterator[None]:
 def _say(what: str) -> None:
     if _file:
         line = f"{what}\n".encode("utf-8", "surrogateescape")[: HEADER_SIZE - _second_line]
-        os.pwrite(_file, line, _second_line)
+        with suppress(OSError):  # as above
+            os.pwrite(_file, line, _second_line)
 
 
 def _arm() -> None:
     # What is ignored has to stay so: programs that the case starts inherit that.
     if _file and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        faulthandler.register(signal.SIGTERM, file=_file, all_threads=False, chain=True)
+        with suppress(OSError):  # a sandbox refuses sigaltstack(2): there is no dump then
+            faulthandler.register(signal.SIGTERM, file=_file, all_threads=False, chain=True)
 
 
 @cache

@@ -24,9 +24,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from goldlock.environment import NOTRUN_STATUS
 from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
-from goldlock.linux import KernelLock, few_locks
+from goldlock.linux import KernelLock, few_locks, why_no_lock_table
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 USAGE = """\
@@ -36,6 +37,8 @@ Show who holds, or waits for, which lock on a file, or on a directory and all be
 
 A line for each file and lock: which bytes, shared or exclusive, and by which process; that of
 another user is not always known. GOLDLOCK_KIT names the kit that knows what bytes mean.
+
+Exit status: 77 where the system does not tell who waits.
 """
 
 NOBODY = "nobody holds a lock\n"
@@ -221,6 +224,9 @@ def main(arguments: list[str]) -> int:
     path = arguments[0] if arguments else os.environ.get("TEST_DIR", "")
     if len(arguments) > 1 or path.startswith("-") or not path:
         return _told("one PATH, or TEST_DIR in the environment, says where to look")
+    if why := why_no_lock_table():
+        _told(why)
+        return NOTRUN_STATUS
     return _told(_print_table(path))
 
 

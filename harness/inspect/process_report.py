@@ -43,21 +43,13 @@ def tree(root: int) -> str:
 
     The empty string when it is gone.
     """
-    try:
-        top = psutil.Process(root)
-        below = top.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return ""
-    children: dict[int, list[psutil.Process]] = {}
-    for process in sorted(below, key=lambda each: (each.create_time(), each.pid), reverse=True):
-        with suppress(psutil.NoSuchProcess):
-            children.setdefault(process.ppid(), []).append(process)
-    lines, waiting = [], [(top, 1)]
+    known = processes.children()
+    lines, waiting = list[str](), [(root, 1)]
     while waiting:
-        process, depth = waiting.pop()
+        pid, depth = waiting.pop()
         with suppress(psutil.NoSuchProcess):
-            lines.append(f"{'  ' * depth}{_line(process)}")
-        waiting += [(child, depth + 1) for child in children.get(process.pid, [])]
+            lines.append(f"{'  ' * depth}{_line(psutil.Process(pid))}")
+        waiting += [(child, depth + 1) for child in reversed(known.get(pid, ()))]
     return "\n".join(lines)
 
 
@@ -90,11 +82,6 @@ def state(pid: int) -> str:
         return str(psutil.Process(pid).status())
     except psutil.NoSuchProcess:
         return "gone"
-
-
-def children() -> list[int]:
-    """Return the pids of this process's children, also of those that have ended."""
-    return [child.pid for child in psutil.Process().children()]
 
 
 def family(pid: int) -> list[int]:

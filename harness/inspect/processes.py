@@ -49,6 +49,19 @@ def _case_of(pid: int) -> tuple[str, int]:
     return os.path.dirname(os.path.realpath(own)), root
 
 
+def children() -> dict[int, list[int]]:
+    """Return the children of each process that has any, the oldest first, zombies among them.
+
+    psutil asks for the time of day at which each was started, which takes /proc/stat; sandboxes
+    have none.
+    """
+    found: dict[int, list[tuple[int, int]]] = {}
+    for pid in all_pids():
+        if known := fields(pid, "stat"):
+            found.setdefault(int(known[4 - 3]), []).append((int(known[22 - 3]), pid))
+    return {parent: [pid for _, pid in sorted(each)] for parent, each in found.items()}
+
+
 def ancestors(pid: int) -> list[int]:
     """Return the process ids of a process's parent, of the parent of that, and so on."""
     found = []
@@ -61,12 +74,10 @@ def descendants(pid: int) -> list[int]:
     """Return the process ids of all processes below one, parents before their children."""
     if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
         return [below for below, _ in linux.processes_below(pid)]
-    import psutil
-
-    try:
-        return [process.pid for process in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+    known, found = children(), [pid]
+    for each in found:  # it grows meanwhile
+        found += known.get(each, ())
+    return found[1:]
 
 
 def wait_for_exit(pid: int, seconds: float | None = None) -> bool:

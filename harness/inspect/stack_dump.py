@@ -20,7 +20,7 @@ def render(path: str) -> str:
             head, stack = file.read(HEADER_SIZE), file.read().decode("ascii", "replace")
     except OSError:
         return ""
-    script, waiting, *_ = head.decode("utf-8", "surrogateescape").split("\n")
+    script, waiting, *_ = [*head.decode("utf-8", "surrogateescape").split("\n"), ""]
     name = script.encode("ascii", "backslashreplace").decode()  # as it stands in the stack
     line = re.search(rf'^  File "{re.escape(name)}", line (\d+) in (.*)', stack, re.M)
     if not line:

@@ -18,12 +18,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from errno import EAGAIN
 from pathlib import Path
 
 from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
 from goldlock.lockcalls.control import Control, NoSupervisorError
-from goldlock.lockcalls.launcher import COMMAND
+from goldlock.lockcalls.launcher import COMMAND, UNAVAILABLE
 from goldlock.lockcalls.plan import ALWAYS, Fault, absolute, parse_plan
 from goldlock.lockcalls.plan_line import PlanError
 
@@ -65,7 +66,10 @@ def wrap(
 
 
 def unavailable() -> str | None:
-    """Return in one line why faults cannot be injected here, or None: they can."""
+    """Return in one line why faults cannot be injected here, or None: they can.
+
+    Raises OSError where they could be, but for a lack of processes, memory or the like.
+    """
     if os.environ.get(FAULTS_VARIABLE):  # under a supervisor: then it is that one that counts
         try:
             Control().close()
@@ -82,7 +86,11 @@ def _unavailable() -> str | None:
     check = subprocess.run([*_COMMAND, "--check"], capture_output=True, text=True, check=False)
     if check.returncode == 0:
         return None
-    return check.stderr.strip().removeprefix(f"{COMMAND}: ") or "the supervisor fails"
+    said = check.stderr.strip().rpartition("\n")[2]  # what broke, after what broke by that
+    said = said.removeprefix(f"{COMMAND}: ") or "the supervisor fails"
+    if check.returncode == UNAVAILABLE:
+        return said
+    raise OSError(EAGAIN, f"lock calls cannot be supervised: {said}")
 
 
 class ActiveFaults:

@@ -50,6 +50,9 @@ def main(argv: list[str]) -> int:
     except control.NoSupervisorError as error:
         launcher.complain(str(error))
         return launcher.UNAVAILABLE
+    except OSError as error:  # a sandbox refuses a call that nobody else does
+        launcher.complain(f"{error.strerror}")
+        return launcher.UNAVAILABLE if launcher.is_refusal(error) else launcher.BROKEN
 
 
 def _run(argv: list[str]) -> int:

@@ -18,6 +18,7 @@ Three processes: the *launcher* is the one that the caller started.  It starts t
 # ruff: noqa: PTH208
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -32,7 +33,7 @@ from goldlock.lockcalls import (
     TRACE_VARIABLE,
     seccomp,
 )
-from goldlock.lockcalls.control import ControlServer
+from goldlock.lockcalls.control import Control, ControlServer, NoSupervisorError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def occupy_standard_descriptors() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
+
+
+def is_refusal(problem: BaseException) -> bool:
+    """Tell whether a sandbox forbids something, or the kernel does not have it."""
+    return getattr(problem, "errno", 0) in (errno.EPERM, errno.EACCES, errno.ENOSYS)
 
 
 class SavedSignals:
@@ -234,7 +240,9 @@ def _supervise(
         os.write(status_pipe, os.fsencode(f"unavailable {refusal}"))
     except Exception as problem:  # the launcher must hear of it, whatever it is
         with suppress(OSError):
-            os.write(status_pipe, os.fsencode(f"broken {type(problem).__name__}: {problem}"))
+            said = getattr(problem, "strerror", None) or f"{type(problem).__name__}: {problem}"
+            kind = "unavailable" if is_refusal(problem) else "broken"
+            os.write(status_pipe, os.fsencode(f"{kind} the supervisor: {said}"))
     finally:
         os._exit(0)
 
@@ -265,10 +273,24 @@ def _start(
         os._exit(UNAVAILABLE)
     socket.send_fds(theirs, [b"\0" + _ADDRESS.pack(linux.address_of(sample))], [listener])
     os.close(listener)
-    if theirs.recv(2) != b"go" or not argv:
+    if theirs.recv(2) != b"go":
         os._exit(0)
+    if not argv:
+        os._exit(_ask(variables[FAULTS_VARIABLE]))
     theirs.close()
     saved.execute(argv, variables)
+
+
+def _ask(name: str) -> int:
+    """Ask the supervisor something, as a case does; return the exit status."""
+    try:
+        control = Control(name)
+        control.settle()
+        control.close()
+    except (NoSupervisorError, OSError) as error:
+        complain(getattr(error, "strerror", None) or str(error))
+        return UNAVAILABLE
+    return 0
 
 
 def _handshake(program: int, ours: socket.socket) -> int:

@@ -93,6 +93,8 @@ def _locks(inode: int) -> list[KernelLock]:
 
 def _lines_of(inode: int) -> tuple[list[str], bool]:
     lines, at_once = linux.all_locks()
+    if not (lines or at_once) and linux.why_no_lock_table():
+        raise UncertainError
     return [line for line in lines if f":{inode} " in line], at_once
 
 

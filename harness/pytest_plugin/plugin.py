@@ -158,7 +158,7 @@ def _begin(config: pytest.Config, find_cases: Callable[[], Sequence[Case]]) -> N
     except UsageError as error:
         raise pytest.UsageError(printable(str(error))) from None
     if not hasattr(config, "workerinput"):
-        start(config, scheduler.settings, programs, scheduler.running, context.scratch.cleared)
+        start(config, scheduler.settings, programs, scheduler.running, context.notes)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -74,6 +74,7 @@ class Reports:
         self._past: Mapping[str, LastRun] = {}
         info = run_info(config.rootpath, settings, programs, environ)
         self._report = Report(info)
+        self._began = time.monotonic()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -115,9 +116,10 @@ class Reports:
     def _finish(self, exitstatus: int) -> None:
         judged = len(self._report.cases) + len(self._report.others)
         starts = [case.started for case in self._report.cases if case.started]
-        begin = min([self._report.run.started, *starts])  # cases start while pytest loads
+        began = self._report.run.started
+        ahead = began - min([began, *starts])  # cases start while pytest loads
         self._report.end = RunEnd(
-            round(time.time() - begin, 3),
+            round(time.monotonic() - self._began + ahead, 3),  # of no clock that can be set
             int(exitstatus),
             exitstatus == pytest.ExitCode.INTERRUPTED or judged < self._report.run.cases,
         )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
+import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -290,6 +291,8 @@ def sees_files(case: Case, settings: Settings) -> bool:
 def _cannot_start(path: Path, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{path}: not executable; chmod +x it"
+    if error.errno not in (errno.ENOENT, errno.ENOEXEC):  # it is not its first line
+        return f"{path}: cannot be started: {error.strerror}"
     first = b""
     with suppress(OSError), path.open("rb") as file:  # it may be gone
         first = file.readline(200)

@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -98,7 +99,7 @@ class LeakDetector:
 
     def add(self, root: Path) -> None:
         """Look at a suite's folders, and the system's, from now on."""
-        system = () if self._folders else (tempfile.gettempdir(), *_SYSTEM)
+        system = () if self._folders else (*_temporary(), *_SYSTEM)
         for folder in (
             *(DirectorySnapshot(Path(path), _is_editors, shared=True) for path in system),
             DirectorySnapshot(root, _is_editors_or_for_goldens),
@@ -128,6 +129,13 @@ class LeakDetector:
     def leaked(self) -> list[LeakedFile]:
         """Return the files that have turned up and are still there, sorted by their paths."""
         return sorted(file for file in self._found if _is_ours(Path(file.path)))
+
+
+def _temporary() -> list[str]:
+    """Return the folder for temporary files, where there is one that can be written to."""
+    with suppress(OSError):
+        return [tempfile.gettempdir()]
+    return []
 
 
 def _names(case: Case, path: Path) -> bool:

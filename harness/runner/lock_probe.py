@@ -16,20 +16,21 @@ from goldlock.runner import mounts
 def why_no_ofd_locks(folder: Path) -> str:
     """Return in one line why cases below *folder* cannot have OFD locks; nothing where they can.
 
-    A network or FUSE file system may refuse them, or keep them when their file is closed.
+    A network or FUSE file system may refuse them, or keep them when their file is closed. Raises
+    OSError where there can be no file to lock: that is another trouble.
     """
     setlk, getlk = (getattr(fcntl, name, None) for name in ("F_OFD_SETLK", "F_OFD_GETLK"))
     if setlk is None or getlk is None:
         return "this Python knows no OFD locks"
     lock = linux.flock(fcntl.F_WRLCK, 0, 1)
-    try:
-        with NamedTemporaryFile(dir=folder, prefix="locks-") as file:
+    with NamedTemporaryFile(dir=folder, prefix="locks-") as file:
+        try:
             with Path(file.name).open("r+b") as other:
                 fcntl.fcntl(other, setlk, lock)
             found, *_ = linux.FLOCK.unpack(fcntl.fcntl(file, getlk, lock))
-    except OSError as error:
-        name = errorcode.get(error.errno or 0, "")
-        return f"{_described(folder)} refuses OFD locks: {error.strerror} ({name})"
+        except OSError as error:
+            name = errorcode.get(error.errno or 0, "")
+            return f"{_described(folder)} refuses OFD locks: {error.strerror} ({name})"
     if found != fcntl.F_UNLCK:
         return f"{_described(folder)} keeps an OFD lock whose file is closed"
     return ""

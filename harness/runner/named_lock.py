@@ -8,12 +8,12 @@ somebody may wait for it, while another makes it anew.
 import fcntl
 import os
 import re
-import tempfile
 from pathlib import Path
 from select import select
 from threading import Thread
 
 from goldlock.errors import UsageError
+from goldlock.runner.scratch import temporary_folder
 
 
 def hold(name: str, interrupt: int) -> int:
@@ -22,7 +22,7 @@ def hold(name: str, interrupt: int) -> int:
     Raises UsageError where there can be no such file, and KeyboardInterrupt once the descriptor
     *interrupt* is readable.
     """
-    folder = Path(tempfile.gettempdir()) / f"goldlock.{os.getuid()}"
+    folder = Path(temporary_folder()) / f"goldlock.{os.getuid()}"
     try:
         file = _open(folder, f"{re.sub('[^A-Za-z0-9.-]', '_', name)[:200]}.lock")
         try:

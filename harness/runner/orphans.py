@@ -14,6 +14,7 @@ from functools import cache
 from select import POLLIN, poll
 
 from goldlock import linux
+from goldlock.inspect import processes
 
 DYING = 1.0
 """Seconds that what a case has left has to end by itself: what is dying was not left behind."""
@@ -76,7 +77,8 @@ def end_orphans(interrupt: int, *, tell: bool) -> tuple[list[str], list[str]]:
     if tell:
         _wait_for_the_dying(interrupt)
     while orphans := _orphans():
-        from goldlock.inspect.process_report import family, left_behind  # as in _orphans
+        # psutil: only where something is left
+        from goldlock.inspect.process_report import family, left_behind
 
         groups: set[int] = set()
         for orphan in orphans:
@@ -105,9 +107,7 @@ def reap_killed(pid: int) -> int | None:
 def _orphans() -> list[int]:
     if not reap():
         return []
-    from goldlock.inspect.process_report import children  # psutil: only where something is left
-
-    return [pid for pid in children() if pid not in _others]
+    return [pid for pid in processes.children().get(os.getpid(), ()) if pid not in _others]
 
 
 def _wait_for_the_dying(interrupt: int) -> None:
@@ -132,7 +132,7 @@ def _kill(orphans: Iterable[int]) -> list[str]:
         except ProcessLookupError:
             pass
     for orphan in _remaining([each for each in orphans if each not in _others], KILLING):
-        from goldlock.inspect.process_report import state  # as above
+        from goldlock.inspect.process_report import state  # psutil, as above
 
         _others.add(orphan)
         said.append(f"pid {orphan}, which cannot be killed ({state(orphan)}) and goes on")

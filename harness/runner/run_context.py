@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run stands on: its scratch directory, and programs that are being probed."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from goldlock.errors import UsageError
+from goldlock.runner import system_calls
 from goldlock.runner.scratch import Scratch
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
@@ -30,7 +30,8 @@ class RunContext:
     def __init__(
         self, settings: Settings, environ: Mapping[str, str], cases: Iterable[Case] = ()
     ) -> None:
-        _check_system()
+        system_calls.require()
+        left_out = [f"goldlock: {each}" for each in system_calls.left_out()]
         self._settings = settings
         self._environ = environ
         self._lock = Lock()
@@ -40,6 +41,8 @@ class RunContext:
         self._known: dict[Path, tuple[Programs, Programs]] = {}
         self.wrappers, self.print_to = _debugging(settings, environ)
         self.scratch = Scratch(environ)
+        self.notes = [*left_out, *self.scratch.cleared]
+        """What there is to say at the start, a line each."""
         try:
             self.expect(cases)
         except BaseException:
@@ -126,12 +129,3 @@ def _debugging(settings: Settings, environ: Mapping[str, str]) -> "tuple[Wrapper
     from goldlock.runner.wrappers import Wrappers, terminal  # only for those who debug
 
     return Wrappers.of(settings, environ), terminal() if settings.print else ""
-
-
-def _check_system() -> None:
-    """Raise UsageError where a case could not be waited for: Linux before 5.3, some sandboxes."""
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
-        why = f"{error.strerror}; it takes Linux 5.3 or later, and a sandbox that allows it"
-        raise UsageError(f"pidfd_open(2) is refused here: {why}") from None

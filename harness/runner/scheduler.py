@@ -192,14 +192,24 @@ class Scheduler:
             if self._error:
                 slot.worker.stop()
             thread = Thread(target=self._work, args=(slot,), daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # too many, for this user or container
+                self._slots.discard(slot)
+                slot.worker.close()
+                raise UsageError(f"{error}; each job needs one, and two processes") from None
             self._threads.add(thread)
 
     def _worker(self) -> Worker:
         if not self._fork_server:
             runner = Runner(self.settings, self._environ, self.context)
-            self._fork_server = ForkServer(runner.serve, WORKER_GRACE)
-        return self._fork_server.worker()
+        try:
+            if not self._fork_server:
+                self._fork_server = ForkServer(runner.serve, WORKER_GRACE)
+            return self._fork_server.worker()
+        except OSError as error:
+            jobs = f"; -j N runs N cases at a time, where {self._limit} were to"
+            raise UsageError(f"no process to run cases in: {error.strerror}{jobs}") from None
 
     def _next(self, slot: WorkerSlot) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
@@ -310,8 +320,8 @@ class Scheduler:
                 return
             try:
                 slot.change_to(self._worker())
-            except OSError as error:
-                self._error = UsageError(f"no process to run cases in: {error.strerror}")
+            except UsageError as error:
+                self._error = error
             if self._error:  # `interrupt` did not see this one
                 slot.worker.stop()
 

@@ -57,20 +57,33 @@ class Scratch:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        base = Path(environ.get("TEST_DIR") or tempfile.gettempdir()).absolute()
+        base = Path(environ.get("TEST_DIR") or temporary_folder()).absolute()
         self.cleared = stale_runs.clear(base, PREFIX)
         """What was left here by runs that were killed, a line each; it is gone."""
         self.root = _make("TEST_DIR", base)
         self._made = identity(self.root)
-        self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._link = None if _PLAIN.fullmatch(str(self.root)) else _plain_link(self.root)
+        self._link: Path | None = None
         self._sockets = self.root
-        elsewhere = environ.get("SOCK_DIR")
-        if elsewhere or self._link or len(str(self.root)) > SOCKET_ROOM:
-            self._sockets = _make("SOCK_DIR", Path(elsewhere or "/tmp").absolute())
-        self._also = [self._link.parent] if self._link else []
-        self._also += [self._sockets] if self._sockets != self.root else []
+        self._also: list[Path] = []
         self._spares: list[Directories] = []
+        self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._prepare(environ.get("SOCK_DIR", ""))
+        except BaseException as error:
+            for folder in (*self._also, self.root):
+                remove_tree(folder)
+            if isinstance(error, OSError):
+                raise _unusable("TEST_DIR", base, error) from None
+            raise
+
+    def _prepare(self, sockets: str) -> None:
+        """Make what cannot be in the directory itself, and mark all as in use."""
+        if not _PLAIN.fullmatch(str(self.root)):
+            self._link = _plain_link(self.root)
+            self._also.append(self._link.parent)
+        if sockets or self._link or len(str(self.root)) > SOCKET_ROOM:
+            self._sockets = _make("SOCK_DIR", Path(sockets or "/tmp").absolute())
+            self._also.append(self._sockets)
         self._mounts = mounts.Table()
         self._known = {each.number for each in mounts.over(self.root)}
         self._mark = stale_runs.mark(self.root, *self._also)
@@ -197,9 +210,9 @@ class Scratch:
                 os.mkdir(name, dir_fd=self._opened)
         except FileExistsError:
             return False
-        except OSError:
+        except OSError as error:
             if not spare:
-                raise
+                raise OSError(error.errno, error.strerror, f"{self.root}/{name}") from None
             return self._make_top(name, None)  # this file system cannot rename so
         return True
 
@@ -276,11 +289,21 @@ def _new_directory(folder: Path) -> Path:
             return path
 
 
+def temporary_folder() -> str:
+    """Return the folder for temporary files; raise UsageError where none can be written to."""
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise UsageError(f"{error.strerror}; TMPDIR names one") from None
+
+
 def _make(variable: str, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(os.path.realpath(_new_directory(folder)))
     except OSError as error:
-        raise UsageError(
-            f"{folder}: {error.strerror}; {variable} names a directory to write in"
-        ) from None
+        raise _unusable(variable, folder, error) from None
+
+
+def _unusable(variable: str, folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"{folder}: {error.strerror}; {variable} names a directory to write in")

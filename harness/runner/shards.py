@@ -6,12 +6,14 @@ for itself would have some cases run twice, and others by nobody.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from goldlock import atomic_file, safe_open
 from goldlock.errors import UsageError
 from goldlock.suite.cases import Case
+from goldlock.text import shorten
 
 FILE = ".goldlock-durations.json"
 """A file in the folder of a suite: seconds by case."""
@@ -19,10 +21,11 @@ FILE = ".goldlock-durations.json"
 
 def parse(text: str) -> tuple[int, int]:
     """Return index, from 1 on, and number of shards for ``2/3``; raise UsageError."""
-    index, slash, number = text.partition("/")
-    if not (slash and index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number)):
-        raise UsageError(f"--shard takes I/N, the I-th of N from 1/N to N/N, not {text}")
-    return int(index), int(number)
+    found = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text)
+    index, number = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= index <= number:
+        raise UsageError(f"--shard takes I/N, the I-th of N from 1/N to N/N, not {shorten(text)}")
+    return index, number
 
 
 def shard(

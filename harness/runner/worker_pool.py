@@ -59,7 +59,10 @@ class Worker:
     def send(self, request: Any) -> None:
         """Send a request. Raises WorkerDied, also after `stop`."""
         with self._alive():
-            self._pid = self._pid or _receive(self._messages)
+            first = self._pid or _receive(self._messages)
+            if isinstance(first, OSError):
+                raise WorkerDied(f"no process to run it in: {first.strerror}")
+            self._pid = first
             _send(self._messages, request)
 
     def answer(self, seconds: float | None = None) -> Any:
@@ -128,9 +131,13 @@ class ForkServer:
     def worker(self) -> Worker:
         """Return a new worker."""
         ours, theirs = socket.socketpair()
-        with self._lock, theirs:
-            socket.send_fds(self._commands, [b"+"], [theirs.fileno()])
-        return Worker(ours, self._grace)
+        try:
+            with self._lock, theirs:
+                socket.send_fds(self._commands, [b"+"], [theirs.fileno()])
+            return Worker(ours, self._grace)
+        except OSError:  # or nobody would tell that worker to end
+            ours.close()
+            raise
 
     def close(self, seconds: float) -> bool:
         """Wait until all workers have ended; each must have been stopped.
@@ -165,7 +172,12 @@ class ForkServer:
             with messages:
                 os.set_inheritable(messages.fileno(), False)  # not for cases
                 _end_orphans(workers)
-                if (worker := os.fork()) == 0:
+                try:
+                    worker = os.fork()
+                except OSError as error:  # whoever waits for its first words is told
+                    _send(messages, error)
+                    continue
+                if worker == 0:
                     commands.close()
                     _run(partial(_serve, messages, serve))
                 workers.add(worker)
@@ -181,9 +193,7 @@ def _end_orphans(workers: set[int]) -> None:
         while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
             workers.discard(ended.si_pid)
         if len(workers) < before:
-            from goldlock.inspect.process_report import children  # psutil: only for these
-
-            for orphan in {*children()} - workers:
+            for orphan in {*processes.children().get(os.getpid(), ())} - workers:
                 processes.kill_tree(orphan)
                 os.waitpid(orphan, os.WNOHANG)
 

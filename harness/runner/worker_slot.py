@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A place for a worker, and the case that it runs."""
 
+import errno
+import os
+
 from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_run import Hold, Work, result_of
@@ -10,6 +13,8 @@ from goldlock.runner.worker_pool import Worker
 from goldlock.settings import NO_LIMIT, Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.programs import Programs
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WorkerSlot:
@@ -63,6 +68,10 @@ def lost(case: Case, why: str = "") -> CaseResult:
 
 def broken(case: Case, error: Exception) -> CaseResult:
     """Return the failure of a case that could not be run, through no fault of its own."""
+    if isinstance(error, OSError):  # the system's trouble, not one of the code here
+        at = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        room = "; TEST_DIR can name a directory with more room" * (error.errno in _NO_ROOM)
+        return _failed(case, f"{case.path}: cannot be run: {error.strerror}{at}{room}")
     return _failed(case, "\n".join([f"{case.path}: {error!r}", *getattr(error, "__notes__", ())]))
 
 
