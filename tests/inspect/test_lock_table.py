@@ -368,6 +368,8 @@ def test_in_a_case_others_are_looked_at_only_where_that_costs_nothing(
     worker = "import subprocess, sys; subprocess.run(sys.argv[2:], env={'TEST_DIR': sys.argv[1]})"
     worker = f"import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); {worker}"  # a subreaper
     with ExitStack() as opened:
+        # With -n, many locks of the one test would be on the machine in the other.
+        fcntl.flock(opened.enter_context(Path(__file__).open("rb")), fcntl.LOCK_EX)
         for number in range(others):
             fcntl.flock(opened.enter_context((tmp_path / f"{number}").open("w")), fcntl.LOCK_EX)
         path = f"import sys; sys.path.insert(0, {str(ROOT / '.import')!r})"
