@@ -155,6 +155,7 @@ def main(case: Case) -> None:
         case.start(sqlite, "t.db", name="first", marker=".print {}") as first,
         case.start(sqlite, "t.db", name="second", marker=".print {}") as second,
     ):
+        first.ask(".timeout 3600000")  # second reads for a moment, again and again
         first.ask("begin immediate;")
         second.ask("begin immediate;")
         second.ask(".timeout 3600000")
@@ -172,7 +173,8 @@ run(main)
 
 def test_one_that_is_refused_and_tries_again(run_tests: RunTests, suite: MakeSuite) -> None:
     """What it was refused before it was told to insert does not count."""
-    golden = """first> begin immediate;
+    golden = """first> .timeout 3600000
+first> begin immediate;
 second> begin immediate;
 Runtime error near line 2: database is locked (5)
 second> .timeout 3600000
