@@ -17,7 +17,7 @@ from pathlib import Path
 from goldlock.bootstrap import enter_environment
 from goldlock.command_line import NAME_IN_CHECKOUT, check_alone, groups_in, parse, split
 from goldlock.dialects import known as dialects
-from goldlock.dialects.dialect import Asked
+from goldlock.dialects.dialect import Asked, Dialect
 from goldlock.errors import UsageError
 from goldlock.reports import files
 from goldlock.runner import shards
@@ -152,6 +152,9 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     files.check(settings.reports)
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
+    is_ours = dialects.of_kit(suite.kit).is_ours
+    if for_pytest and not (is_ours or for_pytest[0].startswith("-")):
+        return _run_command(settings, suite, for_pytest)
     _check_for_pytest(for_pytest)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
@@ -160,7 +163,16 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         from goldlock.goldens.review import require_terminal  # only for those who want it
 
         require_terminal()
-    return _run(settings, suite, cases if not whole else None, for_pytest)
+    return _run(settings, suite, cases if not whole else None, for_pytest, tap=options.tap_lines)
+
+
+def _run_command(settings: Settings, suite: Suite, words: Sequence[str]) -> int:
+    from goldlock.runner.one_command import run_command  # few want one
+    from goldlock.runner.run_context import RunContext
+
+    dialect, context = dialects.of_kit(suite.kit), RunContext(settings, os.environ)
+    root = suite.root if dialect.is_ours else dialect.collected(suite)
+    return run_command(words, context, dialect, root, os.environ)
 
 
 def _here() -> Path:
@@ -213,7 +225,12 @@ def _self_test(checkout: Path, for_pytest: Sequence[str]) -> int:
 
 
 def _run(
-    settings: Settings, suite: Suite, selected: Sequence[Case] | None, for_pytest: Sequence[str]
+    settings: Settings,
+    suite: Suite,
+    selected: Sequence[Case] | None,
+    for_pytest: Sequence[str],
+    *,
+    tap: bool,
 ) -> int:
     """Start cases, which takes as long as to import pytest; then pytest, to judge them.
 
@@ -259,11 +276,17 @@ def _run(
         asked = for_pytest or _alone()
         status = _pytest(
             [*_PYTEST, *_of_suite(root, for_pytest), *asked, str(folder)],
-            [run],
+            [run, *(_tap_lines(settings, dialect) if tap else [])],
         )
         return status or bool(scheduler.unclean)
     finally:
         scheduler.close()
+
+
+def _tap_lines(settings: Settings, dialect: Dialect) -> list[object]:
+    from goldlock.pytest_plugin.tap_lines import TapLines  # few want it
+
+    return [TapLines(lambda name: dialect.name_in_tap(name, settings))]
 
 
 class _Signals:

@@ -120,6 +120,12 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
     for option in kits.options():
         flags = [option.short, option.flag] if option.short else [option.flag]
         groups[option.group].add_argument(*flags, **option.keywords)
+    groups[HOW].add_argument(
+        "-tap",
+        dest="tap_lines",
+        action="store_true",
+        help="say TAP lines as cases end, as QEMU's check does, and nothing else",
+    )
     _add_short_words(parser)
     rest = parser.add_argument_group("this program")
     if checkout:

@@ -23,6 +23,12 @@ def heading(line: str) -> str:
     return found[2].strip() if found else ""
 
 
+def natural(name: str) -> tuple[bool, int, str]:
+    """Return what puts the names of cases in order: numbers by their values, then words."""
+    is_number = name.isdecimal()
+    return not is_number, int(name) if is_number else 0, name
+
+
 class Section(NamedTuple):
     """The lines from *start* up to *stop*: a heading and what follows, up to the next one."""
 

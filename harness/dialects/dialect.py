@@ -82,6 +82,11 @@ class Dialect(ABC):
         del case
         return scratch
 
+    def name_in_tap(self, name: str, settings: Settings) -> str:
+        """Return what a case is called in a line of TAP."""
+        del settings
+        return name
+
     @abstractmethod
     def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
         """Return what any case sees of the caller's environment; *scratch* is the run's."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from goldlock.reports import chart, diff_table
 from goldlock.reports.repo_paths import here
 from goldlock.result import CUT, CaseResult, Report, State
-from goldlock.text import count, first_lines, for_html, format_duration, heading, sections
+from goldlock.text import count, first_lines, for_html, format_duration, heading, natural, sections
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -118,8 +118,8 @@ def _verdict(report: Report) -> str:
     return "The case passed" if total == 1 else f"All {count(total, 'case')} passed"
 
 
-def _failed_first(case: CaseResult) -> tuple[bool, int, str]:
-    return case.state is not State.FAILED, int(case.number), case.path
+def _failed_first(case: CaseResult) -> tuple[bool, tuple[bool, int, str], str]:
+    return case.state is not State.FAILED, natural(case.number), case.path
 
 
 def _rows(report: Report) -> Iterator[Row]:

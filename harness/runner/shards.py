@@ -13,7 +13,7 @@ from pathlib import Path
 from goldlock import atomic_file, safe_open
 from goldlock.errors import UsageError
 from goldlock.suite.cases import Case
-from goldlock.text import shorten
+from goldlock.text import natural, shorten
 
 FILE = ".goldlock-durations.json"
 """A file in the folder of a suite: seconds by case."""
@@ -39,7 +39,8 @@ def shard(
     mean = sum(known) / len(known) if known else 1.0
     loads = [0.0] * min(number, len(cases))  # any more have none
     chosen = set()
-    for case in sorted(cases, key=lambda case: (-seconds.get(case.number, mean), int(case.number))):
+    in_order = sorted(cases, key=lambda each: natural(each.number))
+    for case in sorted(in_order, key=lambda each: -seconds.get(each.number, mean)):
         lightest = loads.index(min(loads))
         loads[lightest] += seconds.get(case.number, mean)
         if lightest == index - 1:
@@ -63,7 +64,7 @@ def read_durations(root: Path) -> dict[str, float]:
 def store_durations(root: Path, seconds: Mapping[str, float]) -> Path:
     """Write the durations of a suite; return the file. Raises UsageError."""
     path = root / FILE
-    ordered = sorted(seconds.items(), key=lambda each: int(each[0]))
+    ordered = sorted(seconds.items(), key=lambda each: natural(each[0]))
     lines = ",\n".join(f'  "{number}": {took:.2f}' for number, took in ordered)
     try:
         atomic_file.replace(path, f"{{\n{lines}\n}}\n".encode())

@@ -169,3 +169,53 @@ def test_a_plan_that_is_none(run_tests: RunTests, tree: Tree, tmp_path: Path) ->
         done = run_tests("--suite", str(tree.tests), "--fault", given)
         assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
         assert f"{where}:1:19: EVERYTHING" in done.stdout
+
+
+def test_lines_of_tap(run_tests: RunTests, tree: Tree) -> None:
+    """As meson calls check; nothing else is on standard output."""
+    tree.add("001", "echo right", "right\n")
+    tree.add("002", "echo wrong", "right\n")
+    tree.add("tests/named-one", 'echo "no disk" >"$TEST_DIR/named-one.notrun"')
+    words = ["-tap", "-qcow2", "--source-dir", str(tree.tests)]
+    done = run_tests(*words, "1", "named-one")
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "1..2",
+            "# running qcow2 001",
+            "ok qcow2 001",
+            "# running qcow2 named-one",
+            "ok qcow2 named-one # SKIP no disk",
+        ],
+    )
+    done = run_tests(*words, "2")
+    assert (done.returncode, "not ok qcow2 002" in done.stdout.splitlines()) == (1, True)
+    assert f"{tree.tests}/002.out:1: the output differs from the golden" in done.stdout
+
+
+def test_a_command_with_the_environment_of_a_test(run_tests: RunTests, tree: Tree) -> None:
+    tree.add("001", ":")
+    tell = 'echo "$CHECKED"; [ -d "$TEST_DIR" ] && [ -x "$QEMU_IMG_PROG" ]; exit 3'
+    words = ["--suite", str(tree.tests), "-qcow2", "-i", "native", "-o", "compat=0.10", "-misalign"]
+    done = run_tests(*words, "--", "sh", "-c", tell)
+    assert done.returncode == 3, done.stdout
+    last = "-qcow2 -file -i native -o compat=0.10 -misalign"
+    assert done.stdout.splitlines()[-1] == last
+    done = run_tests(*words, "--", "no-such-command")
+    assert (done.returncode, done.stdout) == (
+        2,
+        "run_tests.py: -- no-such-command: command not found\n",
+    )
+
+
+def test_a_tree_in_a_build_directory(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    """Its check is a link to the source's, and its programs are those of the build."""
+    tree.add("001", 'dirname "$QEMU_IMG_PROG"', f"{tmp_path}/build\n")
+    build = tmp_path / "build"
+    (build / "tests/qemu-iotests").mkdir(parents=True)
+    (build / "tests/qemu-iotests/check").symlink_to(tree.tests / "check")
+    for name in ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64"):
+        (build / name).symlink_to(str(shutil.which(name)))
+    done = run_tests("--suite", str(build / "tests/qemu-iotests"), QEMU_IMG_PROG="/nowhere")
+    assert done.returncode == 0, done.stdout
+    assert f"qemu-img: {build}/qemu-img" in done.stdout

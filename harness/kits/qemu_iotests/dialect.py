@@ -109,10 +109,14 @@ class IotestsDialect(Dialect):
         del scratch
         return case.path.parent
 
+    def name_in_tap(self, name: str, settings: Settings) -> str:
+        return f"{settings.of_kits['qemu_iotests']['imgfmt']} {name}"
+
     def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
-        """Return all of the caller's, as ``check`` does, but for where Python keeps bytecode."""
+        """Return all of the caller's, as ``check`` does; caches are not in the tree."""
         passed_on = {n: text for n, text in environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
-        return {**passed_on, "PYTHONPYCACHEPREFIX": str(scratch / "pycache")}
+        caches = {"PYTHONPYCACHEPREFIX": "pycache", "MYPY_CACHE_DIR": "mypy"}
+        return {**passed_on, **{name: str(scratch / where) for name, where in caches.items()}}
 
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
         del output

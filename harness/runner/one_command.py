@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A command in place of a case: with the environment that a case of a suite has."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goldlock.dialects.dialect import Dialect
+from goldlock.errors import UsageError
+from goldlock.runner.run_context import RunContext
+
+
+def run_command(
+    words: Sequence[str],
+    context: RunContext,
+    dialect: Dialect,
+    root: Path,
+    environ: Mapping[str, str],
+) -> int:
+    """Run a command in the current folder, as a case of the suite in *root* would be; say so.
+
+    Returns its exit status, as a shell does. Its directories are removed. Raises UsageError where
+    there is no such command.
+    """
+    try:
+        programs = context.programs(root)
+        found = shutil.which(words[0], path=environ.get("PATH", os.defpath))
+        if not found:
+            raise UsageError(f"-- {words[0]}: command not found")
+        directories = context.scratch.directories("command")
+        own = {"TEST_DIR": str(directories.test), "SOCK_DIR": str(directories.sockets)}
+        variables = programs.variables_for(programs.paths)
+        surroundings = dialect.surroundings(environ, context.scratch.root)
+        print("\n".join(programs.heading), flush=True)  # noqa: T201 - what it is run with
+        environment = {**surroundings, **variables, **own}
+        status = subprocess.run([found, *words[1:]], env=environment, check=False).returncode
+        context.scratch.done(directories, keep=False)
+        return status if status >= 0 else 128 - status
+    finally:
+        context.scratch.close()
