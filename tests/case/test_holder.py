@@ -47,7 +47,7 @@ def test_one_that_was_not_told_how_answers_end(case: Case) -> None:
 
 
 def test_it_is_ready_when_it_holds_its_lock(case: Case) -> None:
-    with case.start("flock", "f", "sleep", "1000", locked="f") as holder:
+    with case.start("flock", "--no-fork", "f", "sleep", "1000", locked="f") as holder:
         assert case.program("flock")("-n", "f", "true").status == 1
         with case.start("flock", "f", "echo", "mine", name="waiter") as waiter:
             case.wait_for(blocked=waiter)
@@ -58,12 +58,28 @@ def test_it_is_ready_when_it_holds_its_lock(case: Case) -> None:
     case.wait_for(unlocked="f")
 
 
-def test_all_that_it_started_is_killed_with_it(case: Case) -> None:
-    """The child has the lock, too: it would keep it."""
-    with case.start("flock", "f", "sh", "-c", "sleep 1000; true", locked="f"):
-        pass
-    assert case.locks() == "nobody holds a lock\n"
-    assert case.program("flock")("-n", "f", "true").status == 0
+TREE = """#!/usr/bin/env python3
+from goldlock import Case, run
+
+def main(case: Case) -> None:
+    with case.start("flock", "f", "sh", "-c", "echo $$ >pid; sleep 1000; true", exists="pid"):
+        case.log(case.locks(), case.holders)
+    case.log(case.locks())
+    case.show(case.program("sh"), "-c", "kill -0 $(cat pid) 2>/dev/null")
+run(main)
+"""
+
+
+def test_all_that_it_started_is_killed_with_it(run_tests: RunTests, suite: MakeSuite) -> None:
+    """The child has the lock, too: it would keep it. Its own parent is gone: the worker is it."""
+    golden = """f: all bytes, exclusive (flock): flock (pid PID, holder)
+nobody holds a lock
+$ sh -c 'kill -0 $(cat pid) 2>/dev/null'
+[exit status 1]
+"""
+    suite.case("1.py", TREE, golden)
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_is_ready_when_it_has_said_so(case: Case) -> None:

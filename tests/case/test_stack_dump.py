@@ -49,6 +49,11 @@ def main(case):
     with case.task_group() as group:
         group.start(part)
 """
+STATE = """
+def main(case):
+    os.mkfifo("f")
+    case.wait_for(missing="f", limit=1000)
+"""
 SLEEP = """
 def main(case):
     time.sleep(1000)
@@ -99,6 +104,7 @@ HANGS = {
     ANSWER: {"8: waiting for qemu-fake (pid N) to answer 'x'"},
     PARTS: {"10: waiting for qemu-fake (pid N) to send the event NEVER", "13: in main"},
     UTILITY: {"8: waiting for qemu-img (pid N) to end"},
+    STATE: {"8: waiting for f to be gone"},
     SLEEP: {"7: in main"},
     FIFO: {"8: in main"},
     BUSY: {"7: in main"},
