@@ -14,7 +14,6 @@ from contextlib import suppress
 from goldlock.lockcalls import LONGEST_STATUS
 from goldlock.lockcalls.control import ControlServer
 from goldlock.lockcalls.supervisor import Supervisor
-from goldlock.lockcalls.waits import LOOK_AGAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Loop:
         _thread.start_new_thread(self._serve_calls, ())  # without signals: they are for this one
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while not (self._ended and self._deserted):
-            for fd, _ in self._poll.poll(LOOK_AGAIN if self._supervisor.waits() else None):
+            for fd, _ in self._poll.poll(self._supervisor.look_again()):
                 self._happened(fd)
             self._supervisor.settle()
             if self._problem:

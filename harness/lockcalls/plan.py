@@ -9,10 +9,12 @@
     flock t.lock by git fails with ENOLCK
     create .git/index.lock fails with EEXIST once
     rename .git/index.lock to .git/index fails with EIO
+    lock RESERVED of t.db by sqlite3 is delayed for 200 ms
 
 A line is CALL [TARGET] [of FILE] [to FILE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN]
-[may miss].  TARGET is a byte or a range, as a trace prints them, with "exactly" before it or not.
-A byte has a name where a suite or its kit gives it one: see goldlock.lockcalls.words.
+[may miss], or has "is delayed for N ms" where the errno is.  TARGET is a byte or a range, as a
+trace prints them, with "exactly" before it or not.  A byte has a name where a suite or its kit
+gives it one: see goldlock.lockcalls.words.
 """
 
 import errno as errnos
@@ -29,6 +31,8 @@ from goldlock.lockcalls.words import ByteWords, byte_words
 ALWAYS: Final = sys.maxsize
 """How often: without an end, said on purpose (EINTR needs it said)."""
 
+
+_LONGEST_DELAY = 3_600_000
 
 _ENDLESS_EINTR = (
     "a program that retries would loop for ever: bound it (once, 2 times), "
@@ -56,6 +60,7 @@ class Fault:
     exactly  whether the range of a call must have nothing else
     may_miss whether it is in order if no call fails
     to       of link and rename, only calls that make this new name; None: any
+    delay    milliseconds that the call stands still before it is carried out; then errno is 0
     A field out of range is a ValueError.
     """
 
@@ -69,10 +74,14 @@ class Fault:
     exactly: bool = False
     may_miss: bool = False
     to: str | None = None
+    delay: int = 0
 
     def __post_init__(self) -> None:
         _ = self.calls  # which looks at its fields
-        if self.errno not in errnos.errorcode:
+        if self.delay:
+            if self.errno or not 1 <= self.delay <= _LONGEST_DELAY:
+                raise ValueError(f"a delay is of 1 to {_LONGEST_DELAY} ms, and has no errno")
+        elif self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
         counts = (self.nth, 1 if self.times is None else self.times)
         if not all(1 <= count <= LARGEST for count in counts):
@@ -87,7 +96,8 @@ class Fault:
 
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
-        parts = [f"{self.calls} fails with {errno_name(self.errno)}"]
+        what = f"is delayed for {self.delay} ms" if self.delay else ""
+        parts = [f"{self.calls} {what or f'fails with {errno_name(self.errno)}'}"]
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
@@ -121,13 +131,11 @@ def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
 
 def _fault(line: Line, words: ByteWords) -> Fault:
     calls = parse_calls(line, words)
-    line.need('"fails with" and an errno', "fails")
-    line.need('"with" and an errno', "with")
-    errno = _errno(line)
+    errno, delay = _what(line)
     nth = 1
     if line.take("from"):
         line.need('"call" and a number', "call")
-        nth = line.number("the first call that fails", 1)
+        nth = line.number("the first call that it is about", 1)
     times = _times(line)
     may_miss = bool(line.take("may"))
     if may_miss:
@@ -147,7 +155,23 @@ def _fault(line: Line, words: ByteWords) -> Fault:
         calls.exactly,
         may_miss,
         calls.to,
+        delay,
     )
+
+
+def _what(line: Line) -> tuple[int, int]:
+    """Return the errno, and the milliseconds of a delay; one of them is 0."""
+    if line.take("is"):
+        line.need('"delayed for" and a time', "delayed")
+        line.need('"for" and a time', "for")
+        number = line.number("how long, such as 200 ms", 1)
+        delay = number * {"ms": 1, "s": 1000}[line.need('"ms" or "s"', "ms", "s")]
+        if delay > _LONGEST_DELAY:
+            line.fail(f"no more than {_LONGEST_DELAY // 1000} s")
+        return 0, delay
+    line.need('"fails with" and an errno, or "is delayed for" and a time', "fails")
+    line.need('"with" and an errno', "with")
+    return _errno(line), 0
 
 
 def _errno(line: Line) -> int:

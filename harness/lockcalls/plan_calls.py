@@ -27,7 +27,7 @@ CALLS: Final = (
 _WITH_BYTES = ("lock", "unlock", "test")
 _WITH_TWO_NAMES = ("link", "rename")
 _ABOUT_A_FILE = ("flock", "lease", *FILE_CALLS)
-_AFTER_A_FILE = ("", "of", "to", "by", "fails")
+_AFTER_A_FILE = ("", "of", "to", "by", "fails", "is")
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 
 

@@ -29,7 +29,7 @@ def _is_there(calls: "Calls", call: "Call", first: int, last: int | None) -> boo
 
 
 class Rule:
-    """A fault at work: how many calls it matched, and how many of them it made fail."""
+    """A fault at work: how many calls it matched, and how many of them it made fail, or delayed."""
 
     __slots__ = ("_calls", "fault", "hits", "matched")
 
@@ -49,7 +49,8 @@ class Rule:
             return ""
         found = f"{self.matched} only" if self.matched else "none"
         way_out = 'write "may miss" behind it if that is in order'
-        return f"{self.fault}: no call failed; of such calls there were {found}; {way_out}"
+        what = "was delayed" if self.fault.delay else "failed"
+        return f"{self.fault}: no call {what}; of such calls there were {found}; {way_out}"
 
     def due(self) -> bool:
         """Return whether the call that was matched last is one that fails."""

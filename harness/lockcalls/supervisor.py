@@ -23,7 +23,8 @@ from goldlock.lockcalls.posix import Unsettled
 from goldlock.lockcalls.records import RecordCall
 from goldlock.lockcalls.rule import Rule
 from goldlock.lockcalls.seccomp import Listener, Notification
-from goldlock.lockcalls.waits import Waits
+from goldlock.lockcalls.standing import Standing
+from goldlock.lockcalls.waits import LOOK_AGAIN, Waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class Supervisor:
         self._unsettled = Unsettled()
         self._files = FileLog(lambda recorded, result: self._tell([(recorded, result)]))
         self._waits = Waits()
+        self._standing = Standing()
         self.on_wait: Callable[[], object] = bool
-        """Called when a call begins to wait, so that somebody looks when it ends."""
+        """Called when a call begins to wait, or stands still, so that somebody looks again."""
 
     def add(self, fault: "Fault") -> int:
         """Set a fault, after the others; return the key that clear() wants."""
@@ -85,13 +87,21 @@ class Supervisor:
         with self._rules_at_rest:
             return [line for rule in self._rules.values() if (line := rule.missed())]
 
-    def waits(self) -> bool:
-        """Return whether a call waits whose end the trace is to tell."""
-        return bool(self._waits)
+    def look_again(self) -> int | None:
+        """Return after how many milliseconds to call `settle` again; None: no need."""
+        standing = self._standing.next_due()
+        if not self._waits:
+            return standing
+        return LOOK_AGAIN if standing is None else min(LOOK_AGAIN, standing)
 
     def settle(self) -> None:
-        """Write into the trace how calls that waited have ended, as far as they have."""
+        """Let calls go on that have stood still for long enough.
+
+        Write into the trace how calls that waited have ended, as far as they have.
+        """
         with self._rules_at_rest:
+            for notification in self._standing.due():
+                self._look_at(notification, self._carry_out)
             self._tell(self._waits.ended())
             self._files.all_calls()
 
@@ -123,6 +133,12 @@ class Supervisor:
             self._say_unseen(notification, "io_uring: what it does by it is")
             self._listener.let_through(notification)
             return
+        self._look_at(notification, self._answer)
+
+    def _look_at(
+        self, notification: Notification, act: "Callable[[Notification, Call], object]"
+    ) -> None:
+        """Read a call, and do with it what is to be done."""
         try:
             call = read_call(notification)
         except OtherCallError:
@@ -133,7 +149,7 @@ class Supervisor:
             return
         try:
             if self._listener.valid(notification):  # else its tid may be another's by now
-                self._answer(notification, call)
+                act(notification, call)
         except OSError:  # gone, or its memory is: let the kernel find out
             self._listener.let_through(notification)
         finally:
@@ -152,12 +168,22 @@ class Supervisor:
 
     def _answer(self, notification: Notification, call: Call) -> None:
         rule = self._due(call)
-        if rule is not None:
+        if rule is None:
+            self._carry_out(notification, call)
+        elif rule.fault.delay:
+            self._write(call, f"delayed {rule.fault.delay} ms (injected)")
+            rule.hits += 1
+            self._standing.add(notification, rule.fault.delay)
+            self.on_wait()
+        else:
             error = rule.fault.errno
             self._write(call, f"{errno_name(error)} (injected)")
             call.close()
             rule.hits += self._listener.answer(notification, error)
-        elif call.performable:
+
+    def _carry_out(self, notification: Notification, call: Call) -> None:
+        """Have a call carried out that no fault is about, or that has stood still before it."""
+        if call.performable:
             self._perform(notification, call)
         elif self._trace is None:
             self._let_through(notification, call, "")

@@ -62,6 +62,8 @@ from hypothesis import strategies as st
         ("symlink s fails with EIO", Fault("symlink", EIO, image="s")),
         ("unlink u fails with EIO", Fault("unlink", EIO, image="u")),
         ("rmdir r fails with EIO", Fault("rmdir", EIO, image="r")),
+        ("lock 1 is delayed for 200 ms", Fault("lock", 0, 1, delay=200)),
+        ("flock is delayed for 2 s once", Fault("flock", 0, times=1, delay=2000)),
     ],
 )
 def test_line(line: str, fault: Fault) -> None:
@@ -87,17 +89,26 @@ def test_several_lines() -> None:
         ("lock exactly any", "1:14: any: expected a byte: "),
         ("lock 1 fails with EIO may", '1:26: end of line: expected "miss"'),
         ("probe of f fails with EIO", "1:7: of: a probe is of /dev/null, never of an image"),
-        ("flock 1 of f", '1:9: of: expected "fails with" and an errno'),
+        (
+            "flock 1 of f",
+            '1:9: of: expected "fails with" and an errno, or "is delayed for" and a time',
+        ),
         ("lock uses read", "1:11: read: expected consistent read, write, write unchanged, resize"),
         ("lock uses consistent", "1:21: end of line: expected read"),
         ("lock 1 of", "1:10: end of line: expected the path of an image"),
         ("lock 1 by", "1:10: end of line: expected the name of a program"),
-        ("lock 1 ENOLCK", '1:8: ENOLCK: expected "fails with" and an errno'),
+        (
+            "lock 1 ENOLCK",
+            '1:8: ENOLCK: expected "fails with" and an errno, or "is delayed for" and a time',
+        ),
         ("lock 1 fails ENOLCK", '1:14: ENOLCK: expected "with" and an errno'),
         ("lock 1 fails with enolck", "1:19: enolck: not the name of an errno: is it ENOLCK?"),
         ("lock 1 fails with 37", "1:19: 37: not the name of an errno"),
         ("lock 1 fails with EIO from 3", '1:28: 3: expected "call" and a number'),
-        ("lock 1 fails with EIO from call 0", "1:33: 0: expected the first call that fails: "),
+        (
+            "lock 1 fails with EIO from call 0",
+            "1:33: 0: expected the first call that it is about: ",
+        ),
         ("lock 9223372036854775808", "1:6: 9223372036854775808: expected a byte: a number up to"),
         (f"lock {'1' * 5000}", f"1:6: {'1' * 5000}: expected a byte: a number up to"),
         ("lock 1 fails with EIO 0 times", "1:23: 0: expected how often: a number from 1"),
@@ -105,15 +116,25 @@ def test_several_lines() -> None:
         ("lock 1 fails with EIO twice", '1:23: twice: expected "from call N", "once", '),
         ("lock 1 fails with EIO once more", "1:28: more: nothing may follow here"),
         ("lock 1 fails with EINTR", "1:24: end of line: EINTR every time: "),
+        ("lock 1 is", '1:10: end of line: expected "delayed for" and a time'),
+        ("lock 1 is delayed for ever", "1:23: ever: expected how long, such as 200 ms: a number"),
+        ("lock 1 is delayed for 2 h", '1:25: h: expected "ms" or "s"'),
+        ("lock 1 is delayed for 3601 s", "1:29: end of line: no more than 3600 s"),
         ("lock 1 by a/b", "1:11: a/b: the name of a program, not a path: it has no slash"),
         ('lock 1 by ""', '1:11: "": a program without a name makes no calls'),
         ('create ""', '1:8: "": an empty path leads nowhere'),
         ("create a/" + "b" * 256, f"1:8: a/{'b' * 256}: no file can have a name that long"),
         ("create a to b", "1:10: to: a create has one name"),
         ("rename a to", "1:12: end of line: expected the new path"),
-        ("create 1 2", '1:10: 2: expected "fails with" and an errno'),
+        (
+            "create 1 2",
+            '1:10: 2: expected "fails with" and an errno, or "is delayed for" and a time',
+        ),
         ('lock 1 of "t', '1:11: "\\"": a quote that is not closed'),
-        ("probe 100 fails with EIO", '1:7: 100: expected "fails with" and an errno'),
+        (
+            "probe 100 fails with EIO",
+            '1:7: 100: expected "fails with" and an errno, or "is delayed for" and a time',
+        ),
     ],
 )
 def test_error_points_to_the_word(plan: str, message: str) -> None:
@@ -191,6 +212,7 @@ def test_without_a_kit_there_are_no_words() -> None:
         ({"call": "probe", "byte": 100}, "a probe has no byte 100"),
         ({"call": "probe", "image": "f"}, "a probe is of /dev/null"),
         ({"call": "flock", "byte": 100}, "a flock has no byte 100"),
+        ({"delay": 1}, "a delay is of 1 to 3600000 ms, and has no errno"),
         ({"nth": 0}, "calls are counted from 1"),
         ({"times": 0}, "calls are counted from 1"),
         ({"errno": EINTR}, "EINTR every time"),
@@ -221,14 +243,15 @@ programs = names.filter(lambda name: "/" not in name)
     to=st.none() | names,
     nth=st.integers(1, 99),
     times=st.none() | st.integers(1, 99) | st.just(ALWAYS),
-    flags=st.tuples(st.booleans(), st.booleans()),
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
 def test_text_reads_back(call, code, byte, image, program, to, nth, times, flags) -> None:  # type: ignore[no-untyped-def]
     where = byte if call in ("lock", "unlock", "test") else None
     exactly = flags[0] and where is not None
     image = image if call != "probe" else None
     to = to if call in ("link", "rename") else None
-    fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1], to)
+    code, delay = (0, nth) if flags[2] else (code, 0)
+    fault = Fault(call, code, where, image, program, nth, times, exactly, flags[1], to, delay)
     assert parse_plan(str(fault)) == (fault,)
 
 
