@@ -15,7 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from goldlock.bootstrap import enter_environment
-from goldlock.command_line import NAME_IN_CHECKOUT, check_alone, groups_in, parse, split
+from goldlock.command_line import (
+    NAME_IN_CHECKOUT,
+    check_alone,
+    check_no_helper,
+    groups_in,
+    parse,
+    split,
+)
 from goldlock.dialects import known as dialects
 from goldlock.dialects.dialect import Asked, Dialect
 from goldlock.errors import UsageError
@@ -25,6 +32,7 @@ from goldlock.settings import Settings, check_names
 from goldlock.suite import choices
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.project import cache_folder, find_suite
+from goldlock.suite.selection import suite_of
 from goldlock.text import count, printable
 
 _HERE = Path(__file__).parent
@@ -183,7 +191,18 @@ def _here() -> Path:
 
 
 def _chosen(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
-    folder = find_suite(options.suite, _here(), checkout)
+    try:
+        return _select(options, checkout)
+    except UsageError:
+        check_no_helper(options.cases)
+        raise
+
+
+def _select(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
+    here = _here()
+    of_cases = {suite_of(word) for word in options.cases} if options.suite is None else set()
+    folder = of_cases.pop() if len(of_cases) == 1 else None
+    folder = folder or find_suite(options.suite, here, checkout)
     dialect = dialects.of_folder(folder)
     suite = dialect.read(folder)
     if not suite.cases:
@@ -318,8 +337,11 @@ class _Signals:
 
 
 def _list(cases: Sequence[Case]) -> None:
-    for case in cases:
-        print(f"{case.number}  {' '.join(case.groups)}".rstrip())  # noqa: T201 - what was asked for
+    """Print a line for each case: its name, its groups, its title."""
+    rows = [(case.number, " ".join(case.groups), printable(case.title)) for case in cases]
+    names, groups = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+    for name, group, title in rows:
+        print(f"{name:{names}}  {group:{groups}}  {title}".rstrip())  # noqa: T201 - what was asked for
 
 
 def _alone() -> list[str]:

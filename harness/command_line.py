@@ -22,16 +22,16 @@ HELPERS = {
     "faults": "run a program with faults in its lock calls, or trace them",
     "filter": "apply filters for cases to standard input",
     "locks": "show who holds which lock on a directory's files",
+    "orders": "run programs in every order of their lock calls",
+    "show": "show a command of a shell case, and what it says, filtered",
     "trace": "run a program, and show its lock calls and who is in whose way",
+    "wait": "wait until a lock, a file or a process is in a state",
 }
 """The words that, first, are a command of their own (see `goldlock.__main__`), and what it does."""
 
 _EPILOG = """\
 Commands of their own, each with a --help:
-  %(prog)s faults    {faults}
-  %(prog)s filter    {filter}
-  %(prog)s locks     {locks}
-  %(prog)s trace     {trace}
+{commands}
 
 After "--", options go to pytest as they are: %(prog)s -- -k 153
 
@@ -67,10 +67,14 @@ def parse(arguments: Sequence[str], checkout: Path | None = None) -> argparse.Na
     for word in unknown:
         flags = [flag for action in parser._actions for flag in action.option_strings]
         raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
-    for word in options.cases:
+    return options
+
+
+def check_no_helper(words: Sequence[str]) -> None:
+    """Raise UsageError where one of *words*, which are no cases, is nearly a command."""
+    for word in words:
         if near := not word.isdecimal() and suggest(word, HELPERS):
             raise UsageError(f"neither a case nor a command: {word!r}{near}")
-    return options
 
 
 def check_alone(options: argparse.Namespace, flag: str, why: str) -> None:
@@ -91,18 +95,24 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=NAME_IN_CHECKOUT if checkout else "goldlock",
         description="Run cases, and hold what they print against their goldens.",
-        epilog=_EPILOG.format(**HELPERS),
+        epilog=_EPILOG.format(
+            commands="\n".join(f"  %(prog)s {name:<8} {does}" for name, does in HELPERS.items())
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         usage="%(prog)s [OPTION ...] [CASE ...] [-- PYTEST OPTION ...]",
     )
     groups = {name: parser.add_argument_group(name) for name in GROUPS}
     choose = groups[WHICH]
-    choose.add_argument("cases", nargs="*", metavar="CASE", help="number of a case, such as 153")
+    choose.add_argument(
+        "cases", nargs="*", metavar="CASE", help="name of a case, as 153, or its file"
+    )
     choose.add_argument("-g", dest="groups", metavar="GROUP,...", help="the cases of these groups")
     choose.add_argument("-x", dest="exclude", metavar="GROUP,...", help="but not of these groups")
     choose.add_argument("--start-from", metavar="CASE", help="from this case on")
-    choose.add_argument("-n", dest="list", action="store_true", help="list them, run nothing")
+    choose.add_argument(
+        "-n", "--list", dest="list", action="store_true", help="list them, run nothing"
+    )
     choose.add_argument("--shard", metavar="I/N", help="the I-th of N parts that take as long")
     choose.add_argument(
         "--suite", "--source-dir", metavar="DIR", help="the suite in DIR, or that called qemu"

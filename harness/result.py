@@ -106,14 +106,14 @@ class SectionResult:
 class CaseResult:
     """A case that was judged, or could not be run.
 
-    *seconds* it took, *last* when it was last run; *started* is in seconds since the epoch, 0 for
-    what did not start. *sections* are those of the output, then those that are missing in it. Each
-    of *problems*, which concern the case as a whole, may have lines. *notes* tell what is no
-    failure, *skipped* which parts of the case were left out, and why, a line each. *reason* tells
-    why it was not run. *update* is the change that was made to the golden, as a diff. *kept* is the
-    directory that was kept, *kept_files* tells what to look at in it. *log* is the end of what
-    programs were told and said before any filter, where it was kept or asked for, *shown* all that
-    was asked for.
+    *number* is its name, *title* what it is about. *seconds* it took, *last* when it was last run;
+    *started* is in seconds since the epoch, 0 for what did not start. *sections* are those of the
+    output, then those that are missing in it. Each of *problems*, which concern the case as a
+    whole, may have lines. *notes* tell what is no failure, *skipped* which parts of the case were
+    left out, and why, a line each. *reason* tells why it was not run. *update* is the change that
+    was made to the golden, as a diff. *kept* is the directory that was kept, *kept_files* tells
+    what to look at in it. *log* is the end of what programs were told and said before any filter,
+    where it was kept or asked for, *shown* all that was asked for.
 
     *failed_runs* of *runs* failed where a case was run more than once, *about_runs* tells of them
     in lines; what else is told is of one of them.
@@ -123,6 +123,7 @@ class CaseResult:
     path: str
     golden: str
     groups: Sequence[str] = ()
+    title: str = ""
     seconds: float = 0.0
     last: float | None = None
     started: float = 0.0
@@ -183,7 +184,18 @@ class CaseResult:
 
 
 _TOLD = (
-    *("number", "path", "groups", "seconds", "last", "started", "golden", "problems", "reason"),
+    *(
+        "number",
+        "path",
+        "title",
+        "groups",
+        "seconds",
+        "last",
+        "started",
+        "golden",
+        "problems",
+        "reason",
+    ),
     *("notes", "skipped"),
     *("update", "kept", "kept_files", "log", "shown", "runs", "failed_runs", "about_runs"),
 )

@@ -35,7 +35,8 @@ def run_with(make_case: Callable[[Mapping[str, str], str], C], main: Callable[[C
     try:
         case = make_case(os.environ, script)
     except LookupError as error:
-        print(f"{script}: {error.args[0]}", file=sys.stderr)  # noqa: T201 - to a person who started it
+        type_this = "" if "GOLDLOCK_CASE" in os.environ else f"; type: goldlock {script}"
+        print(f"{script}: {error.args[0]}{type_this}", file=sys.stderr)  # noqa: T201 - to a person who started it
         sys.exit(2)
     if isinstance(sys.stdout, TextIOWrapper):
         # What it prints is out before what a program writes to the same pipe, and at a time limit.

@@ -13,7 +13,7 @@ from goldlock.dialects.dialect import Asked, Dialect, Verdict
 from goldlock.environment import NOTRUN_STATUS
 from goldlock.goldens import variants
 from goldlock.settings import Settings
-from goldlock.suite import cases
+from goldlock.suite import cases, selection
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.programs import Programs
 from goldlock.text import shorten
@@ -33,7 +33,7 @@ class OwnDialect(Dialect):
         return cases.read_suite(folder)
 
     def select(self, suite: Suite, asked: Asked) -> list[Case]:
-        return cases.select(suite, *asked)
+        return selection.select(suite, *asked)
 
     def collected(self, suite: Suite) -> Path:
         return suite.root / "cases"

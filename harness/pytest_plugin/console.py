@@ -105,6 +105,20 @@ class Commands:
                 self._reporter.write_line(f"    {printable(line)}".rstrip())
 
 
+class Titles:
+    """Shows what each case is about, after its line; for those who ask for more words."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        result = result_of(report)
+        if result and result.title:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"    {printable(result.title)}")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, Any]:
     """Call sections and cases by what they are, whatever the plugins of subtests call them."""

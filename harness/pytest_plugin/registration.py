@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from goldlock.pytest_plugin import console
-from goldlock.pytest_plugin.run import past_of
+from goldlock.pytest_plugin.run import RUN, past_of
 from goldlock.reports.repo_paths import on_github
 from goldlock.settings import Settings
 from goldlock.suite.programs import Programs
@@ -28,6 +28,8 @@ def start(
     if reporter := manager.get_plugin("terminalreporter"):
         for line in (*programs.heading, *notes):
             reporter.write_line(line)
+        if config.get_verbosity() > config.stash[RUN].by_command:  # the command adds one -v
+            manager.register(console.Titles(reporter), "goldlock-titles")
         manager.register(console.Commands(reporter), "goldlock-commands")
         if _somebody_waits(config):
             from goldlock.pytest_plugin.progress import Progress

@@ -274,7 +274,7 @@ class Runner:
 def result_of(case: Case, golden: Path | None = None) -> CaseResult:
     """Return the result of a case of which nothing is known yet."""
     golden = golden or case.expected / f"{case.number}.out"
-    return CaseResult(case.number, str(case.path), str(golden), case.groups)
+    return CaseResult(case.number, str(case.path), str(golden), case.groups, case.title)
 
 
 def is_supervised(case: Case, settings: Settings) -> bool:

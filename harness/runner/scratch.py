@@ -16,10 +16,10 @@ from goldlock.errors import UsageError
 from goldlock.runner import mounts, stale_runs
 from goldlock.runner.removal import Identity, identity, remove, remove_tree
 
-SOCKET_ROOM = 60
+SOCKET_ROOM = 40
 """Characters of a run's scratch directory, past which sockets get one elsewhere.
 
-The kernel allows 107 for the whole path of a socket.
+The kernel allows 107 for the whole path of a socket; the name of a case is in it, too.
 """
 
 
@@ -176,7 +176,7 @@ class Scratch:
         said = [f"unmounted {each}" for each in mounts.clear(self.root, itself=True)]
         names = {path.name for path in keep}
         for name in os.listdir(self._opened):  # noqa: PTH208 - by its descriptor
-            known = name == stale_runs.MARK or (names and not name[0].isdigit())
+            known = name == stale_runs.MARK or (names and name[0] == ".")  # what cases start
             if name in names or known:
                 continue
             if stat.S_ISDIR(os.stat(name, dir_fd=self._opened, follow_symlinks=False).st_mode):

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A suite on disk: its numbered cases and their headers. Nothing is executed here.
+"""A suite on disk: its cases and their headers. Nothing is executed here.
 
-A case is a file in ``cases/`` whose name is a number, with or without an extension. Its
-header is made of the comment lines at its top that have the form ``# key: value``:
+A case is a file in ``cases/`` called by a number or a name, with or without an extension:
+``153.py``, ``busy-timeout.sh``. Of the files that have a name, those are cases that can be
+executed, begin with ``#!`` or have a golden; others are helpers. A case's title is the first line
+of its docstring, or else the first comment that says something. Its header is made of the comment
+lines at its top that have the form ``# key: value``:
 
     # group: rw quick          groups it can be selected by
     # needs: faults            abilities (ofd-locks, faults) and programs of the suite or its kit
@@ -15,20 +18,25 @@ and those of the suite's kit, such as ``formats``.
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
-from goldlock.errors import UsageError, choice, suggest
+from goldlock.errors import UsageError, suggest
 from goldlock.suite import kit as kits
 from goldlock.suite.declared import SuiteFile
 from goldlock.suite.suite_file import FILE, suite_file
+from goldlock.text import natural
 
-_CASE_NAME = re.compile(r"([0-9]+)(\.\w+)?")
+_CASE_NAME = re.compile(r"([A-Za-z0-9][\w-]*)(\.\w+)?", re.A)
+_LONGEST = 40
+"""Characters of a case's name: it is part of the paths of sockets, which are short."""
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
+_DOCSTRING = re.compile(r'\s*[rR]?("""|\'\'\'|"|\')\s*(.*?)\s*(?:\1|\n|$)')
+_SAYS_NOTHING = re.compile(r"!|-\*-|.*(?:SPDX-|Copyright|coding[:=]|vim?:)|\W*$", re.I)
 _FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
 _KEYS = ("group", "needs", "timeout", "exclusive", "filters")
@@ -36,10 +44,14 @@ _KEYS = ("group", "needs", "timeout", "exclusive", "filters")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A case and what its header says; *words* is what it says by the keys of the suite's kit."""
+    """A case and what its header says; *words* is what it says by the keys of the suite's kit.
+
+    *number* is its name, which most have from a number.
+    """
 
     number: str
     path: Path
+    title: str = ""
     groups: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     timeout: float | None = None
@@ -63,7 +75,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A folder with ``cases/`` and ``expected/``, its cases in the order of their numbers."""
+    """A folder with ``cases/`` and ``expected/``, its cases in the order of their names."""
 
     root: Path
     cases: tuple[Case, ...]
@@ -95,14 +107,16 @@ def unknown_trait(golden: Path) -> str:
 
 def read_suite(root: Path) -> Suite:
     """Read the suite in *root*; raise UsageError, with file and line, where it is not sound."""
-    cases: dict[int, Case] = {}
+    cases: dict[int | str, Case] = {}
     for path in case_files(root):
         case = read_case(path)
-        if twin := cases.get(int(case.number)):
-            raise UsageError(f"{path}: {twin.path.name} has the same number; rename one of them")
-        cases[int(case.number)] = case
-    kit = suite_file(root).kit.name
-    return Suite(root, tuple(case for _, case in sorted(cases.items())), kit)
+        name = int(case.number) if case.number.isdecimal() else case.number
+        if twin := cases.get(name):
+            kind = "name" if name == case.number else "number"
+            raise UsageError(f"{path}: {twin.path.name} has the same {kind}; rename one of them")
+        cases[name] = case
+    ordered = sorted(cases.values(), key=lambda case: natural(case.number))
+    return Suite(root, tuple(ordered), suite_file(root).kit.name)
 
 
 def case_files(root: Path) -> list[Path]:
@@ -119,8 +133,22 @@ def case_files(root: Path) -> list[Path]:
 
 
 def may_be_case(path: Path) -> bool:
-    """Tell whether a file is taken for a case: not one that editors and git leave beside it."""
-    return path.name[0].isdigit() and not path.name.endswith(_LEFTOVERS)
+    """Tell whether a file is taken for a case: not a helper, nor what editors leave beside it."""
+    if path.name.endswith(_LEFTOVERS) or not (path.name[0].isascii() and path.name[0].isalnum()):
+        return False
+    return path.name[0].isdigit() or _is_meant_to_run(path)
+
+
+def _is_meant_to_run(path: Path) -> bool:
+    try:
+        if path.stat().st_mode & 0o111:
+            return True
+        with path.open("rb") as file:
+            begins = file.read(2)
+    except OSError:
+        return False
+    golden = path.parent.parent / "expected" / f"{path.name.partition('.')[0]}.out"
+    return begins == b"#!" or golden.exists()
 
 
 @cache  # a run reads its suite, collects it, and looks for goldens that no case owns
@@ -128,7 +156,9 @@ def read_case(path: Path) -> Case:
     """Read the header of a case; raise UsageError where it is not sound."""
     name = _CASE_NAME.fullmatch(path.name)
     if not name:
-        raise UsageError(f"{path}: not a case's name; it is a number, as in 153.py or 153")
+        raise UsageError(f"{path}: not a case's name; as in 153, 153.py or busy-timeout.sh")
+    if len(name[1]) > _LONGEST:
+        raise UsageError(f"{path}: a case's name has at most {_LONGEST} characters")
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: not a file, so not a case")
@@ -138,15 +168,19 @@ def read_case(path: Path) -> Case:
         raise UsageError(f"{path}: {error.strerror}") from None
     suite = suite_file(path.parent.parent)
     fields: dict[str, str] = {}
-    for number, line in enumerate(top.split("\n"), start=1):
+    comments, lines = [], top.split("\n")
+    for number, line in enumerate(lines, start=1):
         comment = _COMMENT.fullmatch(line.rstrip())
         if comment and (given := _FIELD.fullmatch(comment[1])):
             _read_field(fields, given[1].lower(), given[2] or "", suite, f"{path}:{number}")
-        elif not comment and line.strip():
+        elif comment:
+            comments.append(comment[1])
+        elif line.strip():
             break
     return Case(
         name[1],
         path,
+        title=_title(comments, "\n".join(lines[number - 1 :]) if path.suffix == ".py" else ""),
         groups=_words(fields.get("group", "")),
         needs=tuple(dict.fromkeys((*suite.needs, *_words(fields.get("needs", ""))))),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
@@ -155,6 +189,13 @@ def read_case(path: Path) -> Case:
         words={key: _words(fields[key]) for key in suite.kit.words if key in fields},
         kit=suite.kit.name,
     )
+
+
+def _title(comments: Iterable[str], script: str) -> str:
+    """Return what a case is about: the first line of a Python script's docstring, or a comment."""
+    docstring = _DOCSTRING.match(script)
+    said = (each.lstrip("#/;- ") for each in comments if not _SAYS_NOTHING.match(each))
+    return docstring[2] if docstring and docstring[2] else next(said, "")
 
 
 def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, where: str) -> None:
@@ -192,36 +233,3 @@ def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, 
 
 def _words(value: str) -> tuple[str, ...]:
     return tuple(value.replace(",", " ").split())
-
-
-def select(
-    suite: Suite,
-    numbers: Sequence[str] = (),
-    groups: Iterable[str] = (),
-    exclude: Iterable[str] = (),
-    start_from: str | None = None,
-) -> list[Case]:
-    """Return the cases that are asked for, in the order of their numbers.
-
-    That is those of *numbers* and of *groups* (for neither, all), less those of the groups
-    to *exclude*, from case *start_from* on.
-
-    Raises UsageError for a case or group that the suite does not have.
-    """
-    by_number = {case.number: case for case in suite.cases}
-    known_groups = {group for case in suite.cases for group in case.groups}
-    for number in (*numbers, *([start_from] if start_from is not None else [])):
-        if number not in by_number:
-            near = suggest(number, by_number)
-            raise UsageError(f"unknown case {number!r}{near or ';'} -n lists them")
-    groups, exclude = frozenset(groups), frozenset(exclude)
-    for group in sorted(groups | exclude):
-        if group not in known_groups:
-            raise UsageError(f"unknown group {group!r}{choice(group, sorted(known_groups))}")
-    return [
-        case
-        for case in suite.cases
-        if (not (numbers or groups) or case.number in numbers or groups & {*case.groups})
-        and not exclude & {*case.groups}
-        and (not start_from or int(case.number) >= int(start_from))
-    ]

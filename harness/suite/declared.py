@@ -4,10 +4,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from goldlock.lockcalls.file_words import FileWord
 from goldlock.suite import kit as kits
 from goldlock.suite.kit import Kit
+
+if TYPE_CHECKING:  # a project's own tests load this, too
+    from goldlock.lockcalls.file_words import FileWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class SuiteFile:
     kit: Kit = field(default_factory=lambda: kits.load(""))
     programs: Mapping[str, DeclaredProgram] = field(default_factory=dict)
     commands_of_traits: Mapping[str, str] = field(default_factory=dict)
-    locks: Sequence[FileWord] = ()
+    locks: "Sequence[FileWord]" = ()
     needs: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()

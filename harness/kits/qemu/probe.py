@@ -20,7 +20,7 @@ from goldlock.suite.question import Question
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
 """Tells the embedded programs their errno policy."""
 
-LAUNCHERS = "programs"
+LAUNCHERS = ".qemu"
 """The folder of the scratch directory that the embedded programs are started from."""
 
 _ARM = ("qemu-system-aarch64", "qemu-system-arm")

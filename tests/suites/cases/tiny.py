@@ -56,7 +56,7 @@ def _environment(case: Case) -> dict[str, str]:
 def report(text: str) -> str:
     """Blank out what differs from run to run."""
     patterns: Sequence[tuple[str, str]] = (
-        (r"goldlock-[a-z0-9_]{8}", "goldlock-XXXXXXXX"),
+        (r"goldlock-[0-9]{13}", "goldlock-XXXXXXXX"),
         (r"pid \d+", "pid PID"),
         (r"after \d+\.\d s", "after N s"),
         (r"^slowest: .*\n", ""),
