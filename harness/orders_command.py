@@ -2,7 +2,6 @@
 """The command ``goldlock orders``: what any order of lock calls can do to some programs."""
 
 import argparse
-import math
 import os
 import re
 import shlex
@@ -19,7 +18,6 @@ from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 from goldlock.orders.explorer import (
     ExploreError,
-    Found,
     Pool,
     UnavailableHereError,
     confirm,
@@ -29,8 +27,8 @@ from goldlock.orders.explorer import (
 )
 from goldlock.orders.history import parse_order
 from goldlock.orders.outcome import Outcome, indented
-from goldlock.orders.report import outcome_lines
-from goldlock.orders.search import AllOrders
+from goldlock.orders.report import claim, outcome_lines
+from goldlock.orders.search import LETTERS, search_for
 from goldlock.orders.worker import Programs
 from goldlock.text import count, printable
 
@@ -87,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", action="store_true", help="show each step of each order")
     parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
                         "as of goldlock filter")  # fmt: skip
+    parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
+                        "switches away from a program that could go on")  # fmt: skip
     parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
     parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
                         help="orders at the same time; else one for each processor")  # fmt: skip
@@ -109,7 +109,7 @@ def _task(options: argparse.Namespace) -> _Task:
     if len(options.programs) > 8:
         raise UsageError("more than 8 programs")
     named = [_NAMED.fullmatch(text) for text in options.programs]
-    names = tuple(found[1] if found else "ABCDEFGH"[i] for i, found in enumerate(named))
+    names = tuple(found[1] if found else LETTERS[i] for i, found in enumerate(named))
     if len(set(names)) < len(names):
         raise UsageError(f"two programs have the same name: {', '.join(names)}")
     texts = [
@@ -153,17 +153,10 @@ def _run(options: argparse.Namespace) -> int:
     task = _task(options)
     order = _order(options)
     jobs = 1 if order is not None else options.jobs or len(os.sched_getaffinity(0))
-    with pool(task.programs, lambda folder: _set_up(options.setup, folder), jobs, _below()) as work:
+    with pool(task.programs, lambda folder: _set_up(options.setup, folder), jobs) as work:
         if order is not None:
             return _replay(task, work, order)
         return _explore(task, work)
-
-
-def _below() -> Path | None:
-    """Return where scratch folders are best: in memory, as programs wait for disks otherwise."""
-    memory = Path("/dev/shm")
-    asked = os.environ.get("TMPDIR")
-    return memory if not asked and os.access(memory, os.W_OK | os.X_OK) else None
 
 
 def _set_up(command: str, folder: Path) -> None:
@@ -185,7 +178,7 @@ def _order(options: argparse.Namespace) -> list[str] | None:
         actors = parse_order(options.order)
     except ValueError as error:
         raise UsageError(f"--order: {error}") from error
-    last = "ABCDEFGH"[len(options.programs) - 1]
+    last = LETTERS[len(options.programs) - 1]
     for actor in actors:
         if actor[0] > last:
             raise UsageError(f"--order: {actor}: the last program is {last}")
@@ -207,7 +200,13 @@ def _explore(task: _Task, workers: Pool) -> int:
     started = time.monotonic()
     counter = _Counter()
     try:
-        found = explore(workers, AllOrders(), task.options.budget, task.clean, counter.show)
+        found = explore(
+            workers,
+            search_for(task.options.switches),
+            task.options.budget,
+            task.clean,
+            counter.show,
+        )
     finally:
         counter.clear()
     _say_programs(task)
@@ -219,27 +218,15 @@ def _explore(task: _Task, workers: Pool) -> int:
         _say([f"outcome {number}{mark}"])
         lines = outcome_lines(outcome, task.programs.by_letter, all_steps=task.options.steps)
         _say([*indented("\n".join(lines)).splitlines(), ""])
-    _say([_summary(found), f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
+    _say(
+        [
+            claim(found, task.options.switches),
+            f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s",
+        ]
+    )
     for problem in problems:
         _fail(problem, 1)
     return int(bad or bool(problems))
-
-
-def _summary(found: Found) -> str:
-    """Return what was run, and how complete that is."""
-    outcomes = count(len(found.outcomes), "outcome")
-    if found.cut:
-        total = number_of_orders(list(found.longest.values()))
-        return f"{outcomes} of {found.whole} orders of about {total}: the time was up"
-    return f"{outcomes}, of all orders"
-
-
-def number_of_orders(lengths: Sequence[int]) -> str:
-    """Return in how many orders chains of so many steps can be put: ``24`` or ``1.6e+08``."""
-    total = math.factorial(sum(lengths))
-    for length in lengths:
-        total //= math.factorial(length)
-    return str(total) if total < 100_000 else f"{total:.1e}"
 
 
 def _is_never(task: _Task, outcome: Outcome) -> bool:
@@ -251,9 +238,7 @@ def _is_bad(task: _Task, outcome: Outcome) -> bool:
 
 
 def _say_programs(task: _Task) -> None:
-    _say(
-        f"{letter}  {text}" for letter, text in zip("ABCDEFGH", task.options.programs, strict=False)
-    )
+    _say(f"{letter}  {text}" for letter, text in zip(LETTERS, task.options.programs, strict=False))
     _say([""])
 
 

@@ -31,6 +31,7 @@ from goldlock.lockcalls import FAULTS_VARIABLE
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from goldlock.case.orders import Call
     from goldlock.case.parallel import TaskGroup
     from goldlock.lockcalls.api import ActiveFaults
 
@@ -167,6 +168,32 @@ class Case(Starts):
             text = file.read().decode("utf-8", "surrogateescape")
             self._lock_calls_read = file.tell()
         return text
+
+    def orders(
+        self,
+        programs: "Mapping[str, Call]",
+        *,
+        outcome: str = "",
+        never: str = "",
+        switches: int | None = None,
+    ) -> None:
+        """Run programs in every order of their lock calls; show each thing that can come of it.
+
+            case.orders({"writer": (sqlite, "t.db", WRITE), "reader": (sqlite, "t.db", READ)})
+
+        The programs, each with its arguments, run in copies of the directory of the case. *outcome*
+        is a shell's command line that tells what came of it; if left out, which files there are,
+        with checksums. With *switches*, only orders with so few switches away from a program that
+        could go on. Each outcome is shown with the shortest order that leads there.
+
+        The case's header must have ``needs: orders``. Raises CaseError without that, where an
+        outcome matches the regular expression *never*, and where one is not the same when its
+        order is run again: `stderr_output` is the filter for it.
+        """
+        from goldlock.case.orders import Orders  # only for the cases that want it
+
+        self._require_serial("orders are of")
+        Orders(self, programs, outcome, never, switches).run()
 
     def _require_serial(self, what: str) -> None:
         """Raise CaseError in a task, and in the block of a group, which chance would choose from.

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run the orders that a search wants, several at the same time, and collect what comes of them."""
 
+import fcntl
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
@@ -86,13 +89,45 @@ class Pool:
             worker.close()
 
 
+_PREFIX = "goldlock-orders-"
+_MEMORY = Path("/dev/shm")
+
+
+_OLD = 3600
+"""Seconds after which a folder that nobody has locked is one that was left behind."""
+
+
 @contextmanager
-def pool(
-    programs: Programs, set_up: Callable[[Path], None], jobs: int, below: Path | None = None
-) -> Iterator[Pool]:
+def _scratch() -> Iterator[Path]:
+    """Make a scratch folder, in memory where that can be: programs wait for disks otherwise.
+
+    What those have left there that were killed is removed.
+    """
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
+    for left in memory.glob(f"{_PREFIX}*") if memory else ():
+        with suppress(OSError), _locked(left, fcntl.LOCK_EX):
+            if left.stat().st_mtime < time.time() - _OLD:
+                shutil.rmtree(left)
+    made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=memory)
+    with made as name, _locked(Path(name), fcntl.LOCK_SH):
+        yield Path(name).resolve()
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Have a lock on a folder; raise BlockingIOError when it is not to be had."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def pool(programs: Programs, set_up: Callable[[Path], None], jobs: int) -> Iterator[Pool]:
     """Make a scratch folder, let *set_up* fill what each order begins with, and start workers."""
-    with tempfile.TemporaryDirectory(prefix="goldlock-orders-", dir=below) as name:
-        folder = Path(name).resolve()
+    with _scratch() as folder:
         template = folder / "setup"
         template.mkdir()
         set_up(template)

@@ -5,6 +5,7 @@ Two orders that differ only in steps that do not depend on each other are the sa
 lead to the same end.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -17,6 +18,7 @@ class History:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
+        self._identities: list[int] = []
         self._before: list[int] = []
         """For each step a set of bits: the steps that had to be before it."""
         for i, step in enumerate(steps):
@@ -25,6 +27,16 @@ class History:
                 if not bits >> j & 1 and _depend(steps[j], step):
                     bits |= self._before[j] | 1 << j
             self._before.append(bits)
+
+    def identity(self, step: int) -> int:
+        """Return a number for a step and all that had to be before it, whatever else happened."""
+        for at in range(len(self._identities), step + 1):
+            own = self.steps[at]
+            parts = sorted(self._identities[i] for i in range(at) if self.is_before(i, at))
+            text = f"{own.actor} {own.call} {own.result} {parts}"
+            digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).digest()
+            self._identities.append(int.from_bytes(digest, "big"))
+        return self._identities[step]
 
     def is_before(self, first: int, second: int) -> bool:
         """Return whether the one step had to be before the other one."""

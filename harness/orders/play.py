@@ -15,7 +15,7 @@ from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step
 from goldlock.orders.ends import EndCall, space
 from goldlock.orders.lane import Lane
-from goldlock.orders.search import Job, Ran, Sleep, still_asleep
+from goldlock.orders.search import LETTERS, Job, Ran, Sleep, still_asleep
 from goldlock.orders.starter import Starter
 
 MOST_STEPS = 2000
@@ -57,7 +57,7 @@ class Player:
         """
         game = _Game(self._words, folder)
         try:
-            for letter, starter in zip("ABCDEFGH", self._starters, strict=False):
+            for letter, starter in zip(LETTERS, self._starters, strict=False):
                 game.enter(Lane(letter, starter, folder))
             ran, waits = game.run(job)
         except BaseException:

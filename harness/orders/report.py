@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was found, in words: for a terminal and for goldens."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from goldlock.orders.effects import Step
+from goldlock.orders.explorer import Found
 from goldlock.orders.history import order_text, switches
 from goldlock.orders.outcome import Outcome, indented, name_of
 from goldlock.text import count
@@ -16,9 +18,7 @@ def outcome_lines(
     """Yield an outcome, and the shortest order that leads there, as lines without their ends."""
     yield from outcome.text.splitlines()
     actors = outcome.actors
-    yield f"order: {order_text(actors) or 'none'} ({count(switches(actors), 'switch')})".replace(
-        "switchs", "switches"
-    )
+    yield f"order: {order_text(actors) or 'none'} ({times(switches(actors), 'switch')})"
     lines = step_lines(outcome.steps, names) if all_steps else brief_lines(outcome.steps, names)
     yield from indented("\n".join(lines)).splitlines()
 
@@ -54,3 +54,27 @@ def step_result(step: Step, names: Mapping[str, str]) -> str:
     before, held, letters = step.result.partition("held by ")
     by = " and ".join(names.get(letter, letter) for letter in letters.rstrip(")").split())
     return f"{before}{held}{by}{')' if letters.endswith(')') else ''}"
+
+
+def claim(found: Found, switches: int | None = None) -> str:
+    """Return how many outcomes there are, and of how much of all orders."""
+    outcomes = count(len(found.outcomes), "outcome")
+    if found.cut:
+        total = number_of_orders(list(found.longest.values()))
+        return f"{outcomes} of {count(found.whole, 'order')} of about {total}: the time was up"
+    if switches is None:
+        return f"{outcomes}, of all orders"
+    return f"{outcomes}, of all orders with at most {times(switches, 'switch')}"
+
+
+def number_of_orders(lengths: Sequence[int]) -> str:
+    """Return in how many orders chains of so many steps can be put: ``24`` or ``1.6e+08``."""
+    total = math.factorial(sum(lengths))
+    for length in lengths:
+        total //= math.factorial(length)
+    return str(total) if total < 100_000 else f"{total:.1e}"
+
+
+def times(number: int, noun: str) -> str:
+    """Return ``1 switch``, ``2 switches``."""
+    return f"{number} {noun}{'es' * (number != 1)}"

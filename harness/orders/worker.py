@@ -17,7 +17,7 @@ from goldlock.orders.lane import LONGEST_REST, RestlessError
 from goldlock.orders.outcome import deadlock_text, outcome_text
 from goldlock.orders.play import MOST_STEPS, DivergedError, EndlessError, Played, Player
 from goldlock.orders.scratch import copy_tree, listing
-from goldlock.orders.search import Job, Ran
+from goldlock.orders.search import LETTERS, Job, Ran
 from goldlock.orders.starter import Starter, UnavailableError
 
 
@@ -38,7 +38,7 @@ class Programs(NamedTuple):
     @property
     def by_letter(self) -> dict[str, str]:
         """The names by the letters of order strings."""
-        return dict(zip("ABCDEFGH", self.names, strict=False))
+        return dict(zip(LETTERS, self.names, strict=False))
 
 
 class Result(NamedTuple):

@@ -34,6 +34,7 @@ LOCKS = "locks"
 """The file of a case's directory with the lock calls of its programs."""
 
 _SUPERVISED = frozenset({"faults", "lock-files"})
+_BY_SECCOMP = _SUPERVISED | {"orders"}
 """What a case can need that a supervisor of its lock calls gives."""
 
 
@@ -154,7 +155,7 @@ class Runner:
 
     def _why_not(self, need: str) -> str | None:
         """Return why an ability that no kit knows cannot be had; None where it can."""
-        if need in _SUPERVISED:
+        if need in _BY_SECCOMP:
             from goldlock.lockcalls.api import unavailable  # for those who want it only
 
             return unavailable()
@@ -279,6 +280,8 @@ def result_of(case: Case, golden: Path | None = None) -> CaseResult:
 
 def is_supervised(case: Case, settings: Settings) -> bool:
     """Tell whether a case runs under a supervisor of its lock calls."""
+    if "orders" in case.needs:  # a process can have one supervisor, and they bring their own
+        return False
     wanted = settings.trace_locks or bool(settings.faults)
     return wanted or not _SUPERVISED.isdisjoint(case.needs)
 

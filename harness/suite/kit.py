@@ -37,6 +37,7 @@ class Kit:
         "ofd-locks": ("ofd-locks",),
         "faults": ("faults",),
         "lock-files": ("lock-files",),
+        "orders": ("orders",),
     }
 
     @property

@@ -95,6 +95,26 @@ def all_outcomes(programs: Sequence[Sequence[Operation]]) -> tuple[set[Outcome],
     return {outcome(state) for state in counted if not ready(state)}, number
 
 
+def outcomes_of_few_switches(programs: Sequence[Sequence[Operation]], limit: int) -> set[Outcome]:
+    """Return by brute force what can come of so few switches from a program that could go on."""
+    found: set[Outcome] = set()
+    seen: set[tuple[State, str, int]] = set()
+    todo = [(start(programs), "", 0)]
+    while todo:
+        state, last, used = todo.pop()
+        if (state, last, used) in seen:
+            continue
+        seen.add((state, last, used))
+        able = ready(state)
+        if not able:
+            found.add(outcome(state))
+        for actor in able:
+            more = used + (last not in ("", actor) and last in able)
+            if more <= limit:
+                todo.append((go(state, actor)[0], actor, more))
+    return found
+
+
 def play(programs: Sequence[Sequence[Operation]], job: Job) -> tuple[Ran, Outcome]:
     """Run a job as goldlock.orders.play does."""
     state, steps, states = start(programs), [], []

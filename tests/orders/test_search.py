@@ -3,8 +3,9 @@
 
 import pytest
 from goldlock.orders import effects
+from goldlock.orders.effects import Step
 from goldlock.orders.history import History, order_text, parse_order, switches
-from goldlock.orders.search import AllOrders
+from goldlock.orders.search import NOBODY, AllOrders, FewSwitches, Job, Ran, search_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,27 @@ def test_all_outcomes_are_found(programs: list[list[model.Operation]], jobs: int
     runs = list(model.explore(programs, AllOrders(), jobs))
     assert {end for ran, end in runs if ran.end != "cut"} == expected
     assert len(runs) <= number
+
+
+@settings(max_examples=150, deadline=None)
+@given(PROGRAMS, st.integers(0, 2), st.integers(1, 3))
+def test_all_outcomes_of_few_switches_are_found(
+    programs: list[list[model.Operation]], limit: int, jobs: int
+) -> None:
+    expected = model.outcomes_of_few_switches(programs, limit)
+    assert {end for _, end in model.explore(programs, FewSwitches(limit), jobs)} == expected
+
+
+def test_chance_is_the_same_for_the_same_seed() -> None:
+    """And each of the priorities is changed within the length that was seen."""
+    search = search_for(chance=3, seed=7)
+    first = search.next_job()
+    assert first == Job(())
+    assert search.next_job() is None
+    search.add(first, Ran((Step("A", "", "", ()),) * 9, (), "ended"))
+    jobs = [search.next_job() for _ in range(3)]
+    assert jobs == [Job((), NOBODY, seed, 2, 9) for seed in (7, 8, 9)]
+    assert search.next_job() is None
 
 
 def test_readers_need_one_order() -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "usage_errors",
     "utility",
     "without_device_phase",
+    "without_errno",
     "without_error_prefix",
 ]
 
@@ -230,6 +231,18 @@ def unnamed_warnings(text: str) -> str:
     after:  ``warning: Failed to unlock byte 101``
     """
     return re.sub(r"^QEMU_PROG: (?=warning: )", "", text, flags=re.M)
+
+
+def without_errno(text: str) -> str:
+    """Leave out the errno of a lock conflict: not every QEMU tells it.
+
+    before: ``Failed to get "write" lock: Resource temporarily unavailable``
+    after:  ``Failed to get "write" lock``
+    """
+    return _CONFLICT.sub(r"\1", text)
+
+
+_CONFLICT = re.compile(r'(Failed to get (?:shared )?"[a-z ]+" lock): .*')
 
 
 def without_error_prefix(text: str) -> str:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every order of the lock calls of some programs, in a case."""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goldlock.case.output import Output
+from goldlock.case.program import Program
+from goldlock.errors import CaseError
+from goldlock.lockcalls import FAULTS_VARIABLE
+from goldlock.lockcalls.words import byte_words
+from goldlock.orders.explorer import ExploreError, Found, Pool, confirm, explore, pool
+from goldlock.orders.outcome import Outcome, indented
+from goldlock.orders.report import claim, outcome_lines
+from goldlock.orders.search import LETTERS, search_for
+from goldlock.orders.worker import Programs
+
+Call = Sequence["Program | str"]
+"""A program, and its arguments."""
+
+
+class Orders:
+    """What a case asks for: see `Case.orders`."""
+
+    def __init__(
+        self,
+        case: Output,
+        programs: Mapping[str, Call],
+        outcome: str,
+        never: str,
+        switches: int | None,
+    ) -> None:
+        if os.environ.get(FAULTS_VARIABLE):
+            raise CaseError(
+                "orders have a supervisor of their own; '# needs: orders' in the header"
+            )
+        self._case = case
+        self._calls = programs
+        self._never = re.compile(never, re.S | re.M) if never else None
+        self._switches = switches
+        commands = tuple(_argv(call) for call in programs.values())
+        self._programs = Programs(tuple(programs), commands, outcome, byte_words())
+
+    def run(self) -> None:
+        """Run the orders, and show what can come of them; raise CaseError for what must not be."""
+        for letter, (name, call) in zip(LETTERS, self._calls.items(), strict=False):
+            self._case.log(f"{letter}  {name}: {_echo(call)}", self._case.paths)
+        jobs = len(os.sched_getaffinity(0))
+        try:
+            with pool(self._programs, self._copy, jobs) as workers:
+                found, wrong = self._explored(workers)
+        except ExploreError as error:
+            raise CaseError(str(error)) from None
+        for number, outcome in enumerate(found.outcomes, 1):
+            self._show(number, outcome)
+        self._case.log(f"\n{claim(found, self._switches)}")
+        bad = [
+            f"outcome {i} must never be" for i, o in enumerate(found.outcomes, 1) if self._is_bad(o)
+        ]
+        if problems := [*wrong, *bad]:
+            raise CaseError("; ".join(problems))
+
+    def _copy(self, folder: Path) -> None:
+        """Begin each order with what is in the case's directory now."""
+        shutil.copytree(self._case.test_dir, folder, symlinks=True, dirs_exist_ok=True)
+
+    def _explored(self, workers: Pool) -> tuple[Found, list[str]]:
+        clean = self._case.stderr_output
+        found = explore(workers, search_for(self._switches), clean=clean)
+        return found, [*found.diverged, *confirm(workers, found.outcomes, clean)]
+
+    def _is_bad(self, outcome: Outcome) -> bool:
+        return bool(self._never and self._never.search(outcome.text))
+
+    def _show(self, number: int, outcome: Outcome) -> None:
+        lines = outcome_lines(outcome, self._programs.by_letter)
+        text = indented("\n".join(lines))
+        self._case.log(f"\noutcome {number}\n{text}", self._case.paths)
+
+
+def _argv(call: Call) -> tuple[str, ...]:
+    program, *arguments = call
+    words = [str(word) for word in arguments]
+    return tuple(program.argv(*words)) if isinstance(program, Program) else (program, *words)
+
+
+def _echo(call: Call) -> str:
+    program, *arguments = call
+    words = [str(word) for word in arguments]
+    return program.echo(*words) if isinstance(program, Program) else " ".join((program, *words))
