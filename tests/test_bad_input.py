@@ -182,7 +182,7 @@ def test_such_an_option_by_pytests_name(suite: MakeSuite) -> None:
         (["--variant", "elided"], "unknown trait 'elided'; there are: none"),
         (
             ["--require", "qemu-img"],
-            "unknown requirement 'qemu-img'; there are: ofd-locks, faults, lock-files",
+            "unknown requirement 'qemu-img'; there are: ofd-locks, faults, lock-files, orders",
         ),
         (["-qcow2", "-j", "0"], "--jobs must be at least 1, or auto, not 0"),
     ],
