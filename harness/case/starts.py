@@ -129,7 +129,8 @@ class Starts(Output):
 
         =================================== =======================================================
         ``locked="t.db"``                   a lock is held on the file; ``byte=5`` or
-                                            ``byte=(5, 9)``: on these; ``by=holder``: by a session,
+                                            ``byte=(5, 9)``: on these; ``byte="SHARED"``: on those
+                                            that the suite calls so; ``by=holder``: by a session,
                                             a daemon, a pid, or what is below it;
                                             ``exclusive=True``: one to write
         ``unlocked="t.db"``                 none is; ``byte=``, ``by=`` as above

@@ -25,7 +25,7 @@ class Fields(TypedDict, total=False):
     line: "str | re.Pattern[str]"
     gone: Any
     until: Callable[[], object]
-    byte: "int | tuple[int, int | None]"
+    byte: "int | tuple[int, int | None] | str"
     by: Any
     exclusive: bool
     of: Any
@@ -76,12 +76,11 @@ def state_of(fields: Fields) -> states.State:
     for name in given:
         if name not in _WITH[kind]:
             raise CaseError(f"{name}= does not go with {kind}=")
-    byte = given.get("byte")
-    span = (byte, byte) if isinstance(byte, int) else byte
-    exclusive = given.get("exclusive", False)
     by = pid_of(given["by"]) if "by" in given else 0
-    if kind == "line" and "of" not in given:
-        raise CaseError("line= wants of=: a file, or a session")
+    span = _span(given["byte"], value, by) if "byte" in given else None
+    exclusive = given.get("exclusive", False)
+    if kind == "line" and not isinstance(given.get("of"), str | os.PathLike):
+        raise CaseError("line= wants of=: a file, or a session that was started by case.start")
     made: dict[str, Callable[[], states.State]] = {
         "locked": lambda: lock_states.Locked(value, span, by, exclusive=exclusive),
         "unlocked": lambda: lock_states.Unlocked(value, span, by),
@@ -94,6 +93,18 @@ def state_of(fields: Fields) -> states.State:
         "until": lambda: states.Until(value),
     }
     return made[kind]()
+
+
+def _span(byte: Any, path: str, by: int) -> lock_states.Span:
+    if isinstance(byte, int):
+        return byte, byte
+    if isinstance(byte, str):
+        try:
+            return lock_states.span_of(byte, path, by)
+        except ValueError as error:
+            raise CaseError(str(error)) from None
+    first, last = byte
+    return first, last
 
 
 def _refused(process: Any) -> states.State:

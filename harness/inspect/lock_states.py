@@ -2,7 +2,7 @@
 """Locks that can be waited for: one that is held, or is not any more, or is wanted."""
 
 # `goldlock wait` starts often, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH110
+# ruff: noqa: PTH100, PTH110
 
 import os
 
@@ -13,6 +13,25 @@ from goldlock.linux import KernelLock, all_locks
 
 Span = tuple[int, "int | None"]
 """The first byte and the last one; None for the end of the file."""
+
+
+def span_of(name: str, path: str, by: int = 0) -> Span:
+    """Return the bytes of a file that the suite, or its kit, calls *name*.
+
+    Where they are those of a pid, it is that of *by*. Raises ValueError for no such name.
+    """
+    from goldlock.lockcalls.words import byte_words  # few say a name
+
+    words = byte_words()
+    declared = [word for word in words.declared if word.is_for(os.path.abspath(path))]
+    for word in declared:
+        if word.name == name and (by or not word.is_pid):
+            return word.span(by)
+    for byte, known in words.names.items():
+        if known == name:
+            return byte, byte
+    names = ", ".join(dict.fromkeys([*(word.name for word in declared), *words.names.values()]))
+    raise ValueError(f"no bytes of {path} are called {name!r}; there are: {names or 'none'}")
 
 
 class Locked(State):

@@ -23,8 +23,8 @@ USAGE = """\
 Wait until something is so; never for a time.
 
   goldlock wait --locked FILE [--byte N] [--by PID] [--exclusive]
-                                   a lock is held on FILE: on byte N, or bytes FIRST-LAST; by
-                                   process PID or one below it
+                                   a lock is held on FILE: on byte N, bytes FIRST-LAST, or those
+                                   that the suite gives a name; by process PID or one below it
   goldlock wait --unlocked FILE [--byte N] [--by PID]
                                    none is
   goldlock wait --blocked PID      process PID, or one below it, waits for a lock
@@ -111,8 +111,8 @@ def _state(kind: str, value: str, more: dict[str, str]) -> "State":
         if "of" not in more:
             raise _UsageError("--line wants --of FILE")
         return states.Line(value, more["of"])
-    span = _span(more["byte"]) if "byte" in more else None
     by = _number(int, "by", more["by"]) if "by" in more else 0
+    span = _span(more["byte"], value, by) if "byte" in more else None
     if kind == "unlocked":
         return lock_states.Unlocked(value, span, by)
     return lock_states.Locked(value, span, by, exclusive="exclusive" in more)
@@ -125,7 +125,12 @@ def _refused(pid: int) -> "State":
     return states.Refused(pid, trace)
 
 
-def _span(text: str) -> "Span":
+def _span(text: str, path: str, by: int) -> "Span":
+    if not text[0].isdigit():
+        try:
+            return lock_states.span_of(text, path, by)
+        except ValueError as error:
+            raise _UsageError(f"--byte: {error}") from None
     first, dash, last = text.partition("-")
     start = _number(_integer, "byte", first)
     if not dash:

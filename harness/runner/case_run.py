@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From a case to its verdict: directories and variables before, cleaning up after."""
 
-import errno
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +16,7 @@ from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Envir
 from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
 from goldlock.result import CaseResult, State
-from goldlock.runner.ending import add_last_words, put_down
+from goldlock.runner.ending import add_last_words, cannot_start, put_down
 from goldlock.runner.kept import UNFILTERED, end_of, kept_files
 from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
@@ -173,7 +171,7 @@ class Runner:
         try:
             transcript = self._execute(job, environ)
         except CannotStart as error:
-            result.problems.append(_cannot_start(case.path, error.reason))
+            result.problems.append(cannot_start(case.path, error.reason))
             return
         if case.filters:
             from goldlock.runner import header_filters  # few cases want them
@@ -289,19 +287,3 @@ def is_supervised(case: Case, settings: Settings) -> bool:
 def sees_files(case: Case, settings: Settings) -> bool:
     """Tell whether that supervisor sees files that are made, renamed and removed."""
     return settings.trace_files or "lock-files" in case.needs
-
-
-def _cannot_start(path: Path, error: OSError) -> str:
-    if isinstance(error, PermissionError):
-        return f"{path}: not executable; chmod +x it"
-    if error.errno not in (errno.ENOENT, errno.ENOEXEC):  # it is not its first line
-        return f"{path}: cannot be started: {error.strerror}"
-    first = b""
-    with suppress(OSError), path.open("rb") as file:  # it may be gone
-        first = file.readline(200)
-    why = (
-        "its first line ends in a carriage return"
-        if first.endswith(b"\r\n")
-        else ("has its first line a #! that is there?")
-    )
-    return f"{path}: cannot be started: {error.strerror}; {why}"

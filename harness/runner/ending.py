@@ -3,6 +3,7 @@
 
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from goldlock import safe_open
@@ -95,3 +96,20 @@ def _left_behind(transcript: Transcript) -> list[str]:
 def _signal_name(number: int) -> str:
     names = {each.value: each.name for each in signal.Signals}
     return names.get(number, str(number))  # signals for real-time use have no names
+
+
+def cannot_start(path: Path, error: OSError) -> str:
+    """Return why the case at *path* cannot be started."""
+    if isinstance(error, PermissionError):
+        return f"{path}: not executable; chmod +x it"
+    if error.errno not in (errno.ENOENT, errno.ENOEXEC):  # it is not its first line
+        return f"{path}: cannot be started: {error.strerror}"
+    first = b""
+    with suppress(OSError), path.open("rb") as file:  # it may be gone
+        first = file.readline(200)
+    why = (
+        "its first line ends in a carriage return"
+        if first.endswith(b"\r\n")
+        else ("has its first line a #! that is there?")
+    )
+    return f"{path}: cannot be started: {error.strerror}; {why}"

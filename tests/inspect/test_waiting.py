@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from goldlock.inspect import lock_states, states, waiting
 from goldlock.inspect.wait import main
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, FileWord, pack
 
 from tests.conftest import ROOT
 
@@ -55,6 +56,25 @@ def test_a_lock_that_is_held(holder: "subprocess.Popen[bytes]") -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
         assert " to be locked by cat (pid " in complaint(lock_states.Locked("f", by=other.pid))
     assert complaint(lock_states.Unlocked("f", (5, 5), holder.pid))
+
+
+def test_bytes_that_the_suite_has_names_for(
+    holder: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        FileWord("f", 5, 5, "FIVE"),
+        FileWord("g", 6, 6, "SIX"),
+        FileWord("f", None, None, "P"),
+    ]
+    monkeypatch.setenv(LOCKS_VARIABLE, pack(words))
+    assert lock_states.span_of("FIVE", "f") == (5, 5)
+    assert lock_states.span_of("P", "f", 7) == (7, 7)
+    assert main(["--locked", "f", "--byte", "FIVE", "--by", str(holder.pid)]) == 0
+    for name in ("SIX", "P"):
+        with pytest.raises(ValueError, match=f"no bytes of f are called '{name}'; .* FIVE, P$"):
+            lock_states.span_of(name, "f")
+    monkeypatch.setenv("GOLDLOCK_KIT", "qemu")
+    assert lock_states.span_of("uses write", "x") == (101, 101)
 
 
 def test_the_same_file_by_other_names(holder: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
@@ -164,7 +184,8 @@ def test_a_process_that_goes() -> None:
         ),
         ("--exists f --missing f", 2, "one of --locked"),
         ("--exists f --byte 5", 2, "--byte does not go with --exists"),
-        ("--locked f --byte x", 2, "--byte takes a number, not 'x'"),
+        ("--locked f --byte 1x", 2, "--byte takes a number, not '1x'"),
+        ("--locked f --byte X", 2, "--byte: no bytes of f are called 'X'; there are: none"),
         ("--gone -1", 2, "--gone takes a number from 0 on, not '-1'"),
         ("--timeout nan --exists f", 2, "--timeout takes a number from 0 on, not 'nan'"),
         ("--line x", 2, "--line wants --of FILE"),
