@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is told of how a case ended, beside what it printed."""
 
+import errno
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
