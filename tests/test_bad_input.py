@@ -81,7 +81,12 @@ def test_nowhere(tmp_path: Path, last: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["locks", "."], ["faults", "lock 1 of a fails with EIO", "--", "true"]]
+    "words",
+    [
+        ["locks", "."],
+        ["wait", "--exists", "x"],
+        ["faults", "lock 1 of a fails with EIO", "--", "true"],
+    ],
 )
 def test_commands_nowhere(tmp_path: Path, words: list[str]) -> None:
     folder = tmp_path / "gone"

@@ -27,6 +27,7 @@ from typing import NamedTuple
 from goldlock.environment import NOTRUN_STATUS
 from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
+from goldlock.inspect.states import place_of
 from goldlock.linux import KernelLock, few_locks, why_no_lock_table
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
@@ -246,7 +247,7 @@ def _print_table(path: str) -> str:
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
     except OSError as error:
-        return f"{path}: {error.strerror}"
+        return f"{place_of(error, path)}: {error.strerror}"
 
 
 def _print(text: str) -> str:

@@ -227,3 +227,13 @@ def beside(path: str) -> str:
     except OSError as error:
         return f"its folder: {error.strerror}"
     return f"beside it are: {' '.join(names)}" if names else "its folder is empty"
+
+
+def place_of(error: OSError, path: str) -> str:
+    """Return what an error is about: the current folder, where that is gone, or *path*."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib takes 5 ms to load
+    except OSError as of_folder:
+        if of_folder.errno == error.errno:
+            return "the current folder"
+    return path

@@ -54,9 +54,14 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         state, limit = _parse(arguments)
+        complaint = waiting.wait(state, limit)
     except _UsageError as error:
         return _complain(f"{error}; goldlock wait --help tells more", 2)
-    complaint = waiting.wait(state, limit)
+    except OSError as error:
+        place = states.place_of(error, error.filename or "the kernel's tables")
+        return _complain(f"{place}: {error.strerror}", 2)
+    except KeyboardInterrupt:
+        return 130
     return _complain(complaint, 1) if complaint else 0
 
 
