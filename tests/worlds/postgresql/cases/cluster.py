@@ -34,7 +34,7 @@ def make_cluster(case: Case) -> tuple[Program, Program]:
 @contextmanager
 def running(case: Case, postgres: Program) -> Iterator[None]:
     """Have a server for the length of the block; killed, it would leave shared memory behind."""
-    with case.start(postgres, line=READY) as server:
+    with case.start(postgres, line=READY, limit=120) as server:
         yield
         server.signal(signal.SIGINT)
         server.wait(show=False)

@@ -15,7 +15,7 @@ PROCESSES = "select pid from pg_stat_activity order by pid = pg_backend_pid();"
 def main(case: Case) -> None:
     postgres, psql = make_cluster(case)
     with (
-        case.start(postgres, line=READY) as server,
+        case.start(postgres, line=READY, limit=120) as server,
         case.start("psql", marker="\\echo {}", name="client") as client,
     ):
         *others, backend = map(int, client.ask(PROCESSES, show=False).split())
