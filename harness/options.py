@@ -112,7 +112,16 @@ OPTIONS = (
     ),
     Option(
         "--update",
-        {"action": "store_true", "help": "write the goldens anew, show each change"},
+        {
+            "action": "store_true",
+            "help": "write the goldens anew, show each change; a case whose golden would change"
+            " is run twice, and what differs between its runs is shown, not written",
+        },
+        group=_GOLDENS,
+    ),
+    Option(
+        "--once",
+        {"action": "store_true", "help": "with --update: run each case only once"},
         group=_GOLDENS,
     ),
     Option(

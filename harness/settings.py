@@ -59,6 +59,8 @@ class Settings:
     time_limit: float = 180.0
     variant: str = ""
     update: bool = False
+    once: bool = False
+    """Whether an update runs each case once, and not again to see if it prints the same."""
     review: bool = False
     remove_orphans: bool = False
     force: bool = False
@@ -126,6 +128,7 @@ class Settings:
             time_limit=NO_LIMIT if no_time_limit else options.time_limit,
             variant=options.variant,
             update=options.update,
+            once=options.once,
             review=options.review,
             remove_orphans=options.remove_orphans,
             force=options.force,
@@ -176,6 +179,8 @@ def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
         raise UsageError("--update and --review take one run, no --repeat or --until-fail")
     if options.update and options.review:
         raise UsageError("--update writes all that differs, --review asks: give one of them")
+    if options.once and not options.update:
+        raise UsageError("--once is for --update, which runs twice what it would write")
     for option in ("update", "review", "remove_orphans"):
         if getattr(options, option) and not options.force and _is_ci(environ):
             raise UsageError(

@@ -254,9 +254,9 @@ def first_difference(golden: Path, output: Path) -> tuple[int, str, str] | None:
                 return None
 
 
-def difference(path: Path, old: str, new: str) -> str:
-    """Return a unified diff of a golden's old and new text, unless they are large."""
+def difference(path: Path, old: str, new: str, said: tuple[str, str] = ("old", "new")) -> str:
+    """Return a unified diff of two texts of a golden, called as *said*, unless they are large."""
     if max(len(old), len(new)) > TOO_LARGE:
         return f"{path}: has {len(new)} characters now, too many to show what changed"
-    names = f"{path} (old)", f"{path} (new)"
+    names = f"{path} ({said[0]})", f"{path} ({said[1]})"
     return "\n".join(unified_diff(to_lines(old), to_lines(new), *names, lineterm=""))

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from goldlock.errors import UsageError
-from goldlock.goldens import compare, golden, judge, variants
+from goldlock.goldens import compare, golden, update, variants
 from goldlock.goldens.golden import GoldenError
 from goldlock.result import CaseResult, Change, SectionResult
 from goldlock.text import count, printable
@@ -196,7 +196,7 @@ class Review:
         # What stays of a file that is written whole stays as it is, blanks at line ends, too.
         whole = len(files) == 1 and lines
         old = golden.read(files[0]) if whole else "".join(f"{line}\n" for line in lines)
-        judge.write(files, compare.apply(old, changes), force=True)
+        update.write(files, compare.apply(old, changes), force=True)
 
 
 def run(differing: Sequence[CaseResult], show: Callable[[str], None], *, force: bool) -> Review:

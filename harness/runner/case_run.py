@@ -15,6 +15,8 @@ from goldlock.dialects.own import NOT_SERVED
 from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
 from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
+from goldlock.goldens.steady import Printed
+from goldlock.goldens.update import update
 from goldlock.result import CaseResult, State
 from goldlock.runner.ending import add_last_words, cannot_start, put_down
 from goldlock.runner.kept import UNFILTERED, end_of, kept_files
@@ -23,6 +25,7 @@ from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
 from goldlock.runner.shims import Shims
 from goldlock.runner.spawn import Start, spawn, under_supervision
+from goldlock.runner.update_run import last_pid, printed
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
@@ -165,6 +168,39 @@ class Runner:
 
     def _judge(self, job: _Job, result: CaseResult) -> None:
         """Run a case and judge it; put down in *result* what came of it."""
+        first_pid = last_pid() if self.settings.update else 0
+        transcript = self._ran(job, result)
+        if transcript is None or result.reason:
+            return
+        reading, output = dialects.of_kit(job.case.kit).reading, transcript.output
+        if self.settings.update:
+            again = partial(self._again, job, result)
+            first = printed(output, job.directories, first_pid)
+            update(result, job.reference, first, again, reading, force=self.settings.force)
+        else:
+            judge(result, job.reference, output, reading)
+        add_last_words(result, transcript)
+
+    def _again(self, job: _Job, result: CaseResult) -> Printed | None:
+        """Run a case once more; return what it has printed, None where that cannot be told.
+
+        What was wrong then is put down in *result*.
+        """
+        if self.settings.once or self.settings.is_followed:
+            return None
+        directories, first_pid = self._scratch.directories(job.case.number), last_pid()
+        second = result_of(job.case)
+        try:
+            transcript = self._ran(job._replace(directories=directories), second)
+            found = printed(transcript.output, directories, first_pid) if transcript else None
+        finally:
+            second.problems += self._scratch.done(directories, keep=False)
+        wrong = [second.reason] if second.reason else second.problems
+        result.problems += [f"in a second run, for --update: {each}" for each in wrong]
+        return found
+
+    def _ran(self, job: _Job, result: CaseResult) -> Transcript | None:
+        """Run a case; put down in *result* how it ended. None for one that cannot be started."""
         case, reference, directories = job.case, job.reference, job.directories
         environ = self._environ_of(job)
         before = [*map(golden.fingerprint, reference)]
@@ -172,7 +208,7 @@ class Runner:
             transcript = self._execute(job, environ)
         except CannotStart as error:
             result.problems.append(cannot_start(case.path, error.reason))
-            return
+            return None
         if case.filters:
             from goldlock.runner import header_filters  # few cases want them
 
@@ -190,10 +226,7 @@ class Runner:
         verdict = dialect.verdict(case, status, transcript.output, directories.test)
         strict = dialect.leftovers_fail or settings.strict
         put_down(result, transcript, verdict, found, leftovers_fail=strict)
-        if not result.reason:
-            update, force = settings.update, settings.force
-            judge(result, reference, transcript.output, dialect.reading, update=update, force=force)
-            add_last_words(result, transcript)
+        return transcript
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)

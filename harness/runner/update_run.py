@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a run of a case has printed, with what is its own in it: for goldens that are to be made."""
+
+import os
+from pathlib import Path
+
+from goldlock.goldens.judge import text_of
+from goldlock.goldens.steady import Name, Printed, filter_way
+from goldlock.runner.scratch import PREFIX, Directories
+
+_VOLATILE = "filters.volatile writes a name for what a pattern matches"
+
+
+def printed(output: Path, directories: Directories, first_pid: int) -> Printed:
+    """Return what is in *output*; *first_pid* is what `last_pid` was when the case started."""
+    return Printed(text_of(output), _names(directories), (first_pid + 1, last_pid()))
+
+
+def last_pid() -> int:
+    """Return the process id that was given out last."""
+    return int(Path("/proc/loadavg").read_bytes().split()[4])  # 0.20 0.18 0.12 1/80 11206
+
+
+def _names(directories: Directories) -> list[Name]:
+    way = filter_way("paths")
+    found = {}
+    for path, what in ((directories.test, "TEST_DIR"), (directories.sockets, "SOCK_DIR")):
+        for text in (str(path), os.path.realpath(path)):
+            found[text] = Name(text, f"{what} of this run", way)
+    for path in (directories.top, directories.home):
+        found[str(path)] = Name(str(path), "a directory of this run", _VOLATILE)
+    for path in (*map(Path, found), *directories[:4]):
+        for part in path.parts:
+            if part.startswith(PREFIX):
+                found[part] = Name(part, "the name of this run's scratch directory", _VOLATILE)
+    return sorted(found.values(), key=lambda name: -len(name.text))
