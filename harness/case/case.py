@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from goldlock.case.orders import Call
     from goldlock.case.parallel import TaskGroup
-    from goldlock.lockcalls.api import ActiveFaults
+    from goldlock.lockcalls.api import ActiveFaults, Pause
 
 
 class Case(Starts):
@@ -149,6 +149,25 @@ class Case(Starts):
         if not os.environ.get(FAULTS_VARIABLE):
             raise CaseError("faults need a supervisor; '# needs: faults' in the header asks for it")
         return faults(*plan, **fields)
+
+    def pause(self, plan: str, limit: float = 60) -> "AbstractContextManager[Pause]":
+        """Have programs stand still before certain lock calls, at most for a ``with`` block.
+
+            with case.pause("lock RECOVER of t.db-shm by sqlite3") as held:
+                shell = case.start("sqlite3", "t.db")
+                held.wait()
+                ...                    # it stands before the call
+                held.go_on()
+
+        ``wait`` waits until one stands there, at most *limit* seconds; at the end of the block all
+        go on. Raises as `faults` does.
+        """
+        from goldlock.lockcalls.api import pause  # only for the cases that want it
+
+        self._require_serial("a pause is of")
+        if not os.environ.get(FAULTS_VARIABLE):
+            raise CaseError("a pause needs a supervisor; '# needs: faults' in the header")
+        return pause(plan, limit)
 
     def lock_calls(self) -> str:
         """Return the lock calls of the programs since this was last asked, a line each.

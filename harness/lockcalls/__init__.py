@@ -14,5 +14,8 @@ TRACE_VARIABLE = "GOLDLOCK_LOCK_TRACE"
 SUPERVISOR_NAME = "goldlock-faults"
 """The name of a supervisor's process (comm), for who looks for processes left behind."""
 
+PAUSED = -1
+"""The delay of a call that stands still until it is let go."""
+
 LONGEST_STATUS = 4096
 """Bytes of what a supervisor says of a program's end: a pipe takes so many as one."""

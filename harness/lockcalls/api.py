@@ -37,6 +37,7 @@ __all__ = [
     "PlanError",
     "faults",
     "parse_plan",
+    "pause",
     "trace_path",
     "unavailable",
     "wrap",
@@ -151,6 +152,62 @@ def faults(  # noqa: PLR0913 - the fields of a fault
         control.close()
     if missed:
         raise MissedError("; ".join(missed))
+
+
+class Pause:
+    """Calls that stand still."""
+
+    def __init__(self, plan: str, limit: float) -> None:
+        """Set it; see `pause`."""
+        faults = parse_plan(f"{plan} is paused")
+        if len(faults) != 1:
+            raise ValueError("expected the calls of one line of a plan")
+        self._plan = plan
+        self._limit = limit
+        self._control = Control()
+        self._key = self._control.add(absolute(faults[0]))
+        self._is_set = True
+        self._missed = ""
+
+    def wait(self) -> None:
+        """Wait until a program stands before such a call; raise MissedError after the limit."""
+        try:
+            self._control.await_hit(self._key, self._limit)
+        except TimeoutError:
+            raise MissedError(f"{self._plan}: no such call came in {self._limit:g} s") from None
+
+    def go_on(self) -> None:
+        """Let go what stands still; what comes later is not paused any more."""
+        if self._is_set:
+            self._is_set = False
+            _, self._missed = self._control.clear(self._key)
+            self._control.close()
+
+    @property
+    def missed(self) -> str:
+        """What there is to complain about, if no call has stood still, once it is let go."""
+        return self._missed
+
+
+@contextmanager
+def pause(plan: str, limit: float = 60) -> Iterator[Pause]:
+    """Have programs stand still before calls of a plan's words, at most for a with block.
+
+        with pause("lock RECOVER of t.db-shm by sqlite3") as held:
+            shell = start(...)
+            held.wait()                # it stands there
+            held.go_on()
+
+    *limit* is how many seconds `Pause.wait` waits. Raises as `faults` does; MissedError at the
+    end of the block if nothing stood still.
+    """
+    held = Pause(plan, limit)
+    try:
+        yield held
+    finally:
+        held.go_on()
+    if held.missed:
+        raise MissedError(held.missed)
 
 
 def trace_path() -> Path | None:

@@ -20,6 +20,7 @@ Run a program, and all that it starts, with faults in its lock calls.
   goldlock faults [PLAN ...] [--trace FILE] [--files] -- PROGRAM [ARGUMENT ...]
   goldlock faults --check        say whether it can be done here
   goldlock faults --add PLAN     in a program under it: set a fault, print its key
+  goldlock faults --await KEY    ... wait until a call has failed or stands still by it
   goldlock faults --clear KEY    ... take it away, print how many calls it made fail
 
 PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; lines in the
@@ -61,7 +62,7 @@ def _run(argv: list[str]) -> int:
         return 0
     if argv == ["--check"]:
         return _check()
-    if len(argv) == 2 and argv[0] in ("--add", "--clear"):
+    if len(argv) == 2 and argv[0] in ("--add", "--await", "--clear"):
         return _request(*argv)
     if "--" not in argv or argv[-1] == "--":
         raise UsageError("no program: expected [PLAN ...] -- PROGRAM [ARGUMENT ...]")
@@ -199,6 +200,9 @@ def _request(verb: str, text: str) -> int:
         return 0
     if not text.isdigit():
         raise UsageError(f"{text}: not a key that --add printed")
+    if verb == "--await":
+        _say(f"{connection.await_hit(int(text))}\n")
+        return 0
     hits, missed = connection.clear(int(text))
     _say(f"{hits}\n")
     return launcher.end_as(0, [missed] if missed else [])

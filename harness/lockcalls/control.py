@@ -9,6 +9,8 @@ multiprocessing.connection would take longer to load (22 ms) than a program to s
 
     add PLAN-LINE -> ok KEY | error WHY        clear KEY -> ok HITS [MISSED] | error WHY
 
+    await KEY -> ok HITS | error WHY  as soon as a call has been paused or made to fail
+
     settle -> ok
     locks FOLDER -> ok LINES         lines as of Supervisor.lock_files()
 
@@ -18,6 +20,7 @@ MISSED says that the fault should have made a call fail, and did not.
 import os
 import socket
 import struct
+from contextlib import suppress
 
 from goldlock.lockcalls import FAULTS_VARIABLE
 
@@ -66,6 +69,17 @@ class Control:
         hits, _, missed = self._ask(f"clear {key}").partition(" ")
         return int(hits), missed
 
+    def await_hit(self, key: int, limit: float | None = None) -> int:
+        """Wait until a fault has been about a call; return how many there were.
+
+        Raises TimeoutError after *limit* seconds, if there is one.
+        """
+        self._socket.settimeout(limit)
+        try:
+            return int(self._ask(f"await {key}"))
+        finally:
+            self._socket.settimeout(None)
+
     def lock_files(self, folder: str) -> list[tuple[str, str, int]]:
         """Return path, program and process id for each lock file below a folder, by who made it."""
         lines = self._ask(f"locks {folder}").splitlines()
@@ -97,6 +111,7 @@ class ControlServer:
         self._listener.bind(f"\0{self.name}")
         self._listener.listen(64)
         self._clients: dict[int, socket.socket] = {}
+        self._awaiting: dict[int, int] = {}
 
     def descriptors(self) -> "Iterator[int]":
         """Yield the descriptors to be waited for until they can be read."""
@@ -111,14 +126,33 @@ class ControlServer:
         client = self._clients[fd]
         try:
             request = os.fsdecode(client.recv(_LONGEST))
+            verb, _, rest = request.partition(" ")
+            if verb == "await" and rest.isdigit():
+                self._awaiting[fd] = int(rest)
+                self.tell(supervisor)
+                return
             if request:
                 # One that never reads what it asked for holds up nobody: it is dropped.
                 client.send(os.fsencode(_reply(request, supervisor)), socket.MSG_DONTWAIT)
                 return
         except OSError:
             pass  # the client is gone, as with an empty request
+        self._awaiting.pop(fd, None)
         del self._clients[fd]
         client.close()
+
+    def tell(self, supervisor: "Supervisor") -> None:
+        """Answer those that await a call, if it has come."""
+        for fd, key in list(self._awaiting.items()):
+            try:
+                hits = supervisor.hits(key)
+                answer = f"ok {hits}" if hits else ""
+            except KeyError:
+                answer = f"error no such fault: {key}"
+            if answer:
+                del self._awaiting[fd]
+                with suppress(OSError):  # it is gone, which its descriptor will tell
+                    self._clients[fd].send(os.fsencode(answer), socket.MSG_DONTWAIT)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()

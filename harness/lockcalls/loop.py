@@ -79,6 +79,7 @@ class Loop:
             for fd, _ in self._poll.poll(self._supervisor.look_again()):
                 self._happened(fd)
             self._supervisor.settle()
+            self._control.tell(self._supervisor)
             if self._problem:
                 raise self._problem
 

@@ -10,11 +10,12 @@
     create .git/index.lock fails with EEXIST once
     rename .git/index.lock to .git/index fails with EIO
     lock RESERVED of t.db by sqlite3 is delayed for 200 ms
+    lock RECOVER of t.db-shm is paused
 
 A line is CALL [TARGET] [of FILE] [to FILE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN]
-[may miss], or has "is delayed for N ms" where the errno is.  TARGET is a byte or a range, as a
-trace prints them, with "exactly" before it or not.  A byte has a name where a suite or its kit
-gives it one: see goldlock.lockcalls.words.
+[may miss], or has "is delayed for N ms" or "is paused" where the errno is.  TARGET is a byte or a
+range, as a trace prints them, with "exactly" before it or not.  A byte has a name where a suite or
+its kit gives it one: see goldlock.lockcalls.words.
 """
 
 import errno as errnos
@@ -23,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls import plan_calls
+from goldlock.lockcalls import PAUSED, plan_calls
 from goldlock.lockcalls.plan_calls import Calls, parse_calls
 from goldlock.lockcalls.plan_line import LARGEST, Line
 from goldlock.lockcalls.words import ByteWords, byte_words
@@ -60,7 +61,8 @@ class Fault:
     exactly  whether the range of a call must have nothing else
     may_miss whether it is in order if no call fails
     to       of link and rename, only calls that make this new name; None: any
-    delay    milliseconds that the call stands still before it is carried out; then errno is 0
+    delay    milliseconds that the call stands still before it is carried out, PAUSED: until the
+             fault is taken away; then errno is 0
     A field out of range is a ValueError.
     """
 
@@ -79,7 +81,7 @@ class Fault:
     def __post_init__(self) -> None:
         _ = self.calls  # which looks at its fields
         if self.delay:
-            if self.errno or not 1 <= self.delay <= _LONGEST_DELAY:
+            if self.errno or not (1 <= self.delay <= _LONGEST_DELAY or self.delay == PAUSED):
                 raise ValueError(f"a delay is of 1 to {_LONGEST_DELAY} ms, and has no errno")
         elif self.errno not in errnos.errorcode:
             raise ValueError(f"no errno {self.errno} on this platform")
@@ -96,8 +98,9 @@ class Fault:
 
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
-        what = f"is delayed for {self.delay} ms" if self.delay else ""
-        parts = [f"{self.calls} {what or f'fails with {errno_name(self.errno)}'}"]
+        what = f"fails with {errno_name(self.errno)}" if self.errno else "is paused"
+        what = f"is delayed for {self.delay} ms" if self.delay > 0 else what
+        parts = [f"{self.calls} {what}"]
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
@@ -160,9 +163,10 @@ def _fault(line: Line, words: ByteWords) -> Fault:
 
 
 def _what(line: Line) -> tuple[int, int]:
-    """Return the errno, and the milliseconds of a delay; one of them is 0."""
+    """Return the errno, and the milliseconds of a delay, or PAUSED; one of them is 0."""
     if line.take("is"):
-        line.need('"delayed for" and a time', "delayed")
+        if line.need('"paused", or "delayed for" and a time', "paused", "delayed") == "paused":
+            return 0, PAUSED
         line.need('"for" and a time', "for")
         number = line.number("how long, such as 200 ms", 1)
         delay = number * {"ms": 1, "s": 1000}[line.need('"ms" or "s"', "ms", "s")]

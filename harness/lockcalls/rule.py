@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A fault that is at work: which calls it is about, and how many of them it made fail."""
 
+from goldlock.lockcalls import PAUSED
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 
@@ -31,10 +32,11 @@ def _is_there(calls: "Calls", call: "Call", first: int, last: int | None) -> boo
 class Rule:
     """A fault at work: how many calls it matched, and how many of them it made fail, or delayed."""
 
-    __slots__ = ("_calls", "fault", "hits", "matched")
+    __slots__ = ("_calls", "fault", "hits", "key", "matched")
 
-    def __init__(self, fault: "Fault") -> None:
+    def __init__(self, fault: "Fault", key: int) -> None:
         self.fault = fault
+        self.key = key
         self._calls = fault.calls
         self.matched = 0
         self.hits = 0
@@ -49,7 +51,8 @@ class Rule:
             return ""
         found = f"{self.matched} only" if self.matched else "none"
         way_out = 'write "may miss" behind it if that is in order'
-        what = "was delayed" if self.fault.delay else "failed"
+        delay = self.fault.delay
+        what = "was paused" if delay == PAUSED else "was delayed" if delay else "failed"
         return f"{self.fault}: no call {what}; of such calls there were {found}; {way_out}"
 
     def due(self) -> bool:

@@ -15,10 +15,19 @@ class Standing:
 
     def __init__(self) -> None:
         self._calls: dict[int, tuple[float, Notification]] = {}
+        self._paused: dict[int, list[Notification]] = {}
 
     def add(self, notification: "Notification", milliseconds: int) -> None:
         """Have a call stand still for so long from now on."""
         self._calls[notification.cookie] = (time.monotonic() + milliseconds / 1000, notification)
+
+    def pause(self, notification: "Notification", key: int) -> None:
+        """Have a call stand still until all of a key are let go."""
+        self._paused.setdefault(key, []).append(notification)
+
+    def let_go(self, key: int) -> "list[Notification]":
+        """Return the calls that stood still by a key, in the order in which they came."""
+        return self._paused.pop(key, [])
 
     def due(self) -> "Iterator[Notification]":
         """Yield the calls that go on now, in the order of their times."""

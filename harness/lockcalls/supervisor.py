@@ -6,7 +6,7 @@ import fcntl
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls import abi
+from goldlock.lockcalls import PAUSED, abi
 from goldlock.lockcalls.calls import (
     Call,
     FlockCall,
@@ -74,13 +74,24 @@ class Supervisor:
         """Set a fault, after the others; return the key that clear() wants."""
         with self._rules_at_rest:
             self._last_key += 1
-            self._rules[self._last_key] = Rule(fault)
+            self._rules[self._last_key] = Rule(fault, self._last_key)
             return self._last_key
 
     def clear(self, key: int) -> Rule:
-        """Take a fault away; return what became of it.  KeyError: no such fault."""
+        """Take a fault away; return what became of it.  KeyError: no such fault.
+
+        Calls that it has paused go on.
+        """
         with self._rules_at_rest:
-            return self._rules.pop(key)
+            rule = self._rules.pop(key)
+            for notification in self._standing.let_go(key):
+                self._look_at(notification, self._carry_out)
+            return rule
+
+    def hits(self, key: int) -> int:
+        """Return how many calls a fault has been about so far.  KeyError: no such fault."""
+        with self._rules_at_rest:
+            return self._rules[key].hits
 
     def missed(self) -> list[str]:
         """Return a line for each fault that made no call fail up to now, though it should."""
@@ -171,15 +182,22 @@ class Supervisor:
         if rule is None:
             self._carry_out(notification, call)
         elif rule.fault.delay:
-            self._write(call, f"delayed {rule.fault.delay} ms (injected)")
-            rule.hits += 1
-            self._standing.add(notification, rule.fault.delay)
-            self.on_wait()
+            self._stand_still(notification, call, rule)
         else:
             error = rule.fault.errno
             self._write(call, f"{errno_name(error)} (injected)")
             call.close()
             rule.hits += self._listener.answer(notification, error)
+
+    def _stand_still(self, notification: Notification, call: Call, rule: Rule) -> None:
+        delay = rule.fault.delay
+        self._write(call, "paused" if delay == PAUSED else f"delayed {delay} ms (injected)")
+        if delay == PAUSED:
+            self._standing.pause(notification, rule.key)
+        else:
+            self._standing.add(notification, delay)
+        rule.hits += 1
+        self.on_wait()
 
     def _carry_out(self, notification: Notification, call: Call) -> None:
         """Have a call carried out that no fault is about, or that has stood still before it."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.kits.qemu.bytes import WORDS
+from goldlock.lockcalls import PAUSED
 from goldlock.lockcalls.file_words import unpack
 from goldlock.lockcalls.plan import ALWAYS, Fault, absolute, parse_plan
 from goldlock.lockcalls.plan_calls import CALLS
@@ -63,6 +64,7 @@ from hypothesis import strategies as st
         ("unlink u fails with EIO", Fault("unlink", EIO, image="u")),
         ("rmdir r fails with EIO", Fault("rmdir", EIO, image="r")),
         ("lock 1 is delayed for 200 ms", Fault("lock", 0, 1, delay=200)),
+        ("lock 1 is paused", Fault("lock", 0, 1, delay=PAUSED)),
         ("flock is delayed for 2 s once", Fault("flock", 0, times=1, delay=2000)),
     ],
 )
@@ -116,7 +118,7 @@ def test_several_lines() -> None:
         ("lock 1 fails with EIO twice", '1:23: twice: expected "from call N", "once", '),
         ("lock 1 fails with EIO once more", "1:28: more: nothing may follow here"),
         ("lock 1 fails with EINTR", "1:24: end of line: EINTR every time: "),
-        ("lock 1 is", '1:10: end of line: expected "delayed for" and a time'),
+        ("lock 1 is", '1:10: end of line: expected "paused", or "delayed for" and a time'),
         ("lock 1 is delayed for ever", "1:23: ever: expected how long, such as 200 ms: a number"),
         ("lock 1 is delayed for 2 h", '1:25: h: expected "ms" or "s"'),
         ("lock 1 is delayed for 3601 s", "1:29: end of line: no more than 3600 s"),
