@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from importlib import import_module
-from inspect import Parameter, signature
+from types import FunctionType
 from typing import Any
 
 from goldlock import filters
@@ -41,6 +41,12 @@ def arguments(function: Callable[..., Any]) -> list[str]:
     """Return the names of the arguments that a filter must be given; none for a plain one."""
     if function is filters.paths:
         return []
+    if isinstance(function, FunctionType):
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
+        return [name for name in names if name != "text"]
+    from inspect import Parameter, signature  # 10 ms, for what is no function
+
     taken = signature(function).parameters.values()
     return [each.name for each in taken if each.default is Parameter.empty and each.name != "text"]
 

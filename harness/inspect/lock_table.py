@@ -29,6 +29,7 @@ from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
 from goldlock.inspect.states import place_of
 from goldlock.linux import KernelLock, few_locks, why_no_lock_table
+from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 USAGE = """\
@@ -240,14 +241,20 @@ def _told(problem: str) -> int:
 
 def _print_table(path: str) -> str:
     """Print the table, and lock files; return what kept it from being printed."""
-    from goldlock.inspect.lock_files import lock_files  # which the table does without
-
     try:
-        return _print(table(path) + lock_files(path) or NOBODY)
+        return _print(table(path) + _lock_files(path) or NOBODY)
     except ValueError as error:
         return f"{KIT_VARIABLE}: {error}"
     except OSError as error:
         return f"{place_of(error, path)}: {error.strerror}"
+
+
+def _lock_files(path: str) -> str:
+    if not os.environ.get(FAULTS_VARIABLE):
+        return ""
+    from goldlock.inspect.lock_files import lock_files  # 10 ms, where somebody knows of some
+
+    return lock_files(path)
 
 
 def _print(text: str) -> str:
