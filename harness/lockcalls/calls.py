@@ -255,7 +255,7 @@ class FlockCall(LockCall):
         return wanted and not same_open_file(pid, fd, self._fd)
 
 
-_PIDFD_GETFD = 438  # on every machine
+PIDFD_GETFD = 438  # on every machine
 
 
 def _duplicate(tid: int, fd: int) -> tuple[int, int]:
@@ -266,7 +266,7 @@ def _duplicate(tid: int, fd: int) -> tuple[int, int]:
         pid = process_of(tid)
         process = os.pidfd_open(pid)
     try:
-        copy = linux.syscall(_PIDFD_GETFD, process, fd, 0)
+        copy = linux.syscall(PIDFD_GETFD, process, fd, 0)
     except OSError as problem:
         if problem.errno not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
             raise

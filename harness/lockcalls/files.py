@@ -6,7 +6,7 @@ is found out beforehand, while the call is held: see `FileCall.foretell`.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
-# ruff: noqa: PTH115, PTH116, PTH118, PTH123
+# ruff: noqa: PTH116, PTH123
 
 import errno
 import os
@@ -14,6 +14,7 @@ import stat
 import struct
 
 from goldlock.lockcalls.calls import Call, OtherCallError, UncertainError
+from goldlock.lockcalls.file_names import AT_FDCWD, Name, error_of
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, O_CREAT, O_EXCL
 
 TYPE_CHECKING = False
@@ -40,77 +41,9 @@ _SHAPES: dict[str, tuple[str, tuple[tuple[int | None, int], ...]]] = {
 }
 """What each call is in a plan, and which arguments are folder (None: the current one) and path."""
 
-_AT_FDCWD, _AT_REMOVEDIR, _AT_SYMLINK_FOLLOW = -100, 0x200, 0x400
+_AT_REMOVEDIR, _AT_SYMLINK_FOLLOW = 0x200, 0x400
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
 _LONGEST_PATH = 4096
-
-
-class Name:
-    """A file by its name, as a call of a program has it.
-
-    path    the path, as the kernel tells it of the folder; where there is none, as the call has it
-    key     the folder's device and inode, and the name in it: equal for equal names
-    problem why there is no such folder, or None
-    """
-
-    def __init__(self, tid: int, folder: int, path: str) -> None:
-        base = f"/proc/{tid}/cwd" if folder == _AT_FDCWD else f"/proc/{tid}/fd/{folder}"
-        base = f"/proc/{tid}/root" if path.startswith("/") else base
-        if path.startswith(("/proc/self/", "/proc/thread-self/")):
-            path = f"/proc/{tid}/{path.split('/', 3)[3]}"
-        head, _, self.name = path.rstrip("/").rpartition("/")
-        self.is_odd = self.name in ("", ".", "..") or path.endswith("/")
-        self.problem: OSError | None = None
-        self.folder = -1
-        self.key: tuple[int, int, str] = (0, 0, path)
-        try:
-            self.folder = os.open(f"{base}/{head}", os.O_PATH | os.O_DIRECTORY)
-            status = os.fstat(self.folder)
-            self.key = (status.st_dev, status.st_ino, self.name)
-            self.path = os.path.join(os.readlink(f"/proc/self/fd/{self.folder}"), self.name)
-        except OSError as problem:
-            if problem.errno in (errno.EMFILE, errno.ENFILE):
-                raise  # it is this process that has too many files open
-            self.problem = problem
-            self.path = path if path.startswith("/") else f"{_told(base)}/{path}"
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        if self.folder >= 0:
-            os.close(self.folder)
-            self.folder = -1
-
-    def status(self, *, follow: bool = False) -> os.stat_result | None:
-        """Return what is there by this name, None for nothing; OSError where there is no folder."""
-        if self.problem:
-            raise self.problem
-        try:
-            return os.stat(self.name or ".", dir_fd=self.folder, follow_symlinks=follow)
-        except FileNotFoundError:
-            return None
-
-    def is_empty(self) -> bool:
-        """Return whether the folder of this name has nothing in it."""
-        with os.scandir(f"/proc/self/fd/{self.folder}/{self.name}") as entries:
-            return next(entries, None) is None
-
-    def require_change(self) -> None:
-        """Raise OSError where nobody, or not this user, may change what is in the folder."""
-        here = f"/proc/self/fd/{self.folder}"
-        if not os.access(here, os.W_OK | os.X_OK, effective_ids=True):
-            read_only = os.statvfs(here).f_flag & os.ST_RDONLY
-            raise _error(errno.EROFS if read_only else errno.EACCES)
-
-
-def _told(link: str) -> str:
-    try:
-        return os.readlink(link)
-    except OSError:
-        return "?"
-
-
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
 
 
 class FileCall(Call):
@@ -162,7 +95,7 @@ class FileCall(Call):
         return self._args[place] & 0xFFFFFFFF if place is not None else 0
 
     def _name(self, folder: int | None, path: int) -> Name:
-        number = _AT_FDCWD
+        number = AT_FDCWD
         if folder is not None:
             number = (self._args[folder] & 0xFFFFFFFF ^ 1 << 31) - (
                 1 << 31
@@ -231,7 +164,7 @@ class FileCall(Call):
         elif found[0] is not None:
             if self.call == "open":
                 return ""
-            raise _error(errno.EEXIST)
+            raise error_of(errno.EEXIST)
         return self._allowed("created" if self.call == "open" else "ok")
 
     def _allowed(self, result: str) -> str:
@@ -242,55 +175,55 @@ class FileCall(Call):
 
     def _foretell_removal(self, found: os.stat_result | None) -> None:
         if found is None:
-            raise _error(errno.ENOENT)
+            raise error_of(errno.ENOENT)
         is_folder = stat.S_ISDIR(found.st_mode)
         if self.call == "unlink" and is_folder:
-            raise _error(errno.EISDIR)
+            raise error_of(errno.EISDIR)
         if self.call == "rmdir":
             if not is_folder:
-                raise _error(errno.ENOTDIR)
+                raise error_of(errno.ENOTDIR)
             if not self.names[0].is_empty():
-                raise _error(errno.ENOTEMPTY)
+                raise error_of(errno.ENOTEMPTY)
 
     def _foretell_link(self) -> None:
         name, new_name = self.names
         follows = bool(self._flags & _AT_SYMLINK_FOLLOW)
         old = name.status(follow=follows)  # before the new folder is looked for
         if old is None:
-            raise _error(errno.ENOENT)
+            raise error_of(errno.ENOENT)
         if new_name.status() is not None:
-            raise _error(errno.EEXIST)
+            raise error_of(errno.EEXIST)
         if not follows:
             self._require_one_file_system()
         if stat.S_ISDIR(old.st_mode):
-            raise _error(errno.EPERM)
+            raise error_of(errno.EPERM)
 
     def _foretell_rename(self, old: os.stat_result | None, new: os.stat_result | None) -> None:
         self._require_one_file_system()
         if old is None or (self._flags & _RENAME_EXCHANGE and new is None):
-            raise _error(errno.ENOENT)
+            raise error_of(errno.ENOENT)
         old_path, new_path = (f"{name.path}/" for name in self.names)
         if old_path != new_path and new_path.startswith(old_path):
-            raise _error(errno.EINVAL)  # a folder into itself
+            raise error_of(errno.EINVAL)  # a folder into itself
         if old_path != new_path and old_path.startswith(new_path):
-            raise _error(errno.ENOTEMPTY)
+            raise error_of(errno.ENOTEMPTY)
         if new is None:
             return
         self.changes = not self._flags & _RENAME_EXCHANGE and not os.path.samestat(old, new)
         if not self.changes:
             return
         if self._flags & _RENAME_NOREPLACE:
-            raise _error(errno.EEXIST)
+            raise error_of(errno.EEXIST)
         was_folder, is_folder = stat.S_ISDIR(old.st_mode), stat.S_ISDIR(new.st_mode)
         if was_folder != is_folder:
-            raise _error(errno.ENOTDIR if was_folder else errno.EISDIR)
+            raise error_of(errno.ENOTDIR if was_folder else errno.EISDIR)
         if is_folder and not self.names[1].is_empty():
-            raise _error(errno.ENOTEMPTY)
+            raise error_of(errno.ENOTEMPTY)
 
     def _require_one_file_system(self) -> None:
         # Of the folders: on an overlay, files have numbers of other devices.
         if self.names[0].key[0] != self.names[1].key[0]:
-            raise _error(errno.EXDEV)
+            raise error_of(errno.EXDEV)
 
     def is_done(self) -> bool:
         """Return whether what the call is to bring about is so."""

@@ -17,12 +17,10 @@ Three processes: the *launcher* is the one that the caller started.  It starts t
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
 # ruff: noqa: PTH208
 
-import ctypes
 import errno
 import os
 import signal
 import socket
-import struct
 from contextlib import suppress
 
 from goldlock import linux
@@ -34,6 +32,7 @@ from goldlock.lockcalls import (
     seccomp,
 )
 from goldlock.lockcalls.control import Control, ControlServer, NoSupervisorError
+from goldlock.lockcalls.facilities import RefusedError, accept, offer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,8 +57,6 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 )  # fmt: skip
-_SAMPLE = b"can this be read"
-_ADDRESS = struct.Struct("=Q")
 
 
 def complain(text: str) -> None:
@@ -222,11 +219,12 @@ def _supervise(
         if program == 0:
             ours.close()
             _start(saved, argv, variables, theirs, files=files)
+        open_there = theirs.fileno()
         theirs.close()
         os.setsid()  # after the fork: the program stays in the session of the launcher
         os.chdir("/")
         signal.signal(signal.SIGIO, signal.SIG_IGN)  # it tries leases, which somebody may break
-        listener = _handshake(program, ours)
+        listener = accept(program, ours, open_there)
         from goldlock.lockcalls.loop import Loop  # now: the program starts meanwhile
         from goldlock.lockcalls.supervisor import Supervisor
 
@@ -247,10 +245,6 @@ def _supervise(
         os._exit(0)
 
 
-class RefusedError(Exception):
-    """Kernel or sandbox does not let a supervisor work; str() says why."""
-
-
 def _start(
     saved: SavedSignals,
     argv: list[str],
@@ -265,15 +259,7 @@ def _start(
     ENOSYS.
     """
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    sample = ctypes.create_string_buffer(_SAMPLE)
-    try:
-        listener = seccomp.install(files=files)
-    except OSError as error:
-        theirs.send(os.fsencode(str(error.strerror)))
-        os._exit(UNAVAILABLE)
-    socket.send_fds(theirs, [b"\0" + _ADDRESS.pack(linux.address_of(sample))], [listener])
-    os.close(listener)
-    if theirs.recv(2) != b"go":
+    if not offer(theirs, files=files):
         os._exit(0)
     if not argv:
         os._exit(_ask(variables[FAULTS_VARIABLE]))
@@ -291,21 +277,3 @@ def _ask(name: str) -> int:
         complain(getattr(error, "strerror", None) or str(error))
         return UNAVAILABLE
     return 0
-
-
-def _handshake(program: int, ours: socket.socket) -> int:
-    """Let the program go once it is sure that its memory can be read; return its listener."""
-    message, listeners, _, _ = socket.recv_fds(ours, 4096, 1)
-    if not listeners:
-        raise RefusedError(os.fsdecode(message) or "the program ended before its start")
-    try:
-        memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
-        found = os.pread(memory, len(_SAMPLE), _ADDRESS.unpack(message[1:])[0])
-        os.close(memory)
-    except OSError as error:
-        raise RefusedError(f"reading a program's memory: {error.strerror}") from error
-    if found != _SAMPLE:
-        raise RefusedError("reading a program's memory: it is not what it should be")
-    ours.send(b"go")
-    ours.close()
-    return listeners[0]

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The names of files, as calls of other processes have them."""
+
+# A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
+# ruff: noqa: PTH115, PTH118
+
+import errno
+import os
+
+AT_FDCWD = -100
+
+
+class Name:
+    """A file by its name, as a call of a program has it.
+
+    path    the path, as the kernel tells it of the folder; where there is none, as the call has it
+    key     the folder's device and inode, and the name in it: equal for equal names
+    problem why there is no such folder, or None
+    """
+
+    def __init__(self, tid: int, folder: int, path: str) -> None:
+        base = f"/proc/{tid}/cwd" if folder == AT_FDCWD else f"/proc/{tid}/fd/{folder}"
+        base = f"/proc/{tid}/root" if path.startswith("/") else base
+        if path.startswith(("/proc/self/", "/proc/thread-self/")):
+            path = f"/proc/{tid}/{path.split('/', 3)[3]}"
+        head, _, self.name = path.rstrip("/").rpartition("/")
+        self.is_odd = self.name in ("", ".", "..") or path.endswith("/")
+        self.problem: OSError | None = None
+        self.folder = -1
+        self.key: tuple[int, int, str] = (0, 0, path)
+        try:
+            self.folder = os.open(f"{base}/{head}", os.O_PATH | os.O_DIRECTORY)
+            status = os.fstat(self.folder)
+            self.key = (status.st_dev, status.st_ino, self.name)
+            self.path = os.path.join(os.readlink(f"/proc/self/fd/{self.folder}"), self.name)
+        except OSError as problem:
+            if problem.errno in (errno.EMFILE, errno.ENFILE):
+                raise  # it is this process that has too many files open
+            self.problem = problem
+            self.path = path if path.startswith("/") else f"{_told(base)}/{path}"
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self.folder >= 0:
+            os.close(self.folder)
+            self.folder = -1
+
+    def status(self, *, follow: bool = False) -> os.stat_result | None:
+        """Return what is there by this name, None for nothing; OSError where there is no folder."""
+        if self.problem:
+            raise self.problem
+        try:
+            return os.stat(self.name or ".", dir_fd=self.folder, follow_symlinks=follow)
+        except FileNotFoundError:
+            return None
+
+    def is_empty(self) -> bool:
+        """Return whether the folder of this name has nothing in it."""
+        with os.scandir(f"/proc/self/fd/{self.folder}/{self.name}") as entries:
+            return next(entries, None) is None
+
+    def require_change(self) -> None:
+        """Raise OSError where nobody, or not this user, may change what is in the folder."""
+        here = f"/proc/self/fd/{self.folder}"
+        if not os.access(here, os.W_OK | os.X_OK, effective_ids=True):
+            read_only = os.statvfs(here).f_flag & os.ST_RDONLY
+            raise error_of(errno.EROFS if read_only else errno.EACCES)
+
+
+def _told(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return "?"
+
+
+def error_of(code: int) -> OSError:
+    """Return an error as a call raises it."""
+    return OSError(code, os.strerror(code))
