@@ -17,6 +17,7 @@ from _pytest.runner import runtestprotocol  # as other plugins with a protocol o
 from goldlock import atomic_file
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console, leaks
+from goldlock.pytest_plugin.ran_before import RanBefore
 from goldlock.pytest_plugin.registration import start
 from goldlock.pytest_plugin.run import RUN, past_of, say
 from goldlock.reports import files
@@ -58,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(leaks.Leaks(config.stash[_SCHEDULER]))
     if hasattr(config, "workerinput"):
         return
+    config.pluginmanager.register(RanBefore(config), "goldlock-ran-before")
     try:
         _check_xdist(config)
         if run.settings.review:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run QEMU's own tests with its ``check`` and with goldlock, and hold the verdicts side by side.
 
-    python -m tests.iotests [--format FORMAT ...] [--runs N] [-- WORDS FOR BOTH]
+    python -m tests.iotests [--format FORMAT ...] [--runs N] [--mutate N] [-- WORDS FOR BOTH]
 
 The tree is made from Debian's source package of the installed QEMU, below a scratch folder, by apt:
 nothing of this system is changed, nothing of the tree is kept in goldlock. Where QEMU has no
-qtest, both have the same stand-in. A test whose verdict with check is not the same in all runs is
-flaky, and told as such. WORDS are those that choose tests (default: -g quick).
+qtest, both have the same stand-in. A test whose verdict is not the same in all runs of a runner is
+flaky, and told as such; what differs is run once more for that. With --mutate, N goldens get a line that is wrong, which both must see.
+WORDS are those that choose tests (default: -g quick).
 
 Exit status: 1 where a verdict, or the reason of a test that was not run, is another; where the
 tree is not as it was; or where a process is left.
@@ -32,7 +33,7 @@ from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import locate
 from goldlock.kits.qemu_iotests import qtest
 
-from tests.iotests.source import Failed, tree
+from tests.iotests.source import Failed, do, tree
 
 _LINE = re.compile(r"(\S+) +(pass|fail|not run) +\[[\d:]+\] \[[\d:]+\] *(?:[\d.]+s|\.\.\.) *(.*)")
 _STATES = {"passed": "pass", "failed": "fail", "not run": "not run"}
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.iotests", description=__doc__)
     parser.add_argument("--format", action="append", dest="formats", metavar="FORMAT")
     parser.add_argument("--runs", type=int, default=1, metavar="N")
+    parser.add_argument("--mutate", type=int, default=0, metavar="N")
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/goldlock/iotests")
     options = parser.parse_args(arguments[:at])
     words = [*arguments[at + 1 :]] or ["-g", "quick"]
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         source = tree(options.folder.absolute())
         programs = _programs(options.folder.absolute())
         same = [
-            _compare(source, programs, [f"-{each}", *words], options.runs)
+            _compare(source, programs, [f"-{each}", *words], options.runs, options.mutate)
             for each in options.formats or ("qcow2", "raw")
         ]
     except (Failed, UsageError) as error:
@@ -86,38 +88,76 @@ def _programs(folder: Path) -> dict[str, str]:
     return {VARIABLES[name]: path for name, path in paths.items()}
 
 
-def _compare(source: Path, programs: Mapping[str, str], words: Sequence[str], runs: int) -> bool:
+def _compare(
+    source: Path, programs: Mapping[str, str], words: Sequence[str], runs: int, mutants: int
+) -> bool:
     """Run both, one after the other, as often as is said; tell whether they say the same."""
-    sides: dict[str, list[Side]] = {"check": [], "goldlock": []}
+    check, ours, left = list[Side](), list[Side](), list[str]()
     for _ in range(runs):
-        sides["check"].append(_check(source, programs, words))
-        before = _processes()
-        sides["goldlock"].append(_goldlock(source, programs, words))
-        if left := _processes() - before:
-            print(f"{' '.join(words)}: processes left: {' '.join(sorted(left))}")
-            return False
-    for name, each in sides.items():
-        times = ", ".join(f"{side.seconds:.0f} s (CPU {side.cpu:.0f} s)" for side in each)
-        print(f"{' '.join(words)}: {name}: {times}")
-    said = [*_differences(*sides.values())]
-    for line in (*said, *(dirty := _changed(source))):
-        print(f"{' '.join(words)}: {line}")
+        check.append(_check(source, programs, words))
+        ours.append(_goldlock(source, programs, words))
+        left += _processes(source.parent / "scratch")
+    what = " ".join(words)
+    for name, sides in (("check", check), ("goldlock", ours)):
+        times = ", ".join(f"{side.seconds:.0f} s (CPU {side.cpu:.0f} s)" for side in sides)
+        print(f"{what}: {name}: {times}")
+    said = _differences(check, ours)
+    if names := [line.split()[1].rstrip(":") for line in said if line.startswith("DIFFERS")]:
+        again = [words[0], *names]  # a difference is one that is there again
+        check.append(_check(source, programs, again))
+        ours.append(_goldlock(source, programs, again))
+        said = _differences(check, ours)
     different = [line for line in said if not line.startswith("flaky")]
-    print(f"{' '.join(words)}: {len(sides['check'][0].outcomes)} tests, {len(different)} differ")
-    return not (different or dirty)
+    wrong = [*different, *left, *_changed(source)]
+    if mutants:
+        stable = [name for name, each in ours[0].outcomes.items() if each.verdict == "pass"]
+        wrong += _mutated(source, programs, words[0], stable[:: max(len(stable) // mutants, 1)])
+    for line in dict.fromkeys((*said, *wrong)):
+        print(f"{what}: {line}")
+    print(f"{what}: {len(check[0].outcomes)} tests, {len(different)} differ", flush=True)
+    return not wrong
+
+
+def _mutated(
+    source: Path, programs: Mapping[str, str], imgfmt: str, names: Sequence[str]
+) -> list[str]:
+    """Add a line to the goldens of tests that pass; return which runner has not seen it."""
+    folder = source / "tests/qemu-iotests"
+    for name in names:
+        for golden in (*folder.glob(f"{name}.*out*"), *folder.glob(f"tests/{name}.*out*")):
+            golden.write_bytes(golden.read_bytes() + b"mutated\n")
+    try:
+        sides = {
+            run.__name__: run(source, programs, [imgfmt, *names]) for run in (_check, _goldlock)
+        }
+    finally:
+        do(["git", "-C", source, "checkout", "-q", "."])
+    print(f"{imgfmt}: {len(names)} goldens mutated: {' '.join(names)}")
+    return [
+        f"the mutated golden of {name} passes with {runner.strip('_')}"
+        for runner, side in sides.items()
+        for name in names
+        if side.outcomes[name].verdict != "fail"
+    ]
 
 
 def _differences(check: Sequence[Side], ours: Sequence[Side]) -> list[str]:
     said = []
     for test in sorted({name for side in (*check, *ours) for name in side.outcomes}):
-        theirs = [side.outcomes.get(test, Outcome("absent")) for side in check]
-        mine = [side.outcomes.get(test, Outcome("absent")) for side in ours]
-        if len({*theirs}) > 1 or any(each.verdict == "flaky" for each in mine):
-            shown = [each.verdict for each in (*theirs, *mine)]
-            said.append(f"flaky {test}: {', '.join(shown)}")
-        elif {*theirs} != {*mine}:
-            said.append(f"DIFFERS {test}: check {theirs[0]}, goldlock {mine[0]}")
+        theirs = [side.outcomes[test] for side in check if test in side.outcomes]
+        mine = [side.outcomes[test] for side in ours if test in side.outcomes]
+        shown = f"check {_shown(theirs)}; goldlock {_shown(mine)}"
+        if {*theirs} == {*mine} and len({*theirs}) == 1:
+            continue
+        if theirs and mine and (len({*theirs}) > 1 or len({*mine}) > 1 or "flaky" in shown):
+            said.append(f"flaky {test}: {shown}")
+        else:
+            said.append(f"DIFFERS {test}: {shown}")
     return said
+
+
+def _shown(outcomes: Sequence[Outcome]) -> str:
+    return ", ".join(" ".join(filter(None, each)) for each in outcomes) or "has none"
 
 
 def _check(source: Path, programs: Mapping[str, str], words: Sequence[str]) -> Side:
@@ -144,7 +184,8 @@ def _goldlock(source: Path, programs: Mapping[str, str], words: Sequence[str]) -
     told = source.parent / "told.jsonl"
     command = [sys.executable, str(ROOT / "run_tests.py"), "--json-lines", str(told)]
     command += ["--suite", str(source / "tests/qemu-iotests"), *words]
-    done, seconds, cpu = _timed(command, source.parent, {**os.environ, **programs})
+    environ = {**os.environ, **programs, "TEST_DIR": str(source.parent / "scratch")}
+    done, seconds, cpu = _timed(command, source.parent, environ)
     outcomes = {}
     for event in map(json.loads, told.read_text().splitlines()):
         if event["event"] == "case":
@@ -177,16 +218,15 @@ def _timed(
     return done.stdout, time.monotonic() - began, cpu
 
 
-def _processes() -> set[str]:
-    """Return the processes of QEMU's programs, by pid and name."""
-    found = set()
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+def _processes(scratch: Path) -> list[str]:
+    """Return the processes that have a directory of a run in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
-            name = comm.read_text().strip()
-        except OSError:  # it has ended
+            if os.fsencode(scratch) in environ.read_bytes():
+                found.append(f"process left: {environ.with_name('comm').read_text().strip()}")
+        except OSError:  # it has ended, or is another's
             continue
-        if name.startswith("qemu-"):
-            found.add(f"{name}({comm.parent.name})")
     return found
 
 

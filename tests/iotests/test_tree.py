@@ -21,6 +21,13 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "source", "1.2.3")
 
 
+def link_programs(folder: Path) -> None:
+    """Make a folder a build directory, of the QEMU that is installed."""
+    folder.mkdir(exist_ok=True)
+    for name in ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+
+
 class Results:
     """What a run of a tree came to: its exit status, what it said, and its cases."""
 
@@ -214,8 +221,45 @@ def test_a_tree_in_a_build_directory(run_tests: RunTests, tree: Tree, tmp_path: 
     build = tmp_path / "build"
     (build / "tests/qemu-iotests").mkdir(parents=True)
     (build / "tests/qemu-iotests/check").symlink_to(tree.tests / "check")
-    for name in ("qemu-img", "qemu-io", "qemu-nbd", "qemu-storage-daemon", "qemu-system-x86_64"):
-        (build / name).symlink_to(str(shutil.which(name)))
+    link_programs(build)
     done = run_tests("--suite", str(build / "tests/qemu-iotests"), QEMU_IMG_PROG="/nowhere")
     assert done.returncode == 0, done.stdout
     assert f"qemu-img: {build}/qemu-img" in done.stdout
+
+
+def test_what_ran_last_time_and_not_now(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    """It is told once; with another format, the last time is another."""
+    gone = f'[ "$IMGFMT" = raw ] && [ -e {tmp_path}/gone ]'
+    tree.add("001", f'{gone} && echo "no disk" >"$TEST_DIR/001.notrun"; :')
+    lost = "ran last time, not run now: 001: no disk"
+    assert lost not in Results(run_tests, tree, "-raw").said
+    (tmp_path / "gone").touch()
+    assert lost not in Results(run_tests, tree, "-qcow2").said
+    assert lost in Results(run_tests, tree, "-raw").said
+    assert lost not in Results(run_tests, tree, "-raw").said
+
+
+def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    """They are compared by section, as those of any suite."""
+    tree.add(
+        "tests/named-one",
+        'echo "--- one ---"; basename $(dirname "$QSD_PROG")',
+        "--- one ---\nold\n",
+    )
+    for build in ("old", "new"):
+        (tmp_path / build).mkdir()
+        for name in (
+            "qemu-img",
+            "qemu-io",
+            "qemu-nbd",
+            "qemu-storage-daemon",
+            "qemu-system-x86_64",
+        ):
+            (tmp_path / build / name).symlink_to(str(shutil.which(name)))
+    matrix = f"old={tmp_path}/old,new={tmp_path}/new"
+    cache = str(tmp_path / "cache")
+    done = run_tests("--suite", str(tree.tests), "--matrix", matrix, XDG_CACHE_HOME=cache)
+    assert done.returncode == 1, done.stdout
+    table = done.stdout[done.stdout.rindex("===") :]
+    assert "named-one" in table
+    assert "one" in table

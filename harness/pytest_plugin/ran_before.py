@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tell which cases ran the last time, and are not run now: what a run has lost without a failure.
+
+The last time is that with the same choice of what is under test, such as the image format.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from goldlock import atomic_file, safe_open
+from goldlock.pytest_plugin import console
+from goldlock.pytest_plugin.run import RUN, history_file, say
+from goldlock.result import State
+from goldlock.suite.kit import given
+from goldlock.text import printable
+
+_NAMED = 10
+"""Cases that are named, past which only their number is."""
+
+
+class RanBefore:
+    """A plugin; not for a worker of pytest-xdist."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._ran: set[str] = set()
+        self._not_run: dict[str, tuple[str, str]] = {}
+        self._lost: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note whether a case ran."""
+        if result := console.result_of(report):
+            path = os.path.relpath(result.path, self._config.rootpath)
+            if result.state is State.NOT_RUN:
+                self._not_run[path] = result.number, result.reason
+            else:
+                self._ran.add(path)
+
+    def pytest_sessionfinish(self) -> None:
+        """Compare with the last time, and be the last time of the next."""
+        if not getattr(self._config, "cache", None):
+            return
+        file, choice = self._file(), " ".join(given(self._config.stash[RUN].settings))
+        known = _read(file)
+        before = {*known.get(choice, ())}
+        lost = [said for path, said in self._not_run.items() if path in before]
+        self._lost = [f"{number}: {reason}" for number, reason in lost]
+        known[choice] = sorted((before | self._ran) - self._not_run.keys())
+        if {*known[choice]} != before:
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                atomic_file.replace(file, json.dumps(known).encode())
+            except OSError as error:
+                say(self._config, f"{file}: {error.strerror}; nothing is remembered")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Name them."""
+        for said in self._lost[:_NAMED]:
+            terminalreporter.write_line(printable(f"ran last time, not run now: {said}"))
+        if (more := len(self._lost) - _NAMED) > 0:
+            terminalreporter.write_line(f"ran last time, not run now: {more} more")
+
+    def _file(self) -> Path:
+        return history_file(self._config).with_name("ran")
+
+
+def _read(file: Path) -> dict[str, list[str]]:
+    try:
+        known = json.loads(safe_open.read(file))
+        return {str(choice): [*map(str, paths)] for choice, paths in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
