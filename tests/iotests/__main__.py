@@ -6,8 +6,8 @@
 The tree is made from Debian's source package of the installed QEMU, below a scratch folder, by apt:
 nothing of this system is changed, nothing of the tree is kept in goldlock. Where QEMU has no
 qtest, both have the same stand-in. A test whose verdict is not the same in all runs of a runner is
-flaky, and told as such; what differs is run once more for that. With --mutate, N goldens get a line that is wrong, which both must see.
-WORDS are those that choose tests (default: -g quick).
+flaky, and told as such; what differs is run once more for that. With --mutate, N goldens get a line
+that is wrong, which both must see. WORDS are those that choose tests (default: -g quick).
 
 Exit status: 1 where a verdict, or the reason of a test that was not run, is another; where the
 tree is not as it was; or where a process is left.
