@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 from contextlib import suppress
+from math import inf
 from select import POLLIN, poll
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,7 @@ class Holder(Session):
         state = state_of(ready)  # type: ignore[arg-type] # what `Case.start` was given
         state.needs = self.pid
         try:
-            reach(state, self.limit)
+            reach(state, inf if self._wrapped else self.limit)
         except CaseError as error:
             if self.process.poll() is None:
                 raise

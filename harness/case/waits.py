@@ -61,7 +61,7 @@ def wait_for(fields: Fields, limit: float = 0) -> str:
 def reach(state: states.State, limit: float = 0) -> None:
     """Wait until a state is reached; raise CaseError with what is there instead."""
     with stack_dump.waiting_for(str(state)):
-        if complaint := waiting.wait(state, limit or waiting.LIMIT):
+        if complaint := waiting.wait(state, limit or waiting.default_limit()):
             raise CaseError(complaint)
 
 

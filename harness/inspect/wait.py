@@ -72,7 +72,7 @@ def _complain(text: str, status: int) -> int:
 
 def _parse(arguments: list[str]) -> "tuple[State, float]":
     given = _options(arguments)
-    limit = _number(float, "timeout", given.pop("timeout", str(waiting.LIMIT)))
+    limit = _number(float, "timeout", given.pop("timeout", str(waiting.default_limit())))
     wanted = [name for name in _STATES if name in given]
     if len(wanted) != 1:
         raise _UsageError(f"one of --{', --'.join(_STATES)} says what to wait for")

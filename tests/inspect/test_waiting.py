@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,16 @@ def test_the_command(
     said = capsys.readouterr().err
     assert said.startswith(f"goldlock wait: {told}" if told else "")
     assert bool(said) == bool(told)
+
+
+def test_a_wrapped_program_may_take_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waiting.default_limit() == waiting.LIMIT
+    monkeypatch.setenv("GOLDLOCK_WRAPPED", "sqlite3")
+    assert waiting.default_limit() == inf
+    thread = threading.Thread(target=Path("f").touch)
+    thread.start()
+    assert main(["--exists", "f"]) == 0
+    thread.join()
 
 
 def test_the_command_is_one_of_goldlock() -> None:
