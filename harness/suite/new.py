@@ -7,12 +7,20 @@ from pathlib import Path
 
 from goldlock.errors import UsageError
 from goldlock.suite.project import FILE, declared
+from goldlock.suite.suite_file import FILE as SUITE_FILE
+
+_SUITE = """\
+# What goldlock is to know of the programs under test.
+
+[programs.flock]
+version = "--version"
+"""
 
 _CASE = """\
 #!/bin/sh
+# A lock keeps out a second process until it is let go.
 # group: quick
-command -v flock >/dev/null || { echo "flock is not installed"; exit 77; }
-
+# needs: flock
 echo "== A second process cannot have the lock =="
 exec 9>"$TEST_DIR/file"
 flock 9
@@ -31,7 +39,8 @@ locked
 """
 
 _NEXT = """\
-{folder}: a suite with a case, cases/001.sh, and its golden, expected/001.out.
+{folder}: a suite with a case, cases/001.sh, and its golden, expected/001.out; suite.toml declares
+the program that it needs.
 
 Run it:
 
@@ -59,6 +68,7 @@ def new_suite(folder: Path) -> str:
         for path, text in ((case, _CASE), (golden, _GOLDEN)):
             path.parent.mkdir()
             path.write_text(text)
+        (folder / SUITE_FILE).write_text(_SUITE)
         case.chmod(0o755)
     except OSError as error:
         raise UsageError(f"--new {folder}: {error.strerror}") from None
