@@ -64,17 +64,6 @@ def test_what_is_shown_of_this_repository_is_in_it() -> None:
         assert (ROOT / path).read_text().lstrip("\n") == text, path
 
 
-def test_what_is_shown_of_a_part_of_a_file_is_in_it() -> None:
-    shown = [
-        found
-        for text in DOCS.values()
-        for found in re.findall(r"^```\w+ of=(\S+)\n(.*?)^```$", text, re.M | re.S)
-    ]
-    assert len(shown) >= 3
-    for path, text in shown:
-        assert text in (ROOT / path).read_text(), path
-
-
 def test_each_option_is_told_of() -> None:
     hidden = {"-h", "--help"}
     formats = {flag for flag in _flags() if re.fullmatch(r"-\w{2,}", flag)}
