@@ -118,6 +118,8 @@ class Holder(Session):
         finds them.
         """
         below: list[int] = []
+        if self._wrapped:
+            self._kill_descendants()
         if self.process.poll() is None:
             below = [pid for pid in processes.kill_tree(self.pid) if pid != self.pid]
             self.process.wait()
@@ -129,7 +131,8 @@ class Holder(Session):
     # How it is told that it is ready
 
     def _greet(self) -> None:
-        fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _ROOM)
+        with suppress(OSError):  # a user may have as many pipes as are allowed
+            fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _ROOM)
         if self._marker:
             self._send(self._next_mark())
         if self._prompt or self._marker:

@@ -6,7 +6,7 @@ tells; none of them takes a lock, connects to a server, or has any other effect.
 """
 
 # `goldlock wait` starts often, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH100, PTH110, PTH116, PTH119, PTH120, PTH123, PTH208
+# ruff: noqa: PTH100, PTH110, PTH113, PTH116, PTH119, PTH120, PTH123, PTH208
 
 import os
 import stat
@@ -110,10 +110,14 @@ class Line(State):
     def instead(self) -> str:
         if not os.path.exists(self._path):
             return beside(self._path)
+        if not os.path.isfile(self._path):
+            return "it is no regular file"
         lines = self._lines()
         return f"its last line is {lines[-1]!r}" if lines else "it is empty"
 
     def _lines(self) -> list[str]:
+        if not os.path.isfile(self._path):  # to read a FIFO would wait, and take what is in it
+            return []
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._since)

@@ -202,3 +202,32 @@ first> commit;
     suite.case("1.py", REFUSED, golden)
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 0, done.stdout
+
+
+FAULT = """#!/usr/bin/env python3
+# needs: faults
+from goldlock import Case, run
+
+def main(case: Case) -> None:
+    sqlite = case.program("sqlite3")
+    sqlite("t.db", "create table t (x)")
+    with (
+        case.start(sqlite, "t.db", name="first", marker=".print {}") as first,
+        case.start(sqlite, "t.db", name="second", marker=".print {}") as second,
+        case.faults("lock any byte of t.db by second fails with EIO"),
+    ):
+        first.ask("select count(*) from t;")
+        second.ask("select count(*) from t;")
+run(main)
+"""
+
+
+def test_plans_of_faults_know_them_by_their_names(run_tests: RunTests, suite: MakeSuite) -> None:
+    golden = """first> select count(*) from t;
+0
+second> select count(*) from t;
+Parse error near line 2: disk I/O error (10)
+"""
+    suite.case("1.py", FAULT, golden)
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout

@@ -158,6 +158,8 @@ def test_a_socket_is_there_once_it_is_listened_on() -> None:
 def test_a_line_of_a_log() -> None:
     state = states.Line("ready", "log")
     assert complaint(state).endswith("a line with 'ready' in log; its folder is empty")
+    os.mkfifo("fifo")
+    assert complaint(states.Line("x", "fifo")).endswith(" in fifo; it is no regular file")
     Path("log").write_text("one\n")
     assert complaint(state).endswith("; its last line is 'one'")
     thread = threading.Thread(target=lambda: Path("log").write_text("one\nnow ready\n"))
