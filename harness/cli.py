@@ -263,7 +263,8 @@ def _run(
     dialect = dialects.of_kit(suite.kit)
     folder = dialect.collected(suite)
     root = suite.root if dialect.is_ours else folder  # of which pytest tells paths
-    context = RunContext(settings, os.environ, suite.cases if selected is None else selected)
+    cases = suite.cases if selected is None else selected
+    context = RunContext(settings, os.environ, cases)
     # These need packages, which may just have been set up, and time, while the programs answer.
     from goldlock.runner.history import in_best_order, read_history
     from goldlock.runner.scheduler import Scheduler
@@ -274,20 +275,18 @@ def _run(
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
         if not (for_pytest or settings.print or settings.gdb):
-            cases = suite.cases if selected is None else selected
+            ahead = cases
             if settings.jobs != 1:  # one job runs them in the order in which they are judged
-                cases = in_best_order(cases, read_history(root))
-            scheduler.start(cases)
+                ahead = in_best_order(cases, read_history(root))
+            scheduler.start(ahead)
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(root)
-        if not dialect.is_ours:  # pytest would take other files of it for cases
-            selected = suite.cases if selected is None else selected
         run = Run(
             settings,
             suites=[suite.root],
-            selected={} if selected is None else {folder: selected},
-            orphans=selected is None,
+            selected={folder: cases},  # and no others: a case may drop some in meanwhile
+            orphans=selected is None and dialect.is_ours,
             by_command=True,
             scheduler=scheduler,
             began=began,

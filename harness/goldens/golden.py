@@ -83,7 +83,17 @@ def fingerprint(path: Path) -> tuple[int, ...]:
         found = os.stat(path)  # noqa: PTH116 - for each case, twice
     except OSError:
         return ()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    who = found.st_mode, found.st_nlink, found.st_uid, found.st_gid
+    return found.st_ino, found.st_size, found.st_mtime_ns, *who, found.st_ctime_ns
+
+
+def is_changed(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    """Tell from two fingerprints of a golden whether it was written to, or replaced.
+
+    Who writes to it can give it its old time again, but not hide that: the kernel notes when.
+    It does so as well where somebody changes the mode, or makes a link, which is no matter.
+    """
+    return before[:3] != after[:3] or (before[:-1] == after[:-1] and before != after)
 
 
 def uncommitted(path: Path) -> bool:

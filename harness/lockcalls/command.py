@@ -139,7 +139,10 @@ def _faults(plans: list[str]) -> "tuple[Fault, ...]":
         from goldlock.lockcalls.plan_line import PlanError
 
         try:
-            found.extend(absolute(fault) for fault in parse_plan(text, words))
+            new = [absolute(fault) for fault in parse_plan(text, words)]
+            if not new:  # a file that was not written, or a variable that was not set
+                raise UsageError(f"{name}: no fault in this plan")
+            found += new
         except PlanError as error:
             raise UsageError(f"{name}:{error}") from error
         except FileNotFoundError as error:  # where paths begin that are not absolute

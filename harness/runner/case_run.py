@@ -219,7 +219,7 @@ class Runner:
         wrappers = self._wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         for path, known in zip(reference, before, strict=True):
-            if golden.fingerprint(path) != known:
+            if golden.is_changed(known, golden.fingerprint(path)):
                 found.append(f"{path} was changed while the case ran: by the case, or someone else")
         dialect, settings = dialects.of_kit(case.kit), self.settings
         status = None if transcript.timed_out or transcript.stopped else transcript.status

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from goldlock import safe_open
+from goldlock.runner import mounts
+from goldlock.runner.scratch import PREFIX
 from goldlock.suite.cases import Case, may_be_case
 
 _HIDDEN = (".", "__pycache__")
@@ -96,6 +98,8 @@ class LeakDetector:
     def __init__(self) -> None:
         self._folders: dict[Path, DirectorySnapshot] = {}
         self._found: list[LeakedFile] = []
+        self._mounts = mounts.Watch(PREFIX)
+        self._mounted: list[tuple[mounts.Mount, tuple[str, ...]]] = []
 
     def add(self, root: Path) -> None:
         """Look at a suite's folders, and the system's, from now on."""
@@ -103,7 +107,7 @@ class LeakDetector:
         for folder in (
             *(DirectorySnapshot(Path(path), _is_editors, shared=True) for path in system),
             DirectorySnapshot(root, _is_editors_or_for_goldens),
-            DirectorySnapshot(root / "cases", _is_a_case),
+            DirectorySnapshot(root / "cases", _is_editors),
             DirectorySnapshot(root / "expected", _is_a_golden),
         ):
             self._folders.setdefault(folder.path, folder)
@@ -122,13 +126,26 @@ class LeakDetector:
                     leaked = LeakedFile(str(path), (number,), not folder.shared, program)
                     self._found.append(leaked)
                     continue
-                may_be = [case for case in running if not folder.shared or _names(case, path)]
-                if numbers := tuple(dict.fromkeys(case.number for case in may_be)):
-                    self._found.append(LeakedFile(str(path), numbers, certain=not folder.shared))
+                # A person may write a case meanwhile, too.
+                guess = folder.shared or (path.parent.name == "cases" and may_be_case(path))
+                may_be = [case for case in running if not guess or _names(case, path)]
+                if numbers := _numbers(may_be):
+                    self._found.append(LeakedFile(str(path), numbers, certain=not guess))
+        for mount in self._mounts.new():
+            if numbers := _numbers(
+                case for case in running if "mount" in safe_open.text(case.path)
+            ):
+                self._mounted.append((mount, numbers))
 
     def leaked(self) -> list[LeakedFile]:
-        """Return the files that have turned up and are still there, sorted by their paths."""
-        return sorted(file for file in self._found if _is_ours(Path(file.path)))
+        """Return what has turned up and is still there, sorted by paths."""
+        now = {mount.number for mount in mounts.everything()} if self._mounted else set()
+        mounted = [
+            LeakedFile(f"{mount.point} ({mount.kind}, mounted)", numbers, certain=False)
+            for mount, numbers in self._mounted
+            if mount.number in now
+        ]
+        return sorted([*mounted, *(file for file in self._found if _is_ours(Path(file.path)))])
 
 
 def _temporary() -> list[str]:
@@ -138,9 +155,13 @@ def _temporary() -> list[str]:
     return []
 
 
+def _numbers(cases: Iterable[Case]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(case.number for case in cases))
+
+
 def _names(case: Case, path: Path) -> bool:
     """Tell whether a case's script has a file's name, without a number at its end."""
-    name = path.stem.rstrip("0123456789")
+    name = f"cases/{path.name}" if may_be_case(path) else path.stem.rstrip("0123456789")
     return len(name) >= _SHORTEST and name in safe_open.text(case.path)
 
 
@@ -150,10 +171,6 @@ def _is_editors(path: Path) -> bool:
 
 def _is_editors_or_for_goldens(path: Path) -> bool:
     return _is_editors(path) or path.name == "expected"  # which --update makes; see what is in it
-
-
-def _is_a_case(path: Path) -> bool:
-    return _is_editors(path) or may_be_case(path)
 
 
 def _is_a_golden(path: Path) -> bool:

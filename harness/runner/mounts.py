@@ -36,6 +36,26 @@ class Mount(NamedTuple):
     kind: str
 
 
+class Watch:
+    """Tells what is mounted from now on, but in directories whose names begin with *but*."""
+
+    def __init__(self, but: str) -> None:
+        self._but = but
+        self._table = Table()
+        self._known = {each.number for each in everything()}
+
+    def new(self) -> list[Mount]:
+        """Return what was mounted since this was last asked, or made."""
+        if not self._table.changed():
+            return []
+        before, now = self._known, everything()
+        self._known = {each.number for each in now}
+        return [each for each in now if each.number not in before and not self._is_ours(each)]
+
+    def _is_ours(self, mount: Mount) -> bool:
+        return any(part.startswith(self._but) for part in mount.point.parts)
+
+
 def below(folder: Path, *, itself: bool = False) -> list[Mount]:
     """Return what is mounted below *folder*, the last first; with *itself* set, also on it.
 
@@ -44,17 +64,17 @@ def below(folder: Path, *, itself: bool = False) -> list[Mount]:
     """
     return [
         each
-        for each in _table()
+        for each in everything()
         if folder in each.point.parents or (itself and each.point == folder)
     ]
 
 
 def over(folder: Path) -> list[Mount]:
     """Return what is mounted on *folder* and on those that it is in, the last first."""
-    return [each for each in _table() if each.point in {folder, *folder.parents}]
+    return [each for each in everything() if each.point in {folder, *folder.parents}]
 
 
-def _table() -> list[Mount]:
+def everything() -> list[Mount]:
     """Return all that is mounted, the last first."""
     found = []
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
