@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.mark.expression import Expression  # as pytest itself compiles -k
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin.plugin import UNSOUND, CaseItem
 from goldlock.pytest_plugin.run import RUN
@@ -41,6 +42,8 @@ class CasesFolder(pytest.Directory):
             paths = case_files(self.path.parent)
             if not any(is_named(folder) for folder in (self.path, *self.path.parents)):
                 paths = [path for path in paths if is_named(path)]
+        if self.config.stash[RUN].by_command and (keyword := self.config.option.keyword):
+            paths = self._matching(keyword, paths)
         nodes: list[pytest.Item | pytest.Collector] = []
         for path in paths:
             shown: dict[str, Any] = {}
@@ -52,6 +55,32 @@ class CasesFolder(pytest.Directory):
             except CaseFile.CollectError:
                 nodes.append(file)
         return nodes
+
+    def _matching(self, keyword: str, paths: Iterable[Path]) -> Sequence[Path]:
+        """Return the cases that ``-k`` selects: pytest would make an item of each to find out.
+
+        By the names that pytest goes by. The command loads no conftest.py that could add some.
+        """
+        try:
+            selects = Expression.compile(keyword)
+        except SyntaxError:  # pytest says so
+            return [*paths]
+        nodes = [node for node in self.listchain()[1:] if node.parent is not self.session]
+        common = {node.name.lower() for node in nodes}
+        found = []
+        for path in paths:
+            names = {*common, path.name.lower(), *self._names(path)}
+            if selects.evaluate(lambda word, /, **_: any(word.lower() in each for each in names)):  # noqa: B023 - asked at once
+                found.append(path)
+        return found
+
+    def _names(self, path: Path) -> Iterable[str]:
+        """Return what ``-k`` knows of a case beside its file; nothing where it is not sound."""
+        try:
+            case = self.config.stash[RUN].case(path) or read_case(path)
+        except UsageError:
+            return []
+        return [case.number.lower(), *map(str.lower, case.groups)]
 
 
 class CaseFile(pytest.File):
