@@ -146,6 +146,18 @@ def test_a_command_before_one_that_stands_for_more(run_tests: RunTests, tools: M
     assert done.returncode == 0, done.stdout
 
 
+def test_gdb_stands_before_the_one_that_is_declared_first(
+    run_tests: RunTests, tools: MakeSuite
+) -> None:
+    program(tools.root.parent / "bin" / "gdbserver", '#!/bin/sh\necho gdb; shift 5; exec "$@"\n')
+    tools.case(
+        "1", "# needs: mytool other\nmytool a; other b", golden="gdb\nmytool:a\nother:-v b\n"
+    )
+    done = run_tests("--suite", str(tools.root), "--gdb", "1", PATH=path_with(tools))
+    assert done.returncode == 0, done.stdout
+    assert "goldlock: case 1 waits for gdb " in done.stdout
+
+
 def test_traits_choose_goldens(run_tests: RunTests, tools: MakeSuite) -> None:
     traits = '[traits]\nyes = "[ -e cases/3 ]"\nno = "false"\n'
     (tools.root / "suite.toml").write_text(traits)
