@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -32,18 +32,19 @@ sys.path.insert(0, str(ROOT / ".import"))
 
 from goldlock.inspect.lock_table import locks_below, table  # noqa: E402 - after the path
 
-TIMES = 15
+TIMES = 8
 COMMAND = [sys.executable, "-m", "goldlock", "locks"]
 
 
-def milliseconds(action: Callable[[], object]) -> float:
-    """Return the least of what an action takes: all else is other work of the machine."""
-    took = []
+def milliseconds(actions: Sequence[Callable[[], object]]) -> list[float]:
+    """Return the least of what each action takes: all else is other work of the machine."""
+    least = [float("inf")] * len(actions)
     for _ in range(TIMES):
-        start = time.perf_counter()
-        action()
-        took.append((time.perf_counter() - start) * 1000)
-    return min(took)
+        for number, action in enumerate(actions):
+            start = time.perf_counter()
+            action()
+            least[number] = min(least[number], (time.perf_counter() - start) * 1000)
+    return least
 
 
 def holder(top: Path, number: int) -> "subprocess.Popen[str]":
@@ -69,16 +70,16 @@ def case(top: Path) -> None:
 
         return run
 
-    figures = [milliseconds(lambda: table(str(top))), milliseconds(lambda: locks_below(str(top)))]
-    figures += [milliseconds(locks(environ)), milliseconds(locks(elsewhere))]
+    in_process = [lambda: table(str(top)), lambda: locks_below(str(top))]
+    held, below, command, by_hand = milliseconds([*in_process, locks(environ), locks(elsewhere)])
     waiter = subprocess.Popen(["flock", str(top / "0"), "true"])
     while "contender" not in table(str(top)):
         os.sched_yield()
-    figures.insert(1, milliseconds(lambda: table(str(top))))
+    (waits,) = milliseconds([lambda: table(str(top))])
     for each in holders:
         each.communicate()
     waiter.wait()
-    print(*figures)
+    print(held, waits, below, command, by_hand)
 
 
 @contextmanager
