@@ -165,7 +165,7 @@ class LockCall(Call):
 
     def holders(self) -> list[str]:
         self._holders = holders(self.file, self._in_the_way)
-        return sorted({program_name(pid) for pid in self.holding()})
+        return sorted({program_name(pid) for pid in self.holding()} - {""})
 
     def holding(self) -> list[int]:
         return sorted({pid for pid, _ in self._holders})
@@ -221,7 +221,7 @@ class LeaseCall(LockCall):
 
     def holders(self) -> list[str]:
         self._openers = openers(self.file, self._fd, writing=self.kind == "read")
-        return sorted({program_name(pid) for pid in self._openers})
+        return sorted({program_name(pid) for pid in self._openers} - {""})
 
     def holding(self) -> list[int]:
         return self._openers

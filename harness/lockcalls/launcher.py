@@ -113,6 +113,7 @@ def run(
     remove files are lock calls, too.
     """
     saved = SavedSignals()
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)  # should the supervisor be killed
     status, status_pipe = os.pipe()
     supervisor = os.fork()
     if supervisor == 0:
@@ -126,6 +127,7 @@ def run(
         try:
             return os.fsdecode(os.read(status, LONGEST_STATUS)).split(" ", 3)
         except BlockingIOError:
+            _keep_going(supervisor)
             return None
 
     what, *rest = _wait(supervisor, read_status)
@@ -134,8 +136,26 @@ def run(
             os.waitpid(supervisor, 0)
         return end_as(int(rest[0]), rest[2].splitlines())
     os.waitpid(supervisor, 0)
-    complain(" ".join(rest) or "the supervisor was killed")
+    _kill_all_below()
+    complain(" ".join(rest) or "the supervisor was killed, and so are its programs")
     return UNAVAILABLE if what == "unavailable" else BROKEN
+
+
+def _keep_going(supervisor: int) -> None:
+    """Wake the supervisor if somebody stopped it: its programs would wait for it for ever."""
+    if os.waitid(os.P_PID, supervisor, os.WSTOPPED | os.WNOHANG):
+        complain("the supervisor was stopped; it goes on")
+        os.kill(supervisor, signal.SIGCONT)
+
+
+def _kill_all_below() -> None:
+    """End what a supervisor has left that was killed: no lock call of it would succeed."""
+    with suppress(ChildProcessError):
+        while pids := [pid for pid, _ in linux.processes_below(os.getpid())]:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            os.waitpid(-1, 0)
 
 
 def run_here(argv: list[str]) -> int:

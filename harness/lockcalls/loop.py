@@ -134,8 +134,10 @@ class Loop:
         text = f"ended {status} {'gone' if deserted else 'staying'} {missed}"
         with suppress(OSError):  # somebody killed the launcher meanwhile
             os.write(self._status_pipe, os.fsencode(text)[:LONGEST_STATUS])
-        if not deserted and os.getppid() == self._launcher:
-            os.kill(self._launcher, signal.SIGCHLD)  # if this process ends, the kernel sends it
+        if os.getppid() == self._launcher:
+            if not deserted:  # if this process ends, the kernel sends it
+                os.kill(self._launcher, signal.SIGCHLD)
+            os.kill(self._launcher, signal.SIGCONT)  # who waits for it would wait for ever
 
     def _launcher_is_gone(self) -> None:
         """Do to the program what somebody did to the process that stood for it."""

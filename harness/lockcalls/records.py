@@ -137,7 +137,8 @@ class RecordCall(LockCall):
         return bool(found[0] != fcntl.F_UNLCK)
 
     def holders(self) -> list[str]:
-        return [program_name(pid) for pid in self.holding()] or super().holders()
+        named = [name for pid in self.holding() if (name := program_name(pid))]
+        return named or super().holders()
 
     def holding(self) -> list[int]:
         return [self._found] if self._found and self._found > 0 else super().holding()

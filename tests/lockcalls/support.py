@@ -23,7 +23,7 @@ def watch(pid: int) -> int:
 
 def gone(pidfd: int) -> None:
     """Wait until a process, of anybody, has ended."""
-    assert select.select([pidfd], [], [], 10)[0], "still there"
+    assert select.select([pidfd], [], [], 60)[0], "still there"
     os.close(pidfd)
 
 

@@ -123,6 +123,23 @@ def test_who_made_the_lock(supervised: Run, repository: Path, traced: Traced) ->
     assert f"git: {lock}: EEXIST (created by git)" in traced()
 
 
+def test_a_child_that_has_its_memory_from_its_parent(
+    supervised: Run, tmp_path: Path, traced: Traced
+) -> None:
+    """posix_spawn(3) opens files in such a child (CLONE_VM and CLONE_VFORK)."""
+    code = (
+        "import os\n"
+        "flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY\n"
+        "opens = [(os.POSIX_SPAWN_OPEN, 1, 'new', flags, 0o600)]\n"
+        "spawned = os.posix_spawn('/bin/echo', ['echo', 'x'], {}, file_actions=opens)\n"
+        "print(os.waitpid(spawned, 0)[1])\n"
+    )
+    done = supervised([sys.executable, "-IS", "-c", code], files=True, cwd=tmp_path)
+    assert (done.stdout, (tmp_path / "new").read_text()) == ("0\n", "x\n")
+    name = Path(sys.executable).name
+    assert traced() == [f"{name}: create TEST_DIR/new: ok"]
+
+
 DOTLOCKFILE = """\
 dotlockfile: create TEST_DIR/TEMPORARY: ok
 dotlockfile: link TEST_DIR/TEMPORARY to TEST_DIR/l: ok

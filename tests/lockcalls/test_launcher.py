@@ -142,6 +142,50 @@ def test_program_ends_with_its_supervisor(started: Callable[..., "subprocess.Pop
     gone(end)
 
 
+def test_all_end_with_their_supervisor(
+    started: Callable[..., "subprocess.Popen[str]"], image: Path
+) -> None:
+    """Also those that the program has started, and a daemon: their lock calls could but fail."""
+    script = f'"$@" {image} daemon input & sh -c "cat & echo; cat <&3; wait" 3<&0 & exec cat'
+    launched = started(["sh", "-c", script, "sh", *LOCKER], stderr=subprocess.PIPE)
+    supervisor = supervisor_of(launched)
+    assert launched.stdout
+    assert launched.stdout.readline() == "\n"
+    ends = [watch(process.pid) for process in supervisor.children(recursive=True)]
+    assert len(ends) >= 3
+    supervisor.kill()
+    assert launched.wait() == launcher.BROKEN
+    for end in ends:
+        gone(end)
+    assert launched.stderr
+    said = "goldlock faults: the supervisor was killed, and so are its programs\n"
+    assert launched.stderr.read() == said
+    launched.stderr.close()
+
+
+def test_a_supervisor_that_is_stopped_goes_on(
+    started: Callable[..., "subprocess.Popen[str]"], image: Path
+) -> None:
+    launched = started([*LOCKER, str(image), "input", "lock:1"], stderr=subprocess.PIPE)
+    supervisor_of(launched).send_signal(signal.SIGSTOP)
+    assert launched.stderr
+    said = launched.stderr.readline()
+    assert said == "goldlock faults: the supervisor was stopped; it goes on\n"
+    out, _ = launched.communicate("\n", timeout=30)
+    assert (out, launched.returncode) == ("lock:1: ok\n", 0)
+
+
+def test_a_launcher_that_is_stopped_ends_with_its_program(
+    started: Callable[..., "subprocess.Popen[str]"],
+) -> None:
+    launched = started(["sh", "-c", "read x; exit 3"])
+    os.kill(launched.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, launched.pid, os.WSTOPPED | os.WNOWAIT)
+    assert launched.stdin
+    launched.stdin.close()
+    assert launched.wait(30) == 3
+
+
 def test_killing_the_group_spares_only_daemons(
     started: Callable[..., "subprocess.Popen[str]"], image: Path
 ) -> None:

@@ -101,6 +101,15 @@ flock -u 9; until [ $(grep -c ': ok$' trace) = 3 ]; do :; done; echo >go; wait
     ]
 
 
+def test_many_at_once(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    script = "for i in $(seq 200); do flock f echo $i & done; wait"
+    done = supervised(["sh", "-c", script], cwd=tmp_path, timeout=300)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert sorted(map(int, done.stdout.split())) == [*range(1, 201)]
+    ended = [line for line in traced() if not re.search(r": waits( \(held by \S+\))?$", line)]
+    assert len(ended) == 200
+
+
 def test_database_is_locked(supervised: Run, database: Path, traced: Traced) -> None:
     """A writer holds RESERVED, as a transaction of one sqlite3; another is refused."""
     script = """
