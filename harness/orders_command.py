@@ -28,7 +28,7 @@ from goldlock.orders.explorer import (
 from goldlock.orders.history import parse_order
 from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.report import claim, outcome_lines
-from goldlock.orders.search import LETTERS, search_for
+from goldlock.orders.search import LETTERS, Choice
 from goldlock.orders.worker import Programs
 from goldlock.text import count, printable
 
@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
                         "may match; a dot is also a line end")  # fmt: skip
     parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
     parser.add_argument("--steps", action="store_true", help="show each step of each order")
+    parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
+    parser.add_argument("--chance", metavar="N", type=int, help="N orders by chance, not all")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --chance")
     parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
                         "as of goldlock filter")  # fmt: skip
     parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
@@ -101,6 +104,7 @@ class _Task(NamedTuple):
 
     options: argparse.Namespace
     programs: Programs
+    choice: Choice
     never: re.Pattern[str] | None
     clean: Callable[[str], str]
 
@@ -124,12 +128,9 @@ def _task(options: argparse.Namespace) -> _Task:
     except (UnknownError, ValueError) as error:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
-    return _Task(
-        options,
-        Programs(names, commands, options.outcome, words, options.points == "files"),
-        never,
-        clean,
-    )
+    programs = Programs(names, commands, options.outcome, words, options.points == "files")
+    choice = Choice(options.switches, options.chance, options.seed)
+    return _Task(options, programs, choice, never, clean)
 
 
 def command_of(text: str) -> tuple[str, ...]:
@@ -193,6 +194,7 @@ def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
     outcome = Outcome(text, result.ran.steps, 1)
     _say_programs(task)
     _say(outcome_lines(outcome, task.programs.by_letter, all_steps=True))
+    _draw(task, [outcome], "One order was run")
     return int(_is_bad(task, outcome))
 
 
@@ -202,7 +204,7 @@ def _explore(task: _Task, workers: Pool) -> int:
     try:
         found = explore(
             workers,
-            search_for(task.options.switches),
+            task.choice.search(),
             task.options.budget,
             task.clean,
             counter.show,
@@ -218,12 +220,9 @@ def _explore(task: _Task, workers: Pool) -> int:
         _say([f"outcome {number}{mark}"])
         lines = outcome_lines(outcome, task.programs.by_letter, all_steps=task.options.steps)
         _say([*indented("\n".join(lines)).splitlines(), ""])
-    _say(
-        [
-            claim(found, task.options.switches),
-            f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s",
-        ]
-    )
+    what = claim(found, task.choice)
+    _say([what, f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
+    _draw(task, found.outcomes, what)
     for problem in problems:
         _fail(problem, 1)
     return int(bad or bool(problems))
@@ -245,6 +244,22 @@ def _say_programs(task: _Task) -> None:
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
         print(printable(line))  # noqa: T201 - what was asked for
+
+
+def _draw(task: _Task, outcomes: Sequence[Outcome], what: str) -> None:
+    if not task.options.html:
+        return
+    from goldlock.reports.order_picture import Program, document  # jinja2: for those who want it
+
+    commands = map(shlex.join, task.programs.commands)
+    programs = [Program(*each) for each in zip(task.programs.names, commands, strict=True)]
+    bad = {i for i, outcome in enumerate(outcomes) if _is_bad(task, outcome)}
+    try:
+        Path(task.options.html).write_text(
+            document(programs, outcomes, bad, what), "utf-8", "surrogateescape"
+        )
+    except OSError as error:
+        raise UsageError(f"--html {task.options.html}: {error.strerror}") from error
 
 
 class _Counter:

@@ -15,7 +15,7 @@ from goldlock.lockcalls.words import byte_words
 from goldlock.orders.explorer import ExploreError, Found, Pool, confirm, explore, pool
 from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.report import claim, outcome_lines
-from goldlock.orders.search import LETTERS, search_for
+from goldlock.orders.search import LETTERS, Choice
 from goldlock.orders.worker import Programs
 
 Call = Sequence["Program | str"]
@@ -40,7 +40,7 @@ class Orders:
         self._case = case
         self._calls = programs
         self._never = re.compile(never, re.S | re.M) if never else None
-        self._switches = switches
+        self._choice = Choice(switches)
         commands = tuple(_argv(call) for call in programs.values())
         self._programs = Programs(tuple(programs), commands, outcome, byte_words())
 
@@ -56,7 +56,7 @@ class Orders:
             raise CaseError(str(error)) from None
         for number, outcome in enumerate(found.outcomes, 1):
             self._show(number, outcome)
-        self._case.log(f"\n{claim(found, self._switches)}")
+        self._case.log(f"\n{claim(found, self._choice)}")
         bad = [
             f"outcome {i} must never be" for i, o in enumerate(found.outcomes, 1) if self._is_bad(o)
         ]
@@ -69,7 +69,7 @@ class Orders:
 
     def _explored(self, workers: Pool) -> tuple[Found, list[str]]:
         clean = self._case.stderr_output
-        found = explore(workers, search_for(self._switches), clean=clean)
+        found = explore(workers, self._choice.search(), clean=clean)
         return found, [*found.diverged, *confirm(workers, found.outcomes, clean)]
 
     def _is_bad(self, outcome: Outcome) -> bool:

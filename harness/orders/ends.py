@@ -23,6 +23,9 @@ NUMBERS = {arch: (*EXITS[arch], *_CLOSES[arch]) for arch in EXITS}
 """The numbers of exit_group and close, for each ABI."""
 
 
+_LARGEST = 2**63 - 1
+
+
 class EndCall(Call):
     """The end of a process, "exit", or "close" of a file on which it has a lock."""
 
@@ -114,20 +117,14 @@ class Holdings:
         """Return which locks are gone since this was last asked."""
         gone: list[Effect] = []
         for (pid, fd), through in list(self._through.items()):
-            now = locks_through(pid, fd)
-            left = [lock.key() for lock in now]
-            lost = []
-            for lock in through.locks:
-                if lock.key() in left:
-                    left.remove(lock.key())
-                else:
-                    lost.append(lock)
+            now, before = locks_through(pid, fd), through.locks
             through.locks = now
             if not now:
                 del self._through[pid, fd]
-            if lost and not now and self._moved(through, lost):
-                continue
-            gone += [_end(through.name, lock) for lock in lost]
+                if before and self._moved(through, before):
+                    continue
+            for lock in before:
+                gone += [_end(through.name, lock, *span) for span in _lost(lock, now)]
         return tuple(gone)
 
     def _moved(self, through: _Through, lost: list[KernelLock]) -> bool:
@@ -143,9 +140,27 @@ class Holdings:
         return False
 
 
-def _end(name: str, lock: KernelLock) -> Effect:
+def _lost(lock: KernelLock, now: list[KernelLock]) -> list[tuple[int, int | None]]:
+    """Return which parts of a lock are in none of those that there are *now*.
+
+    The kernel makes one lock of two that are side by side, and two of one.
+    """
+    parts = [(lock.first, _LARGEST if lock.last is None else lock.last)]
+    for other in now:
+        if (other.system, other.exclusive) == (lock.system, lock.exclusive):
+            last = _LARGEST if other.last is None else other.last
+            parts = [
+                (max(start, first), min(stop, end))
+                for first, end in parts
+                for start, stop in ((first, other.first - 1), (last + 1, end))
+                if max(start, first) <= min(stop, end)
+            ]
+    return [(first, None if last == _LARGEST else last) for first, last in parts]
+
+
+def _end(name: str, lock: KernelLock, first: int, last: int | None) -> Effect:
     mode = effects.END_WRITE if lock.exclusive else effects.END_READ
-    return Effect(space(name, lock.system == "FLOCK"), lock.first, lock.last, mode)
+    return Effect(space(name, lock.system == "FLOCK"), first, last, mode)
 
 
 def space(name: str, flock: bool) -> str:

@@ -9,6 +9,7 @@ from goldlock.orders.effects import Step
 from goldlock.orders.explorer import Found
 from goldlock.orders.history import order_text, switches
 from goldlock.orders.outcome import Outcome, indented, name_of
+from goldlock.orders.search import Choice
 from goldlock.text import count
 
 
@@ -56,15 +57,17 @@ def step_result(step: Step, names: Mapping[str, str]) -> str:
     return f"{before}{held}{by}{')' if letters.endswith(')') else ''}"
 
 
-def claim(found: Found, switches: int | None = None) -> str:
+def claim(found: Found, choice: Choice) -> str:
     """Return how many outcomes there are, and of how much of all orders."""
     outcomes = count(len(found.outcomes), "outcome")
-    if found.cut:
+    if found.cut or choice.chance is not None:
         total = number_of_orders(list(found.longest.values()))
-        return f"{outcomes} of {count(found.whole, 'order')} of about {total}: the time was up"
-    if switches is None:
+        text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}"
+        text += "" if choice.chance is None else f", by chance, seed {choice.seed}"
+        return f"{text}: the time was up" if found.cut else text
+    if choice.switches is None:
         return f"{outcomes}, of all orders"
-    return f"{outcomes}, of all orders with at most {times(switches, 'switch')}"
+    return f"{outcomes}, of all orders with at most {times(choice.switches, 'switch')}"
 
 
 def number_of_orders(lengths: Sequence[int]) -> str:

@@ -301,10 +301,10 @@ class _Way(NamedTuple):
 
 
 class ByChance:
-    """So many orders by chance, the same ones for the same seed: see `play.Chance`."""
+    """So many orders, all but one by chance: the same for the same seed; see `play.Chance`."""
 
     def __init__(self, orders: int, seed: int, changes: int = 2) -> None:
-        self._seeds = [seed + i for i in range(orders)]
+        self._seeds = [seed + i for i in range(orders - 1)]
         self._changes = changes
         self._length = 0
         self._first = True
@@ -326,8 +326,15 @@ class ByChance:
             self._length = max(1, len(ran.steps))
 
 
-def search_for(switches: int | None = None, chance: int | None = None, seed: int = 0) -> Search:
-    """Return the search for all orders, those with few *switches*, or so many by *chance*."""
-    if chance is not None:
-        return ByChance(chance, seed)
-    return AllOrders() if switches is None else FewSwitches(switches)
+class Choice(NamedTuple):
+    """Which orders: all, those with few *switches*, or so many by *chance*, with a *seed*."""
+
+    switches: int | None = None
+    chance: int | None = None
+    seed: int = 0
+
+    def search(self) -> Search:
+        """Return the search for them."""
+        if self.chance is not None:
+            return ByChance(self.chance, self.seed)
+        return AllOrders() if self.switches is None else FewSwitches(self.switches)

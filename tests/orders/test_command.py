@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,27 @@ def test_what_must_never_be_is_found(orders: Orders) -> None:
     again = orders(*given, "--order", order, *programs)
     assert again.returncode == 1
     assert "A: lock 1 of f, write: EAGAIN (held by B)\n" in again.stdout
+
+
+def test_the_picture_has_a_lane_for_each_program(orders: Orders, tmp_path: Path) -> None:
+    picture = tmp_path / "orders.html"
+    done = orders("--html", str(picture), "one: flock -n f true", "other: flock -n f true")
+    assert (done.returncode, done.stderr) == (0, "")
+    html = picture.read_text()
+    assert "<th>one</th><th>other</th>" in html
+    assert html.count("<details") == 3
+    assert '<td class="step refused">flock of f, exclusive: EAGAIN (held by one)</td>' in html
+    assert '<td class="held">one: all of f</td>' in html
+
+
+def test_few_switches_and_chance_are_told(orders: Orders) -> None:
+    programs = ("flock -n f true", "flock -n f true")
+    done = orders("--switches", "0", *programs)
+    assert "\n2 outcomes, of all orders with at most 0 switches\n" in done.stdout
+    first = orders("--chance", "4", "--seed", "3", *programs).stdout
+    assert ", of 4 orders of about 20, by chance, seed 3\n" in first
+    again = orders("--chance", "4", "--seed", "3", *programs).stdout
+    assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
 def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:

@@ -5,7 +5,7 @@ import pytest
 from goldlock.orders import effects
 from goldlock.orders.effects import Step
 from goldlock.orders.history import History, order_text, parse_order, switches
-from goldlock.orders.search import NOBODY, AllOrders, FewSwitches, Job, Ran, search_for
+from goldlock.orders.search import NOBODY, AllOrders, Choice, FewSwitches, Job, Ran
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def test_all_outcomes_of_few_switches_are_found(
 
 def test_chance_is_the_same_for_the_same_seed() -> None:
     """And each of the priorities is changed within the length that was seen."""
-    search = search_for(chance=3, seed=7)
+    search = Choice(chance=4, seed=7).search()
     first = search.next_job()
     assert first == Job(())
     assert search.next_job() is None

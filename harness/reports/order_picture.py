@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Outcomes of orders as one HTML page: a lane for each program, and what is held beside them."""
+
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from goldlock.lockcalls.words import range_text
+from goldlock.orders.effects import READ, WRITE, Effect, Step, program_of
+from goldlock.orders.history import order_text
+from goldlock.orders.outcome import Outcome
+from goldlock.orders.report import is_plain, step_result
+from goldlock.orders.search import LETTERS
+from goldlock.text import for_html
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+class Program(NamedTuple):
+    """A program's name, and its command line."""
+
+    name: str
+    command: str
+
+
+class Row(NamedTuple):
+    """A step: in which lane, in words, who holds what after it.
+
+    *turn*: another program went before it; *refused*: it met a lock.
+    """
+
+    lane: int
+    text: str
+    held: str
+    turn: bool
+    refused: bool
+
+
+class Drawn(NamedTuple):
+    """An outcome, with its order string and its steps."""
+
+    text: str
+    order: str
+    bad: bool
+    rows: Sequence[Row]
+
+
+def document(
+    programs: Sequence[Program], outcomes: Sequence[Outcome], bad: Collection[int], claim: str
+) -> str:
+    """Return the whole page; *bad* are the numbers, from 0, of outcomes that must never be."""
+    drawn = [
+        Drawn(each.text, order_text(each.actors), i in bad, _rows(each.steps, programs))
+        for i, each in enumerate(outcomes)
+    ]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = for_html
+    page = environment.get_template("order_picture.html.j2")
+    return page.render(programs=programs, outcomes=drawn, claim=claim)
+
+
+def _rows(steps: Sequence[Step], programs: Sequence[Program]) -> list[Row]:
+    names = {letter: program.name for letter, program in zip(LETTERS, programs, strict=False)}
+    held: dict[tuple[str, str], set[tuple[int, int | None]]] = {}
+    rows, last = [], ""
+    for step in steps:
+        program = program_of(step.actor)
+        for effect in step.effects:
+            _apply(held, program, effect, got=step.result == "ok")
+        text = f"{step.call}: {step_result(step, names)}"
+        text = text if step.actor == program else f"{step.actor}: {text}"
+        turn = last not in ("", program)
+        lane = LETTERS.index(program)
+        rows.append(Row(lane, text, _table(held, names), turn, not is_plain(step)))
+        last = program
+    return rows
+
+
+def _apply(
+    held: dict[tuple[str, str], set[tuple[int, int | None]]],
+    program: str,
+    effect: Effect,
+    *,
+    got: bool,
+) -> None:
+    ranges = held.setdefault((program, effect.name.removeprefix("flock of ")), set())
+    if effect.mode not in (READ, WRITE):
+        if "look" not in effect.mode:
+            end = _number(effect.last)
+            ranges -= {r for r in ranges if effect.first <= r[0] and _number(r[1]) <= end}
+    elif got and not effect.name.startswith("the name "):
+        ranges.add((effect.first, effect.last))
+
+
+def _number(last: int | None) -> int:
+    return sys.maxsize if last is None else last
+
+
+def _table(held: dict[tuple[str, str], set[tuple[int, int | None]]], names: dict[str, str]) -> str:
+    """Return who holds which bytes: ``creator: 100 101 of t.qcow2; writer: 100 of t.qcow2``."""
+    parts = []
+    for (program, name), ranges in sorted(held.items()):
+        if ranges:
+            spans = " ".join(range_text(*span) for span in sorted(ranges, key=lambda s: s[0]))
+            parts.append(f"{names[program]}: {spans} of {name}")
+    return "; ".join(parts)
