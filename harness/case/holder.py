@@ -42,6 +42,7 @@ class Holder(Session):
         self._case = case
         self._prompt, self._marker = speech
         self._ready = ready
+        self._own_name = program.own_name
         self._asked = 0
         self._told = ""
         self.told_at = 0
@@ -77,7 +78,7 @@ class Holder(Session):
         text = self._until(self._end_of_answer(), "to answer")
         text = self._without_echo(text)
         if show:
-            self._case.log(text, self._case.stderr_output)
+            self._case.log(text, self._own_name, self._case.stderr_output)
         return text
 
     def line(self, wanted: "str | re.Pattern[str]") -> str:
@@ -107,7 +108,7 @@ class Holder(Session):
         status = self.process.wait()
         self._keep([], f"{text}[{self.name}: exit status {status}]\n")
         if show:
-            self._case.log(self._without_echo(text), self._case.stderr_output)
+            self._case.log(self._without_echo(text), self._own_name, self._case.stderr_output)
             self._case.log(ending(status), str)
         return status
 

@@ -2,7 +2,7 @@
 """A program under test, and what came of a run of it."""
 
 # In the way of a quick case, where pathlib costs too much:
-# ruff: noqa: PTH100, PTH103, PTH108, PTH114, PTH211
+# ruff: noqa: PTH100, PTH103, PTH108, PTH114, PTH119, PTH211
 
 import os
 import re
@@ -123,6 +123,16 @@ class Program:
     def echo(self, *arguments: str) -> str:
         """Return the command as goldens show it: as a person would type it in a shell."""
         return shlex.join((self.name, *arguments))
+
+    def own_name(self, text: str) -> str:
+        """Write its name for its path, by which it names itself at the begin of what it says.
+
+        before: ``/usr/bin/flock: invalid option``
+        after:  ``flock: invalid option``
+        """
+        names = {os.path.basename(self.command[0]), self.name}
+        known = "|".join(map(re.escape, names))
+        return re.sub(rf"^/\S*/({known})(?=: )", r"\1", text, flags=re.M)
 
 
 def _alias(folder: str, name: str, path: str) -> str:

@@ -36,7 +36,7 @@ class Starts(Output):
         self.log(f"$ {program.echo(*arguments)}", self.paths)
         done = program(*arguments, stdin=stdin)
         self.log(done.stdout, self.paths)
-        self.log(done.stderr, self.stderr_output)
+        self.log(done.stderr, program.own_name, self.stderr_output)
         self.log(done.ending, str)
         return done
 

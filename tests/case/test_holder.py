@@ -116,9 +116,14 @@ def test_a_command_is_shown_with_all_that_comes_of_it(case: Case, capsys: Captur
     shell = case.program("sh")
     case.show(shell, "-c", "cat; echo $PWD >&2; exit 5", stdin="in\n")
     case.show(shell, "-c", "kill -9 $$")
+    case.show(case.program("flock"), "-q")
+    case.start("flock", "-q").wait()
+    told = "flock: invalid option -- 'q'\nTry 'flock --help' for more information.\n"
+    told += "[exit status 64]\n"
     assert capsys.readouterr().out == (
         "$ sh -c 'cat; echo $PWD >&2; exit 5'\nin\nTEST_DIR\n[exit status 5]\n"
         "$ sh -c 'kill -9 $$'\n[ended by SIGKILL]\n"
+        f"$ flock -q\n{told}{told}"
     )
 
 
