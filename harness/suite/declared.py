@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from goldlock.suite import kit as kits
 from goldlock.suite.kit import Kit
@@ -29,17 +29,24 @@ class DeclaredProgram:
     where: str
 
 
+class DeclaredTrait(NamedTuple):
+    """A trait, which is there where a *command* for the shell exits with 0; *where* as above."""
+
+    command: str
+    where: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SuiteFile:
     """What the ``suite.toml`` in *root* says; of a suite without one, nothing.
 
-    *traits* are commands for the shell, by names; *locks* in the order of the file.
+    *declared_traits* are by their names; *locks* in the order of the file.
     """
 
     root: Path
     kit: Kit = field(default_factory=lambda: kits.load(""))
     programs: Mapping[str, DeclaredProgram] = field(default_factory=dict)
-    commands_of_traits: Mapping[str, str] = field(default_factory=dict)
+    declared_traits: Mapping[str, DeclaredTrait] = field(default_factory=dict)
     locks: "Sequence[FileWord]" = ()
     needs: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
@@ -53,7 +60,7 @@ class SuiteFile:
     @property
     def traits(self) -> tuple[str, ...]:
         """Return the traits that goldens may be variants for, those of the suite first."""
-        return (*self.commands_of_traits, *self.kit.traits)
+        return (*self.declared_traits, *self.kit.traits)
 
     @property
     def program_names(self) -> tuple[str, ...]:

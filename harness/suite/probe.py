@@ -55,13 +55,16 @@ class DeclaredProbe:
             for name in new:
                 self._found[name] = self._look_for(self._file.programs[name])
             for name in new:
-                self._versions[name] = self._ask(*self._question(name))
+                self._versions[name] = self._ask(self._subject(name), *self._question(name))
             if self._traits is None:
                 self._traits = {}
-                for trait, command in self._file.commands_of_traits.items():
-                    self._traits[trait] = self._ask("/bin/sh", "-c", command)
+                for trait, (command, where) in self._file.declared_traits.items():
+                    subject = f"{where}: trait {trait}"
+                    self._traits[trait] = self._ask(subject, "/bin/sh", "-c", command)
         except UsageError as error:  # for whoever asks for the programs
             self._error = error
+        if self._stopped:  # meanwhile
+            self.stop()
         if new:
             self._known = None
 
@@ -158,11 +161,11 @@ class DeclaredProbe:
         script.chmod(0o755)
         return script
 
-    def _ask(self, *argv: str) -> Question:
+    def _ask(self, subject: str, *argv: str) -> Question:
         folders = [str(found.script.parent) for found in self._found.values() if found.script]
         path = ":".join([*folders, self._environ.get("PATH", os.defpath)])
         named = {self._file.programs[name].variable: f.path for name, f in self._found.items()}
-        return Question({**self._environ, **named, "PATH": path}, argv, self._file.root)
+        return Question({**self._environ, **named, "PATH": path}, argv, self._file.root, subject)
 
     def _version(self, name: str) -> str:
         """Return the first line that tells a program's version; nothing where none was asked."""
@@ -172,9 +175,12 @@ class DeclaredProbe:
         lines = [line.strip() for line in question.answer().split("\n") if line.strip()]
         if question.status and not self._stopped:
             said = f": {lines[0]}" if lines else ""
-            where = self._file.programs[name].where
-            raise UsageError(f"{where}: version of {name}: exit status {question.status}{said}")
+            raise UsageError(f"{self._subject(name)}: exit status {question.status}{said}")
         return lines[0] if lines else "not known"
+
+    def _subject(self, name: str) -> str:
+        """Return what a complaint about a program's version is about."""
+        return f"{self._file.programs[name].where}: version of {name}"
 
 
 def _agrees(asked: Question) -> bool:

@@ -17,14 +17,20 @@ LIMIT = 20.0
 class Question:
     """A command line that is started now, and waited for by `answer`; an empty one says nothing.
 
-    Raises UsageError where it cannot be started.
+    *subject* is what a complaint is about, by default the command line. Raises UsageError where it
+    cannot be started.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], argv: Sequence[str], folder: Path | None = None
+        self,
+        environ: Mapping[str, str],
+        argv: Sequence[str],
+        folder: Path | None = None,
+        subject: str = "",
     ) -> None:
         self._argv = list(argv)
-        self._answered = False
+        self._subject = subject or " ".join(argv[:2])
+        self._said: str | None = None
         if not argv:
             return
         try:
@@ -38,21 +44,20 @@ class Question:
                 process_group=0,  # it may be a script, whose programs end with it
             )
         except OSError as error:
-            raise UsageError(f"{argv[0]} cannot be started: {error.strerror}") from None
+            raise UsageError(f"{subject or argv[0]} cannot be started: {error.strerror}") from None
 
     def answer(self) -> str:
         """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
-        if not self._argv:
-            return ""
+        if not self._argv or self._said is not None:
+            return self._said or ""
         try:
             said, _ = self._process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             self.stop()
             self._process.wait()
-            words = " ".join(self._argv[:2])
-            raise UsageError(f"{words}: no answer in {LIMIT:g} s") from None
-        self._answered = True
-        return said.decode("utf-8", "replace")
+            raise UsageError(f"{self._subject}: no answer in {LIMIT:g} s") from None
+        self._said = said.decode("utf-8", "replace")
+        return self._said
 
     @property
     def status(self) -> int:
@@ -61,6 +66,6 @@ class Question:
 
     def stop(self) -> None:
         """Kill it, and what it has started, unless it has answered; from any thread."""
-        if self._argv and not self._answered:
+        if self._argv and self._said is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -63,5 +63,5 @@ def find(suite: Suite, word: str) -> Case:
 def suite_of(word: str) -> Path | None:
     """Return the folder of the suite that *word* is the path of a case in; None for no path."""
     path = Path(os.path.realpath(word))
-    is_path = "/" in word and path.parent.name == "cases"
+    is_path = ("/" in word or path.is_file()) and path.parent.name == "cases"
     return path.parent.parent if is_path else None

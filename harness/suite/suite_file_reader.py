@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from goldlock.errors import UsageError, suggest
 from goldlock.lockcalls.file_words import PID, FileWord
 from goldlock.suite import kit as kits
-from goldlock.suite.declared import DeclaredProgram, SuiteFile
+from goldlock.suite.declared import DeclaredProgram, DeclaredTrait, SuiteFile
 from goldlock.suite.kit import Kit
 
 _KEYS = ("kit", "needs", "filters", "environment", "programs", "traits", "locks")
@@ -92,12 +92,13 @@ class Reader:
         command = self._split(given.get("command", [name]), *at, "command")
         return DeclaredProgram(name, command, variable, version, where)
 
-    def _trait(self, name: str, kit: Kit) -> str:
+    def _trait(self, name: str, kit: Kit) -> DeclaredTrait:
         if not _TRAIT.fullmatch(name):
             self._fail(f"a trait's name has letters, digits, _ and -, not {name!r}", "traits", name)
         if name in kit.traits:
             self._fail(f"the kit {kit.name} has the trait {name!r}", "traits", name)
-        return self._text(self._given["traits"][name], "traits", name)
+        command = self._text(self._given["traits"][name], "traits", name)
+        return DeclaredTrait(command, f"{self._path}:{self._line('traits', name)}")
 
     def _words(self, pattern: str) -> list[FileWord]:
         table = self._given["locks"][pattern]

@@ -8,7 +8,7 @@ import sys
 import pytest
 from goldlock.errors import UsageError
 from goldlock.suite.cases import case_files, read_case, read_suite
-from goldlock.suite.selection import find, select
+from goldlock.suite.selection import find, select, suite_of
 
 from tests.conftest import ROOT, MakeSuite, RunTests
 
@@ -115,6 +115,14 @@ def test_a_file_tells_the_suite(run_tests: RunTests, named: MakeSuite) -> None:
     done = run_tests(str(named.root / "cases" / "busy-timeout.sh"))
     assert done.returncode == 0, done.stdout
     assert "busy-timeout PASSED (1 section, busy-timeout.out)" in done.stdout
+
+
+def test_so_does_a_file_in_the_folder_of_cases(
+    named: MakeSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(named.root / "cases")
+    assert suite_of("busy-timeout.sh") == suite_of("./002") == suite_of("002") == named.root
+    assert suite_of("busy-timeout") is suite_of("3") is None
 
 
 def test_titles_where_more_words_are_wanted(run_tests: RunTests, suite: MakeSuite) -> None:

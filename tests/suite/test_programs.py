@@ -3,10 +3,15 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from goldlock.errors import UsageError
+from goldlock.suite import question
+from goldlock.suite.probe import DeclaredProbe
+from goldlock.suite.suite_file import suite_file
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -125,6 +130,50 @@ def test_one_that_cannot_tell_its_version_is_named_with_its_line(
     done = run_tests("--suite", str(tools.root), "1", PATH=path_with(tools))
     said = f"{tools.root}/suite.toml:1: version of mytool: exit status 3: no such option"
     assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("declared", "subject"),
+    [
+        ('[programs.a]\ncommand = "sleep"\nversion = ["1000"]', "1: version of a"),
+        ('\n[traits]\nb = "sleep 1000"', "3: trait b"),
+    ],
+)
+def test_one_that_does_not_answer_is_named_with_its_line(
+    declared: str, subject: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(question, "LIMIT", 0.1)  # nothing that answers is asked
+    (tmp_path / "suite.toml").write_text(declared)
+    probe = DeclaredProbe(suite_file(tmp_path), os.environ, tmp_path / "scripts")
+    probe.need(["a"])
+    said = re.escape(f"{tmp_path}/suite.toml:{subject}: no answer in 0.1 s")
+    with pytest.raises(UsageError, match=f"^{said}$"):
+        probe.programs()
+
+
+def test_a_probe_that_is_stopped_waits_for_nobody(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text('[traits]\nb = "sleep 1000"')
+    probe = DeclaredProbe(suite_file(tmp_path), os.environ, tmp_path / "scripts")
+    probe.stop()
+    probe.need([])
+    with pytest.raises(KeyboardInterrupt):
+        probe.programs()
+
+
+def test_what_is_needed_later_is_asked_then(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(
+        '[programs.sh]\nversion = "echo 1"\n[programs.cat]\nversion = "echo 2"\n'
+        '[traits]\nb = "true"'
+    )
+    probe = DeclaredProbe(suite_file(tmp_path), os.environ, tmp_path / "scripts")
+    probe.need(["sh"])
+    first = probe.programs()
+    probe.need(["sh"])
+    assert probe.programs() is first
+    assert (list(first.paths), first.traits) == (["sh"], ("b",))
+    probe.need(["cat"])
+    second = probe.programs()
+    assert second.facts["versions"] == {"sh": "1", "cat": "2"}
 
 
 @pytest.mark.parametrize("words", ["mytool=env X=1", "env X=1"])
