@@ -27,7 +27,7 @@ from goldlock.orders.explorer import (
 )
 from goldlock.orders.history import parse_order
 from goldlock.orders.outcome import Outcome, indented
-from goldlock.orders.report import claim, outcome_lines
+from goldlock.orders.report import claim, outcome_lines, silent
 from goldlock.orders.search import LETTERS, Choice
 from goldlock.orders.worker import Programs
 from goldlock.text import count, printable
@@ -91,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
                         "switches away from a program that could go on")  # fmt: skip
     parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60,
+                        help="of a program that makes no lock call and does not end")  # fmt: skip
     parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
                         help="orders at the same time; else one for each processor")  # fmt: skip
     parser.add_argument("--points", choices=("locks", "files"), default="locks",
@@ -128,7 +130,8 @@ def _task(options: argparse.Namespace) -> _Task:
     except (UnknownError, ValueError) as error:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
-    programs = Programs(names, commands, options.outcome, words, options.points == "files")
+    files = options.points == "files"
+    programs = Programs(names, commands, options.outcome, words, files, options.limit)
     choice = Choice(options.switches, options.chance, options.seed)
     return _Task(options, programs, choice, never, clean)
 
@@ -220,6 +223,7 @@ def _explore(task: _Task, workers: Pool) -> int:
         _say([f"outcome {number}{mark}"])
         lines = outcome_lines(outcome, task.programs.by_letter, all_steps=task.options.steps)
         _say([*indented("\n".join(lines)).splitlines(), ""])
+    _say(silent(found, task.programs.by_letter))
     what = claim(found, task.choice)
     _say([what, f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
     _draw(task, found.outcomes, what)

@@ -17,8 +17,6 @@ from goldlock.orders.ends import EndCall, Holdings, is_end
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.starter import Starter
 
-LONGEST_REST = 60
-"""Seconds that a program may go on without a lock call, and without its end."""
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
 _AT_ONCE = 50
@@ -41,8 +39,12 @@ class Standing:
 class Lane:
     """One program, started for one order."""
 
-    def __init__(self, letter: str, starter: Starter, folder: str) -> None:
-        """Start it; OSError when it cannot be started."""
+    def __init__(self, letter: str, starter: Starter, folder: str, limit: float) -> None:
+        """Start it; OSError when it cannot be started.
+
+        *limit* is how many seconds it may go on without a lock call, and without its end.
+        """
+        self._limit = int(limit * 1000)
         self.letter = letter
         self.ended = False
         self.standing: dict[str, Standing] = {}
@@ -78,7 +80,7 @@ class Lane:
         looks = 0
         while not self.ended:
             stands = bool(self.standing or self._arrived)
-            limit = LONGEST_REST * 1000 if not stands else 0 if looks < _AT_ONCE else _PACE
+            limit = self._limit if not stands else 0 if looks < _AT_ONCE else _PACE
             events = dict(self._poll.poll(limit))
             if not events and not stands:
                 raise RestlessError(self.letter)

@@ -45,7 +45,9 @@ class Played(NamedTuple):
 class Player:
     """Runs orders of the same programs, one after the other, each in a folder of its own."""
 
-    def __init__(self, starters: Sequence[Starter], words: ByteWords) -> None:
+    def __init__(self, starters: Sequence[Starter], words: ByteWords, limit: float) -> None:
+        """*limit* as of `Lane`."""
+        self._limit = limit
         self._starters = starters
         self._words = words
 
@@ -58,7 +60,7 @@ class Player:
         game = _Game(self._words, folder)
         try:
             for letter, starter in zip(LETTERS, self._starters, strict=False):
-                game.enter(Lane(letter, starter, folder))
+                game.enter(Lane(letter, starter, folder, self._limit))
             ran, waits = game.run(job)
         except BaseException:
             game.end()

@@ -70,6 +70,13 @@ def claim(found: Found, choice: Choice) -> str:
     return f"{outcomes}, of all orders with at most {times(choice.switches, 'switch')}"
 
 
+def silent(found: Found, names: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each program that has made no lock call in any order."""
+    for letter, name in names.items():
+        if not found.longest.get(letter):
+            yield f"{name} makes no lock call"
+
+
 def number_of_orders(lengths: Sequence[int]) -> str:
     """Return in how many orders chains of so many steps can be put: ``24`` or ``1.6e+08``."""
     total = math.factorial(sum(lengths))

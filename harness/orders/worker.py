@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from goldlock import linux
 from goldlock.lockcalls.words import ByteWords
-from goldlock.orders.lane import LONGEST_REST, RestlessError
+from goldlock.orders.lane import RestlessError
 from goldlock.orders.outcome import deadlock_text, outcome_text
 from goldlock.orders.play import MOST_STEPS, DivergedError, EndlessError, Played, Player
 from goldlock.orders.scratch import copy_tree, listing
@@ -26,7 +26,8 @@ class Programs(NamedTuple):
 
     *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
     listing of files; *words* names bytes; with *files*, what makes and removes files is a step,
-    too. A program stands by its letter, A for the first one.
+    too. *limit* is how many seconds a program may go on without a lock call or its end. A program
+    stands by its letter, A for the first one.
     """
 
     names: tuple[str, ...]
@@ -34,6 +35,7 @@ class Programs(NamedTuple):
     outcome: str
     words: ByteWords
     files: bool = False
+    limit: float = 60
 
     @property
     def by_letter(self) -> dict[str, str]:
@@ -85,7 +87,7 @@ def _work(
     starters: list[Starter] = []
     try:
         starters += [Starter(command, files=programs.files) for command in programs.commands]
-        bench = _Bench(programs, template, folder, Player(starters, programs.words))
+        bench = _Bench(programs, template, folder, Player(starters, programs.words, programs.limit))
         while True:
             jobs.send(bench.result(jobs.recv()))
     except UnavailableError as error:
@@ -128,7 +130,8 @@ class _Bench:
         name = self._programs.by_letter[str(error).partition(".")[0]]
         if isinstance(error, EndlessError):
             return f"{name}: more than {MOST_STEPS} steps, and no end"
-        return f"{name}: no lock call and no end in {LONGEST_REST} s; it does not come to rest"
+        limit = self._programs.limit
+        return f"{name}: no lock call and no end in {limit:g} s; it does not come to rest"
 
     def _text(self, played: Played) -> str:
         if played.ran.end == "cut":

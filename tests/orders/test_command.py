@@ -108,6 +108,31 @@ def test_few_switches_and_chance_are_told(orders: Orders) -> None:
     assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
+def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:
+    done = orders("sh -c 'flock -n f date +%N'")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "goldlock orders: 1A 1A.2 1A: another outcome when it is run again; "
+        "is there something in it that is not the same on each run?\n"
+    )
+    done = orders("sh -c 'flock -n f date +%N'", "--filter", "volatile [0-9]{9} TIME")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    TIME\n" in done.stdout
+
+
+def test_a_program_that_does_not_come_to_rest_is_named(orders: Orders) -> None:
+    done = orders("--limit", "0.1", "idle: sleep 3600")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "goldlock orders: idle: no lock call and no end in 0.1 s; it does not come to rest\n"
+    )
+
+
+def test_a_program_without_lock_calls_is_told(orders: Orders) -> None:
+    done = orders("one: flock -n f true", "other: true")
+    assert "\nother makes no lock call\n1 outcome, of all orders\n" in done.stdout
+
+
 def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
     done = orders("--steps", "--setup", "touch f", locker("thread", "write:1", "fork", "write:2"))
     assert (done.returncode, done.stderr) == (0, "")
