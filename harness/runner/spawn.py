@@ -52,7 +52,7 @@ def under_supervision(
     options = [*(["--trace", str(trace)] if trace else []), *plans]
     options += ["--files"] if files else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
-    from goldlock.lockcalls import command, loop, supervisor  # noqa: F401 - as above
+    from goldlock.lockcalls import command, loop, plan, supervisor  # noqa: F401 - as above
     from goldlock.lockcalls import trace as traces  # noqa: F401 - as above
 
     def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:

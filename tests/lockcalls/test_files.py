@@ -140,6 +140,56 @@ def test_a_child_that_has_its_memory_from_its_parent(
     assert traced() == [f"{name}: create TEST_DIR/new: ok"]
 
 
+WHAT_CANNOT_BE_KNOWN = """
+import ctypes, os, resource
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall(425, 8, ctypes.create_string_buffer(200))  # io_uring_setup, in every ABI
+os.mkdir("/proc/self/cwd/x")
+used = os.open(".", os.O_RDONLY)
+resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, used + 1))
+try: os.open("new", os.O_CREAT | os.O_EXCL)
+except OSError as error: print(error.strerror)
+os.rmdir("x")
+libc.mkdir(b"..")
+"""
+
+
+def test_what_cannot_be_known_is_said(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    """What io_uring does, and that the process has too many files open for one more."""
+    done = supervised([sys.executable, "-c", WHAT_CANNOT_BE_KNOWN], files=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("Too many open files\n", "")
+    name = Path(sys.executable).name
+    calls = [
+        "io_uring: what it does by it is unseen",
+        "mkdir TEST_DIR/x: ok",
+        "create TEST_DIR/new: ok",
+        "create TEST_DIR/new: not done",
+        "rmdir TEST_DIR/x: ok",
+        "mkdir TEST_DIR/..: EEXIST",
+    ]
+    lines = [line for line in traced() if "__pycache__" not in line]
+    assert lines == [f"{name}: {call}" for call in calls]
+
+
+def test_a_user_of_other_rights(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    """Root's supervisor cannot tell what others may do: it asks nobody to believe it."""
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "closed").mkdir()
+    tmp_path.parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    script = "umask 0; cd open; setpriv --reuid=65534 --clear-groups mkdir a ../closed/b"
+    done = supervised(["sh", "-c", script], files=True, cwd=tmp_path)
+    assert "Permission denied" in done.stderr
+    assert traced() == [
+        "mkdir: mkdir TEST_DIR/open/a: ok?",
+        "mkdir: mkdir TEST_DIR/closed/b: ok?",
+        "mkdir: mkdir TEST_DIR/closed/b: not done",
+    ]
+
+
 DOTLOCKFILE = """\
 dotlockfile: create TEST_DIR/TEMPORARY: ok
 dotlockfile: link TEST_DIR/TEMPORARY to TEST_DIR/l: ok

@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -170,6 +171,22 @@ def test_question_about_a_whole_file(supervised: Run, tmp_path: Path, traced: Tr
     assert calls == [
         "test all of TEST_DIR/f, write posix: free",
         "test all of TEST_DIR/f, write: free",
+    ]
+
+
+def test_lockf_of_the_c_library(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    code = (
+        "import os\n"
+        "fd = os.open('f', os.O_RDWR | os.O_CREAT)\n"
+        "os.lseek(fd, 7, os.SEEK_SET)\n"
+        "for how in (os.F_TEST, os.F_TLOCK, os.F_LOCK, os.F_ULOCK): os.lockf(fd, how, 3)\n"
+    )
+    assert supervised([sys.executable, "-c", code], cwd=tmp_path).stderr == ""
+    assert [line.partition(": ")[2] for line in traced()] == [
+        "test 7-9 of TEST_DIR/f, read posix: free",
+        "lock 7-9 of TEST_DIR/f, write posix: ok",
+        "lock 7-9 of TEST_DIR/f, write posix waiting: ok",
+        "unlock 7-9 of TEST_DIR/f posix: ok",
     ]
 
 
