@@ -147,6 +147,7 @@ def test_cases_find_the_command(goldlock: Goldlock, suite: MakeSuite) -> None:
         "touch typing.py; goldlock locks; goldlock faults --check >&-; echo $?",
         "nobody holds a lock\n0\n",
     )
+    suite.case("003.sh", "goldlock wait --exists .; goldlock show -- echo a", "$ echo a\na\n")
     done = goldlock("--suite", str(suite.root), PATH="/usr/bin:/bin")
     assert done.returncode == 0, done.stdout
 
