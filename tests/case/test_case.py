@@ -138,6 +138,24 @@ def test_the_log_notes_who_holds_what_where_a_lock_is_refused(tmp_path: Path) ->
     assert notes[2:] == ["# locks: as before", "# locks: none"]
 
 
+REFUSALS = (
+    "Error: database is locked",
+    "fatal: Unable to create '/x/.git/index.lock': File exists.",
+    "dpkg: error: dpkg frontend lock was locked by another process with pid 5",
+    "E: Could not get lock /var/lib/dpkg/lock. It is held by process 3 (apt)",
+    'FATAL:  lock file "postmaster.pid" already exists',
+    "f: Resource temporarily unavailable",
+)
+
+
+def test_refusals_are_known_in_the_words_of_many_programs(tmp_path: Path) -> None:
+    case = make_case(tmp_path)
+    echo = case.program("echo")
+    for text in (*REFUSALS, "unlocked", "locks: none", "a lock"):
+        echo(text)
+    assert (tmp_path / "log").read_text().count("# locks: ") == len(REFUSALS)
+
+
 def test_the_log_has_the_headings_that_the_case_prints(tmp_path: Path) -> None:
     case = make_case(tmp_path)
     echo = case.program("/bin/echo")
