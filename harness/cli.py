@@ -7,11 +7,10 @@ import gc
 import importlib.util
 import os
 import re
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from goldlock.bootstrap import enter_environment
@@ -28,6 +27,7 @@ from goldlock.dialects.dialect import Asked, Dialect
 from goldlock.errors import UsageError
 from goldlock.reports import files
 from goldlock.runner import shards
+from goldlock.runner.signals import Signals
 from goldlock.settings import Settings, check_names
 from goldlock.suite import choices
 from goldlock.suite.cases import Case, Suite
@@ -162,7 +162,9 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
     is_ours = dialects.of_kit(suite.kit).is_ours
     if for_pytest and not (is_ours or for_pytest[0].startswith("-")):
-        return _run_command(settings, suite, for_pytest)
+        from goldlock.runner.one_command import run_command  # few want one
+
+        return run_command(for_pytest, settings, suite, os.environ)
     _check_for_pytest(for_pytest)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
@@ -172,15 +174,6 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
 
         require_terminal()
     return _run(settings, suite, cases if not whole else None, for_pytest, tap=options.tap_lines)
-
-
-def _run_command(settings: Settings, suite: Suite, words: Sequence[str]) -> int:
-    from goldlock.runner.one_command import run_command  # few want one
-    from goldlock.runner.run_context import RunContext
-
-    dialect, context = dialects.of_kit(suite.kit), RunContext(settings, os.environ)
-    root = suite.root if dialect.is_ours else dialect.collected(suite)
-    return run_command(words, context, dialect, root, os.environ)
 
 
 def _here() -> Path:
@@ -256,7 +249,7 @@ def _run(
     Without *selected* they are all of the suite.
     """
     began = time.monotonic()
-    signals = _Signals()
+    signals = Signals()
     sys.setswitchinterval(_SWITCH)
     from goldlock.runner.run_context import RunContext  # before the others, which take long
 
@@ -305,34 +298,6 @@ def _tap_lines(settings: Settings, dialect: Dialect) -> list[object]:
     from goldlock.pytest_plugin.tap_lines import TapLines  # few want it
 
     return [TapLines(lambda name: dialect.name_in_tap(name, settings))]
-
-
-class _Signals:
-    """Lets a signal end the cases; who waits for one is then interrupted.
-
-    The handler raises nothing the first time: in the midst of an import or a destructor, an
-    exception gets lost, or becomes another. A second signal does not wait.
-    """
-
-    def __init__(self) -> None:
-        self._seen = 0
-        self._end_cases: Callable[[], None] | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, self._handle)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller may ignore it
-
-    def end_cases_with(self, end_cases: Callable[[], None]) -> None:
-        """Say how the cases are ended, also for a signal that came before."""
-        self._end_cases = end_cases
-        if self._seen:
-            end_cases()
-
-    def _handle(self, *_: object) -> None:
-        self._seen += 1
-        if self._end_cases:
-            self._end_cases()
-        if self._seen > 1:
-            raise KeyboardInterrupt
 
 
 def _list(cases: Sequence[Case]) -> None:

@@ -5,25 +5,24 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from goldlock.dialects.dialect import Dialect
+from goldlock.dialects import known as dialects
 from goldlock.errors import UsageError
 from goldlock.runner.run_context import RunContext
+from goldlock.settings import Settings
+from goldlock.suite.cases import Suite
 
 
 def run_command(
-    words: Sequence[str],
-    context: RunContext,
-    dialect: Dialect,
-    root: Path,
-    environ: Mapping[str, str],
+    words: Sequence[str], settings: Settings, suite: Suite, environ: Mapping[str, str]
 ) -> int:
-    """Run a command in the current folder, as a case of the suite in *root* would be; say so.
+    """Run a command in the current folder, as a case of a suite would be; say with what.
 
     Returns its exit status, as a shell does. Its directories are removed. Raises UsageError where
     there is no such command.
     """
+    dialect, context = dialects.of_kit(suite.kit), RunContext(settings, environ)
+    root = suite.root if dialect.is_ours else dialect.collected(suite)
     try:
         programs = context.programs(root)
         found = shutil.which(words[0], path=environ.get("PATH", os.defpath))

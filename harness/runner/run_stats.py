@@ -4,6 +4,7 @@
 from collections import Counter
 
 from goldlock.result import CaseResult, State, share_of_runs
+from goldlock.settings import Settings
 from goldlock.text import count
 
 MAX_KEPT = 5
@@ -46,6 +47,17 @@ class RunStats:
         if new:
             self._kinds[kind] = result.kept_files
         return new
+
+    def plan_another(self, settings: Settings) -> bool:
+        """Plan one more run of a case that has always failed, to see if it does so again.
+
+        Tells whether there is one: not where *settings* ask for runs, for faults, or for goldens.
+        """
+        writing = settings.update or settings.review
+        asked = settings.repeats or settings.gdb or settings.faults or writing
+        wanted = not asked and self.failed == self.runs
+        self.planned += wanted
+        return wanted
 
     def result(self) -> CaseResult:
         """Return the run to show, of one or more, with what there is to tell of all."""

@@ -240,8 +240,8 @@ class Scheduler:
             self._kept.add(Path(result.kept))
         if not stats.add(result):
             self._drop(result)
-        if self._is_to_run_again(case, stats):
-            stats.planned += 1
+        retries = dialects.of_kit(case.kit).retries
+        if stats.runs <= retries and stats.plan_another(self.settings):
             self._queue.add(iter([[case]]))
             self._hire()
         if stats.failed and self.settings.until_fail:
@@ -249,13 +249,6 @@ class Scheduler:
             self._queue.clear()
         if self._overcommits and not self.settings.jobs:
             self._adapt()
-
-    def _is_to_run_again(self, case: Case, stats: RunStats) -> bool:
-        """Tell whether a case has failed in a suite whose habit is to see if it does so again."""
-        settings, retries = self.settings, dialects.of_kit(case.kit).retries
-        writing = settings.update or settings.review
-        asked = settings.repeats or settings.gdb or settings.faults or writing
-        return not asked and stats.failed == stats.runs <= retries
 
     def _adapt(self) -> None:
         """Take as many jobs as leave no processor idle, and none waited for."""

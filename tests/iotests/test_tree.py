@@ -73,7 +73,9 @@ def test_verdicts(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
     tree.add("008", 'echo reason >"$TEST_DIR/008.notrun"; exit 1')
     tree.add("tests/named-one", "pwd; echo $PWD", f"{tree.tests}/tests\n" * 2)
     before = tree.files()
-    done = Results(run_tests, tree)
+    reports = {flag: tmp_path / flag for flag in ("--tap", "--junit-xml", "--html")}
+    asked = [word for flag, path in reports.items() for word in (flag, str(path))]
+    done = Results(run_tests, tree, *asked)
     states = {number: case["state"] for number, case in done.cases.items()}
     wrong = [number for number, state in states.items() if state == "failed"]
     assert wrong == ["002", "005", "007", "008"], done.said
@@ -90,6 +92,10 @@ def test_verdicts(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
     assert "image format raw" in done.said
     assert "the tests are of QEMU 1.2.3" in done.said
     assert tree.files() == before
+    tap, junit, page = (path.read_text() for path in reports.values())
+    assert "    ok 2 - 'test_x': no driver # SKIP" in tap.splitlines()
+    assert '<skipped type="pytest.skip" message="\'test_x\': no driver"' in junit
+    assert "left out: &#39;test_x&#39;: no driver" in page
 
 
 @pytest.mark.parametrize(
