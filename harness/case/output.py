@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, NoReturn
 
 from goldlock import filters
 from goldlock.case.raw_log import RawLog
+from goldlock.case.refusals import REFUSED
 from goldlock.environment import Environment
 from goldlock.errors import NotRun
 from goldlock.filters import Filter
@@ -27,12 +28,7 @@ _STYLES = {"spaced": "\n== {} ==\n", "tight": "== {} ==\n", "major": "\n=== {} =
 class Output:
     """What a case shows, on standard output, and keeps, in its log; the filters of this run."""
 
-    refused: ClassVar[re.Pattern[str] | None] = re.compile(
-        r"\b(?:is|already|not) locked\b|\block(?:ed|) (?:is held|by)\b"
-        r"|\b(?:get|take|acquire|obtain)\b.*\block\b|temporarily unavailable"
-        r"|\block\b.*\b(?:exists|is held)\b",
-        re.IGNORECASE,
-    )
+    refused: ClassVar[re.Pattern[str] | None] = REFUSED
     """Matches what programs say when they are refused a lock: the log tells then who has it."""
 
     def __init__(self, environment: Environment, script: str = "") -> None:

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from goldlock.case.refusals import REFUSED
 from goldlock.environment import path_without_shims
 from goldlock.filters import Filter, compose, paths
 from goldlock.text import ending
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
         missing = isinstance(error, FileNotFoundError)
         return _complain(change(f"{argv[0]}: {error.strerror}"), 127 if missing else 126)
     written = _content(out), _content(err)
-    _keep(argv, f"{''.join(written)}[exit status {status}]\n")
+    _keep(argv, f"{''.join(written)}[exit status {status}]\n{_locks(''.join(written))}")
     for text in map(change, written):
         _write(text if not text or text.endswith("\n") else f"{text}\n")
     _write(f"{ending(status)}\n" if status else "")
@@ -110,6 +111,18 @@ def _keep(argv: Sequence[str], text: str) -> None:
         if path := os.environ.get(name):
             with open(path, "ab", buffering=0) as file:
                 file.write(whole)
+
+
+def _locks(text: str) -> str:
+    """Tell who holds what, for the log, where a program says that it was refused a lock."""
+    if not REFUSED.search(text):
+        return ""
+    from goldlock.inspect.lock_table import table  # 10 ms for those who were refused one
+
+    try:
+        return f"# locks:\n{table(os.environ['TEST_DIR'])}"
+    except OSError as error:  # the kernel does not tell
+        return f"# locks: {error.strerror}\n"
 
 
 def _write(text: str) -> None:

@@ -45,6 +45,16 @@ def test_a_command_is_shown_run_and_kept(run_tests: RunTests, suite: MakeSuite) 
     assert "    [exit status -9]\n    $ no-such\n    [No such file or directory]\n" in log
 
 
+def test_the_log_tells_who_has_the_lock(run_tests: RunTests, suite: MakeSuite) -> None:
+    script = "exec 9>f; flock 9; goldlock show -- sh -c 'flock -n f true || echo is locked'"
+    suite.case("1.sh", script, "$ sh -c 'flock -n f true || echo is locked'\nis locked\n")
+    done = run_tests("--suite", str(suite.root), "-d")
+    assert done.returncode == 0, done.stdout
+    assert (
+        "[exit status 0]\n    # locks:\n    f: all bytes, exclusive (flock): 1.sh (" in done.stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
