@@ -122,7 +122,8 @@ def _run_builds(
         choices.settings(parse([*comparison.rest, *build.options], checkout), os.environ, [suite])
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
-    return matrix.main(comparison, [sys.executable, sys.argv[0]], for_pytest)
+    reading = dialects.of_folder(suite).reading
+    return matrix.main(comparison, [sys.executable, sys.argv[0]], for_pytest, reading)
 
 
 def _open_standard_files() -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from goldlock.environment import OUTPUTS
 from goldlock.errors import UsageError, choice
-from goldlock.goldens.compare import to_lines
+from goldlock.goldens.compare import OWN, Reading
 from goldlock.reports.builds import Build, Run, difference, page, table
 from goldlock.reports.files import check, write
 from goldlock.text import for_terminal, sections
@@ -96,13 +96,18 @@ def _bisected(given: str | None) -> list[str]:
     return [number, title]
 
 
-def main(comparison: Comparison, command: Sequence[str], for_pytest: Sequence[str]) -> int:
+def main(
+    comparison: Comparison,
+    command: Sequence[str],
+    for_pytest: Sequence[str],
+    reading: Reading = OWN,
+) -> int:
     """Run *command* with each build, and compare; return 1 if a case failed in one of them.
 
     Raises UsageError for what cannot be, and KeyboardInterrupt after a signal.
     """
     with tempfile.TemporaryDirectory(prefix="goldlock-builds-") as folder:
-        runner = _Runner([*command, *comparison.rest], for_pytest, Path(folder))
+        runner = _Runner([*command, *comparison.rest], for_pytest, Path(folder), reading)
         if comparison.bisect:
             return _bisect(comparison, runner)
         runs = [runner.run(build) for build in comparison.builds]
@@ -115,8 +120,11 @@ def main(comparison: Comparison, command: Sequence[str], for_pytest: Sequence[st
 class _Runner:
     """Runs the command, and hands on the signals that come here, to end it as they would here."""
 
-    def __init__(self, command: Sequence[str], for_pytest: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], for_pytest: Sequence[str], folder: Path, reading: Reading
+    ) -> None:
         self._command, self._for_pytest, self._folder = command, for_pytest, folder
+        self._reading = reading
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
@@ -142,7 +150,9 @@ class _Runner:
         if status not in (0, 1) or not cases:
             last = (said.strip().split("\n")[-1]).partition(": ")[2]
             return Run(build, reason=last or f"exit status {status}", failed=True)
-        outputs = {n: _sections(folder / n) for n in cases if cases[n]["state"] != "not run"}
+        outputs = {
+            n: _sections(folder / n, self._reading) for n in cases if cases[n]["state"] != "not run"
+        }
         version = str(events[0].get("version", ""))
         return Run(build, version, cases, outputs, failed=status != 0)
 
@@ -163,12 +173,12 @@ class _Runner:
         return status
 
 
-def _sections(output: Path) -> Mapping[str, Sequence[str]]:
+def _sections(output: Path, reading: Reading) -> Mapping[str, Sequence[str]]:
     """Return the lines of each section that a case has printed."""
     if not output.exists():  # it could not be started
         return {}
-    lines = to_lines(output.read_bytes().decode("utf-8", "surrogateescape"))
-    return {each.title: lines[each.start : each.stop] for each in sections(lines)}
+    lines = reading.lines(output.read_bytes().decode("utf-8", "surrogateescape"))
+    return {each.title: lines[each.start : each.stop] for each in sections(lines, reading.heading)}
 
 
 def _bisect(comparison: Comparison, runner: _Runner) -> int:

@@ -268,4 +268,5 @@ def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None
     assert done.returncode == 1, done.stdout
     table = done.stdout[done.stdout.rindex("===") :]
     assert "named-one" in table
-    assert "one" in table
+    assert "before the first heading" not in table
+    assert "basename" not in table

@@ -6,6 +6,7 @@ may not run for it writes to ``TEST_DIR/NAME.notrun``, what of it was left out t
 ``TEST_DIR/NAME.casenotrun``.
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -114,9 +115,14 @@ class IotestsDialect(Dialect):
 
     def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
         """Return all of the caller's, as ``check`` does; caches are not in the tree."""
+        path = {"PATH": environ.get("PATH", os.defpath)}
         passed_on = {n: text for n, text in environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
         caches = {"PYTHONPYCACHEPREFIX": "pycache", "MYPY_CACHE_DIR": "mypy"}
-        return {**passed_on, **{name: str(scratch / where) for name, where in caches.items()}}
+        return {
+            **passed_on,
+            **path,
+            **{name: str(scratch / where) for name, where in caches.items()},
+        }
 
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
         del output
