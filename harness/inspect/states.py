@@ -43,6 +43,10 @@ class State:
         """Say what is there instead, as it is not so."""
         raise NotImplementedError
 
+    def untold(self) -> bool:
+        """Return whether no event would tell of what is still missing."""
+        return not (self.folder or self.ends)
+
 
 class Exists(State):
     """A file is there; a socket, once it is listened on, which is seen without connecting."""
@@ -62,9 +66,12 @@ class Exists(State):
         return f"{self._path} to be there"
 
     def instead(self) -> str:
-        if os.path.exists(self._path):
+        if self.untold():
             return "the socket is there, and nobody listens on it"
         return beside(self._path)
+
+    def untold(self) -> bool:
+        return os.path.exists(self._path)  # a socket, of which nobody tells that it is listened on
 
 
 class Missing(State):

@@ -60,7 +60,7 @@ def wait(state: State, limit: float = LIMIT) -> str:
             left = deadline - monotonic()
             if left <= 0:
                 return f"waited {limit:g} s for {state}; {state.instead()}"
-            events.wait(left * 1000)
+            events.wait(left * 1000, quick=state.untold())
     finally:
         events.close()
 
@@ -78,8 +78,8 @@ class _Events:
         self._watch: FolderWatch | None = None
         if self._folder:
             self._watch_folders()
-        known = self._watch or (state.ends and state.ends not in self._gone)
-        self._pause, self._longest = (_ANYWAY, _ANYWAY) if known else (_FIRST_LOOK, _LAST_LOOK)
+        self._blind = not (self._watch or (state.ends and state.ends not in self._gone))
+        self._pause = _FIRST_LOOK
 
     def _watch_process(self, pid: int) -> None:
         try:
@@ -109,21 +109,26 @@ class _Events:
         try:
             self._watch.add(folder)
         except OSError:  # gone meanwhile, or no room for a watch
-            self._longest = self._pause = _LAST_LOOK
+            self._blind = True
 
     def gone(self, pid: int) -> bool:
         """Tell whether a process that is watched has ended."""
         return pid in self._gone
 
-    def wait(self, most: float) -> None:
-        """Wait for an event, or until it is time for a look; *most* milliseconds."""
-        ready = {fd for fd, _ in self._poll.poll(min(self._pause, most))}
+    def wait(self, most: float, *, quick: bool) -> None:
+        """Wait for an event, or until it is time for a look, a *quick* one where there is none.
+
+        No longer than *most* milliseconds.
+        """
+        pause = _ANYWAY
+        if quick or self._blind:
+            pause, self._pause = self._pause, min(self._pause * 2, _LAST_LOOK)
+        ready = {fd for fd, _ in self._poll.poll(min(pause, most))}
         for pid, pidfd in self._pidfds.items():
             if pidfd in ready:
                 self._gone.add(pid)
                 self._poll.unregister(pidfd)
-                self._pause, self._longest = _FIRST_LOOK, _LAST_LOOK  # its parent is to take note
-        self._pause = min(self._pause * 2, self._longest)
+                self._blind = True  # of when its parent takes note
 
     def close(self) -> None:
         """Watch no longer."""
