@@ -269,10 +269,8 @@ def _run(
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
         if not (for_pytest or settings.print or settings.gdb):
-            ahead = cases
-            if settings.jobs != 1:  # one job runs them in the order in which they are judged
-                ahead = in_best_order(cases, read_history(root))
-            scheduler.start(ahead)
+            one_job = settings.jobs == 1  # it runs them in the order in which they are judged
+            scheduler.start(cases if one_job else in_best_order(cases, read_history(root)))
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(root)
@@ -285,11 +283,8 @@ def _run(
             scheduler=scheduler,
             began=began,
         )
-        asked = for_pytest or _alone()
-        status = _pytest(
-            [*_PYTEST, *_of_suite(root, for_pytest), *asked, str(folder)],
-            [run, *(_tap_lines(settings, dialect) if tap else [])],
-        )
+        words = [*_PYTEST, *_of_suite(root, for_pytest), *(for_pytest or _alone()), str(folder)]
+        status = _pytest(words, [run, *(_tap_lines(settings, dialect) if tap else [])])
         return status or bool(scheduler.unclean)
     finally:
         scheduler.close()

@@ -3,8 +3,8 @@
 
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from goldlock.errors import UsageError, check_known
 
@@ -120,37 +120,22 @@ class Settings:
         _check_numbers(options)
         _check_writing(options, environ)
         no_time_limit = not options.time_limit or options.gdb or options.valgrind
-        return cls(
-            of_kits=choices.of_kits,
-            programs=choices.programs,
-            debugged=choices.debugged,
-            require=frozenset(n for name in required for n in choices.requirements[name]),
-            time_limit=NO_LIMIT if no_time_limit else options.time_limit,
-            variant=options.variant,
-            update=options.update,
-            once=options.once,
-            review=options.review,
-            remove_orphans=options.remove_orphans,
-            force=options.force,
-            keep=options.keep,
-            strict=options.strict,
-            jobs=jobs,
-            repeat=options.repeat or 0,
-            until_fail=options.until_fail,
-            seed=options.seed,
-            stress=options.stress,
-            show_commands=options.show_commands,
-            trace_locks=options.trace_locks or options.trace_files,
-            trace_files=options.trace_files,
-            faults=tuple(choices.faults),
-            slowest=options.slowest,
-            store_durations=options.store_durations,
-            reports={flag: file for flag in _REPORTS if (file := _value(options, flag))},
-            print=options.print,
-            wrap=tuple(options.wrap),
-            gdb=options.gdb,
-            valgrind=options.valgrind,
-        )
+        names = {each.name for each in fields(cls)}
+        as_given = {name: value for name, value in vars(options).items() if name in names}
+        worked_out: dict[str, Any] = {
+            "of_kits": choices.of_kits,
+            "programs": choices.programs,
+            "debugged": choices.debugged,
+            "require": frozenset(n for name in required for n in choices.requirements[name]),
+            "time_limit": NO_LIMIT if no_time_limit else options.time_limit,
+            "jobs": jobs,
+            "repeat": options.repeat or 0,
+            "trace_locks": options.trace_locks or options.trace_files,
+            "faults": tuple(choices.faults),
+            "reports": {flag: file for flag in _REPORTS if (file := _value(options, flag))},
+            "wrap": tuple(options.wrap),
+        }
+        return cls(**{**as_given, **worked_out})
 
 
 def _jobs(options: Namespace) -> int:

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / ".import"))  # `goldlock` is harness/
 
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES
-from goldlock.kits.qemu.probe import locate
+from goldlock.kits.qemu.locate import locate
 from goldlock.kits.qemu_iotests import qtest
 
 from tests.iotests.source import Failed, do, tree

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where QEMU's programs are, and what they can: probed once a run."""
+"""What QEMU's programs can: probed once a run."""
 
 import fcntl
-import os
 import re
-import shlex
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from goldlock import IMPORTED_FROM, embedded, linux
-from goldlock.errors import UsageError
+from goldlock import linux
 from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
+from goldlock.kits.qemu.locate import LAUNCHERS, embed, locate, of_build
 from goldlock.lockcalls.api import parse_plan, wrap
 from goldlock.suite.programs import Programs
 from goldlock.suite.question import Question
@@ -20,29 +16,16 @@ from goldlock.suite.question import Question
 ERRNO_POLICY_VARIABLE = "GOLDLOCK_ERRNO_POLICY"
 """Tells the embedded programs their errno policy."""
 
-LAUNCHERS = ".qemu"
-"""The folder of the scratch directory that the embedded programs are started from."""
-
 _ARM = ("qemu-system-aarch64", "qemu-system-arm")
 
 _QEMU_IO = "--cache writeback --aio threads"
 
 
-def locate(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Find the programs: those that variables name, else those on PATH.
-
-    Returns paths, and reasons for those that are missing. Raises UsageError when a
-    variable names a file that is not there or cannot be executed.
-    """
-    paths, missing = {}, {}
-    for program, variable in VARIABLES.items():
-        if named := environ.get(variable):
-            paths[program] = _executable(named, variable, environ)
-        elif found := _on_path(program, environ.get("PATH", os.defpath)):
-            paths[program] = found
-        else:
-            missing[program] = f"no {program} on PATH; {variable} can name one"
-    return paths, missing
+_POLICIES = {
+    "errno": "with errno text",
+    "elided": "without errno text",
+    "none": "and failures without errno text",
+}
 
 
 class QemuProbe:
@@ -60,7 +43,7 @@ class QemuProbe:
         self._chosen, kind = chosen, chosen["programs"]
         self._environ = environ
         if chosen["build"]:  # and no others, whatever the environment names
-            self._paths, self._missing = _of_build(chosen["build"])
+            self._paths, self._missing = of_build(chosen["build"])
         else:
             self._paths, self._missing = locate(environ) if kind != "embedded" else ({}, {})
         self._launchers = ""
@@ -116,27 +99,20 @@ class QemuProbe:
     ) -> Programs:
         """Return what was learnt as a run, its cases and its reports take it."""
         chosen, paths = self._chosen, self._paths
-        name = "embedded, as QEMU" if self._launchers else "QEMU"
-        words = {
-            "errno": "with errno text",
-            "elided": "without errno text",
-            "none": "and failures without errno text",
-        }
         policy = traits[0] if traits else ""
-        conflicts = words.get(policy, "not known")
+        conflicts = _POLICIES.get(policy, "not known")
         heading = [f"goldlock: image format {chosen['imgfmt']}, protocol {chosen['imgproto']}"]
+        rows = [("Image format", chosen["imgfmt"]), ("Protocol", chosen["imgproto"])]
         if paths:
+            name = "embedded, as QEMU" if self._launchers else "QEMU"
+            kind = "embedded, in place of QEMU" if self._launchers else "QEMU"
             accelerated = f"accelerator {accelerator or 'none'}"
             said = f"{name} {version}, {accelerated}, lock conflicts {conflicts}"
             heading += [f"programs: {said}", *(f"  {n}: {path}" for n, path in paths.items())]
+            rows = [("Programs", f"{kind} {version}"), ("Lock conflicts", conflicts), *rows]
         else:
-            said = "no QEMU found"
-            heading.append(f"programs: {said}; cases that need it are not run")
-        kind = "embedded, in place of QEMU" if self._launchers else "QEMU"
-        rows = [("Programs", f"{kind} {version}" if paths else said)]
-        if paths:
-            rows.append(("Lock conflicts", conflicts))
-        rows += [("Image format", chosen["imgfmt"]), ("Protocol", chosen["imgproto"])]
+            heading.append("programs: no QEMU found; cases that need it are not run")
+            rows = [("Programs", "no QEMU found"), *rows]
         return Programs(
             paths,
             missing,
@@ -189,73 +165,6 @@ def _machine_options(qemu: str, accelerator: str) -> str:
     # The emulators of ARM have no default machine.
     machine = "-machine virt " if Path(qemu).name in _ARM else ""
     return f"{machine}-nodefaults -display none{accelerated}"
-
-
-_IN_BUILD = {
-    "qemu-system": "qemu-system-*",
-    "qemu-storage-daemon": "storage-daemon/qemu-storage-daemon",
-}
-"""Where a build directory has programs, if not by their names."""
-
-
-def _of_build(build: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Find the programs of a build directory; return what `locate` does."""
-    paths, missing = {}, {}
-    for program in VARIABLES:
-        pattern = _IN_BUILD.get(program, program)
-        found = [path for path in sorted(Path(build).glob(pattern)) if os.access(path, os.X_OK)]
-        if not found:  # where it is installed
-            found = [path for path in [Path(build, program)] if os.access(path, os.X_OK)]
-        native = [path for path in found if path.name.endswith(os.uname().machine)]
-        if found:
-            paths[program] = str((native or found)[0])
-        else:
-            missing[program] = f"--build {build} has no {program}"
-    if not paths:
-        raise UsageError(f"--build {build}: none of {', '.join(VARIABLES)} is there")
-    return paths, missing
-
-
-def embed(scratch: Path) -> dict[str, str]:
-    """Make programs out of the embedded ones, in a folder of *scratch*; return their paths.
-
-    They start without site-packages, which takes half the time.
-    """
-    folder = scratch / LAUNCHERS
-    folder.mkdir()
-    paths = {}
-    for name, package in embedded.PROGRAMS.items():
-        text = (
-            f"#!{sys.executable} -IS\n"
-            f"import sys\nsys.path.insert(0, {IMPORTED_FROM!r})\n"
-            f"from goldlock.embedded.{package}.main import main\nsys.exit(main(sys.argv))\n"
-        )
-        path = folder / name
-        if len(sys.executable) > 120 or " " in sys.executable:  # too much for a #! line
-            (folder / f"{name}.py").write_text(text)
-            argv = shlex.join([sys.executable, "-IS", f"{path}.py"])
-            text = f'#!/bin/sh\nexec {argv} "$@"\n'
-        path.write_text(text)
-        path.chmod(0o755)
-        paths[name] = str(path)
-    return paths
-
-
-def _executable(named: str, variable: str, environ: Mapping[str, str]) -> str:
-    found = shutil.which(named, path=environ.get("PATH", os.defpath))
-    if found:
-        return str(Path(found).absolute())
-    state = "is not executable" if Path(named).exists() else "is not there"
-    raise UsageError(f"{variable}: {named} {state}; name another program, or unset {variable}")
-
-
-def _on_path(program: str, path: str) -> str | None:
-    names = [program]
-    if program == "qemu-system":
-        native = os.uname().machine
-        machine = {"i686": "i386", "arm64": "aarch64"}.get(native, native)
-        names = [f"qemu-system-{machine}", "qemu-kvm"]
-    return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
 def _asked(environ: Mapping[str, str], program: str | None, *arguments: str) -> Question:

@@ -14,7 +14,7 @@ import pytest
 from goldlock.inspect import process_report
 from goldlock.kits.qemu.case import QemuCase
 from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
-from goldlock.kits.qemu.probe import embed
+from goldlock.kits.qemu.locate import LAUNCHERS, embed
 from goldlock.lockcalls.api import unavailable, wrap
 from goldlock.suite.programs import Programs
 
@@ -61,7 +61,7 @@ def record(folder: Path, way: str, root: Path = ROOT / ".import") -> QemuEnviron
     for name, path in paths.items():
         Path(path).write_text(text[name].replace(repr(str(ROOT / ".import")), repr(str(root))))
     named = {VARIABLES[name].lower(): path for name, path in paths.items()}
-    launchers = str(folder / "programs") if way == "forked" else ""
+    launchers = str(folder / LAUNCHERS) if way == "forked" else ""
     return QemuEnvironment(goldlock_embedded=launchers, **named)
 
 
