@@ -122,6 +122,8 @@ class Lane:
     def _read(self, notification: Notification) -> Call:
         """Return a call whose order can matter; raise OtherCallError for any other."""
         if is_end(notification):
+            if not self.holdings.any():
+                raise OtherCallError
             end = EndCall(notification)
             if not self.holdings.lets_go(end):
                 raise OtherCallError
@@ -155,6 +157,7 @@ class Lane:
     def end(self) -> int:
         """End all that runs still of it; return its wait status."""
         self._leave()
+        self._rest.close()
         status = self._starter.clear()
         for fd in (self._pidfd, self.output):
             with suppress(OSError):

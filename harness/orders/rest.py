@@ -8,25 +8,31 @@ slept all the time, and there was a moment when all slept.
 """
 
 # Asked at each step of each order, where pathlib takes longer than the kernel:
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH208
 
 import os
 from collections.abc import Collection, Iterator
 
-from goldlock import linux
-
-_ASLEEP = b"SZXI"
+_ASLEEP = (b"S", b"Z", b"X", b"I")
+_LONGEST = 65536
 _TIMED = {"x86_64": (35, 230), "aarch64": (101, 115)}  # nanosleep, clock_nanosleep
 
 
 class Restfulness:
-    """What was seen of the threads of a program, all of its processes included."""
+    """What was seen of the threads of a program, all of its processes included. close() it."""
 
     def __init__(self, starter: int) -> None:
         """Look at what is below the process *starter*."""
         self._starter = starter
         self._seen: dict[int, bytes] = {}
+        self._files: dict[tuple[int, str], int] = {}
         self._timed = _TIMED.get(os.uname().machine, ())
+
+    def close(self) -> None:
+        """Let go of the files in which the kernel tells of threads."""
+        for fd in self._files.values():
+            os.close(fd)
+        self._files.clear()
 
     def is_at_rest(self, standing: Collection[int]) -> bool:
         """Return whether all threads but those that stand at a call sleep, and go on to.
@@ -41,38 +47,53 @@ class Restfulness:
     def _look(self, standing: Collection[int]) -> dict[int, bytes] | None:
         """Return the counts of all threads that do not stand; None: one of them is not asleep."""
         found = {}
-        for tid in threads_below(self._starter):
+        for tid in self._threads_below(self._starter):
             if tid not in standing:
-                counts = _counts(tid)
+                counts = self._counts(tid)
                 if counts is None or (counts != self._seen.get(tid) and self._has_alarm(tid)):
                     return None
                 found[tid] = counts
         return found
 
+    def _threads_below(self, parent: int) -> Iterator[int]:
+        """Yield all threads of all processes below one, but not its own."""
+        try:
+            tids = [int(name) for name in os.listdir(f"/proc/{parent}/task")]
+        except OSError:  # it has just ended
+            return
+        for tid in tids:
+            if parent != self._starter:
+                yield tid
+            for child in self._read(tid, "children").split():
+                yield from self._threads_below(int(child))
+
+    def _counts(self, tid: int) -> bytes | None:
+        """Return how often a thread was on a processor, as the kernel words it; None: awake."""
+        text = self._read(tid, "status")
+        if not text:
+            return b"gone"
+        state = text[text.index(b"State:") :].split(None, 2)[1]
+        asleep = state in _ASLEEP
+        return text[text.index(b"\nvoluntary_ctxt_switches:") :] if asleep else None
+
     def _has_alarm(self, tid: int) -> bool:
         """Return whether a thread sleeps for a time that it has set itself."""
+        words = self._read(tid, "syscall").split()
+        return bool(words) and words[0] in [b"%d" % number for number in self._timed]
+
+    def _read(self, tid: int, name: str) -> bytes:
+        """Return what the kernel tells of a thread, by a file that is opened once; b"": gone."""
+        known = self._files.pop((tid, name), -1)
+        if known >= 0:
+            try:
+                text = os.pread(known, _LONGEST, 0)
+                self._files[tid, name] = known
+                return text
+            except OSError:  # it has ended, and another may have its number
+                os.close(known)
         try:
-            with open(f"/proc/{tid}/syscall", "rb") as file:
-                return file.read().split()[0] in [b"%d" % number for number in self._timed]
+            fd = os.open(f"/proc/{tid}/task/{tid}/{name}", os.O_RDONLY)
+            self._files[tid, name] = fd
+            return os.pread(fd, _LONGEST, 0)
         except OSError:
-            return False
-
-
-def threads_below(root: int) -> Iterator[int]:
-    """Yield all threads of all processes below one."""
-    for pid, _ in linux.processes_below(root):
-        try:
-            yield from map(int, os.listdir(f"/proc/{pid}/task"))
-        except OSError:  # it has just ended
-            continue
-
-
-def _counts(tid: int) -> bytes | None:
-    """Return how often a thread was on a processor, as the kernel words it; None: it is awake."""
-    try:
-        with open(f"/proc/{tid}/status", "rb") as file:
-            text = file.read()
-    except OSError:
-        return b"gone"
-    state = text[text.index(b"State:") :].split(None, 2)[1]
-    return text[text.index(b"\nvoluntary_ctxt_switches:") :] if state in _ASLEEP else None
+            return b""

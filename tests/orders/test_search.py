@@ -22,7 +22,7 @@ OPERATIONS = st.tuples(
 PROGRAMS = st.lists(st.lists(OPERATIONS, max_size=5), min_size=2, max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(PROGRAMS, st.integers(1, 3))
 def test_all_outcomes_are_found(programs: list[list[model.Operation]], jobs: int) -> None:
     """Whatever the programs, and however many orders run at the same time."""
@@ -32,7 +32,7 @@ def test_all_outcomes_are_found(programs: list[list[model.Operation]], jobs: int
     assert len(runs) <= number
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(PROGRAMS, st.integers(0, 2), st.integers(1, 3))
 def test_all_outcomes_of_few_switches_are_found(
     programs: list[list[model.Operation]], limit: int, jobs: int
@@ -58,7 +58,7 @@ def test_readers_need_one_order() -> None:
     assert len(list(model.explore([reader, reader, reader], AllOrders()))) == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PROGRAMS)
 def test_the_shortest_order_is_one_of_the_history(programs: list[list[model.Operation]]) -> None:
     """It leads to the same end, has no more switches, and is the same for each order of it."""
