@@ -57,7 +57,7 @@ def seconds(start: Start, argv: list[str], environ: dict[str, str]) -> tuple[flo
     test = Path(environ["TEST_DIR"])
     for folder in (test, Path(environ["SOCK_DIR"])):
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(parents=True)
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no file
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         pid = start(argv, environ, test, nowhere.fileno())
