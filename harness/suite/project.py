@@ -33,7 +33,7 @@ def find_suite(given: str | None, here: Path, checkout: Path | None) -> Path:
         return (here / given).resolve()
     if checkout:
         return checkout
-    if _is_dir(here / "cases"):
+    if _is_dir(here / "cases") or suite_file(here).kit.dialect:
         return here
     for folder in (here, *here.parents):
         if os.path.isfile(folder / FILE):  # noqa: PTH113 - pathlib raises for what it may not look at

@@ -3,12 +3,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import RunTests
+from tests.conftest import ROOT, RunTests, quiet_environment
 from tests.iotests.tiny import Tree
 
 pytestmark = pytest.mark.skipif(
@@ -135,6 +137,20 @@ def test_selection(run_tests: RunTests, tree: Tree) -> None:
     done = run_tests("--suite", str(tree.tests), "7")
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     assert 'Test "007" is not found' in done.stdout
+
+
+def test_the_folder_that_one_is_in(tree: Tree) -> None:
+    """It need not be named, as with check."""
+    tree.add("001", ":", groups="rw")
+    done = subprocess.run(
+        [sys.executable, "-m", "goldlock", "-n", "1"],
+        cwd=tree.tests,
+        env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "001  rw\n"
 
 
 def test_what_is_left_behind_is_ended_and_noted(run_tests: RunTests, tree: Tree) -> None:
