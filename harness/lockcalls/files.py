@@ -74,9 +74,15 @@ class FileCall(Call):
         self._correct_call(name)
         self.pid, user = _process_and_user(self.tid)
         self.sure = user == os.geteuid() and _sees_the_same_files(self.tid)
-        self.names = [self._name(*place) for place in places]
-        self.file = self.names[0].key[:2]
         self.is_kept = False
+        self.names: list[Name] = []
+        try:
+            for place in places:
+                self.names.append(self._name(notification, *place))
+        except (OSError, ValueError):
+            self.close()
+            raise
+        self.file = self.names[0].key[:2]
         self.in_the_way: int | None = None
         self.changes = True
 
@@ -90,22 +96,22 @@ class FileCall(Call):
 
     def _read_flags(self, name: str) -> int:
         if name == "openat2":  # the first of struct open_how
-            return int(struct.unpack("=Q", self._memory(self._args[2], 8))[0])
+            how = self._memory(self._args[2], 8)
+            if len(how) < 8:
+                raise OSError(errno.EFAULT, "struct open_how crosses the end of memory")
+            return int(struct.unpack("=Q", how)[0])
         place = {**FLAGS_AT, "unlinkat": 2, "linkat": 4, "renameat2": 4}.get(name)
         return self._args[place] & 0xFFFFFFFF if place is not None else 0
 
-    def _name(self, folder: int | None, path: int) -> Name:
-        number = AT_FDCWD
-        if folder is not None:
-            number = (self._args[folder] & 0xFFFFFFFF ^ 1 << 31) - (
-                1 << 31
-            )  # an int, with its sign
+    def _name(self, notification: "Notification", folder: int | None, path: int) -> Name:
+        number = AT_FDCWD if folder is None else notification.signed(folder)
         text, end, _ = self._memory(self._args[path], _LONGEST_PATH).partition(b"\0")
         if not (text and end):
             raise ValueError("not a path")
         return Name(self.tid, number, os.fsdecode(text))
 
     def _memory(self, address: int, size: int) -> bytes:
+        """Return what is at an address, and no more than there is before the end of memory."""
         memory = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY)
         try:
             return os.pread(memory, size, address)

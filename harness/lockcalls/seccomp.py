@@ -122,7 +122,12 @@ class Notification:
 
     def __init__(self, raw: bytes | bytearray) -> None:
         self.cookie, self.tid, self.number, self.arch, *self.args = _NOTIFICATION.unpack_from(raw)
-        self.fd = (self.args[0] & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)  # an int, with its sign
+        self.fd = self.signed(0)
+
+    def signed(self, index: int) -> int:
+        """Return an argument that is an int, with its sign."""
+        argument: int = self.args[index]
+        return (argument & 0xFFFFFFFF ^ 1 << 31) - (1 << 31)
 
 
 # struct seccomp_notif: id, pid, flags, {nr, arch, instruction pointer, args[6]}

@@ -140,6 +140,30 @@ def test_a_child_that_has_its_memory_from_its_parent(
     assert traced() == [f"{name}: create TEST_DIR/new: ok"]
 
 
+OPENAT2 = """
+import ctypes, errno, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def openat2(path, flags):
+    how = struct.pack("=QQQ", flags, 0o600 if flags & os.O_CREAT else 0, 0)
+    failed = libc.syscall(437, os.open(".", os.O_PATH), path, how, len(how)) < 0
+    print(errno.errorcode[ctypes.get_errno()] if failed else "ok")
+openat2(b"new", os.O_CREAT | os.O_EXCL)
+openat2(b"new", os.O_CREAT | os.O_EXCL)
+openat2(b"new", os.O_CREAT | os.O_EXCL)
+openat2(b"new", os.O_RDONLY)
+"""
+
+
+def test_openat2_whose_flags_are_in_memory(supervised: Run, tmp_path: Path, traced: Traced) -> None:
+    plan = f"create {tmp_path}/new fails with EIO once"
+    done = supervised([sys.executable, "-c", OPENAT2], plan, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("EIO\nok\nEEXIST\nok\n", "")
+    name = Path(sys.executable).name
+    results = ["EIO (injected)", "ok", f"EEXIST (created by {name})"]
+    lines = [line for line in traced() if "__pycache__" not in line]
+    assert lines == [f"{name}: create TEST_DIR/new: {result}" for result in results]
+
+
 WHAT_CANNOT_BE_KNOWN = """
 import ctypes, os, resource
 libc = ctypes.CDLL(None, use_errno=True)
