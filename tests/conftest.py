@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests share."""
 
+import atexit
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,10 +49,20 @@ PLUGIN = ("-p", "goldlock.pytest_plugin.entry")
 RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@cache
+def _temporary() -> str:
+    """Make a folder for what runs leave that fail, or are killed: it goes with the tests."""
+    folder = tempfile.mkdtemp(prefix="gl-", dir="/tmp")  # short, for sockets
+    Path(folder).chmod(0o777)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def quiet_environment() -> dict[str, str]:
     """Return the environment without what could change what a run says."""
     unwanted = ("CI", "PYTEST_ADDOPTS", "PYTHONPATH", "TEST_DIR", "SOCK_DIR", "COLUMNS")
-    return {name: value for name, value in os.environ.items() if name not in unwanted}
+    known = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return {**known, "TMPDIR": _temporary()}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from goldlock import safe_open
 from goldlock.runner import mounts
-from goldlock.runner.scratch import PREFIX
+from goldlock.runner.new_directory import PREFIX
 from goldlock.suite.cases import Case, may_be_case
 
 _HIDDEN = (".", "__pycache__")

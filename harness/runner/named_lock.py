@@ -13,7 +13,7 @@ from select import select
 from threading import Thread
 
 from goldlock.errors import UsageError
-from goldlock.runner.scratch import temporary_folder
+from goldlock.runner.new_directory import temporary_folder
 
 
 def hold(name: str, interrupt: int) -> int:

@@ -3,9 +3,7 @@
 
 import ctypes
 import os
-import re
 import stat
-import tempfile
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cache
@@ -14,6 +12,14 @@ from typing import NamedTuple
 
 from goldlock.errors import UsageError
 from goldlock.runner import mounts, stale_runs
+from goldlock.runner.new_directory import (
+    PREFIX,
+    is_plain,
+    make,
+    short_folder,
+    temporary_folder,
+    unusable,
+)
 from goldlock.runner.removal import Identity, identity, remove, remove_tree
 
 SOCKET_ROOM = 40
@@ -23,15 +29,11 @@ The kernel allows 107 for the whole path of a socket; the name of a case is in i
 """
 
 
-PREFIX = "goldlock-"
-
 OUTPUT = "output"
 """The file of all that a case has printed."""
 
 _NEW = 0o40755
 _RENAME_NOREPLACE = 1
-
-_PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
 class Directories(NamedTuple):
@@ -60,7 +62,7 @@ class Scratch:
         base = Path(environ.get("TEST_DIR") or temporary_folder()).absolute()
         self.cleared = stale_runs.clear(base, PREFIX)
         """What was left here by runs that were killed, a line each; it is gone."""
-        self.root = _make("TEST_DIR", base)
+        self.root = make("TEST_DIR", base)
         self._made = identity(self.root)
         self._link: Path | None = None
         self._sockets = self.root
@@ -73,16 +75,16 @@ class Scratch:
             for folder in (*self._also, self.root):
                 remove_tree(folder)
             if isinstance(error, OSError):
-                raise _unusable("TEST_DIR", base, error) from None
+                raise unusable("TEST_DIR", base, error) from None
             raise
 
     def _prepare(self, sockets: str) -> None:
         """Make what cannot be in the directory itself, and mark all as in use."""
-        if not _PLAIN.fullmatch(str(self.root)):
+        if not is_plain(str(self.root)):
             self._link = _plain_link(self.root)
             self._also.append(self._link.parent)
         if sockets or self._link or len(str(self.root)) > SOCKET_ROOM:
-            self._sockets = _make("SOCK_DIR", Path(sockets or "/tmp").absolute())
+            self._sockets = make("SOCK_DIR", Path(sockets or short_folder()).absolute())
             self._also.append(self._sockets)
         self._mounts = mounts.Table()
         self._known = {each.number for each in mounts.over(self.root)}
@@ -218,7 +220,7 @@ class Scratch:
 
 
 def _plain_link(target: Path) -> Path:
-    link = _make("TMPDIR", Path("/tmp")) / "run"
+    link = make("TMPDIR", Path(short_folder())) / "run"
     link.symlink_to(target)
     return link
 
@@ -278,32 +280,3 @@ def _emptied(entry: "os.DirEntry[str]") -> bool:
         file.truncate(1)
         file.write(b"\n")
     return True
-
-
-def _new_directory(folder: Path) -> Path:
-    """Make a directory of a new name, which has no letters: filters of cases may heed words."""
-    while True:
-        path = folder / f"{PREFIX}{int.from_bytes(os.urandom(5)):013}"
-        with suppress(FileExistsError):
-            path.mkdir(0o700)
-            return path
-
-
-def temporary_folder() -> str:
-    """Return the folder for temporary files; raise UsageError where none can be written to."""
-    try:
-        return tempfile.gettempdir()
-    except OSError as error:
-        raise UsageError(f"{error.strerror}; TMPDIR names one") from None
-
-
-def _make(variable: str, folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(os.path.realpath(_new_directory(folder)))
-    except OSError as error:
-        raise _unusable(variable, folder, error) from None
-
-
-def _unusable(variable: str, folder: Path, error: OSError) -> UsageError:
-    return UsageError(f"{folder}: {error.strerror}; {variable} names a directory to write in")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from goldlock.goldens.judge import text_of
 from goldlock.goldens.steady import Name, Printed, filter_way
-from goldlock.runner.scratch import PREFIX, Directories
+from goldlock.runner.new_directory import PREFIX
+from goldlock.runner.scratch import Directories
 
 _VOLATILE = "filters.volatile writes a name for what a pattern matches"
 
