@@ -67,7 +67,7 @@ class Look:
         found: list[Found] = []
         unknown: list[Found] = []
         root = processes.root_of_case(self.files.top)
-        lines = few_locks() if root else all_locks()[0]
+        lines = few_locks() if root else _all_lines(self.files)
         listed = list(listed_on(self.files, lines or ()))
         for pids in _stages(root, likely if lines is not None else ()):
             new = set(pids) - asked
@@ -135,6 +135,24 @@ def listed_on(files: Files, lines: Iterable[str]) -> Iterator[Found]:
         if path := files.path_at(line.rsplit(" ", 3)[1]):
             lock = KernelLock(line)
             yield Found(lock.pid, "", path, lock)
+
+
+def _all_lines(files: Files) -> list[str]:
+    """Return the lines of the kernel's table, read until it says the same of *files* twice.
+
+    One that is not read at once may lack some, or have them twice, as locks of others come and go.
+    """
+    lines, at_once = all_locks()
+    tries = 0 if at_once else _TRIES
+    for _ in range(tries):
+        before, (lines, _) = Counter(_keys(files, lines)), all_locks()
+        if before == Counter(_keys(files, lines)):
+            break
+    return lines
+
+
+def _keys(files: Files, lines: list[str]) -> Iterator[Key]:
+    return (each.kernel.key() for each in listed_on(files, lines))
 
 
 def _stages(root: int, likely: Collection[int]) -> Iterator[Iterable[int]]:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from goldlock.inspect.lock_table import table
-from goldlock.inspect.open_files import awaited
+from goldlock.inspect.open_files import OpenFile, awaited
 from goldlock.inspect.processes import waiting_tasks
+from goldlock.linux import KernelLock
 
 from tests.conftest import ROOT
 
@@ -202,6 +204,15 @@ eval(sys.argv[2])
 """
 
 
+def asked_for(pid: int) -> list[tuple[OpenFile, KernelLock]]:
+    """Return what a process waits for, as soon as it sleeps."""
+    while True:
+        with suppress(OSError):
+            if found := list(awaited(pid, waiting_tasks(pid))):
+                return found
+        os.sched_yield()
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -220,12 +231,11 @@ def test_who_waits_is_read_off_the_call(tmp_path: Path, call: str, said: str) ->
         fcntl.lockf(file, fcntl.LOCK_EX)
         line = [sys.executable, "-c", CONTENDER, str(tmp_path / "t"), call]
         waiter = subprocess.Popen(line)
-        while "contender" not in (shown := table(str(tmp_path))):
+        while f"(pid {waiter.pid}, contender)" not in table(str(tmp_path)):
             os.sched_yield()
-        ((opened, lock),) = awaited(waiter.pid, waiting_tasks(waiter.pid))
+        ((opened, lock),) = asked_for(waiter.pid)
         file.close()
         assert waiter.wait() == 0
     kind = "WRITE" if lock.exclusive else "READ"
     assert f"{lock.system} {kind} {lock.first} {lock.last}" == said
     assert (opened.said, lock.waiting) == (str(tmp_path / "t"), True)
-    assert f"(pid {waiter.pid}, contender)" in shown
