@@ -34,6 +34,8 @@ from goldlock.text import count, printable
 
 COMMAND = "goldlock orders"
 UNAVAILABLE = 77
+_LARGEST = 1_000_000
+_MOST_PROBLEMS = 5
 _NAMED = re.compile(r"([A-Za-z][\w-]*): +(.*)", re.S)
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
 _EPILOG = """\
@@ -112,8 +114,9 @@ class _Task(NamedTuple):
 
 
 def _task(options: argparse.Namespace) -> _Task:
-    if len(options.programs) > 8:
-        raise UsageError("more than 8 programs")
+    if len(options.programs) > len(LETTERS):
+        raise UsageError(f"more than {len(LETTERS)} programs")
+    _check_numbers(options)
     named = [_NAMED.fullmatch(text) for text in options.programs]
     names = tuple(found[1] if found else LETTERS[i] for i, found in enumerate(named))
     if len(set(names)) < len(names):
@@ -131,9 +134,19 @@ def _task(options: argparse.Namespace) -> _Task:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
     files = options.points == "files"
-    programs = Programs(names, commands, options.outcome, words, files, options.limit)
+    programs = Programs(names, commands, options.outcome, words, files, options.limit, clean)
     choice = Choice(options.switches, options.chance, options.seed)
     return _Task(options, programs, choice, never, clean)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    least = {"jobs": 0, "chance": 1, "switches": 0, "seed": 0, "budget": 0, "limit": 0}
+    for name, smallest in least.items():
+        value = getattr(options, name)
+        if value is not None and not smallest <= value < _LARGEST:
+            raise UsageError(f"{'-j' if name == 'jobs' else f'--{name}'}: not {value:g}")
+    if options.chance is not None and options.switches is not None:
+        raise UsageError("--chance and --switches: one of them")
 
 
 def command_of(text: str) -> tuple[str, ...]:
@@ -227,8 +240,10 @@ def _explore(task: _Task, workers: Pool) -> int:
     what = claim(found, task.choice)
     _say([what, f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
     _draw(task, found.outcomes, what)
-    for problem in problems:
+    for problem in problems[:_MOST_PROBLEMS]:
         _fail(problem, 1)
+    if len(problems) > _MOST_PROBLEMS:
+        _fail(f"and {len(problems) - _MOST_PROBLEMS} more", 1)
     return int(bad or bool(problems))
 
 

@@ -195,6 +195,7 @@ class Case(Starts):
         outcome: str = "",
         never: str = "",
         switches: int | None = None,
+        points: str = "locks",
     ) -> None:
         """Run programs in every order of their lock calls; show each thing that can come of it.
 
@@ -203,16 +204,17 @@ class Case(Starts):
         The programs, each with its arguments, run in copies of the directory of the case. *outcome*
         is a shell's command line that tells what came of it; if left out, which files there are,
         with checksums. With *switches*, only orders with so few switches away from a program that
-        could go on. Each outcome is shown with the shortest order that leads there.
+        could go on; with *points* "files", what makes and removes files is a step, too. Each
+        outcome is shown with the shortest order that leads there.
 
         The case's header must have ``needs: orders``. Raises CaseError without that, where an
         outcome matches the regular expression *never*, and where one is not the same when its
         order is run again: `stderr_output` is the filter for it.
         """
-        from goldlock.case.orders import Orders  # only for the cases that want it
+        from goldlock.case.orders import Asked, Orders  # only for the cases that want it
 
         self._require_serial("orders are of")
-        Orders(self, programs, outcome, never, switches).run()
+        Orders(self, programs, Asked(outcome, never, switches, points)).run()
 
     def _require_serial(self, what: str) -> None:
         """Raise CaseError in a task, and in the block of a group, which chance would choose from.

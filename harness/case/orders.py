@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from goldlock.case.output import Output
 from goldlock.case.program import Program
@@ -22,27 +23,38 @@ Call = Sequence["Program | str"]
 """A program, and its arguments."""
 
 
+class Asked(NamedTuple):
+    """What is asked about the orders; the fields are the arguments of `Case.orders`."""
+
+    outcome: str
+    never: str
+    switches: int | None
+    points: str
+
+
 class Orders:
     """What a case asks for: see `Case.orders`."""
 
-    def __init__(
-        self,
-        case: Output,
-        programs: Mapping[str, Call],
-        outcome: str,
-        never: str,
-        switches: int | None,
-    ) -> None:
+    def __init__(self, case: Output, programs: Mapping[str, Call], asked: Asked) -> None:
         if os.environ.get(FAULTS_VARIABLE):
             raise CaseError(
                 "orders have a supervisor of their own; '# needs: orders' in the header"
             )
         self._case = case
         self._calls = programs
-        self._never = re.compile(never, re.S | re.M) if never else None
-        self._choice = Choice(switches)
+        self._never = re.compile(asked.never, re.S | re.M) if asked.never else None
+        self._choice = Choice(asked.switches)
         commands = tuple(_argv(call) for call in programs.values())
-        self._programs = Programs(tuple(programs), commands, outcome, byte_words())
+        if asked.points not in ("locks", "files"):
+            raise CaseError(f'points: "locks" or "files", not {asked.points!r}')
+        self._programs = Programs(
+            tuple(programs),
+            commands,
+            asked.outcome,
+            byte_words(),
+            asked.points == "files",
+            clean=case.stderr_output,
+        )
 
     def run(self) -> None:
         """Run the orders, and show what can come of them; raise CaseError for what must not be."""

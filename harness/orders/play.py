@@ -3,7 +3,7 @@
 
 import errno
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.linux import errno_name
@@ -45,8 +45,15 @@ class Played(NamedTuple):
 class Player:
     """Runs orders of the same programs, one after the other, each in a folder of its own."""
 
-    def __init__(self, starters: Sequence[Starter], words: ByteWords, limit: float) -> None:
-        """*limit* as of `Lane`."""
+    def __init__(
+        self,
+        starters: Sequence[Starter],
+        words: ByteWords,
+        limit: float,
+        clean: Callable[[str], str] = str,
+    ) -> None:
+        """*limit* as of `Lane`, *clean* as of `goldlock.orders.worker.Programs`."""
+        self._clean = clean
         self._limit = limit
         self._starters = starters
         self._words = words
@@ -57,7 +64,7 @@ class Player:
         Raises OSError for a program that cannot be started, DivergedError, EndlessError, and
         RestlessError.
         """
-        game = _Game(self._words, folder)
+        game = _Game(self._words, folder, self._clean)
         try:
             for letter, starter in zip(LETTERS, self._starters, strict=False):
                 game.enter(Lane(letter, starter, folder, self._limit))
@@ -133,7 +140,8 @@ class Chance:
 class _Game:
     """One order while it runs."""
 
-    def __init__(self, words: ByteWords, folder: str) -> None:
+    def __init__(self, words: ByteWords, folder: str, clean: Callable[[str], str]) -> None:
+        self._clean = clean
         self.lanes: list[Lane] = []
         self._words = words
         self._folder = folder
@@ -202,7 +210,7 @@ class _Game:
         return call_text(call, self._words, lambda path: name or self._short(path))
 
     def _short(self, path: str) -> str:
-        return path.removeprefix(f"{self._folder}/").removesuffix(" (deleted)")
+        return self._clean(path.removeprefix(f"{self._folder}/").removesuffix(" (deleted)"))
 
     def _new_name(self, path: str) -> str:
         shown = self._short(path)
@@ -250,6 +258,8 @@ class _Game:
             by = self._in_the_way(call) if code == errno.EAGAIN else ()
             held = f" (held by {' '.join(by)})" if by else ""
             return f"{errno_name(code)}{held}", code if call.performable else None
+        if not result:  # of an open of what is there
+            return "ok", error
         if result == "held":
             result = " ".join(("held by", *self._in_the_way(call)))
         return result, error

@@ -47,7 +47,7 @@ def brief_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str
 
 def is_plain(step: Step) -> bool:
     """Return whether a step met nobody."""
-    return step.result in ("ok", "free")
+    return step.result in ("ok", "free", "created", "ENOENT")
 
 
 def step_result(step: Step, names: Mapping[str, str]) -> str:
@@ -60,6 +60,9 @@ def step_result(step: Step, names: Mapping[str, str]) -> str:
 def claim(found: Found, choice: Choice) -> str:
     """Return how many outcomes there are, and of how much of all orders."""
     outcomes = count(len(found.outcomes), "outcome")
+    if found.diverged:
+        more = len(found.diverged)
+        return f"{outcomes}, of {count(found.whole, 'order')}: {more} more came by another way"
     if found.cut or choice.chance is not None:
         total = number_of_orders(list(found.longest.values()))
         text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}"

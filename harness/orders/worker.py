@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +27,8 @@ class Programs(NamedTuple):
 
     *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
     listing of files; *words* names bytes; with *files*, what makes and removes files is a step,
-    too. *limit* is how many seconds a program may go on without a lock call or its end. A program
+    too. *limit* is how many seconds a program may go on without a lock call or its end. *clean* is
+    applied to what steps are called: what is not the same on each run goes there. A program
     stands by its letter, A for the first one.
     """
 
@@ -36,6 +38,7 @@ class Programs(NamedTuple):
     words: ByteWords
     files: bool = False
     limit: float = 60
+    clean: Callable[[str], str] = str
 
     @property
     def by_letter(self) -> dict[str, str]:
@@ -87,7 +90,12 @@ def _work(
     starters: list[Starter] = []
     try:
         starters += [Starter(command, files=programs.files) for command in programs.commands]
-        bench = _Bench(programs, template, folder, Player(starters, programs.words, programs.limit))
+        bench = _Bench(
+            programs,
+            template,
+            folder,
+            Player(starters, programs.words, programs.limit, programs.clean),
+        )
         while True:
             jobs.send(bench.result(jobs.recv()))
     except UnavailableError as error:

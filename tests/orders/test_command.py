@@ -108,6 +108,21 @@ def test_few_switches_and_chance_are_told(orders: Orders) -> None:
     assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
+def test_files_that_are_made_and_removed_are_steps(orders: Orders) -> None:
+    programs = ("sh -c 'mkdir d && rmdir d'", "sh -c 'mkdir d && rmdir d'")
+    done = orders(*programs)
+    assert "1 outcome, of all orders\n" in done.stdout
+    done = orders("--points", "files", *programs)
+    assert (done.returncode, done.stderr) == (0, "")
+    ends = [re.findall(r"[AB]: exit status \d", text) for text in outcomes(done.stdout)]
+    assert sorted(ends) == [
+        ["A: exit status 0", "B: exit status 0"],
+        ["A: exit status 0", "B: exit status 1"],
+        ["A: exit status 1", "B: exit status 0"],
+    ]
+    assert "mkdir d: EEXIST\n" in done.stdout
+
+
 def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:
     done = orders("sh -c 'flock -n f date +%N'")
     assert done.returncode == 1
@@ -147,6 +162,11 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["true", "--order", "9Q"], "--order: 9Q: expected how many steps of whom, such as 9A"),
         (["true", "--order", "2B"], "--order: B: the last program is A"),
         (["true", "--never", "("], "--never: missing ), unterminated subpattern at position 0"),
+        (["true"] * 9, "more than 8 programs"),
+        (["true", "-j", "-1"], "-j: not -1"),
+        (["true", "--limit", "nan"], "--limit: not nan"),
+        (["true", "--chance", "0"], "--chance: not 0"),
+        (["true", "--chance", "1", "--switches", "1"], "--chance and --switches: one of them"),
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),
         (["true", "--kit", "nokit"], "no kit has the name nokit"),
