@@ -32,7 +32,7 @@ def known(kit: str) -> dict[str, Callable[..., Any]]:
         try:
             more = import_module(f"goldlock.kits.{kit}.filters")
         except ModuleNotFoundError as error:
-            raise UnknownError(f"kit {kit!r} has no filters ({error})") from None
+            raise UnknownError(f"GOLDLOCK_KIT: kit {kit!r} has no filters ({error})") from None
         found |= {name: getattr(more, name) for name in more.__all__}
     return dict(sorted(found.items()))
 

@@ -37,7 +37,7 @@ def test_the_help_is_in_the_order_of_the_readme_and_short(run_tests: RunTests) -
         "image formats and protocols, for short",
         "this program",
     ]
-    names = [f"-{name}" for name in FORMATS + PROTOCOLS]
+    names = [f"-{name}" for name in (*FORMATS, *PROTOCOLS, "nocache")]
     shown = said.split("for short:")[1].split("this program:")[0]
     assert shown.split() == names
     assert "-- -k 153" in said
