@@ -2,6 +2,7 @@
 """A tree of QEMU's tests, made from Debian's source package of the installed QEMU."""
 
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,8 @@ def tree(folder: Path) -> Path:
     Raises Failed where apt has not the source of the QEMU that is installed.
     """
     version = _installed()
-    made = folder / version.replace(":", "_") / "tree"
+    plain = re.sub("[^0-9a-z.]", "-", version)  # some tests refuse other paths
+    made = folder / plain / "tree"
     if not (made / ".git").exists():
         unpacked = _unpacked(folder / "apt", version)
         shutil.rmtree(made, ignore_errors=True)
