@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,7 @@ comes by another way; 2 for bad usage, 77 if kernel or sandbox forbids it.
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and tidy up
     try:
         return _run(_parser().parse_args(arguments))
     except UsageError as error:

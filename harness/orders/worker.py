@@ -87,6 +87,7 @@ def _work(
     others.close()
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     starters: list[Starter] = []
     try:
         starters += [Starter(command, files=programs.files) for command in programs.commands]
