@@ -5,9 +5,12 @@ usage: python -m tests.attacks.kills [ROUNDS [SEED]]      (default: 200 of each 
 
 A kind is a plain run, ``--update``, ``--review``, and a run whose lock calls are made to fail. The
 command is killed by SIGKILL: nobody cleans up. Then each golden is the old one or the new one,
-whole; and when a run after it has ended, no process of the first is left, and no file.
+whole; and when a run after it has ended, no process of the first is left, and no file. That run
+begins once the workers of the first have seen it, which end their cases then: until they have, they
+may still write a golden, and the next run would say that somebody changes it.
 """
 
+import fcntl
 import os
 import pty
 import random
@@ -98,8 +101,16 @@ def run_until(folder: Path, options: list[str], seconds: float) -> bool:
     return not ended
 
 
+def wait_for_workers(scratch: Path) -> None:
+    """Wait until those of a killed run have seen it: each scratch directory is locked until then."""
+    for mark in scratch.glob("*/running"):
+        with suppress(FileNotFoundError), mark.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+
 def faults(folder: Path) -> list[str]:
     """Return what is wrong after a kill, once another run has ended."""
+    wait_for_workers(folder.parent / "scratch")
     found = []
     for golden in sorted((folder / "expected").glob("*.out")):
         if golden.read_text() not in (OLD, NEW):
@@ -110,7 +121,8 @@ def faults(folder: Path) -> list[str]:
         check=False, timeout=_LIMIT,
     )  # fmt: skip
     if again.returncode or "Traceback" in again.stdout + again.stderr:
-        found.append(f"the next run failed: {again.stdout[-600:]}{again.stderr}")
+        said = [line for line in again.stdout.splitlines() if line[1:] not in ("new", "old")]
+        found.append("\n".join(["the next run failed:", *said, again.stderr]))
     found += [f"left: {path.name}" for path in (folder.parent / "scratch").glob("*")]
     known = {f"{number}.out" for number in range(1, CASES + 1)}
     found += [f"left: {p.name}" for p in (folder / "expected").iterdir() if p.name not in known]

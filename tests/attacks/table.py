@@ -73,7 +73,7 @@ class Table:
         for file in dict.fromkeys(name.partition("::")[0] for name in self.made):
             names = [name for name in self.made if name.startswith(f"{file}::")]
             module = inspect.getdoc(self._functions[names[0]].module) or ""
-            said += f"\n## {module.splitlines()[0]}\n\n`{file}`\n\n"
+            said += f"\n## {module.splitlines()[0].rstrip('.')}\n\n`{file}`\n\n"
             said += "| attack | promised | held |\n| --- | --- | --- |\n"
             said += "".join(f"{line}\n" for line in self._rows(names))
         return _HEAD + said + _FOOT.format(kills=kills)

@@ -30,16 +30,22 @@ OTHERS = (
         "connect",
         "epoll_create1",
     ),
-    *("exit", "fsync", "ftruncate", "getegid", "geteuid", "getgid", "getpeername", "getpid"),
+    *("exit", "fsync", "getegid", "geteuid", "getgid", "getpid"),
     *("getppid", "getrandom", "getsockname", "getsockopt", "gettid", "getuid", "ioctl", "kill"),
-    *("listen", "llistxattr", "lstat", "madvise", "mkdir", "mkdirat", "mremap", "munmap"),
+    *("listen", "madvise", "mkdir", "mkdirat", "mremap", "munmap"),
     *("poll", "prlimit64", "pwrite64", "readlink", "recvfrom", "recvmsg", "rename", "renameat"),
-    *("renameat2", "rmdir", "rseq", "rt_sigaction", "rt_sigtimedwait"),
-    *("sched_getaffinity", "sched_yield", "sendmsg", "sendto", "set_robust_list", "shutdown"),
-    *("set_tid_address", "setsockopt", "sigaltstack", "socket", "statfs", "sysinfo", "tgkill"),
-    *("umask", "unlink", "unlinkat", "utimensat", "vfork", "waitid"),
+    *("rseq", "rt_sigaction", "rt_sigtimedwait"),
+    *("sched_getaffinity", "sendmsg", "sendto", "set_robust_list", "shutdown"),
+    *("set_tid_address", "setsockopt", "sigaltstack", "socket", "sysinfo"),
+    *("umask", "unlink", "unlinkat", "vfork", "waitid"),
 )
 """All others that a run makes."""
+
+SOMETIMES = {
+    *("ftruncate", "getpeername", "llistxattr", "lstat", "renameat2", "rmdir", "sched_yield"),
+    *("statfs", "tgkill", "utimensat"),
+}
+"""Those that a run makes or not, by how quick its cases are, and by its C library."""
 
 OF_PYTHON = {
     *("arch_prctl", "close", "dup2", "execve", "exit_group", "fcntl", "futex", "getcwd", "lseek"),
@@ -85,4 +91,4 @@ def test_a_refused_system_call(
 @pytest.mark.skipif(not ALL, reason="a run may make a call that the one before did not")
 def test_all_calls_of_a_run_are_refused_in_turn(numbers: dict[str, int]) -> None:
     """Promised: no call of a run is left out of these attacks."""
-    assert numbers.keys() - {*USUAL, *OTHERS} - OF_PYTHON == set()
+    assert numbers.keys() - {*USUAL, *OTHERS} - OF_PYTHON - SOMETIMES == set()

@@ -104,7 +104,7 @@ def test_no_shards(suite: MakeSuite, tmp_path: Path, shard: str) -> None:
     assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
 
 
-def test_a_folder_that_is_gone(suite: MakeSuite, tmp_path: Path) -> None:
+def test_a_command_in_a_folder_that_is_gone(suite: MakeSuite, tmp_path: Path) -> None:
     """Promised: one line and exit status 2, where a command stands in a removed folder."""
     fill(suite)
     gone = tmp_path / "gone"
