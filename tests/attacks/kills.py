@@ -102,7 +102,7 @@ def run_until(folder: Path, options: list[str], seconds: float) -> bool:
 
 
 def wait_for_workers(scratch: Path) -> None:
-    """Wait until those of a killed run have seen it: each scratch directory is locked until then."""
+    """Wait until those of a killed run have seen it: its scratch directory is locked until then."""
     for mark in scratch.glob("*/running"):
         with suppress(FileNotFoundError), mark.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
