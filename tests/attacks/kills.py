@@ -37,7 +37,7 @@ KINDS = {
     "--review": ["--review", "--force"],
     "faults": [],
 }
-_ACCEPT = b"a\n" * CASES + b"y\n" * CASES
+_PROMPT = b"accept?"
 _LIMIT = 120.0
 
 
@@ -84,14 +84,13 @@ def start(folder: Path, options: list[str]) -> tuple[int, int]:
 def run_until(folder: Path, options: list[str], seconds: float) -> bool:
     """Run and kill after some time; tell whether it was killed, and had not ended before."""
     pid, terminal = start(folder, options)
-    if "--review" in options:
-        os.write(terminal, _ACCEPT)
     os.set_blocking(terminal, False)
     deadline = time.monotonic() + seconds
     ended = 0
     while time.monotonic() < deadline and not ended:
         with suppress(OSError):
-            os.read(terminal, 65536)  # or it would wait for who reads
+            if _PROMPT in os.read(terminal, 65536):  # it is read, or it would wait for who reads
+                os.write(terminal, b"a\n")
         ended, _ = os.waitpid(pid, os.WNOHANG)
         time.sleep(0.001)
     if not ended:
@@ -108,7 +107,7 @@ def wait_for_workers(scratch: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def faults(folder: Path) -> list[str]:
+def faults(folder: Path, kind: str) -> list[str]:
     """Return what is wrong after a kill, once another run has ended."""
     wait_for_workers(folder.parent / "scratch")
     found = []
@@ -123,7 +122,12 @@ def faults(folder: Path) -> list[str]:
     if again.returncode or "Traceback" in again.stdout + again.stderr:
         said = [line for line in again.stdout.splitlines() if line[1:] not in ("new", "old")]
         found.append("\n".join(["the next run failed:", *said, again.stderr]))
-    found += [f"left: {path.name}" for path in (folder.parent / "scratch").glob("*")]
+    # What a run with differences has ended with is kept for who reviews it.
+    found += [
+        f"left: {path.name}"
+        for path in (folder.parent / "scratch").glob("*")
+        if kind != "--review" or (path / "running").exists()
+    ]
     known = {f"{number}.out" for number in range(1, CASES + 1)}
     found += [f"left: {p.name}" for p in (folder / "expected").iterdir() if p.name not in known]
     return found
@@ -135,7 +139,7 @@ def one(kind: str, seconds: float) -> int:
         folder = Path(name, "suite")
         suite(folder, kind)
         killed = run_until(folder, KINDS[kind], seconds)
-        found = faults(folder)
+        found = faults(folder, kind)
         for each in found:
             print(each)  # noqa: T201 - to who started it
         shutil.rmtree(folder)
