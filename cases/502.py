@@ -6,11 +6,11 @@
 # needs: qemu-img qemu-io ofd-locks orders
 """qemu-img create on an image that is there, and a writer: in some orders, data is lost.
 
-This is what QEMU does today. `qemu-img create` locks the image, truncates it, lets go of it, and
-opens it twice more. When a writer has it by then, the creation fails, and qemu-img removes the
-image by its name, though the writer has it open. The writer goes on, into a file without a
-name, and ends with exit status 0: its data is gone. The golden has these outcomes, too; a QEMU
-that does better will differ here.
+This is what QEMU does since 6.0; 5.2 loses nothing, and has a golden of its own. `qemu-img create`
+locks the image, truncates it, lets go of it, and opens it twice more. When a writer has it by then,
+the creation fails, and qemu-img removes the image by its name, though the writer has it open. The
+writer goes on, into a file without a name, and ends with exit status 0: its data is gone. The
+golden has these outcomes, too; a QEMU that does better will differ here.
 """
 
 from goldlock.filters import compose

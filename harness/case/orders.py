@@ -102,4 +102,4 @@ def _argv(call: Call) -> tuple[str, ...]:
 def _echo(call: Call) -> str:
     program, *arguments = call
     words = [str(word) for word in arguments]
-    return program.echo(*words) if isinstance(program, Program) else " ".join((program, *words))
+    return " ".join((program.name if isinstance(program, Program) else program, *words))
