@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-O_CREAT, O_EXCL = 0x40, 0x80
+O_CREAT, O_EXCL, O_TRUNC = 0x40, 0x80, 0x200
 """The same in every ABI here; of other flags, that is not so."""
 
 _BY_PATH = ("open", "creat", "mkdir", "rmdir", "link", "unlink", "symlink", "rename")
@@ -30,6 +30,6 @@ FILE_NUMBERS: "Final[dict[int, dict[int, str]]]" = {
 """The names of these calls by their numbers; aarch64 has but those that take a folder."""
 
 FLAGS_AT = {"open": 1, "openat": 2}
-"""Which argument has the flags of a call that matters only if O_CREAT is one of them."""
+"""Which argument has the flags of a call that matters only by some of them, such as O_CREAT."""
 
 IO_URING_SETUP = 425  # in every ABI

@@ -35,12 +35,16 @@ NUMBER_AT, ARCH_AT, ARGUMENTS_AT = 0, 4, 16  # in struct seccomp_data; of number
 
 
 def program(
-    numbers: dict[int, tuple[int, ...]], *, files: bool = False, also: "_Also" = NOTHING
+    numbers: dict[int, tuple[int, ...]],
+    *,
+    files: bool = False,
+    also: "_Also" = NOTHING,
+    open_flags: int = O_CREAT,
 ) -> bytes:
     """Return the BPF program: notify of a lock call in any of these ABIs, allow all else.
 
-    *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files;
-    *also* are numbers of others, for each ABI.
+    *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files,
+    and of open with one of *open_flags*; *also* are numbers of others, for each ABI.
     """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
     lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
@@ -55,7 +59,7 @@ def program(
         lines.append(allow)
     for name, argument in FLAGS_AT.items() if files else ():
         lines += [name, (BPF_LOAD, ARGUMENTS_AT + 8 * argument)]
-        lines += [(BPF_JUMP_SET, O_CREAT, "lock", ""), allow]
+        lines += [(BPF_JUMP_SET, open_flags, "lock", ""), allow]
     lines += ["fcntl", (BPF_LOAD, ARGUMENTS_AT + 8)]
     lines += [(BPF_JUMP_EQUAL, command, "lock", "") for command in LOCK_COMMANDS]
     return linux.bpf_program([*lines, allow, "lock", notify])
@@ -73,9 +77,10 @@ _SET_MODE_FILTER = 1
 _SPEC_ALLOW, _NEW_LISTENER, _WAIT_KILLABLE = 1 << 2, 1 << 3, 1 << 5
 
 
-def install(*, files: bool = False, also: "_Also" = NOTHING) -> int:
+def install(*, files: bool = False, also: "_Also" = NOTHING, open_flags: int = O_CREAT) -> int:
     """Put this process, and all that it will start, under the filter; return the listener.
 
+    The arguments are those of `program`.
     The listener is a descriptor, closed on exec.  Raises OSError whose text says what the
     kernel or a sandbox refused.
     """
@@ -86,7 +91,7 @@ def install(*, files: bool = False, also: "_Also" = NOTHING) -> int:
         linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     except OSError as refusal:
         raise OSError(refusal.errno, f"no_new_privs: {refusal.strerror}") from None
-    code = program(FCNTL_NUMBERS[machine], files=files, also=also)
+    code = program(FCNTL_NUMBERS[machine], files=files, also=also, open_flags=open_flags)
     buffer = ctypes.create_string_buffer(code, len(code))
     prog = struct.pack("@H6xP", len(code) // 8, linux.address_of(buffer))
     try:

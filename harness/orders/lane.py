@@ -13,9 +13,11 @@ from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.lockcalls.supervisor import read_call
+from goldlock.orders import truncations
 from goldlock.orders.ends import EndCall, Holdings, is_end
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.starter import Starter
+from goldlock.orders.truncations import Truncation
 
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
@@ -130,9 +132,11 @@ class Lane:
             return end
         if notification.number == IO_URING_SETUP:
             raise OtherCallError
-        call = read_call(notification)
+        call = truncations.read(notification) or read_call(notification)
         if isinstance(call, FileCall):
             matters = any(name.path.startswith(self._folder) for name in call.names)
+        elif isinstance(call, Truncation):
+            matters = call.path().startswith(self._folder)
         else:
             matters = call.call != "probe"  # of /dev/null
         if not matters:

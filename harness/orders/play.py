@@ -10,13 +10,14 @@ from goldlock.linux import errno_name
 from goldlock.lockcalls.calls import Call, LockCall, UncertainError
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.trace import call_text
-from goldlock.lockcalls.words import ByteWords
+from goldlock.lockcalls.words import ByteWords, quote
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step
 from goldlock.orders.ends import EndCall, space
 from goldlock.orders.lane import Lane
 from goldlock.orders.search import LETTERS, Job, Ran, Sleep, still_asleep
 from goldlock.orders.starter import Starter
+from goldlock.orders.truncations import Truncation, data_effects
 
 MOST_STEPS = 2000
 """Steps of one order, at most: more are of a program that asks for ever."""
@@ -51,8 +52,11 @@ class Player:
         words: ByteWords,
         limit: float,
         clean: Callable[[str], str] = str,
+        *,
+        files: bool = False,
     ) -> None:
-        """*limit* as of `Lane`, *clean* as of `goldlock.orders.worker.Programs`."""
+        """*limit* as of `Lane`, *clean* and *files* as of `goldlock.orders.worker.Programs`."""
+        self._files = files
         self._clean = clean
         self._limit = limit
         self._starters = starters
@@ -64,7 +68,7 @@ class Player:
         Raises OSError for a program that cannot be started, DivergedError, EndlessError, and
         RestlessError.
         """
-        game = _Game(self._words, folder, self._clean)
+        game = _Game(self._words, folder, self._clean, files=self._files)
         try:
             for letter, starter in zip(LETTERS, self._starters, strict=False):
                 game.enter(Lane(letter, starter, folder, self._limit))
@@ -140,8 +144,11 @@ class Chance:
 class _Game:
     """One order while it runs."""
 
-    def __init__(self, words: ByteWords, folder: str, clean: Callable[[str], str]) -> None:
+    def __init__(
+        self, words: ByteWords, folder: str, clean: Callable[[str], str], *, files: bool
+    ) -> None:
         self._clean = clean
+        self._sees_files = files
         self.lanes: list[Lane] = []
         self._words = words
         self._folder = folder
@@ -200,13 +207,15 @@ class _Game:
 
     def _name(self, call: Call) -> str:
         """Return the name of an open file: that which it was met by, whatever became of it."""
-        if isinstance(call, LockCall):
+        if isinstance(call, LockCall | Truncation):
             return self._files.setdefault(call.file, self._new_name(call.path()))
         return ""
 
     def _text(self, call: Call, name: str) -> str:
         if isinstance(call, EndCall) and call.call == "exit":
             return "exit"
+        if isinstance(call, Truncation):
+            return f"{call.call} {quote(name)}"
         return call_text(call, self._words, lambda path: name or self._short(path))
 
     def _short(self, path: str) -> str:
@@ -270,10 +279,14 @@ class _Game:
         It must not depend on the result: in an order that was not run it may be another one. What
         is unlocked is found out by who has it, see `Holdings`.
         """
+        own = self._own_effects(call, name)
+        return (*own, *data_effects(call, name, self._short)) if self._sees_files else own
+
+    def _own_effects(self, call: Call, name: str) -> tuple[Effect, ...]:
         if isinstance(call, FileCall):
             names = [f"the name {self._short(each.path)}" for each in call.names]
             return tuple(Effect(each, 0, None, effects.WRITE) for each in names)
-        if call.kind == "unlock":
+        if call.kind == "unlock" or isinstance(call, Truncation):
             return ()
         strong = call.kind in ("write", "exclusive")
         if call.call == "test":

@@ -14,8 +14,9 @@ from contextlib import suppress
 
 from goldlock import linux
 from goldlock.lockcalls import seccomp
+from goldlock.lockcalls.file_numbers import O_CREAT, O_TRUNC
 from goldlock.lockcalls.seccomp import Listener
-from goldlock.orders import ends
+from goldlock.orders import ends, truncations
 
 _ANSWER = struct.Struct("=iii")  # an errno or whether more is left, a process id, a wait status
 _REAP, _WAIT = b"reap", b"wait"  # folders begin with a slash
@@ -34,7 +35,7 @@ class Starter:
     def __init__(self, argv: Sequence[str], *, files: bool = False) -> None:
         """Start the process that starts it; raises UnavailableError.
 
-        With *files*, calls that make, rename and remove files are seen, too.
+        With *files*, calls that make, cut off, rename and remove files are seen, too.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pid = os.fork()
@@ -101,7 +102,11 @@ def _serve(requests: socket.socket, argv: list[str], *, files: bool) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     try:
-        listener = seccomp.install(files=files, also=ends.NUMBERS)
+        also = {
+            arch: (*numbers, *(truncations.NUMBERS[arch] if files else ()))
+            for arch, numbers in ends.NUMBERS.items()
+        }
+        listener = seccomp.install(files=files, also=also, open_flags=O_CREAT | O_TRUNC)
     except OSError as error:
         requests.send(os.fsencode(str(error.strerror)))
         return

@@ -26,10 +26,10 @@ class Programs(NamedTuple):
     """What is run in each order.
 
     *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
-    listing of files; *words* names bytes; with *files*, what makes and removes files is a step,
-    too. *limit* is how many seconds a program may go on without a lock call or its end. *clean* is
-    applied to what steps are called: what is not the same on each run goes there. A program
-    stands by its letter, A for the first one.
+    listing of files; *words* names bytes; with *files*, what makes, cuts off and removes files is
+    a step, too. *limit* is how many seconds a program may go on without a lock call or its end.
+    *clean* is applied to what steps are called: what is not the same on each run goes there. A
+    program stands by its letter, A for the first one.
     """
 
     names: tuple[str, ...]
@@ -95,7 +95,7 @@ def _work(
             programs,
             template,
             folder,
-            Player(starters, programs.words, programs.limit, programs.clean),
+            Player(starters, programs.words, programs.limit, programs.clean, files=programs.files),
         )
         while True:
             jobs.send(bench.result(jobs.recv()))

@@ -123,6 +123,29 @@ def test_files_that_are_made_and_removed_are_steps(orders: Orders) -> None:
     assert "mkdir d: EEXIST\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("cut", "rest"),
+    [("truncate -c -s 1 f", "1"), ("dd if=/dev/null of=f conv=nocreat status=none", "0")],
+)
+def test_what_cuts_a_file_off_is_a_step(orders: Orders, cut: str, rest: str) -> None:
+    """By ftruncate, and by a plain open with O_TRUNC: before a lock and what is read, or after."""
+    programs = ("--setup", "printf 1234 >f", "flock f wc -c f", cut)
+    done = orders(*programs)
+    assert "1 outcome, of all orders\n" in done.stdout
+    done = orders("--points", "files", "--steps", *programs)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = outcomes(done.stdout)
+    assert sorted(re.findall(r"(\d) f\n", "".join(found))) == sorted([rest, "4"])
+    assert all("B: truncate f: ok\n" in text for text in found)
+
+
+def test_a_file_that_cannot_be_cut_off_is_foretold(orders: Orders) -> None:
+    dd = "dd if=/dev/null conv=nocreat status=none"
+    for given, result in (("of=f", "f: ENOENT"), ("of=$PWD/d", "d: EISDIR")):
+        done = orders("--points", "files", "--steps", "--setup", "mkdir d", f"{dd} {given}")
+        assert f"A: truncate {result}\n" in done.stdout
+
+
 def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:
     done = orders("sh -c 'flock -n f date +%N'")
     assert done.returncode == 1
