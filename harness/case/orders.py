@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -102,4 +103,4 @@ def _argv(call: Call) -> tuple[str, ...]:
 def _echo(call: Call) -> str:
     program, *arguments = call
     words = [str(word) for word in arguments]
-    return " ".join((program.name if isinstance(program, Program) else program, *words))
+    return shlex.join((program.name if isinstance(program, Program) else program, *words))
