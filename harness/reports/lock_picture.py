@@ -2,13 +2,11 @@
 """The lock calls of some processes as one HTML page: a lane each, time downwards, a bar a lock."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from goldlock.lockcalls.history import SHARED, History, Hold
 from goldlock.lockcalls.words import range_text
-from goldlock.text import for_html
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from goldlock.reports.pages import template
 
 
 class Bar(NamedTuple):
@@ -39,21 +37,13 @@ def document(history: History, command: Sequence[str]) -> str:
         words = max((bar.column for bar in bars), default=column - 1) + 1
         lanes[pid] = Lane(f"{name} (pid {pid})", column, words, bars)
         column = words + 1
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = for_html
-    page = environment.get_template("lock_picture.html.j2")
+    page = template("lock_picture.html.j2")
     return page.render(
-        rows=history.rows, lanes=lanes, command=" ".join(command), template=_template(lanes)
+        rows=history.rows, lanes=lanes, command=" ".join(command), widths=_widths(lanes)
     )
 
 
-def _template(lanes: dict[int, Lane]) -> str:
+def _widths(lanes: dict[int, Lane]) -> str:
     """Return the widths of the grid's columns: the time, then each lane's bars and words."""
     return "5.5rem " + " ".join(
         f"{'9px ' * (lane.words - lane.column)}minmax(12rem, 1fr)" for lane in lanes.values()

@@ -3,7 +3,6 @@
 
 import sys
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from goldlock.lockcalls.words import range_text
@@ -12,8 +11,7 @@ from goldlock.orders.history import order_text
 from goldlock.orders.outcome import Outcome
 from goldlock.orders.report import is_plain, step_result
 from goldlock.orders.search import LETTERS
-from goldlock.text import for_html
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from goldlock.reports.pages import template
 
 
 class Program(NamedTuple):
@@ -53,15 +51,7 @@ def document(
         Drawn(each.text, order_text(each.actors), i in bad, _rows(each.steps, programs))
         for i, each in enumerate(outcomes)
     ]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["visible"] = for_html
-    page = environment.get_template("order_picture.html.j2")
+    page = template("order_picture.html.j2")
     return page.render(programs=programs, outcomes=drawn, claim=claim)
 
 
