@@ -31,6 +31,7 @@ from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.report import claim, outcome_lines, silent
 from goldlock.orders.search import LETTERS, Choice
 from goldlock.orders.worker import Programs
+from goldlock.runner import shards
 from goldlock.text import count, printable
 
 COMMAND = "goldlock orders"
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
                         "as of goldlock filter")  # fmt: skip
     parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
                         "switches away from a program that could go on")  # fmt: skip
+    parser.add_argument("--shard", metavar="I/N", help="the I-th of N parts of all orders")
     parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=60,
                         help="of a program that makes no lock call and does not end")  # fmt: skip
@@ -137,7 +139,8 @@ def _task(options: argparse.Namespace) -> _Task:
     commands = tuple(command_of(text) for text in texts)
     files = options.points == "files"
     programs = Programs(names, commands, options.outcome, words, files, options.limit, clean)
-    choice = Choice(options.switches, options.chance, options.seed)
+    shard = shards.parse(options.shard) if options.shard is not None else None
+    choice = Choice(options.switches, options.chance, options.seed, shard)
     return _Task(options, programs, choice, never, clean)
 
 
@@ -149,6 +152,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
             raise UsageError(f"{'-j' if name == 'jobs' else f'--{name}'}: not {value:g}")
     if options.chance is not None and options.switches is not None:
         raise UsageError("--chance and --switches: one of them")
+    if options.shard is not None and {options.chance, options.switches} != {None}:
+        raise UsageError("--shard divides all orders: without --chance and --switches")
 
 
 def command_of(text: str) -> tuple[str, ...]:

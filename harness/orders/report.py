@@ -65,12 +65,17 @@ def claim(found: Found, choice: Choice) -> str:
         return f"{outcomes}, of {count(found.whole, 'order')}: {more} more came by another way"
     if found.cut or choice.chance is not None:
         total = number_of_orders(list(found.longest.values()))
-        text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}"
+        text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}{of_shard(choice)}"
         text += "" if choice.chance is None else f", by chance, seed {choice.seed}"
         return f"{text}: the time was up" if found.cut else text
     if choice.switches is None:
-        return f"{outcomes}, of all orders"
+        return f"{outcomes}, of all orders{of_shard(choice)}"
     return f"{outcomes}, of all orders with at most {times(choice.switches, 'switch')}"
+
+
+def of_shard(choice: Choice) -> str:
+    """Return which part of the orders was run, if not the whole."""
+    return " of shard {} of {}".format(*choice.shard) if choice.shard else ""
 
 
 def silent(found: Found, names: Mapping[str, str]) -> Iterator[str]:

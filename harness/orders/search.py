@@ -6,6 +6,7 @@ Jonsson and Sagonas, Optimal dynamic partial order reduction, 2014): of the orde
 only in steps that do not depend on each other, one is run to its end.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -107,9 +108,16 @@ class _Node:
 
 
 class AllOrders:
-    """Each order once, but for steps that do not depend on each other."""
+    """Each order once, but for steps that do not depend on each other.
 
-    def __init__(self) -> None:
+    A shard has a part of them. The order that is run first is the same in each shard. Of each of
+    its states one shard tries all that can go instead: so none needs to know what another one
+    finds, and which part a shard has follows from the programs alone.
+    """
+
+    def __init__(self, shard: tuple[int, int] | None = None) -> None:
+        """*shard* is its index, from 1 on, and how many there are."""
+        self._shard = shard
         self._root = _Node(None, None, {})
         self._open: list[_Node] = []
         """States with something to do, those that were found last at the end."""
@@ -146,8 +154,12 @@ class AllOrders:
         node.running -= 1
         depth = len(job.prefix) - 1 if job.prefix else 0
         node.ready = node.ready or ran.ready[depth]
+        is_first = not job.prefix
         for i in range(depth, len(ran.steps)):
-            node = self._child(node, ran.steps[i], ran.ready[i + 1])
+            child = self._child(node, ran.steps[i], ran.ready[i + 1])
+            if is_first and self._shard:
+                self._divide(node, self._shard)
+            node = child
         self._note_races(node, ran, depth)
         self._tidy(node)
 
@@ -158,6 +170,16 @@ class AllOrders:
         node.tried.add(step.actor)
         node.sleep[step.actor] = step.effects
         return child
+
+    @staticmethod
+    def _divide(node: _Node, shard: tuple[int, int]) -> None:
+        """Have all that can go from a state of the first order tried, or nothing more."""
+        index, number = shard
+        way = " ".join(each.step.actor for each in node.path() if each.step)
+        if zlib.crc32(way.encode()) % number == index - 1:
+            node.todo += [actor for actor in sorted(node.ready) if actor not in node.sleep]
+        else:
+            node.tried.update(node.ready)
 
     def _note_races(self, end: _Node, ran: Ran, depth: int) -> None:
         nodes = end.path()
@@ -327,14 +349,18 @@ class ByChance:
 
 
 class Choice(NamedTuple):
-    """Which orders: all, those with few *switches*, or so many by *chance*, with a *seed*."""
+    """Which orders: all, those with few *switches*, or so many by *chance*, with a *seed*.
+
+    Of all, a *shard* has a part: see `AllOrders`.
+    """
 
     switches: int | None = None
     chance: int | None = None
     seed: int = 0
+    shard: tuple[int, int] | None = None
 
     def search(self) -> Search:
         """Return the search for them."""
         if self.chance is not None:
             return ByChance(self.chance, self.seed)
-        return AllOrders() if self.switches is None else FewSwitches(self.switches)
+        return AllOrders(self.shard) if self.switches is None else FewSwitches(self.switches)

@@ -123,6 +123,25 @@ def test_files_that_are_made_and_removed_are_steps(orders: Orders) -> None:
     assert "mkdir d: EEXIST\n" in done.stdout
 
 
+def test_shards_have_all_outcomes_together(orders: Orders) -> None:
+    programs = ("--setup", "touch f", *[locker("write:1", "unlock:1", "write:2")] * 2)
+
+    def found(*arguments: str) -> set[str]:
+        done = orders(*arguments, *programs)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f", of all orders{told}\n" in done.stdout
+        return {text.partition("  order: ")[0] for text in outcomes(done.stdout)}
+
+    told = ""
+    whole = found()
+    parts = []
+    for index in (1, 2):
+        told = f" of shard {index} of 2"
+        parts.append(found("--shard", f"{index}/2"))
+    assert parts[0] | parts[1] == whole
+    assert all(part < whole for part in parts)
+
+
 @pytest.mark.parametrize(
     ("cut", "rest"),
     [("truncate -c -s 1 f", "1"), ("dd if=/dev/null of=f conv=nocreat status=none", "0")],
@@ -190,6 +209,11 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["true", "--limit", "nan"], "--limit: not nan"),
         (["true", "--chance", "0"], "--chance: not 0"),
         (["true", "--chance", "1", "--switches", "1"], "--chance and --switches: one of them"),
+        (
+            ["true", "--chance", "1", "--shard", "1/2"],
+            "--shard divides all orders: without --chance and --switches",
+        ),
+        (["true", "--shard", "3/2"], "--shard takes I/N, the I-th of N from 1/N to N/N, not 3/2"),
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),
         (["true", "--kit", "nokit"], "no kit has the name nokit"),

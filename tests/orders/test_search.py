@@ -41,6 +41,34 @@ def test_all_outcomes_of_few_switches_are_found(
     assert {end for _, end in model.explore(programs, FewSwitches(limit), jobs)} == expected
 
 
+@settings(max_examples=80, deadline=None)
+@given(PROGRAMS, st.integers(1, 3), st.integers(2, 3))
+def test_shards_find_all_outcomes_together(
+    programs: list[list[model.Operation]], number: int, jobs: int
+) -> None:
+    """And each finds the same, with the same orders, however many run at the same time."""
+
+    def found(index: int, jobs: int) -> set[tuple[model.Outcome, tuple[str, ...]]]:
+        return {
+            (end, tuple(ran.steps[i].actor for i in History(ran.steps).shortest()))
+            for ran, end in model.explore(programs, AllOrders((index, number)), jobs)
+            if ran.end != "cut"
+        }
+
+    parts = [found(index, 1) for index in range(1, number + 1)]
+    assert {end for part in parts for end, _ in part} == model.all_outcomes(programs)[0]
+    assert parts == [found(index, jobs) for index in range(1, number + 1)]
+
+
+def test_a_shard_runs_a_part() -> None:
+    """Three shards of the orders of three programs that are in each other's way all the time."""
+    programs = [[(effects.WRITE, 0, True), (model.END, 0, False)] * 3] * 3
+    whole = len(list(model.explore(programs, AllOrders())))
+    parts = [len(list(model.explore(programs, AllOrders((i, 3))))) for i in (1, 2, 3)]
+    assert max(parts) < whole * 0.7
+    assert sum(parts) < whole * 1.2
+
+
 def test_chance_is_the_same_for_the_same_seed() -> None:
     """And each of the priorities is changed within the length that was seen."""
     search = Choice(chance=4, seed=7).search()
