@@ -73,7 +73,9 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
     _open_standard_files()
     name = NAME_IN_CHECKOUT if checkout else "goldlock"
     try:
-        return _main(arguments, checkout)
+        status = _main(arguments, checkout)
+        sys.stdout.flush()  # here, where it is told if that fails
+        return status
     except UsageError as error:
         print(f"{name}: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - to the person who started it
         return 2

@@ -191,22 +191,29 @@ class _Follower:
     def _read(self) -> None:
         lines = (self._rest + os.read(self._events, _CHUNK)).split(b"\n")
         self._rest = lines.pop()
+        pids = set()
         for line in lines:
             row = self._history.add(json.loads(line.replace(self._folder, b"")))
             self._view.show(row)
-            if row.pid and row.pid not in self._processes.values():
-                self._watch(row.pid)
+            pids.add(row.pid)
+        for pid in sorted(pids - {0, *self._processes.values()}):
+            self._watch(pid)
 
     def _watch(self, pid: int) -> None:
-        with suppress(OSError):  # gone already
+        try:
             pidfd = os.pidfd_open(pid)
+        except OSError:  # it has ended already
+            self._end(pid)
+        else:
             self._processes[pidfd] = pid
             self._poll.register(pidfd, select.POLLIN)
 
     def _ended(self, pidfd: int) -> None:
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        pid = self._processes.pop(pidfd)
+        self._end(self._processes.pop(pidfd))
+
+    def _end(self, pid: int) -> None:
         held = self._history.held_by(pid)
         inherited = [hold for hold in held if hold.system == "flock" and _is_locked(hold.path)]
         row = self._history.end(pid, monotonic_ns(), inherited)

@@ -343,7 +343,8 @@ daemon = "exec 8>d; flock 8; echo >ready; read line <go"
 subprocess.run(["sh", "-c", f"mkfifo ready go; setsid sh -c '{daemon}' &"], cwd=top, check=True)
 Path(top, "ready").read_bytes()
 waiter = subprocess.Popen(["flock", f"{top}/t", "true"])
-while "contender" not in (said := table(top)):
+asks = Path(f"/proc/{waiter.pid}/syscall")  # "running" before it has come to rest
+while "contender" not in (said := table(top)) or asks.read_text().startswith("running"):
     pass
 print(said, end="")
 print(sorted(lock.path.removeprefix(top) for lock in locks_below(top)))
