@@ -59,6 +59,7 @@ def _result(call: LockCall) -> str:
 
     Nothing while it waits; "unseen" when its process has ended, and could have had it.
     """
+    has_ended = is_elsewhere(call)  # asked first: it may get the lock, and go on, meanwhile
     try:
         locks = linux.locks_of_descriptor(call.pid, call.program_fd)
     except OSError:
@@ -68,4 +69,4 @@ def _result(call: LockCall) -> str:
         same = lock.system == _SYSTEMS[call.system] and lock.exclusive == exclusive
         if same and lock.overlaps(call.first, call.last):
             return "ok"
-    return "gave up" if is_elsewhere(call) else ""
+    return "gave up" if has_ended else ""
