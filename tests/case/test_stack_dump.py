@@ -201,8 +201,9 @@ import signal
 def main(case):
     {inside}
     child = os.fork()
-    os.kill(child or os.getpid(), signal.SIGTERM)
-    if child:
+    if not child:
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
         assert os.waitpid(child, 0)[1] == 0
         with case.task_group():
             pass
