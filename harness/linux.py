@@ -287,3 +287,16 @@ def _instructions(
     for here, (operation, value, *targets) in enumerate(code):
         steps = [names[name] - here - 1 if name else 0 for name in targets]
         yield struct.pack("=HBBI", operation, *steps, value)  # struct.error past 255 steps
+
+
+def search_error(error: OSError, program: str, path: str) -> OSError:
+    """Return what a failed start is: ENOENT where no folder of *path* is known to have *program*.
+
+    The kernel answers EACCES for each folder that may not be searched, such as root's own on the
+    PATH of another user. A shell takes no notice of such folders, and so the words for a missing
+    program do not depend on them.
+    """
+    maybe_closed = isinstance(error, PermissionError) and "/" not in program
+    if maybe_closed and not any(os.path.lexists(f"{at}/{program}") for at in path.split(":")):
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return error

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from goldlock.case.refusals import REFUSED
 from goldlock.environment import path_without_shims
 from goldlock.filters import Filter, compose, paths
+from goldlock.linux import search_error
 from goldlock.text import ending
 
 USAGE = """\
@@ -52,9 +53,10 @@ def main(arguments: list[str]) -> int:
     try:
         status = _run(argv, out, err)
     except OSError as error:
-        _keep(argv, f"[{error.strerror}]\n")
-        missing = isinstance(error, FileNotFoundError)
-        return _complain(change(f"{argv[0]}: {error.strerror}"), 127 if missing else 126)
+        problem = search_error(error, argv[0], path_without_shims(os.environ))
+        _keep(argv, f"[{problem.strerror}]\n")
+        missing = isinstance(problem, FileNotFoundError)
+        return _complain(change(f"{argv[0]}: {problem.strerror}"), 127 if missing else 126)
     written = _content(out), _content(err)
     _keep(argv, f"{''.join(written)}[exit status {status}]\n{_locks(''.join(written))}")
     for text in map(change, written):

@@ -99,7 +99,8 @@ class SavedSignals:
         except ValueError:  # os has no word for it but this
             complain("cannot run a program without a name")
             os._exit(NOT_FOUND)
-        except OSError as error:
+        except OSError as problem:
+            error = linux.search_error(problem, argv[0], os.environ.get("PATH", os.defpath))
             complain(f"cannot run {argv[0]}: {error.strerror}")
             os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """goldlock show: what a shell case shows of a command, and what its log keeps."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import MakeSuite, RunTests
@@ -36,9 +39,15 @@ status 126
 """
 
 
-def test_a_command_is_shown_run_and_kept(run_tests: RunTests, suite: MakeSuite) -> None:
+def test_a_command_is_shown_run_and_kept(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
     suite.case("1.sh", SCRIPT, golden=GOLDEN)
-    done = run_tests("--suite", str(suite.root), "-d")
+    # Somebody else's folder on PATH, such as root's own for an ordinary user: no word of it.
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    path = f"{closed}:{os.environ['PATH']}"
+    done = run_tests("--suite", str(suite.root), "-d", PATH=path)
     assert done.returncode == 0, done.stdout
     log = done.stdout.partition(" PASSED ")[2]
     assert "    $ sh -c 'echo pid $$; kill -9 $$'\n    pid " in log
