@@ -107,6 +107,16 @@ def test_the_picture_is_what_a_run_prints(tmp_path: Path, qemu: Programs) -> Non
     assert _of_any_run(done.stdout) == _of_any_run(picture)
 
 
+def test_the_picture_of_the_race_is_what_the_golden_has() -> None:
+    golden = (ROOT / "expected" / "502.out").read_text()
+    shown = README.split("...\n  creator: exit status 1\n")[1].split("```")[0]
+    shown = re.sub(r"\n  ls: cannot access .*", "\n  THE IMAGE IS GONE", shown)
+    assert f"  creator: exit status 1\n{shown}" in golden
+    drawn = (ROOT / "docs" / "race.svg").read_text()
+    steps = re.findall(r'class="code" x="12" y="\d+">(\w+)<', drawn)
+    assert f"order: {' '.join(steps)} (" in shown
+
+
 def _of_any_run(text: str) -> str:
     text = re.sub(r"QEMU \S+( \([^)]*\))?, accelerator \w+", "QEMU", text)
     text = re.sub(r"/\S*/(goldlock-)\w+", r"\1", text)
