@@ -2,7 +2,7 @@
 """The table of options: spelled once, and taken from here by `run_tests.py` and by pytest."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 WHICH = "which cases (default: all)"
@@ -16,14 +16,19 @@ GROUPS = (WHICH, HOW, _GOLDENS, _DEBUGGING, _FLAKY, _REPORTS)
 
 
 class Option(NamedTuple):
-    """An option as argparse takes it. pytest keeps short ones to itself: *short* is not for it.
+    """An option, for argparse and for pytest, which keeps short ones to itself.
 
-    *group* is its heading in the help.
-    *words* are values that can stand alone, as ``-raw`` for ``--imgfmt raw``.
+    *help* says what it does, *metavar* calls its value; one without is a switch, and one whose
+    *default* is a list can be given more than once. *type* reads the value. *short* is another
+    name for it, not for pytest; *group* its heading in the help. *words* are values that can
+    stand alone, as ``-raw`` for ``--imgfmt raw``.
     """
 
     flag: str
-    keywords: Mapping[str, Any]
+    help: str
+    metavar: str = ""
+    default: Any = None
+    type: Callable[[str], Any] = str
     short: str = ""
     group: str = HOW
     words: Sequence[str] = ()
@@ -38,6 +43,15 @@ class Option(NamedTuple):
         """Return the name of its value among those of pytest."""
         return f"goldlock_{self.name}"
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Return what argparse is told of it."""
+        if not self.metavar:
+            return {"action": "store_true", "help": self.help}
+        action = "append" if isinstance(self.default, list) else "store"
+        told = {"action": action, "metavar": self.metavar, "default": self.default}
+        return {**told, "type": self.type, "help": self.help}
+
 
 def for_pytest(flag: str) -> str:
     """Return how pytest calls an option of ours, lest other plugins have one of that name."""
@@ -50,212 +64,121 @@ def in_words_of_pytest(message: str, options: Iterable[Option]) -> str:
     return re.sub(rf"(?<![\w-])(?:{flags})(?![\w-])", lambda found: for_pytest(found[0]), message)
 
 
-_FILE = {"metavar": "FILE", "default": None}
+def _of(group: str, *options: Option) -> list[Option]:
+    return [option._replace(group=group) for option in options]
+
 
 OPTIONS = (
-    Option(
-        "--jobs",
-        {
-            "metavar": "N",
-            "default": "auto",
-            "help": "run N cases at a time; auto: as many as keep the processors busy (default)",
-        },
-        short="-j",
+    *_of(
+        HOW,
+        Option(
+            "--jobs",
+            "run N cases at a time; auto: as many as keep the processors busy (default)",
+            "N",
+            default="auto",
+            short="-j",
+        ),
+        Option(
+            "--require",
+            "fail, instead of not running, the cases that miss one of these: a program or an"
+            " ability, as headers name them, or qemu, for all of QEMU's",
+            "NAME,...",
+            default="",
+        ),
+        Option(
+            "--time-limit",
+            "for each case whose header has no timeout (default: 180); 0: none for any",
+            "SECONDS",
+            default=180.0,
+            type=float,
+        ),
+        Option("--keep", "keep the directories of all cases"),
+        Option(
+            "--strict", "fail also where a suite's habit is to note it: what a case leaves behind"
+        ),
     ),
-    Option(
-        "--repeat", {"metavar": "N", "type": int, "help": "run each case N times"}, group=_FLAKY
+    *_of(
+        _FLAKY,
+        Option("--repeat", "run each case N times", "N", type=int),
+        Option("--until-fail", "run the cases again and again, until one fails"),
+        Option(
+            "--stress", "keep all processors busy, and start each program some milliseconds late"
+        ),
+        Option("--seed", "shuffle the order of cases with seed N", "N", type=int),
     ),
-    Option(
-        "--until-fail",
-        {"action": "store_true", "help": "run the cases again and again, until one fails"},
-        group=_FLAKY,
+    *_of(
+        _GOLDENS,
+        Option(
+            "--variant",
+            "use the goldens NNN.TRAIT.out and no others; --update makes them",
+            "TRAIT",
+            default="",
+        ),
+        Option(
+            "--update",
+            "write the goldens anew, show each change; a case whose golden would change is run"
+            " twice, and what differs between its runs is shown, not written",
+        ),
+        Option("--once", "with --update: run each case only once"),
+        Option("--review", "ask for each section that differs, and write those that are accepted"),
+        Option("--remove-orphans", "remove the goldens that no case uses, and name them"),
+        Option("--force", "write goldens also in CI, over uncommitted changes and conflicts"),
     ),
-    Option(
-        "--stress",
-        {
-            "action": "store_true",
-            "help": "keep all processors busy, and start each program some milliseconds late",
-        },
-        group=_FLAKY,
+    *_of(
+        WHICH,
+        Option("--store-durations", "write down how long each case took, for --shard"),
     ),
-    Option(
-        "--seed",
-        {"metavar": "N", "type": int, "help": "shuffle the order of cases with seed N"},
-        group=_FLAKY,
+    *_of(
+        _REPORTS,
+        Option(
+            "--slowest",
+            "name the N slowest cases, with their last time (default: 3 of more than 5)",
+            "N",
+            type=int,
+        ),
+        Option("--html", "write an HTML report", "FILE"),
+        Option("--junit-xml", "write JUnit XML, with sections as test cases", "FILE"),
+        Option("--tap", "write TAP, with sections as subtests", "FILE"),
+        Option("--json-lines", "write a JSON object for each event, as it happens", "FILE"),
+        Option("--gitlab-report", "write failures as GitLab annotates them", "FILE"),
     ),
-    Option(
-        "--require",
-        {
-            "metavar": "NAME,...",
-            "default": "",
-            "help": "fail, instead of not running, the cases that miss one of these: a program"
-            " or an ability, as headers name them, or qemu, for all of QEMU's",
-        },
-    ),
-    Option(
-        "--time-limit",
-        {
-            "metavar": "SECONDS",
-            "type": float,
-            "default": 180.0,
-            "help": "for each case whose header has no timeout (default: 180); 0: none for any",
-        },
-    ),
-    Option(
-        "--variant",
-        {
-            "metavar": "TRAIT",
-            "default": "",
-            "help": "use the goldens NNN.TRAIT.out and no others; --update makes them",
-        },
-        group=_GOLDENS,
-    ),
-    Option(
-        "--update",
-        {
-            "action": "store_true",
-            "help": "write the goldens anew, show each change; a case whose golden would change"
-            " is run twice, and what differs between its runs is shown, not written",
-        },
-        group=_GOLDENS,
-    ),
-    Option(
-        "--once",
-        {"action": "store_true", "help": "with --update: run each case only once"},
-        group=_GOLDENS,
-    ),
-    Option(
-        "--review",
-        {
-            "action": "store_true",
-            "help": "ask for each section that differs, and write those that are accepted",
-        },
-        group=_GOLDENS,
-    ),
-    Option(
-        "--remove-orphans",
-        {"action": "store_true", "help": "remove the goldens that no case uses, and name them"},
-        group=_GOLDENS,
-    ),
-    Option(
-        "--force",
-        {
-            "action": "store_true",
-            "help": "write goldens also in CI, over uncommitted changes and conflicts",
-        },
-        group=_GOLDENS,
-    ),
-    Option(
-        "--store-durations",
-        {"action": "store_true", "help": "write down how long each case took, for --shard"},
-        group=WHICH,
-    ),
-    Option("--keep", {"action": "store_true", "help": "keep the directories of all cases"}),
-    Option(
-        "--strict",
-        {
-            "action": "store_true",
-            "help": "fail also where a suite's habit is to note it: what a case leaves behind",
-        },
-    ),
-    Option(
-        "--trace-locks",
-        {"action": "store_true", "help": "show each lock call of each program, with its result"},
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--trace-files",
-        {
-            "action": "store_true",
-            "help": "the same, and each file that is made, renamed or removed",
-        },
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--fault",
-        {
-            "metavar": "PLAN",
-            "action": "append",
-            "default": [],
-            "help": "make lock calls of all cases fail as PLAN, or @FILE, says: 'lock 101 of"
-            " t.qcow2 fails with ENOLCK once'",
-        },
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--show-commands",
-        {"action": "store_true", "help": "show what each program was told, and what it said"},
-        short="-d",
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--slowest",
-        {
-            "metavar": "N",
-            "type": int,
-            "help": "name the N slowest cases, with their last time (default: 3 of more than 5)",
-        },
-        group=_REPORTS,
-    ),
-    Option("--html", {**_FILE, "help": "write an HTML report"}, group=_REPORTS),
-    Option(
-        "--junit-xml",
-        {**_FILE, "help": "write JUnit XML, with sections as test cases"},
-        group=_REPORTS,
-    ),
-    Option("--tap", {**_FILE, "help": "write TAP, with sections as subtests"}, group=_REPORTS),
-    Option(
-        "--json-lines",
-        {**_FILE, "help": "write a JSON object for each event, as it happens"},
-        group=_REPORTS,
-    ),
-    Option(
-        "--gitlab-report",
-        {**_FILE, "help": "write failures as GitLab annotates them"},
-        group=_REPORTS,
-    ),
-    Option(
-        "--print",
-        {
-            "action": "store_true",
-            "help": "write what programs are told, and what they say, to the terminal as it comes",
-        },
-        short="-p",
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--wrap",
-        {
-            "metavar": "[PROGRAM=]COMMAND",
-            "action": "append",
-            "default": [],
-            "help": "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word"
-            " LOG in it stands for a file of its own for each start, which is kept",
-        },
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--gdb",
-        {
-            "action": "store_true",
-            "help": "start qemu-system under gdbserver, with GDB_OPTIONS (default:"
-            " localhost:12345), and wait; no time limits",
-        },
-        short="-gdb",
-        group=_DEBUGGING,
-    ),
-    Option(
-        "--valgrind",
-        {
-            "action": "store_true",
-            "help": "start the programs under valgrind, whose errors fail the case; no time limits",
-        },
-        short="-valgrind",
-        group=_DEBUGGING,
+    *_of(
+        _DEBUGGING,
+        Option("--trace-locks", "show each lock call of each program, with its result"),
+        Option("--trace-files", "the same, and each file that is made, renamed or removed"),
+        Option(
+            "--fault",
+            "make lock calls of all cases fail as PLAN, or @FILE, says: 'lock 101 of t.qcow2"
+            " fails with ENOLCK once'",
+            "PLAN",
+            default=[],
+        ),
+        Option("--show-commands", "show what each program was told, and what it said", short="-d"),
+        Option(
+            "--print",
+            "write what programs are told, and what they say, to the terminal as it comes",
+            short="-p",
+        ),
+        Option(
+            "--wrap",
+            "put COMMAND before each program, or before PROGRAM (qemu-io, ...); the word LOG"
+            " in it stands for a file of its own for each start, which is kept",
+            "[PROGRAM=]COMMAND",
+            default=[],
+        ),
+        Option(
+            "--gdb",
+            "start qemu-system under gdbserver, with GDB_OPTIONS (default: localhost:12345),"
+            " and wait; no time limits",
+            short="-gdb",
+        ),
+        Option(
+            "--valgrind",
+            "start the programs under valgrind, whose errors fail the case; no time limits",
+            short="-valgrind",
+        ),
     ),
 )
 
-ORPHANS = Option(
-    "--orphans", {"action": "store_true", "help": "fail for goldens that no case uses"}
-)
+ORPHANS = Option("--orphans", "fail for goldens that no case uses")
 """For pytest only: the command does so whenever it runs a whole suite."""

@@ -85,6 +85,5 @@ def _check_heeded(options: Namespace, files: Sequence[SuiteFile]) -> None:
 
 
 def _is_given(option: Option, options: Namespace, kit: Kit) -> bool:
-    default = option.keywords.get("default")
-    unsaid = (default, kit.defaults.get(option.name, default), False)
+    unsaid = (option.default, kit.defaults.get(option.name, option.default), False)
     return getattr(options, option.name) not in unsaid

@@ -109,6 +109,6 @@ def given(settings: Settings) -> list[str]:
     for kit in every():
         for option in kit.options:
             value = settings.of_kits.get(kit.name, {}).get(option.name)
-            if value and value != kit.defaults.get(option.name, option.keywords.get("default")):
-                words += [option.flag, *([value] if "action" not in option.keywords else [])]
+            if value and value != kit.defaults.get(option.name, option.default):
+                words += [option.flag, *([value] if option.metavar else [])]
     return words

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from goldlock.errors import UsageError, check_known
 from goldlock.kits.qemu.environment import VARIABLES
-from goldlock.options import HOW, Option
+from goldlock.options import Option
 from goldlock.suite.kit import Kit
 from goldlock.suite.programs import Probe
 
@@ -44,56 +44,36 @@ class QemuKit(Kit):
         **{name: (name,) for name in VARIABLES},
     }
     options: ClassVar[Sequence[Option]] = (
-        Option(
-            "--imgfmt",
-            {"metavar": "FORMAT", "default": None, "help": "image format (default: qcow2)"},
-            words=FORMATS,
-        ),
+        Option("--imgfmt", "image format (default: qcow2)", "FORMAT", words=FORMATS),
         Option(
             "--imgproto",
-            {
-                "metavar": "PROTOCOL",
-                "default": "file",
-                "help": "image protocol: only file yet",
-            },
+            "image protocol: only file yet",
+            "PROTOCOL",
+            default="file",
             words=PROTOCOLS,
         ),
         Option(
             "--imgopts",
-            {
-                "metavar": "OPTIONS",
-                "default": "",
-                "help": "options for the creation of images, as qemu-img's -o takes them",
-            },
+            "options for the creation of images, as qemu-img's -o takes them",
+            "OPTIONS",
+            default="",
             short="-o",
         ),
         Option(
             "--programs",
-            {
-                "metavar": "KIND",
-                "default": "auto",
-                "help": "system: the QEMU that is named or on PATH; embedded: goldlock's own;"
-                " auto: system if there is one (default)",
-            },
+            "system: the QEMU that is named or on PATH; embedded: goldlock's own; auto: system if"
+            " there is one (default)",
+            "KIND",
+            default="auto",
         ),
         Option(
             "--errno-policy",
-            {
-                "metavar": "POLICY",
-                "default": "errno",
-                "help": "errno, elided or none: whether embedded programs tell the errno of a lock"
-                " conflict (default: errno)",
-            },
+            "errno, elided or none: whether embedded programs tell the errno of a lock conflict"
+            " (default: errno)",
+            "POLICY",
+            default="errno",
         ),
-        Option(
-            "--build",
-            {
-                "metavar": "DIR",
-                "default": None,
-                "help": "QEMU's build directory: test its programs",
-            },
-            group=HOW,
-        ),
+        Option("--build", "QEMU's build directory: test its programs", "DIR"),
     )
 
     def choose(

@@ -34,32 +34,14 @@ class IotestsKit(QemuKit):
         *QemuKit.options,
         Option(
             "--cachemode",
-            {
-                "metavar": "MODE",
-                "default": None,
-                "help": "cache mode (default: writeback); -nocache is none",
-            },
+            "cache mode (default: writeback); -nocache is none",
+            "MODE",
             short="-c",
             words=("nocache",),
         ),
-        Option(
-            "--aiomode",
-            {"metavar": "MODE", "default": None, "help": "AIO mode (default: threads)"},
-            short="-i",
-        ),
-        Option(
-            "--misalign",
-            {"action": "store_true", "help": "misalign memory of qemu-io"},
-            short="-misalign",
-        ),
-        Option(
-            "--build-dir",
-            {
-                "metavar": "DIR",
-                "default": None,
-                "help": "tests/qemu-iotests in a build directory, as meson names it",
-            },
-        ),
+        Option("--aiomode", "AIO mode (default: threads)", "MODE", short="-i"),
+        Option("--misalign", "misalign memory of qemu-io", short="-misalign"),
+        Option("--build-dir", "tests/qemu-iotests in a build directory, as meson names it", "DIR"),
     )
 
     def recognises(self, folder: Path) -> bool:
