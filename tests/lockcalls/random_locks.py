@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs that make lock calls by chance.
+"""Programs that make lock calls by chance (see `tests.lockcalls.by_chance`).
 
-    random_locks.py FIRST LAST
-
-Each number is a program: three processes, some with a thread, that open, lock, test, unlock,
-duplicate and close two files, one after the other, so that the same number always does the same.
-What each call returned is printed, then what the kernel has locked at the end.
+Processes, some with a thread, open, lock, test, unlock, duplicate and close two files; at the end
+it is printed what the kernel has locked.
 """
 
-import errno
 import fcntl
 import os
 import random
 import struct
-import sys
-import threading
+from collections.abc import Iterator
+
+from tests.lockcalls import by_chance
+from tests.lockcalls.by_chance import PROCESSES, Processes, in_thread, result
 
 FLOCK = struct.Struct("@hhqqi4x")
 KINDS = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "unlock"}
@@ -24,11 +22,11 @@ COMMANDS = {
 }  # fmt: skip
 FLOCKS = {fcntl.LOCK_SH: "shared", fcntl.LOCK_EX: "exclusive", fcntl.LOCK_UN: "unlock"}
 MODES = (os.O_RDWR, os.O_RDWR, os.O_RDWR, os.O_RDONLY, os.O_WRONLY)
-PROCESSES, STEPS = 3, 25
+STEPS = 25
 
 
 class Process:
-    """One of the processes; its choices are made where it runs, by its own share of chance."""
+    """One of the processes."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -52,13 +50,7 @@ class Process:
         if roll < 0.3:
             return f"seek {os.lseek(fd, chance.randrange(40), os.SEEK_SET)}"
         act = self.flock if roll < 0.45 else self.record
-        if roll > 0.9:
-            said: list[str] = []
-            thread = threading.Thread(target=lambda: said.append(act(fd)))
-            thread.start()
-            thread.join()
-            return said[0]
-        return act(fd)
+        return in_thread(lambda: act(fd)) if roll > 0.9 else act(fd)
 
     def flock(self, fd: int) -> str:
         kind = self.chance.choice(list(FLOCKS))
@@ -84,48 +76,15 @@ class Process:
         return f"{COMMANDS[command]} {KINDS[kind]}: {said}"
 
 
-def result(call) -> str:  # type: ignore[no-untyped-def]  # of the standard library alone
-    try:
-        call()
-    except OSError as error:
-        return errno.errorcode[error.errno or 0]
-    return "ok"
-
-
-def be(chance: random.Random, steps: int, answers: int) -> None:
-    """Make a step for each byte that is read, until there is none."""
-    process = Process(chance)
-    while os.read(steps, 1):
-        os.write(answers, f"{process.step()}\n".encode())
-    os._exit(0)
-
-
-def program(number: int) -> None:
-    """Run one program, and print what it did."""
-    chance = random.Random(number)
+def program(number: int, chance: random.Random) -> Iterator[str]:
     for path in ("a", "b"):
         with open(path, "wb") as file:  # noqa: PTH123 - as short as can be
             file.write(bytes(chance.randrange(30)))
-    ends = []
-    for index in range(PROCESSES):
-        steps, answers = os.pipe(), os.pipe()
-        if not (pid := os.fork()):
-            for end in (steps[1], answers[0], *(each for pair in ends for each in pair[1:])):
-                os.close(end)
-            be(random.Random(f"{number} {index}"), steps[0], answers[1])
-        os.close(steps[0])
-        os.close(answers[1])
-        ends.append((pid, steps[1], answers[0]))
+    processes = Processes(number, lambda chance: Process(chance).step)
     for _ in range(STEPS):
-        index = chance.randrange(PROCESSES)
-        os.write(ends[index][1], b"x")
-        print(number, index, os.read(ends[index][2], 200).decode(), end="")  # noqa: T201 - what it is for
-    for line in locked([pid for pid, _, _ in ends]):
-        print(number, "has", line)  # noqa: T201 - as above
-    for pid, steps_end, answers_end in ends:
-        os.close(steps_end)
-        os.close(answers_end)
-        os.waitpid(pid, 0)
+        processes.step(chance.randrange(PROCESSES))
+    yield from locked(processes.pids)
+    processes.end()
 
 
 def locked(pids: list[int]) -> list[str]:
@@ -142,5 +101,4 @@ def locked(pids: list[int]) -> list[str]:
 
 
 if __name__ == "__main__":
-    for each in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
-        program(each)
+    by_chance.main(program)

@@ -11,9 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+
 LOCKER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("locker.py"))]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def by_chance(kind: str, *numbers: str) -> list[str]:
+    """Return the command line of programs by chance, which write no file but their own."""
+    program = [sys.executable, "-SB", "-m", f"tests.lockcalls.{kind}", *numbers]
+    return ["env", f"PYTHONPATH={ROOT}", *program]
 
 
 def watch(pid: int) -> int:

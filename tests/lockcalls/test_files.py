@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lockcalls.support import Run, need
+from tests.lockcalls.support import Run, by_chance, need
 
 Traced = Callable[[], list[str]]
 
 NUMBERS = os.environ.get("GOLDLOCK_RANDOM_FILES", "1-40").split("-")
-RANDOM = [sys.executable, "-I", "-S", str(Path(__file__).with_name("random_files.py")), *NUMBERS]
+RANDOM = by_chance("random_files", *NUMBERS)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_programs_by_chance(supervised: Run, tmp_path: Path, traced: Traced) -> 
     steps = re.findall(r"^\d+ \d (?!reopen)(\w+).*: (\w+)$", done.stdout, re.MULTILINE)
     assert len(steps) > 20 * (int(NUMBERS[1]) - int(NUMBERS[0]))
     told = re.findall(
-        r"^\S+: (\w+) \S+.*?: (\w+)(?: \(created by random_files.py\))?$",
+        r"^\S+: (\w+) \S+.*?: (\w+)(?: \(created by random_files\))?$",
         "\n".join(traced()),
         re.MULTILINE,
     )

@@ -7,14 +7,13 @@ GOLDLOCK_RANDOM_LOCKS=1-10000 tries as many; by default it is a few.
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.lockcalls.support import Run
+from tests.lockcalls.support import Run, by_chance
 
 NUMBERS = os.environ.get("GOLDLOCK_RANDOM_LOCKS", "1-100").split("-")
-PROGRAM = [sys.executable, "-I", "-S", str(Path(__file__).with_name("random_locks.py")), *NUMBERS]
+PROGRAM = by_chance("random_locks", *NUMBERS)
 NO_CALLS = ("open", "close", "dup", "seek")
 
 
@@ -33,4 +32,4 @@ def test_programs_by_chance(
     assert [re.sub(r"( \(held)? by .*", "", told) for told in trace] == results
     refusals = [told for told in trace if told.startswith(("held", "EAGAIN"))]
     assert refusals
-    assert all("by random_locks.py" in told for told in refusals)
+    assert all("by random_locks" in told for told in refusals)
