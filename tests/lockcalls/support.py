@@ -15,6 +15,9 @@ from tests.conftest import ROOT
 
 LOCKER = [sys.executable, "-I", "-S", str(Path(__file__).with_name("locker.py"))]
 
+FAULTS = f"{sys.executable} -I -S {ROOT}/.import/goldlock/lockcalls/__main__.py"
+"""The command, as a shell has it."""
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that stand still before a call until they are let go."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import ROOT, MakeSuite, RunTests
-from tests.lockcalls.support import LOCKER, Run
+from tests.conftest import MakeSuite, RunTests
+from tests.lockcalls.support import FAULTS, LOCKER, Run
 
 Traced = Callable[[], list[str]]
 LOCK = " ".join(LOCKER)
-FAULTS = f"{sys.executable} -I -S {ROOT}/.import/goldlock/lockcalls/__main__.py"
 
 
 def test_a_call_stands_still_until_it_is_let_go(
