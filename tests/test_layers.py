@@ -20,7 +20,7 @@ ORDER = (
     {"inspect", "options", "orders", "settings"},
     {"lockcalls", "bootstrap"},
     {"atomic_file", "result"},
-    {"environment", "errors", "filters", "linux", "safe_open", "text"},
+    {"environment", "errors", "filters", "linux", "safe_open", "stand_ins", "text"},
 )
 """The rooms from the top down; those of one line do not know each other."""
 APART = "embedded"

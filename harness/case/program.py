@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 from goldlock.case import stack_dump
-from goldlock.environment import ALIAS, stands_for_program
 from goldlock.errors import CaseError
+from goldlock.stand_ins import ALIAS, stands_for_program
 from goldlock.text import ending
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

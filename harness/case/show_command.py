@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from goldlock.case.refusals import REFUSED
-from goldlock.environment import path_without_shims
 from goldlock.filters import Filter, compose, paths
 from goldlock.linux import search_error
-from goldlock.text import ending
+from goldlock.stand_ins import path_without_shims
 
 USAGE = """\
 Show a command, run it, and show what it writes, and its exit status if that is not 0.
@@ -61,7 +60,10 @@ def main(arguments: list[str]) -> int:
     _keep(argv, f"{''.join(written)}[exit status {status}]\n{_locks(''.join(written))}")
     for text in map(change, written):
         _write(text if not text or text.endswith("\n") else f"{text}\n")
-    _write(f"{ending(status)}\n" if status else "")
+    if status:
+        from goldlock.text import ending  # 3 ms for those that fail
+
+        _write(f"{ending(status)}\n")
     return status if status >= 0 else 128 - status
 
 

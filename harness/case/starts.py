@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from goldlock.case.output import Output
 from goldlock.case.program import Completed, Program, Start
-from goldlock.environment import path_without_shims
+from goldlock.stand_ins import path_without_shims
 
 if TYPE_CHECKING:
     from typing import TypeVar, Unpack

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldlock import safe_open
-from goldlock.environment import stand_for
 from goldlock.errors import UsageError, suggest
 from goldlock.runner.stress import LATER
 from goldlock.settings import Settings
+from goldlock.stand_ins import stand_for
 
 LOGS = "wrap"
 """The folder of a case's directory with the logs of commands: ``PROGRAM.1``, ``PROGRAM.2``, ..."""

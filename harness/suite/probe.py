@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from goldlock.environment import stand_for
 from goldlock.errors import UsageError
 from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
+from goldlock.stand_ins import stand_for
 from goldlock.suite.declared import DeclaredProgram, SuiteFile
 from goldlock.suite.programs import Programs
 from goldlock.suite.question import Question
