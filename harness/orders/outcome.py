@@ -2,8 +2,9 @@
 """What came of an order, in words that are the same for orders that come to the same."""
 
 import os
+import re
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.orders.effects import Step
@@ -30,6 +31,16 @@ def ending(status: int) -> str:
 def indented(text: str) -> str:
     """Return text with two blanks before each line, and a line end."""
     return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+_NUMBER = re.compile(r"\b(?=\d*[a-f])[0-9a-f]{7,}\b|\d+")
+"""A number, or what may have one in it by chance only: the checksum that names an object."""
+
+
+def without_pids(text: str, pids: Collection[int]) -> str:
+    """Return text with PID for each number that is one of *pids*."""
+    known = set(map(str, pids))
+    return _NUMBER.sub(lambda found: "PID" if found[0] in known else found[0], text)
 
 
 def deadlock_text(names: Mapping[str, str], waits: Mapping[str, tuple[str, Sequence[str]]]) -> str:

@@ -15,6 +15,7 @@ from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step
 from goldlock.orders.ends import EndCall, space
 from goldlock.orders.lane import Lane
+from goldlock.orders.outcome import without_pids
 from goldlock.orders.search import LETTERS, Job, Ran, Sleep, still_asleep
 from goldlock.orders.starter import Starter
 from goldlock.orders.truncations import Truncation, data_effects
@@ -76,7 +77,8 @@ class Player:
         except BaseException:
             game.end()
             raise
-        said = tuple(game.without_pids(lane.said()) for lane in game.lanes)
+        pids = {pid for lane in game.lanes for pid in lane.pids}
+        said = tuple(without_pids(lane.said(), pids) for lane in game.lanes)
         return Played(ran, game.end(), said, waits)
 
 
@@ -164,12 +166,6 @@ class _Game:
     def end(self) -> tuple[int, ...]:
         """End all programs; return their wait statuses."""
         return tuple(lane.end() for lane in self.lanes)
-
-    def without_pids(self, text: str) -> str:
-        """Return text with PID for the process ids of this order."""
-        for pid in sorted({pid for lane in self.lanes for pid in lane.pids}, reverse=True):
-            text = text.replace(str(pid), "PID")
-        return text
 
     def run(self, job: Job) -> tuple[Ran, dict[str, tuple[str, tuple[str, ...]]]]:
         """Run the order to its end."""
