@@ -17,10 +17,11 @@ programs of a suite need beyond that: `goldlock.kits.qemu` has images, monitors 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from goldlock import filters
+from goldlock.case.program import Program
 from goldlock.case.raw_log import RawLog
 from goldlock.case.starts import Starts
 from goldlock.environment import Environment
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from goldlock.case.orders import Call
     from goldlock.case.parallel import TaskGroup
+    from goldlock.case.permutation import Step, Steps
     from goldlock.lockcalls.api import ActiveFaults, Pause
 
 
@@ -215,6 +217,62 @@ class Case(Starts):
 
         self._require_serial("orders are of")
         Orders(self, programs, Asked(outcome, never, switches, points)).run()
+
+    def session(  # noqa: PLR0913 - as of `start`, and its steps
+        self,
+        program: str | Program,
+        /,
+        *arguments: str,
+        steps: "Mapping[str, Step]",
+        name: str = "",
+        prompt: str = "",
+        marker: str = "",
+        limit: float = 60,
+    ) -> "Steps":
+        """Return a session for `permutations`: a program that is spoken to, and its steps.
+
+            one = case.session("sqlite3", "t.db", name="one", marker=".print {}", steps={
+                "begin1": "begin immediate;", "commit1": "commit;"})
+
+        A step is what the program is told, or the number of a signal that ends it. *prompt* and
+        *marker* are as in `start`; *limit* is how many seconds a step may take.
+        """
+        from goldlock.case.permutation import Steps  # only for the cases that want it
+        from goldlock.orders.speech import Speech
+
+        program = self.program(program) if isinstance(program, str) else program
+        own_name, speech = program.own_name, Speech(prompt, marker)
+        return Steps(
+            name or program.name,
+            program,
+            arguments,
+            speech,
+            steps,
+            lambda text: self.stderr_output(own_name(text)),
+            limit,
+        )
+
+    def permutations(
+        self, *sessions: "Steps", orders: "Sequence[str]" = (), outcome: str = ""
+    ) -> None:
+        """Run the steps of sessions in all orders that keep the order of each session.
+
+            case.permutations(one, other)
+            case.permutations(one, other, orders=["begin1 begin2 commit1 commit2"])
+
+        With *orders*, those alone are run; they may have a part of the steps. Each begins with a
+        copy of the directory of the case, and is a section of the output. A step that waits for a
+        lock is shown with ``<waiting: byte 5 of f, held by one>``, and its end, once the lock is
+        let go, as ``step begin2: <... done>``; meanwhile its session is told nothing. *outcome* is
+        a shell's command line that tells at the end of each what has come of it.
+
+        The case's header must have ``needs: orders``. Raises CaseError without that, where a
+        session does not answer, and where the same steps do not show the same each time.
+        """
+        from goldlock.case.permutations import Permutations  # only for the cases that want it
+
+        self._require_serial("permutations are of")
+        Permutations(self, sessions, outcome).run(orders)
 
     def _require_serial(self, what: str) -> None:
         """Raise CaseError in a task, and in the block of a group, which chance would choose from.

@@ -40,15 +40,16 @@ class RawLog:
             text = f"$ {shlex.join(argv)}\n{text}"
         if refused:
             text += _told(self._watch.changed(self.holders))
-        self._keep(text)
+        self.keep(text)
 
     def headings(self, text: str) -> None:
         """Keep the headings of sections that are in *text*, which the case shows."""
         for line in text.split("\n"):
             if heading(line):
-                self._keep(f"{line}\n")
+                self.keep(f"{line}\n")
 
-    def _keep(self, text: str) -> None:
+    def keep(self, text: str) -> None:
+        """Keep text as it is."""
         with suppress(OSError):  # a full disk is no reason to end what a log only tells of
             self._log.write(text.encode("utf-8", "surrogateescape"))
         if self._environment.goldlock_print:
@@ -56,7 +57,7 @@ class RawLog:
 
     def append_task(self, title: str, folder: str) -> None:
         """Add the log of a task, which is in *folder*, as one block under its title."""
-        with suppress(OSError):  # as in _keep
+        with suppress(OSError):  # as in keep
             self._log.write(f"[{title}]\n".encode("utf-8", "surrogateescape") + read(folder, LOG))
 
     def failure_report(self, text: str) -> None:

@@ -70,7 +70,7 @@ class RecordCall(LockCall):
             self.close()
             raise
         self.system = "OFD" if self._command in _OFD.values() else "POSIX"
-        self.waits = self._command in _WAITS
+        self.waits = self._command in _WAITS and self._type != fcntl.F_UNLCK
         self.kind = _KINDS[self._type]
         self.call = self._name()
 

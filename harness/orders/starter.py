@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from goldlock import linux
@@ -32,17 +32,24 @@ class UnavailableError(Exception):
 class Starter:
     """One program, to be started in a folder as often as is wanted."""
 
-    def __init__(self, argv: Sequence[str], *, files: bool = False) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        files: bool = False,
+        also: Mapping[int, tuple[int, ...]] = ends.NUMBERS,
+    ) -> None:
         """Start the process that starts it; raises UnavailableError.
 
-        With *files*, calls that make, cut off, rename and remove files are seen, too.
+        With *files*, calls that make, cut off, rename and remove files are seen, too. *also* are
+        the numbers of others, for each ABI.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pid = os.fork()
         if self._pid == 0:
             try:
                 ours.close()
-                _serve(theirs, list(argv), files=files)
+                _serve(theirs, list(argv), also, files=files)
             finally:
                 os._exit(0)
         theirs.close()
@@ -58,12 +65,12 @@ class Starter:
         """The process above all that runs of the program."""
         return self._pid
 
-    def start(self, folder: str, output: int) -> int:
+    def start(self, folder: str, output: int, *source: int) -> int:
         """Start the program with its output to a descriptor; return its process id.
 
-        Raises OSError when it cannot be started.
+        It reads from *source*, nothing if there is none. Raises OSError when it cannot be started.
         """
-        socket.send_fds(self._socket, [os.fsencode(folder)], [output])
+        socket.send_fds(self._socket, [os.fsencode(folder)], [output, *source])
         error, pid, _ = self._answer()
         if error:
             raise OSError(error, os.strerror(error))
@@ -94,7 +101,9 @@ class Starter:
         os.close(self.listener.fd)
 
 
-def _serve(requests: socket.socket, argv: list[str], *, files: bool) -> None:
+def _serve(
+    requests: socket.socket, argv: list[str], more: Mapping[int, tuple[int, ...]], *, files: bool
+) -> None:
     """Do as requested, without a call that the filter asks of: nobody would answer."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
@@ -104,7 +113,7 @@ def _serve(requests: socket.socket, argv: list[str], *, files: bool) -> None:
     try:
         also = {
             arch: (*numbers, *(truncations.NUMBERS[arch] if files else ()))
-            for arch, numbers in ends.NUMBERS.items()
+            for arch, numbers in more.items()
         }
         listener = seccomp.install(files=files, also=also, open_flags=O_CREAT | O_TRUNC)
     except OSError as error:
@@ -114,7 +123,7 @@ def _serve(requests: socket.socket, argv: list[str], *, files: bool) -> None:
     _close(listener)
     program = status = 0
     while True:
-        message, outputs, _, _ = socket.recv_fds(requests, 4096, 1)
+        message, streams, _, _ = socket.recv_fds(requests, 4096, 2)
         if message == _REAP:
             left, status = _reap(program, status)
             requests.send(_ANSWER.pack(left, program, status))
@@ -122,7 +131,7 @@ def _serve(requests: socket.socket, argv: list[str], *, files: bool) -> None:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             requests.send(_ANSWER.pack(0, 0, 0))
         else:
-            problem, program = _start(argv, message, outputs[0])
+            problem, program = _start(argv, message, streams)
             status = 0
             requests.send(_ANSWER.pack(problem, program, 0))
 
@@ -132,9 +141,16 @@ def _close(fd: int) -> None:
     linux.syscall(_CLOSE_RANGE, fd, fd, 0)
 
 
-def _start(argv: list[str], folder: bytes, output: int) -> tuple[int, int]:
-    """Return an errno or 0, and the process id."""
+def _start(argv: list[str], folder: bytes, streams: list[int]) -> tuple[int, int]:
+    """Start the program, with its output and, if there is one, its input; close these here.
+
+    Return an errno or 0, and the process id.
+    """
+    output, *source = streams
+    for fd in streams:
+        os.set_inheritable(fd, False)
     actions = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    actions += [(os.POSIX_SPAWN_DUP2, fd, 0) for fd in source]
     try:
         os.chdir(folder)
         program = os.posix_spawnp(
@@ -144,7 +160,8 @@ def _start(argv: list[str], folder: bytes, output: int) -> tuple[int, int]:
     except OSError as error:
         return error.errno or 0, 0
     finally:
-        _close(output)
+        for fd in streams:
+            _close(fd)
     return 0, program
 
 

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A program that is spoken to under a supervisor: it answers, waits for a lock, or ends.
+
+Its lock calls are answered at once, but for one that would wait: that stands still until it can
+have the lock. So does a sleep after a call that was refused, as of a program that asks again and
+again: until the lock is free, it sleeps without a clock.
+"""
+
+import errno
+import os
+from contextlib import suppress
+from typing import NamedTuple
+
+from goldlock import linux
+from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
+from goldlock.lockcalls.calls import LeaseCall, LockCall, OtherCallError, UncertainError
+from goldlock.lockcalls.seccomp import Notification
+from goldlock.lockcalls.supervisor import read_call
+from goldlock.lockcalls.words import ByteWords
+from goldlock.orders.rest import Restfulness
+from goldlock.orders.speech import Speech
+from goldlock.orders.starter import Starter
+
+SLEEPS = {
+    X86_64: (35, 230, X32_BIT | 35, X32_BIT | 230),
+    I386: (162, 267, 407),
+    AARCH64: (101, 115),
+    ARM: (162, 265, 407),
+}
+"""The numbers of nanosleep and clock_nanosleep, for each ABI."""
+_ROOM = 65536
+
+
+class Wait(NamedTuple):
+    """A thread that stands still: before a call that waits, or before a sleep after a refusal.
+
+    *words* say which lock it is; *call* asks for it.
+    """
+
+    words: str
+    call: LockCall
+    notification: Notification
+    sleeps: bool
+
+    def can_go(self) -> bool:
+        """Return whether it could have the lock now; after a refusal: whether it is let go."""
+        return not (self.call.is_still_refused() if self.sleeps else self.call.would_wait())
+
+    def holding(self) -> list[int]:
+        """Return the processes whose locks are in the way, as far as they are below this one."""
+        if not self.sleeps:
+            LockCall.holders(self.call)
+        return LockCall.holding(self.call)
+
+
+class Spoken:
+    """One run of such a program. close() it."""
+
+    def __init__(
+        self, name: str, starter: Starter, speech: Speech, folder: str, words: ByteWords
+    ) -> None:
+        """Start it in *folder*; OSError when it cannot be started. *words* are names of bytes."""
+        self.name = name
+        self.status: int | None = None
+        """Its exit status once it has ended, -N for signal N."""
+
+        self._speech, self._words = speech, words
+        self._inside = f"{folder}/"
+        self._starter = starter
+        self._told, self._number = "", 0
+        self._said = b""
+        self._refused: tuple[str, LockCall] | None = None
+        self._waits: dict[int, Wait] = {}
+        self._rest = Restfulness(starter.pid)
+        source, self._input = os.pipe()
+        self._output, output = os.pipe()
+        os.set_blocking(self._output, False)
+        self._pidfd = -1
+        try:
+            self._pid = starter.start(folder, output, source)
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError:
+            self._close_descriptors()
+            raise
+        finally:
+            os.close(source)
+            os.close(output)
+        self._write(speech.words("", 0))
+
+    def close(self) -> None:
+        """End it, and all that it has started; its locks are free then."""
+        if self.status is None:
+            self._end()
+        self._rest.close()
+        self._close_descriptors()
+
+    def tell(self, text: str) -> None:
+        """Tell it something; `answer` is what it says then."""
+        self._next(text)
+        self._write(self._speech.words(text, self._number))
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, which is to end it."""
+        self._next("")
+        os.kill(self._pid, number)
+
+    def answer(self) -> str | None:
+        """Return the answer to what it was told last; None: it is not whole yet."""
+        if self.status is None:
+            return self._speech.answer(self._text(), self._told, self._number)
+        return self._speech.last(self._text(), self._told)
+
+    def take(self) -> str:
+        """Return its answer, or what there is of it; what it says from now on is another one."""
+        answer = self.answer()
+        text = self._text() if answer is None else answer
+        self._said = b""
+        return text
+
+    @property
+    def wait(self) -> Wait | None:
+        """The lock that it waits for."""
+        return next(iter(self._waits.values()), None)
+
+    def is_settled(self) -> bool:
+        """Return whether it has answered, has ended, or waits for a lock."""
+        return bool(self._waits) or self.answer() is not None
+
+    def is_at_rest(self) -> bool:
+        """Return whether it does nothing until something happens; False may be just for now."""
+        return self.status is not None or self._rest.is_at_rest(self._waits)
+
+    def processes(self) -> set[int]:
+        """Return the program, and all that it has started."""
+        return {pid for pid, _ in linux.processes_below(self._starter.pid)}
+
+    # What happens
+
+    def descriptors(self) -> list[int]:
+        """Return what can be read once something has happened."""
+        if self.status is not None:
+            return []
+        output = [self._output] if self._output >= 0 else []
+        return [self._starter.listener.fd, self._pidfd, *output]
+
+    def happened(self, descriptor: int) -> None:
+        """Take note of what happened."""
+        if descriptor == self._output:
+            self._read()
+        elif descriptor == self._pidfd:
+            self._end()
+        else:
+            self._arrive()
+
+    def go(self) -> bool:
+        """Let those threads go on that can have their lock now; return whether there is one."""
+        able = [tid for tid, wait in self._waits.items() if wait.can_go()]
+        for tid in able:
+            wait = self._waits.pop(tid)
+            if wait.sleeps:
+                self._starter.listener.answer(wait.notification, 0)
+            else:
+                self._carry_out(wait.notification, wait.call)
+        return bool(able)
+
+    def refuse(self, error: int) -> None:
+        """Have the call fail that waits."""
+        tid, wait = next(iter(self._waits.items()))
+        del self._waits[tid]
+        wait.call.close()
+        self._starter.listener.answer(wait.notification, error)
+
+    def _arrive(self) -> None:
+        listener = self._starter.listener
+        if not listener.wait():
+            return
+        notification = listener.call()
+        if notification.number in SLEEPS.get(notification.arch, ()):
+            self._sleeps(notification)
+            return
+        try:
+            call = read_call(notification)
+        except (OSError, ValueError, OtherCallError):  # the kernel refuses it, or it is no matter
+            listener.let_through(notification)
+            return
+        if not isinstance(call, LockCall) or isinstance(call, LeaseCall):
+            call.close()
+            listener.let_through(notification)
+        elif call.waits and call.would_wait():
+            self._waits[call.tid] = Wait(self._words_of(call), call, notification, sleeps=False)
+        else:
+            self._carry_out(notification, call)
+
+    def _sleeps(self, notification: Notification) -> None:
+        if self._refused and self._refused[1].is_still_refused():
+            self._waits[notification.tid] = Wait(*self._refused, notification, sleeps=True)
+        else:
+            self._starter.listener.let_through(notification)
+
+    def _carry_out(self, notification: Notification, call: LockCall) -> None:
+        error = self._result(call)
+        if error == errno.EAGAIN:
+            LockCall.holders(call)
+            self._refused = (self._words_of(call), call)
+        elif call.kind != "unlock" and call.call != "test":
+            self._refused = None
+        call.close()  # before the answer: a lock lasts as long as a copy
+        if error is None:
+            self._starter.listener.let_through(notification)
+        else:
+            self._starter.listener.answer(notification, error)
+
+    @staticmethod
+    def _result(call: LockCall) -> int | None:
+        """Carry a call out; return its errno, 0 for none, or None: the kernel carries it out."""
+        try:
+            if call.performable:
+                call.perform()
+                return 0
+            call.foretell()
+        except UncertainError:
+            pass
+        except OSError as problem:
+            if call.performable or problem.errno == errno.EAGAIN:
+                return problem.errno
+        return None
+
+    def _words_of(self, call: LockCall) -> str:
+        path = call.path()
+        shown = path.removeprefix(self._inside).removesuffix(" (deleted)")
+        if call.system == "flock":
+            return f"flock of {shown}"
+        name = self._words.name(path, call.first, call.last, call.pid)
+        return f"{_bytes(call.first, call.last)}{f' ({name})' if name else ''} of {shown}"
+
+    # What goes to and fro
+
+    def _next(self, text: str) -> None:
+        self._told = text
+        self._number += 1
+        self._refused = None
+
+    def _write(self, text: str) -> None:
+        with suppress(BrokenPipeError):  # its end tells
+            os.write(self._input, text.encode("utf-8", "surrogateescape"))
+
+    def _read(self) -> None:
+        with suppress(BlockingIOError):
+            while more := os.read(self._output, _ROOM):
+                self._said += more
+            os.close(self._output)
+            self._output = -1
+
+    def _text(self) -> str:
+        return self._said.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+
+    def _end(self) -> None:
+        for wait in self._waits.values():
+            wait.call.close()
+        self._waits.clear()
+        self.status = os.waitstatus_to_exitcode(self._starter.clear())
+        if self._output >= 0:
+            self._read()
+
+    def _close_descriptors(self) -> None:
+        for fd in (self._input, self._output, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _bytes(first: int, last: int | None) -> str:
+    if last is None:
+        return f"bytes {first} and up" if first else "all bytes"
+    return f"byte {first}" if first == last else f"bytes {first}-{last}"
