@@ -163,7 +163,7 @@ class Runner:
         if need == "ofd-locks":
             from goldlock.runner.lock_probe import why_no_ofd_locks  # as above
 
-            return why_no_ofd_locks(self._scratch.root.parent)
+            return why_no_ofd_locks(self._scratch.root)
         return None
 
     def _judge(self, job: _Job, result: CaseResult) -> None:

@@ -14,10 +14,11 @@ from goldlock.runner import mounts
 
 @cache
 def why_no_ofd_locks(folder: Path) -> str:
-    """Return in one line why cases below *folder* cannot have OFD locks; nothing where they can.
+    """Return in one line why there are no OFD locks in a scratch directory; nothing if there are.
 
-    A network or FUSE file system may refuse them, or keep them when their file is closed. Raises
-    OSError where there can be no file to lock: that is another trouble.
+    It names the folder that this is in. A network or FUSE file system may refuse them, or keep
+    them when their file is closed. Raises OSError where there can be no file to lock: that is
+    another trouble.
     """
     setlk, getlk = (getattr(fcntl, name, None) for name in ("F_OFD_SETLK", "F_OFD_GETLK"))
     if setlk is None or getlk is None:
@@ -30,9 +31,9 @@ def why_no_ofd_locks(folder: Path) -> str:
             found, *_ = linux.FLOCK.unpack(fcntl.fcntl(file, getlk, lock))
         except OSError as error:
             name = errorcode.get(error.errno or 0, "")
-            return f"{_described(folder)} refuses OFD locks: {error.strerror} ({name})"
+            return f"{_described(folder.parent)} refuses OFD locks: {error.strerror} ({name})"
     if found != fcntl.F_UNLCK:
-        return f"{_described(folder)} keeps an OFD lock whose file is closed"
+        return f"{_described(folder.parent)} keeps an OFD lock whose file is closed"
     return ""
 
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Make directories of new names, where the environment says, or where there is room for them."""
+"""Names of new directories, where the environment says, or where there is room for them."""
 
 import os
 import re
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from goldlock.errors import UsageError
@@ -12,6 +11,7 @@ from goldlock.errors import UsageError
 PREFIX = "goldlock-"
 """What the names of all directories begin with that are made outside of others."""
 
+_NEW = re.compile(f"{PREFIX}[0-9]{{13}}")
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 _SHORT = 30
@@ -29,15 +29,6 @@ def short_folder() -> str:
     return folder if len(folder) <= _SHORT and is_plain(folder) else "/tmp"
 
 
-def _new_directory(folder: Path) -> Path:
-    """Make a directory of a new name, which has no letters: filters of cases may heed words."""
-    while True:
-        path = folder / f"{PREFIX}{int.from_bytes(os.urandom(5)):013}"
-        with suppress(FileExistsError):
-            path.mkdir(0o700)
-            return path
-
-
 def temporary_folder() -> str:
     """Return the folder for temporary files; raise UsageError where none can be written to."""
     try:
@@ -46,16 +37,22 @@ def temporary_folder() -> str:
         raise UsageError(f"{error.strerror}; TMPDIR names one") from None
 
 
-def make(variable: str, folder: Path) -> Path:
-    """Make a directory in *folder*, which is made if need be; return its real path.
+def new_path(variable: str, folder: Path) -> Path:
+    """Return the real path of a directory that is not there yet, in *folder*, made if need be.
 
-    Raises UsageError that names the *variable* which can name another folder.
+    Its name has no letters beyond the prefix: filters of cases may heed words. Raises UsageError
+    that tells the *variable* which can name another folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Path(os.path.realpath(_new_directory(folder)))
     except OSError as error:
         raise unusable(variable, folder, error) from None
+    return Path(os.path.realpath(folder)) / f"{PREFIX}{int.from_bytes(os.urandom(5)):013}"
+
+
+def is_new_path(path: Path) -> bool:
+    """Tell whether this is such a path, and no other that somebody may have made up."""
+    return path.is_absolute() and bool(_NEW.fullmatch(path.name))
 
 
 def unusable(variable: str, folder: Path, error: OSError) -> UsageError:

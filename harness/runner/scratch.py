@@ -5,7 +5,6 @@ import ctypes
 import os
 import stat
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +12,8 @@ from typing import NamedTuple
 from goldlock.errors import UsageError
 from goldlock.runner import mounts, stale_runs
 from goldlock.runner.new_directory import (
-    PREFIX,
     is_plain,
-    make,
+    new_path,
     short_folder,
     temporary_folder,
     unusable,
@@ -60,35 +58,42 @@ class Scratch:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         base = Path(environ.get("TEST_DIR") or temporary_folder()).absolute()
-        self.cleared = stale_runs.clear(base, PREFIX)
+        self.cleared = stale_runs.clear(base)
         """What was left here by runs that were killed, a line each; it is gone."""
-        self.root = make("TEST_DIR", base)
-        self._made = identity(self.root)
+        self.root = new_path("TEST_DIR", base)
         self._link: Path | None = None
+        if not is_plain(str(self.root)):
+            self._link = new_path("TMPDIR", Path(short_folder())) / "run"
+        sockets = environ.get("SOCK_DIR", "")
         self._sockets = self.root
-        self._also: list[Path] = []
+        if sockets or self._link or len(str(self.root)) > SOCKET_ROOM:
+            self._sockets = new_path("SOCK_DIR", Path(sockets or short_folder()).absolute())
         self._spares: list[Directories] = []
-        self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._ours = self._make(base)
         try:
-            self._prepare(environ.get("SOCK_DIR", ""))
+            if self._link:
+                self._link.symlink_to(self.root)
+            self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._mounts = mounts.Table()
+            self._known = {each.number for each in mounts.over(self.root)}
         except BaseException as error:
-            for folder in (*self._also, self.root):
-                remove_tree(folder)
+            self._ours.remove()
             if isinstance(error, OSError):
                 raise unusable("TEST_DIR", base, error) from None
             raise
 
-    def _prepare(self, sockets: str) -> None:
-        """Make what cannot be in the directory itself, and mark all as in use."""
-        if not is_plain(str(self.root)):
-            self._link = _plain_link(self.root)
-            self._also.append(self._link.parent)
-        if sockets or self._link or len(str(self.root)) > SOCKET_ROOM:
-            self._sockets = make("SOCK_DIR", Path(sockets or short_folder()).absolute())
-            self._also.append(self._sockets)
-        self._mounts = mounts.Table()
-        self._known = {each.number for each in mounts.over(self.root)}
-        self._mark = stale_runs.mark(self.root, *self._also)
+    def _make(self, base: Path) -> stale_runs.MarkedDirectories:
+        """Make the directories that are needed; raises UsageError."""
+        also = {self._link.parent: "TMPDIR"} if self._link else {}
+        if self._sockets != self.root:
+            also[self._sockets] = "SOCK_DIR"
+        try:
+            return stale_runs.MarkedDirectories(self.root, *also)
+        except OSError as error:
+            path = Path(error.filename or self.root)
+            variable = also.get(path, "")
+            folder = path.parent if variable else base
+            raise unusable(variable or "TEST_DIR", folder, error) from None
 
     @property
     def plain(self) -> Path:
@@ -162,7 +167,7 @@ class Scratch:
 
     def end_processes(self, number: str = "") -> None:
         """Kill what cases started, or case *number*, and no worker is there to end."""
-        folders = [self.root, *self._also]
+        folders = [*self._ours.made]
         if number:
             seen = self._link or self.root
             folders = [*seen.glob(number), *seen.glob(f"{number}.*")]
@@ -178,29 +183,19 @@ class Scratch:
         said = [f"unmounted {each}" for each in mounts.clear(self.root, itself=True)]
         names = {path.name for path in keep}
         for name in os.listdir(self._opened):  # noqa: PTH208 - by its descriptor
-            known = name == stale_runs.MARK or (names and name[0] == ".")  # what cases start
-            if name in names or known:
+            if name in names or (names and name[0] == "."):  # what cases start
                 continue
             if stat.S_ISDIR(os.stat(name, dir_fd=self._opened, follow_symlinks=False).st_mode):
                 said += remove(name, self._opened, None, f"{self.root}/{name}")
             else:
                 os.unlink(name, dir_fd=self._opened)
-        for folder in self._also:
-            said += remove_tree(folder)
-        # Last: as long as it is there, the next run would clear what a kill leaves.
-        with suppress(FileNotFoundError):
-            os.unlink(stale_runs.MARK, dir_fd=self._opened)
         os.close(self._opened)
         self._opened = -1
-        if not keep:
-            said += remove_tree(self.root, self._made)
-        if self._mark:
-            self._mark.close()
-        return said
+        return [*said, *self._ours.remove(*([self.root] if keep else []))]
 
     def _check(self) -> None:
         """Raise UsageError where paths do not lead to the directory that was made."""
-        if identity(self.root) != self._made:
+        if identity(self.root) != self._ours.made[self.root]:
             raise UsageError(f"{self.root}: something else stands in the place of this directory")
 
     def _make_top(self, name: str, spare: Directories | None) -> bool:
@@ -217,12 +212,6 @@ class Scratch:
                 raise OSError(error.errno, error.strerror, f"{self.root}/{name}") from None
             return self._make_top(name, None)  # this file system cannot rename so
         return True
-
-
-def _plain_link(target: Path) -> Path:
-    link = make("TMPDIR", Path(short_folder())) / "run"
-    link.symlink_to(target)
-    return link
 
 
 @cache

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a run that was killed left behind, found and cleared by the next one.
 
-A scratch directory has a file that its run, and the run's workers, hold locked for as long as
-any of them lives. One that can be locked is nobody's any more.
+Before a run makes its directories it names them in a file, its mark, which it and its workers hold
+locked for as long as any of them lives; a mark that can be locked is nobody's any more. So there
+is no moment at which a directory of a killed run has no mark.
 """
 
 import fcntl
@@ -11,59 +12,123 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from goldlock import safe_open
 from goldlock.runner import mounts
-from goldlock.runner.removal import identity, remove_tree
+from goldlock.runner.new_directory import PREFIX, is_new_path
+from goldlock.runner.removal import Identity, identity, remove_tree
 
 if TYPE_CHECKING:
     import psutil
 
-MARK = "running"
+_MARK = ".running"
+_MADE = b"made"
 _MOST = 64 * 1024
 
 
-def mark(folder: Path, *others: Path) -> IO[str] | None:
-    """Mark a run's scratch directory, and others that are to go with it, as in use.
+class MarkedDirectories:
+    """New directories of a run, and their mark; *made* is what each was when it was made.
 
-    They are until the file that is returned, and all copies that forked processes have of it,
-    are closed. None where the file system has no locks.
+    Where the file system has no locks, there is no mark: what a kill leaves then stays. Raises
+    OSError, with its path, where one cannot be made.
     """
-    ahead = folder / f".{MARK}"
-    file = ahead.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        ahead.unlink()
-        return None
-    file.write("\n".join(map(str, others)))
-    file.flush()
-    ahead.rename(folder / MARK)  # not seen by others before it is locked
-    return file
+
+    def __init__(self, first: Path, *others: Path) -> None:
+        self.made: dict[Path, Identity | None] = {}
+        self._path = mark_of(first)
+        self._file = _locked(self._path)
+        try:
+            self._note(b"".join(os.fsencode(path) + b"\0" for path in others))
+            for path in (first, *others):
+                path.mkdir(0o700)
+                self.made[path] = identity(path)
+            self._note(_MADE)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _note(self, words: bytes) -> None:
+        if self._file:
+            self._file.write(words)
+            self._file.flush()
+
+    def remove(self, *keep: Path) -> list[str]:
+        """Remove all but those to *keep*; return what cannot be removed."""
+        said = []
+        for path, made in self.made.items():
+            if path not in keep:
+                said += remove_tree(path, made)
+        if self._file:  # last: until then, the next run would clear what a kill leaves
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+        return said
 
 
-def clear(base: Path, prefix: str) -> list[str]:
-    """Clear what killed runs left in *base*, in folders of that prefix; return a line for each."""
+def mark_of(folder: Path) -> Path:
+    """Return where the mark of a run is whose first directory is *folder*: beside it."""
+    return folder.with_name(f".{folder.name}{_MARK}")
+
+
+def _locked(path: Path) -> BinaryIO | None:
+    """Make a file and lock it; None where the file system has no locks.
+
+    It is for its user only, or another one could have it locked before it is here.
+    """
+    while True:
+        file = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+        )
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            file.close()
+            path.unlink()
+            return None
+        if identity(path) == _identity(file):
+            return file
+        file.close()  # another run has locked it first, and cleared it
+
+
+def _identity(file: BinaryIO) -> Identity:
+    found = os.fstat(file.fileno())
+    return Identity(found.st_dev, found.st_ino)
+
+
+def clear(base: Path) -> list[str]:
+    """Clear what killed runs left whose first directories are in *base*; return a line for each."""
     said = []
-    for folder in sorted(Path(os.path.realpath(base)).glob(f"{prefix}*")):
-        made = identity(folder)
-        if not _is_ours(folder):
-            continue
-        with suppress(OSError), safe_open.open_file(folder / MARK) as file:
-            if os.fstat(file.fileno()).st_uid != os.getuid():
+    for path in sorted(Path(os.path.realpath(base)).glob(f".{PREFIX}*{_MARK}")):
+        first = path.with_name(path.name[1:].removesuffix(_MARK))
+        with suppress(OSError), safe_open.open_file(path) as file:
+            if not is_new_path(first) or os.fstat(file.fileno()).st_uid != os.getuid():
                 continue
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            named = [Path(os.fsdecode(line)) for line in file.read(_MOST).splitlines()]
-            others = [path for path in named if path.name.startswith(prefix) and _is_ours(path)]
-            found = {path: identity(path) for path in others} | {folder: made}
-            ended = end_processes([*found])
-            for path, each in found.items():
-                ended += [f"unmounted {mount}" for mount in mounts.clear(path, itself=True)]
-                ended += [f"cannot remove {rest}" for rest in remove_tree(path, each)]
-            said.append("; ".join([f"cleared {folder}, which a killed run left", *ended]))
+            if identity(path) != _identity(file):  # another run was first
+                continue
+            *others, made = file.read(_MOST).split(b"\0")
+            named = [first, *(Path(os.fsdecode(other)) for other in others)]
+            found = [each for each in named if is_new_path(each) and _is_ours(each)]
+            if made == _MADE:
+                said += _clear(found)
+            for each in found if made != _MADE else ():  # it was killed when it made them
+                with suppress(OSError):
+                    each.rmdir()
+            path.unlink()
     return said
+
+
+def _clear(folders: Sequence[Path]) -> list[str]:
+    """Remove the directories of a run, with all in them, and end what runs there."""
+    if not folders:
+        return []
+    found = {path: identity(path) for path in folders}
+    ended = end_processes(folders)
+    for path, each in found.items():
+        ended += [f"unmounted {mount}" for mount in mounts.clear(path, itself=True)]
+        ended += [f"cannot remove {rest}" for rest in remove_tree(path, each)]
+    return ["; ".join([f"cleared {folders[0]}, which a killed run left", *ended])]
 
 
 def _is_ours(folder: Path) -> bool:
@@ -75,7 +140,7 @@ def _is_ours(folder: Path) -> bool:
         found = folder.lstat()
     except OSError:
         return False
-    return folder.is_absolute() and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def end_processes(folders: Sequence[Path]) -> list[str]:

@@ -102,7 +102,7 @@ def run_until(folder: Path, options: list[str], seconds: float) -> bool:
 
 def wait_for_workers(scratch: Path) -> None:
     """Wait until those of a killed run have seen it: its scratch directory is locked until then."""
-    for mark in scratch.glob("*/running"):
+    for mark in scratch.glob(".*.running"):
         with suppress(FileNotFoundError), mark.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
 
@@ -125,8 +125,8 @@ def faults(folder: Path, kind: str) -> list[str]:
     # What a run with differences has ended with is kept for who reviews it.
     found += [
         f"left: {path.name}"
-        for path in (folder.parent / "scratch").glob("*")
-        if kind != "--review" or (path / "running").exists()
+        for path in (folder.parent / "scratch").iterdir()
+        if kind != "--review" or path.name.endswith(".running")
     ]
     known = {f"{number}.out" for number in range(1, CASES + 1)}
     found += [f"left: {p.name}" for p in (folder / "expected").iterdir() if p.name not in known]

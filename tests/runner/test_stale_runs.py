@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from goldlock.runner import stale_runs
+from goldlock.runner.stale_runs import mark_of
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
@@ -63,7 +64,7 @@ def test_the_next_run_clears_what_is_left(
     variables = {"TEST_DIR": str(tmp_path / name)}
     daemon = killed_run(suite, tmp_path, variables, also=True)
     assert not has_ended(daemon)
-    (scratch,) = (tmp_path / name).iterdir()
+    (scratch,) = (tmp_path / name).glob("goldlock-*")
     done = run_tests("--suite", str(suite.root), **variables)
     assert done.returncode == 0, done.stdout
     assert f"cleared {scratch}, which a killed run left; ended " in done.stdout
@@ -100,45 +101,98 @@ def test_a_worker_that_is_killed_fails_its_case_only(suite: MakeSuite, run_tests
 
 def test_only_what_is_ours_is_cleared(tmp_path: Path) -> None:
     """Anybody may write to /tmp: a mark that is a link, a pipe, or names other folders."""
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    (precious / "file").touch()
-    for name in ("goldlock-link", "goldlock-pipe", "goldlock-other"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "list").write_text(f"{precious}\n")
-    (tmp_path / "goldlock-link" / "running").symlink_to(tmp_path / "list")
-    os.mkfifo(tmp_path / "goldlock-pipe" / "running")
-    (tmp_path / "goldlock-other" / "running").write_text(f"{precious}\n/\n.\n")
-    (tmp_path / "goldlock-is-a-link").symlink_to(precious)
-    (said,) = stale_runs.clear(tmp_path, "goldlock-")
-    assert "goldlock-other" in said
-    assert (precious / "file").exists()
-    assert not (tmp_path / "goldlock-other").exists()
-    assert (tmp_path / "goldlock-link").exists()
+    precious, foreign = tmp_path / "precious", tmp_path / "goldlock-precious"
+    link, pipe, other, unmarked = (tmp_path / f"goldlock-{number:013}" for number in range(4))
+    for folder in (precious, foreign, link, pipe, other, unmarked):
+        folder.mkdir()
+        (folder / "file").touch()
+    (tmp_path / "list").write_bytes(b"made")
+    mark_of(link).symlink_to(tmp_path / "list")
+    os.mkfifo(mark_of(pipe))
+    mark_of(foreign).write_bytes(b"made")
+    named = (f"{precious}", "/", ".", f"{foreign}", f"{unmarked}/../precious", unmarked.name)
+    mark_of(other).write_bytes(b"\0".join([*(os.fsencode(each) for each in named), b"made"]))
+    (said,) = stale_runs.clear(tmp_path)
+    assert said.startswith(f"cleared {other}, ")
+    assert not other.exists()
+    for folder in (precious, foreign, link, pipe, unmarked):
+        assert (folder / "file").exists()
+
+
+def test_directories_that_were_not_all_made_are_removed_only_if_empty(tmp_path: Path) -> None:
+    """Somebody else may have made the other one meanwhile: it is more than unlikely."""
+    ours, foreign = (tmp_path / f"goldlock-{number:013}" for number in range(2))
+    ours.mkdir()
+    foreign.mkdir()
+    (foreign / "file").touch()
+    mark_of(ours).write_bytes(os.fsencode(foreign) + b"\0")
+    assert stale_runs.clear(tmp_path) == []
+    assert {path.name for path in tmp_path.iterdir()} == {foreign.name}
+
+
+KILLED_AT_EACH_STEP = """
+import os, signal, sys
+from goldlock.runner.scratch import Scratch
+
+base, sockets, temporary = sys.argv[1:]
+environ = {"TEST_DIR": base, "SOCK_DIR": sockets}
+Scratch(environ).close()  # all is loaded
+step, ended = 0, False
+while not ended:
+    step += 1
+    pid = os.fork()
+    if pid == 0:
+        left = iter(range(step))
+        def count(event, _):
+            if event.startswith(("open", "os.", "fcntl.")) and next(left, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(count)
+        Scratch(environ).close()
+        os._exit(0)
+    ended = os.waitpid(pid, 0)[1] == 0
+    Scratch(environ).close()
+    for folder in (base, sockets, temporary):
+        if found := os.listdir(folder):
+            sys.exit(f"killed before step {step}: {found} in {folder}")
+print(step)
+"""
+
+
+def test_a_kill_at_each_step_leaves_nothing_after_the_next_run(tmp_path: Path) -> None:
+    """From before its scratch directory is made until after it was removed."""
+    folders = [tmp_path / name for name in ("with blank", "sockets", "t")]
+    for folder in folders:
+        folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_EACH_STEP, *folders],
+        env={"PYTHONPATH": str(ROOT / ".import"), "TMPDIR": str(folders[-1])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
 
 
 def test_folders_with_blanks_go_along(tmp_path: Path) -> None:
-    sockets, bystander = tmp_path / "my socks" / "goldlock-x", tmp_path / "my"
-    for folder in (sockets, bystander, tmp_path / "goldlock-run"):
-        folder.mkdir(parents=True)
-    file = stale_runs.mark(tmp_path / "goldlock-run", sockets)
-    assert file
-    assert stale_runs.clear(tmp_path, "goldlock-") == []  # it is in use
-    file.close()
-    stale_runs.clear(tmp_path, "goldlock-")
+    run, sockets = tmp_path / f"goldlock-{1:013}", tmp_path / "my socks" / f"goldlock-{2:013}"
+    (tmp_path / "my socks").mkdir()
+    (tmp_path / "my").mkdir()
+    made = stale_runs.MarkedDirectories(run, sockets)
+    assert stale_runs.clear(tmp_path) == []  # it is in use
+    del made  # its file is closed
+    stale_runs.clear(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"my", "my socks"}
     assert not sockets.exists()
-    assert bystander.exists()
 
 
 def test_a_process_without_environment_is_ended_and_an_onlooker_is_not(tmp_path: Path) -> None:
-    folder = tmp_path / "goldlock-x"
+    folder = tmp_path / f"goldlock-{0:013}"
     (folder / "1" / "test").mkdir(parents=True)
-    (folder / "running").touch()
+    mark_of(folder).write_bytes(b"made")
     sleep = ["/bin/sleep", "1000"]
     ours = subprocess.Popen(sleep, cwd=folder / "1" / "test", env={})
     onlooker = subprocess.Popen(sleep, cwd=folder / "1", env={"HOME": "/"})
     try:
-        (said,) = stale_runs.clear(tmp_path, "goldlock-")
+        (said,) = stale_runs.clear(tmp_path)
         assert f"ended /bin/sleep 1000 (pid {ours.pid})" in said
         assert ours.wait(timeout=60) == -signal.SIGKILL
         assert onlooker.poll() is None
