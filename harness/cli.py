@@ -285,7 +285,8 @@ def _run(
             scheduler=scheduler,
             began=began,
         )
-        words = [*_PYTEST, *_of_suite(root, for_pytest), *(for_pytest or _alone()), str(folder)]
+        alone = _alone() if not for_pytest or _only_chooses(for_pytest) else []
+        words = [*_PYTEST, *_of_suite(root, for_pytest), *for_pytest, *alone, str(folder)]
         status = _pytest(words, [run, *(_tap_lines(settings, dialect) if tap else [])])
         return status or bool(scheduler.unclean)
     finally:
@@ -304,6 +305,10 @@ def _list(cases: Sequence[Case]) -> None:
     names, groups = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
     for name, group, title in rows:
         print(f"{name:{names}}  {group:{groups}}  {title}".rstrip())  # noqa: T201 - what was asked for
+
+
+def _only_chooses(for_pytest: Sequence[str]) -> bool:
+    return len(for_pytest) == 2 and for_pytest[0] == "-k"
 
 
 def _alone() -> list[str]:

@@ -15,7 +15,7 @@ from _pytest.mark.expression import Expression  # as pytest itself compiles -k
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin.plugin import UNSOUND, CaseItem
 from goldlock.pytest_plugin.run import RUN
-from goldlock.suite.cases import case_files, read_case
+from goldlock.suite.cases import Case, case_files, read_case
 from goldlock.text import printable
 
 
@@ -34,16 +34,16 @@ class CasesFolder(pytest.Directory):
 
     @cached_property
     def _nodes(self) -> Sequence[pytest.Item | pytest.Collector]:
-        is_named = self.session.isinitpath
+        is_named, run = self.session.isinitpath, self.config.stash[RUN]
         paths: Iterable[Path]
-        if (selected := self.config.stash[RUN].selected.get(self.path)) is not None:
+        if (selected := run.selected.get(self.path)) is not None:
+            if run.by_command and (keyword := self.config.option.keyword):
+                selected = self._matching(keyword, selected)
             paths = [case.path for case in selected]
         else:
             paths = case_files(self.path.parent)
             if not any(is_named(folder) for folder in (self.path, *self.path.parents)):
                 paths = [path for path in paths if is_named(path)]
-        if self.config.stash[RUN].by_command and (keyword := self.config.option.keyword):
-            paths = self._matching(keyword, paths)
         nodes: list[pytest.Item | pytest.Collector] = []
         for path in paths:
             shown: dict[str, Any] = {}
@@ -56,7 +56,7 @@ class CasesFolder(pytest.Directory):
                 nodes.append(file)
         return nodes
 
-    def _matching(self, keyword: str, paths: Iterable[Path]) -> Sequence[Path]:
+    def _matching(self, keyword: str, cases: Sequence[Case]) -> Sequence[Case]:
         """Return the cases that ``-k`` selects: pytest would make an item of each to find out.
 
         By the names that pytest goes by. The command loads no conftest.py that could add some.
@@ -64,23 +64,16 @@ class CasesFolder(pytest.Directory):
         try:
             selects = Expression.compile(keyword)
         except SyntaxError:  # pytest says so
-            return [*paths]
+            return cases
         nodes = [node for node in self.listchain()[1:] if node.parent is not self.session]
-        common = {node.name.lower() for node in nodes}
+        common = [node.name for node in nodes]
         found = []
-        for path in paths:
-            names = {*common, path.name.lower(), *self._names(path)}
-            if selects.evaluate(lambda word, /, **_: any(word.lower() in each for each in names)):  # noqa: B023 - asked at once
-                found.append(path)
+        for case in cases:
+            # No word of an expression has a line end in it.
+            names = "\n".join([*common, case.path.name, case.number, *case.groups]).lower()
+            if selects.evaluate(lambda word, /, **_: word.lower() in names):  # noqa: B023 - asked at once
+                found.append(case)
         return found
-
-    def _names(self, path: Path) -> Iterable[str]:
-        """Return what ``-k`` knows of a case beside its file; nothing where it is not sound."""
-        try:
-            case = self.config.stash[RUN].case(path) or read_case(path)
-        except UsageError:
-            return []
-        return [case.number.lower(), *map(str.lower, case.groups)]
 
 
 class CaseFile(pytest.File):

@@ -11,7 +11,7 @@ from goldlock.goldens.golden import GoldenError
 from goldlock.pytest_plugin import console
 from goldlock.pytest_plugin.run import RUN
 from goldlock.reports.repo_paths import here
-from goldlock.suite.cases import orphans, read_suite, unknown_trait
+from goldlock.suite.cases import orphans, read_suite, trait_in
 from goldlock.suite.suite_file import suite_file
 from goldlock.text import count, for_terminal, printable
 
@@ -41,7 +41,7 @@ class OrphanItem(pytest.Item):
         if number not in cases:
             add = f"add a case {number} to {self.path.parent}"
             return f"no case owns this golden; {_REMOVES}, or {add}"
-        trait, traits = unknown_trait(self.golden), suite_file(self.golden.parent.parent).traits
+        trait, traits = trait_in(self.golden.name), suite_file(self.golden.parent.parent).traits
         return f"no program has the trait {trait!r}{choice(trait, traits)}; {_REMOVES}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:

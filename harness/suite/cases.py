@@ -60,7 +60,7 @@ class Case:
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     kit: str = ""
     suite: Path | None = None
-    """The folder of its suite, where that is not the one above the folder that it is in."""
+    """The folder of its suite; without it, the one above the folder that it is in."""
 
     @property
     def root(self) -> Path:
@@ -90,19 +90,19 @@ class Suite:
 def orphans(root: Path) -> list[Path]:
     """Return the goldens of a suite that no case owns, or for a trait that no program has."""
     numbers = {path.name.partition(".")[0] for path in case_files(root)}
-    expected = root / "expected"
-    found = sorted(expected.glob("*.out")) if expected.is_dir() else []
+    expected, known = root / "expected", ("", *suite_file(root).traits)
+    names = sorted(os.listdir(expected)) if expected.is_dir() else []  # noqa: PTH208 - thousands
     return [
-        golden
-        for golden in found
-        if golden.name.partition(".")[0] not in numbers or unknown_trait(golden)
+        expected / name
+        for name in names
+        if name.endswith(".out")
+        and (name.partition(".")[0] not in numbers or trait_in(name) not in known)
     ]
 
 
-def unknown_trait(golden: Path) -> str:
-    """Return the trait in the name of a golden, if no program can have it; else nothing."""
-    _, _, trait = golden.name.removesuffix(".out").partition(".")
-    return "" if trait in ("", *suite_file(golden.parent.parent).traits) else trait
+def trait_in(golden: str) -> str:
+    """Return the trait in the name of a golden; nothing where it has none."""
+    return golden.removesuffix(".out").partition(".")[2]
 
 
 def read_suite(root: Path) -> Suite:
@@ -188,6 +188,7 @@ def read_case(path: Path) -> Case:
         filters=tuple(dict.fromkeys((*suite.filters, *_words(fields.get("filters", ""))))),
         words={key: _words(fields[key]) for key in suite.kit.words if key in fields},
         kit=suite.kit.name,
+        suite=suite.root,
     )
 
 

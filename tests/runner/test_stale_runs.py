@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -160,12 +161,13 @@ print(step)
 
 def test_a_kill_at_each_step_leaves_nothing_after_the_next_run(tmp_path: Path) -> None:
     """From before its scratch directory is made until after it was removed."""
-    folders = [tmp_path / name for name in ("with blank", "sockets", "t")]
-    for folder in folders:
-        folder.mkdir()
+    base, sockets = tmp_path / "with blank", tmp_path / "sockets"
+    base.mkdir()
+    sockets.mkdir()
+    short = tempfile.mkdtemp(prefix="", dir=quiet_environment()["TMPDIR"])  # for the link to base
     done = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_STEP, *folders],
-        env={"PYTHONPATH": str(ROOT / ".import"), "TMPDIR": str(folders[-1])},
+        [sys.executable, "-c", KILLED_AT_EACH_STEP, base, sockets, short],
+        env={"PYTHONPATH": str(ROOT / ".import"), "TMPDIR": short},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
