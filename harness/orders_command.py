@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 from goldlock.errors import UsageError
 from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.orders.effects import LOCKS, POINTS
 from goldlock.orders.explorer import (
     ExploreError,
     Pool,
@@ -101,8 +102,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="of a program that makes no lock call and does not end")  # fmt: skip
     parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
                         help="orders at the same time; else one for each processor")  # fmt: skip
-    parser.add_argument("--points", choices=("locks", "files"), default="locks",
-                        help="lock calls are steps; or what makes files, too")  # fmt: skip
+    parser.add_argument("--points", choices=POINTS, default=LOCKS,
+                        help="lock calls are steps; or what makes files, too; or reads and writes, "
+                        "too")  # fmt: skip
     parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
     return parser
 
@@ -137,8 +139,9 @@ def _task(options: argparse.Namespace) -> _Task:
     except (UnknownError, ValueError) as error:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
-    files = options.points == "files"
-    programs = Programs(names, commands, options.outcome, words, files, options.limit, clean)
+    programs = Programs(
+        names, commands, options.outcome, words, options.points, options.limit, clean
+    )
     shard = shards.parse(options.shard) if options.shard is not None else None
     choice = Choice(options.switches, options.chance, options.seed, shard)
     return _Task(options, programs, choice, never, clean)

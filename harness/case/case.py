@@ -206,8 +206,9 @@ class Case(Starts):
         The programs, each with its arguments, run in copies of the directory of the case. *outcome*
         is a shell's command line that tells what came of it; if left out, which files there are,
         with checksums. With *switches*, only orders with so few switches away from a program that
-        could go on; with *points* "files", what makes, cuts off or removes files is a step. Each
-        outcome is shown with the shortest order that leads there.
+        could go on; with *points* "files", what makes, cuts off or removes files is a step, with
+        "all", what reads or writes them, too. Each outcome is shown with the shortest order that
+        leads there.
 
         The case's header must have ``needs: orders``. Raises CaseError without that, where an
         outcome matches the regular expression *never*, and where one is not the same when its

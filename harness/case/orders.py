@@ -14,6 +14,7 @@ from goldlock.case.program import Program
 from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import byte_words
+from goldlock.orders.effects import POINTS
 from goldlock.orders.explorer import ExploreError, Found, Pool, confirm, explore, pool
 from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.report import claim, outcome_lines
@@ -46,14 +47,14 @@ class Orders:
         self._never = re.compile(asked.never, re.S | re.M) if asked.never else None
         self._choice = Choice(asked.switches)
         commands = tuple(_argv(call) for call in programs.values())
-        if asked.points not in ("locks", "files"):
-            raise CaseError(f'points: "locks" or "files", not {asked.points!r}')
+        if asked.points not in POINTS:
+            raise CaseError(f"points: {', '.join(POINTS)}, not {asked.points}")
         self._programs = Programs(
             tuple(programs),
             commands,
             asked.outcome,
             byte_words(),
-            asked.points == "files",
+            asked.points,
             clean=case.stderr_output,
         )
 

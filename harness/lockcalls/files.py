@@ -21,7 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from goldlock.lockcalls.seccomp import Notification
 
-_SHAPES: dict[str, tuple[str, tuple[tuple[int | None, int], ...]]] = {
+Shape = tuple[str, tuple[tuple[int | None, int], ...]]
+_SHAPES: dict[str, Shape] = {
     "open": ("create", ((None, 0),)),
     "creat": ("open", ((None, 0),)),
     "openat": ("create", ((0, 1),)),
@@ -67,8 +68,8 @@ class FileCall(Call):
         """
         self.tid = notification.tid
         self.number = notification.number
-        name = FILE_NUMBERS[notification.arch][self.number]
-        self.call, places = _SHAPES[name]
+        name = FILE_NUMBERS[notification.arch].get(self.number, "")
+        self.call, places = self._shape(name)
         self._args = notification.args
         self._flags = self._read_flags(name)
         self._correct_call(name)
@@ -85,6 +86,9 @@ class FileCall(Call):
         self.file = self.names[0].key[:2]
         self.in_the_way: int | None = None
         self.changes = True
+
+    def _shape(self, name: str) -> Shape:
+        return _SHAPES[name]
 
     def _correct_call(self, name: str) -> None:
         if self.call == "create":

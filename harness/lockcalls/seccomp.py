@@ -44,7 +44,7 @@ def program(
     """Return the BPF program: notify of a lock call in any of these ABIs, allow all else.
 
     *numbers* are those of fcntl. With *files*, also of calls that make, rename and remove files,
-    and of open with one of *open_flags*; *also* are numbers of others, for each ABI.
+    and of open with one of *open_flags*, 0: always; *also* are numbers of others, for each ABI.
     """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
     lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
@@ -54,7 +54,7 @@ def program(
         lines += [f"ABI {arch}", (BPF_LOAD, NUMBER_AT)]
         lines += [(BPF_JUMP_EQUAL, number, "fcntl", "") for number in fcntls]
         lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in FLOCK_NUMBERS[arch]]
-        lines += _file_calls(arch) if files else []
+        lines += _file_calls(arch, open_flags) if files else []
         lines += [(BPF_JUMP_EQUAL, number, "lock", "") for number in also.get(arch, ())]
         lines.append(allow)
     for name, argument in FLAGS_AT.items() if files else ():
@@ -65,10 +65,10 @@ def program(
     return linux.bpf_program([*lines, allow, "lock", notify])
 
 
-def _file_calls(arch: int) -> list[linux.BpfLine]:
+def _file_calls(arch: int, open_flags: int) -> list[linux.BpfLine]:
     calls = {**FILE_NUMBERS[arch], IO_URING_SETUP: "", IO_URING_SETUP | X32_BIT: ""}
     return [
-        (BPF_JUMP_EQUAL, number, name if name in FLAGS_AT else "lock", "")
+        (BPF_JUMP_EQUAL, number, name if name in FLAGS_AT and open_flags else "lock", "")
         for number, name in calls.items()
     ]
 

@@ -20,6 +20,10 @@ _DEPENDS = {
 }
 
 
+POINTS = LOCKS, FILES, ALL = "locks", "files", "all"
+"""What is a step: lock calls; or what makes, cuts off and removes files, too; or all of data."""
+
+
 class Effect(NamedTuple):
     """What a step did, or tried, to a range of what *name* names: a file, with the kind of locks.
 

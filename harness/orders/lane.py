@@ -7,17 +7,17 @@ A program that was let go is waited for by events alone: its next lock call, or 
 import os
 import select
 from contextlib import suppress
+from typing import TypeVar
 
 from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.lockcalls.supervisor import read_call
-from goldlock.orders import truncations
+from goldlock.orders import data, truncations
 from goldlock.orders.ends import EndCall, Holdings, is_end
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.starter import Starter
-from goldlock.orders.truncations import Truncation
 
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
@@ -26,6 +26,17 @@ _AT_ONCE = 50
 
 class RestlessError(Exception):
     """A program does not come to rest; str() says which."""
+
+
+_Kept = TypeVar("_Kept")
+
+
+def exchange(table: dict[str, _Kept], key: str, other: str) -> None:
+    """Exchange what a table has for two keys; for *key*, it may have nothing."""
+    before = table.get(key)
+    table[key] = table.pop(other)
+    if before is not None:
+        table[other] = before
 
 
 class Standing:
@@ -57,6 +68,7 @@ class Lane:
         self._folder = f"{folder}/"
         self._starter = starter
         self._actors: dict[int, str] = {}
+        self._named = 0
         self._arrived: dict[int, Standing] = {}
         self._rest = Restfulness(starter.pid)
         self.output = os.memfd_create("output")
@@ -132,11 +144,13 @@ class Lane:
             return end
         if notification.number == IO_URING_SETUP:
             raise OtherCallError
-        call = truncations.read(notification) or read_call(notification)
+        call = (
+            data.read(notification, self._folder)
+            or truncations.read(notification, self._folder)
+            or read_call(notification)
+        )
         if isinstance(call, FileCall):
             matters = any(name.path.startswith(self._folder) for name in call.names)
-        elif isinstance(call, Truncation):
-            matters = call.path().startswith(self._folder)
         else:
             matters = call.call != "probe"  # of /dev/null
         if not matters:
@@ -148,10 +162,22 @@ class Lane:
         """Give those that have come to stand their names, which are the same on each run."""
         for tid in sorted(self._arrived):
             if tid not in self._actors:
-                number = len(self._actors) + 1
-                self._actors[tid] = self.letter if number == 1 else f"{self.letter}.{number}"
+                self._actors[tid] = self._new_actor()
             self.standing[self._actors[tid]] = self._arrived[tid]
         self._arrived.clear()
+
+    def _new_actor(self) -> str:
+        self._named += 1
+        return self.letter if self._named == 1 else f"{self.letter}.{self._named}"
+
+    def exchange(self, actor: str, other: str) -> None:
+        """Have two threads exchange their names; *actor* may be a name that nobody has."""
+        tids = {name: tid for tid, name in self._actors.items()}
+        if actor in tids:
+            self._actors[tids[actor]] = other
+        self._actors[tids[other]] = actor
+        self._named = max(self._named, int(actor.partition(".")[2] or 1))
+        exchange(self.standing, actor, other)
 
     def said(self) -> str:
         """Return what it has written."""

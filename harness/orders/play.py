@@ -10,15 +10,16 @@ from goldlock.linux import errno_name
 from goldlock.lockcalls.calls import Call, LockCall, UncertainError
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.trace import call_text
-from goldlock.lockcalls.words import ByteWords, quote
+from goldlock.lockcalls.words import ByteWords
 from goldlock.orders import effects
-from goldlock.orders.effects import Effect, Step
+from goldlock.orders.data import DataCall
+from goldlock.orders.effects import ALL, LOCKS, Effect, Step
 from goldlock.orders.ends import EndCall, space
-from goldlock.orders.lane import Lane
+from goldlock.orders.lane import Lane, exchange
 from goldlock.orders.outcome import without_pids
 from goldlock.orders.search import LETTERS, Job, Ran, Sleep, still_asleep
 from goldlock.orders.starter import Starter
-from goldlock.orders.truncations import Truncation, data_effects
+from goldlock.orders.truncations import data_effects, name_effects
 
 MOST_STEPS = 2000
 """Steps of one order, at most: more are of a program that asks for ever."""
@@ -53,11 +54,10 @@ class Player:
         words: ByteWords,
         limit: float,
         clean: Callable[[str], str] = str,
-        *,
-        files: bool = False,
+        points: str = LOCKS,
     ) -> None:
-        """*limit* as of `Lane`, *clean* and *files* as of `goldlock.orders.worker.Programs`."""
-        self._files = files
+        """*limit* as of `Lane`, *clean* and *points* as of `goldlock.orders.worker.Programs`."""
+        self._points = points
         self._clean = clean
         self._limit = limit
         self._starters = starters
@@ -69,7 +69,7 @@ class Player:
         Raises OSError for a program that cannot be started, DivergedError, EndlessError, and
         RestlessError.
         """
-        game = _Game(self._words, folder, self._clean, files=self._files)
+        game = _Game(self._words, folder, self._clean, self._points)
         try:
             for letter, starter in zip(LETTERS, self._starters, strict=False):
                 game.enter(Lane(letter, starter, folder, self._limit))
@@ -91,6 +91,11 @@ class _Guide:
         self._last = ""
         self._count = 0
         self._chance = None if job.seed is None else Chance(job.seed, job.changes, job.length)
+
+    def wanted(self) -> tuple[str, str]:
+        """Return who is to go next, with what call; "" for whoever."""
+        at_hand = self._count < len(self._job.prefix)
+        return self._job.prefix[self._count] if at_hand else ("", "")
 
     def choose(self, able: Mapping[str, str]) -> tuple[str, str]:
         """Return the actor that goes next; "" and why, if none does."""
@@ -147,10 +152,10 @@ class _Game:
     """One order while it runs."""
 
     def __init__(
-        self, words: ByteWords, folder: str, clean: Callable[[str], str], *, files: bool
+        self, words: ByteWords, folder: str, clean: Callable[[str], str], points: str
     ) -> None:
         self._clean = clean
-        self._sees_files = files
+        self._points = points
         self.lanes: list[Lane] = []
         self._words = words
         self._folder = folder
@@ -173,6 +178,7 @@ class _Game:
         states: list[dict[str, str]] = []
         guide = _Guide(job)
         while True:
+            self._name_as(*guide.wanted())
             able = [actor for actor in self._texts if self._can_go(actor)]
             states.append({actor: self._texts[actor][2] for actor in able})
             actor, end = guide.choose(states[-1])
@@ -185,6 +191,20 @@ class _Game:
             guide.went(steps[-1])
             if len(steps) > MOST_STEPS:
                 raise EndlessError(actor)
+
+    def _name_as(self, actor: str, text: str) -> None:
+        """Give an actor's name to the thread of its program that is about to make its call.
+
+        Which of several idle threads takes up the work of a program is up to chance.
+        """
+        if not text or (actor in self._texts and self._texts[actor][2] == text):
+            return
+        program = effects.program_of(actor)
+        for other in sorted(self._texts):
+            if effects.program_of(other) == program and self._texts[other][2] == text:
+                self._lane(actor).exchange(actor, other)
+                exchange(self._texts, actor, other)
+                return
 
     def _lane(self, actor: str) -> Lane:
         return next(lane for lane in self.lanes if lane.letter == effects.program_of(actor))
@@ -203,15 +223,15 @@ class _Game:
 
     def _name(self, call: Call) -> str:
         """Return the name of an open file: that which it was met by, whatever became of it."""
-        if isinstance(call, LockCall | Truncation):
+        if isinstance(call, LockCall | DataCall):
             return self._files.setdefault(call.file, self._new_name(call.path()))
         return ""
 
     def _text(self, call: Call, name: str) -> str:
         if isinstance(call, EndCall) and call.call == "exit":
             return "exit"
-        if isinstance(call, Truncation):
-            return f"{call.call} {quote(name)}"
+        if isinstance(call, DataCall):
+            return call.text(name)
         return call_text(call, self._words, lambda path: name or self._short(path))
 
     def _short(self, path: str) -> str:
@@ -242,12 +262,11 @@ class _Game:
         result, error = self._carried_out(call)
         if isinstance(call, LockCall) and call.kind != "unlock":
             lane.holdings.note(call.pid, call.program_fd, name, call.file)
+        own = self._effects(call, name)  # before it goes: which bytes are new is still to be seen
         lane.go(actor, error)
         lane.come_to_rest()
         self._take_down(lane)
-        return Step(
-            actor, text, result, (*self._effects(call, name), *lane.holdings.ends()), call.waits
-        )
+        return Step(actor, text, result, (*own, *lane.holdings.ends()), call.waits)
 
     def _carried_out(self, call: Call) -> tuple[str, int | None]:
         """Carry a call out, or foretell it; return its result, and what it is answered with."""
@@ -276,13 +295,14 @@ class _Game:
         is unlocked is found out by who has it, see `Holdings`.
         """
         own = self._own_effects(call, name)
-        return (*own, *data_effects(call, name, self._short)) if self._sees_files else own
+        if self._points == LOCKS:
+            return own
+        return (*own, *data_effects(call, name, self._short, reads=self._points == ALL))
 
     def _own_effects(self, call: Call, name: str) -> tuple[Effect, ...]:
         if isinstance(call, FileCall):
-            names = [f"the name {self._short(each.path)}" for each in call.names]
-            return tuple(Effect(each, 0, None, effects.WRITE) for each in names)
-        if call.kind == "unlock" or isinstance(call, Truncation):
+            return tuple(name_effects(call, self._short))
+        if call.kind == "unlock" or isinstance(call, DataCall):
             return ()
         strong = call.kind in ("write", "exclusive")
         if call.call == "test":

@@ -16,7 +16,8 @@ from goldlock import linux
 from goldlock.lockcalls import seccomp
 from goldlock.lockcalls.file_numbers import O_CREAT, O_TRUNC
 from goldlock.lockcalls.seccomp import Listener
-from goldlock.orders import ends, truncations
+from goldlock.orders import data, ends, truncations
+from goldlock.orders.effects import ALL, LOCKS
 
 _ANSWER = struct.Struct("=iii")  # an errno or whether more is left, a process id, a wait status
 _REAP, _WAIT = b"reap", b"wait"  # folders begin with a slash
@@ -35,21 +36,19 @@ class Starter:
     def __init__(
         self,
         argv: Sequence[str],
-        *,
-        files: bool = False,
+        points: str = LOCKS,
         also: Mapping[int, tuple[int, ...]] = ends.NUMBERS,
     ) -> None:
         """Start the process that starts it; raises UnavailableError.
 
-        With *files*, calls that make, cut off, rename and remove files are seen, too. *also* are
-        the numbers of others, for each ABI.
+        *points* are seen, and *also* the numbers of others, for each ABI.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._pid = os.fork()
         if self._pid == 0:
             try:
                 ours.close()
-                _serve(theirs, list(argv), also, files=files)
+                _serve(theirs, list(argv), points, also)
             finally:
                 os._exit(0)
         theirs.close()
@@ -102,7 +101,7 @@ class Starter:
 
 
 def _serve(
-    requests: socket.socket, argv: list[str], more: Mapping[int, tuple[int, ...]], *, files: bool
+    requests: socket.socket, argv: list[str], points: str, also: Mapping[int, tuple[int, ...]]
 ) -> None:
     """Do as requested, without a call that the filter asks of: nobody would answer."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -111,11 +110,7 @@ def _serve(
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     try:
-        also = {
-            arch: (*numbers, *(truncations.NUMBERS[arch] if files else ()))
-            for arch, numbers in more.items()
-        }
-        listener = seccomp.install(files=files, also=also, open_flags=O_CREAT | O_TRUNC)
+        listener = _listener(points, also)
     except OSError as error:
         requests.send(os.fsencode(str(error.strerror)))
         return
@@ -134,6 +129,16 @@ def _serve(
             problem, program = _start(argv, message, streams)
             status = 0
             requests.send(_ANSWER.pack(problem, program, 0))
+
+
+def _listener(points: str, more: Mapping[int, tuple[int, ...]]) -> int:
+    """Put this process under the filter."""
+    tables = [more]
+    tables += [truncations.NUMBERS] if points != LOCKS else []
+    tables += [data.NUMBERS] if points == ALL else []
+    also = {arch: sum((table[arch] for table in tables), ()) for arch in more}
+    flags = 0 if points == ALL else O_CREAT | O_TRUNC
+    return seccomp.install(files=points != LOCKS, also=also, open_flags=flags)
 
 
 def _close(fd: int) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from goldlock import linux
 from goldlock.lockcalls.words import ByteWords
+from goldlock.orders.effects import LOCKS
 from goldlock.orders.lane import RestlessError
 from goldlock.orders.outcome import deadlock_text, outcome_text
 from goldlock.orders.play import MOST_STEPS, DivergedError, EndlessError, Played, Player
@@ -26,17 +27,17 @@ class Programs(NamedTuple):
     """What is run in each order.
 
     *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
-    listing of files; *words* names bytes; with *files*, what makes, cuts off and removes files is
-    a step, too. *limit* is how many seconds a program may go on without a lock call or its end.
-    *clean* is applied to what steps are called: what is not the same on each run goes there. A
-    program stands by its letter, A for the first one.
+    listing of files; *words* names bytes; *points* says what is a step, as in effects. *limit* is
+    how many seconds a program may go on without a lock call or its end. *clean* is applied to what
+    steps are called: what is not the same on each run goes there. A program stands by its letter,
+    A for the first one.
     """
 
     names: tuple[str, ...]
     commands: tuple[tuple[str, ...], ...]
     outcome: str
     words: ByteWords
-    files: bool = False
+    points: str = LOCKS
     limit: float = 60
     clean: Callable[[str], str] = str
 
@@ -90,12 +91,12 @@ def _work(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     starters: list[Starter] = []
     try:
-        starters += [Starter(command, files=programs.files) for command in programs.commands]
+        starters += [Starter(command, programs.points) for command in programs.commands]
         bench = _Bench(
             programs,
             template,
             folder,
-            Player(starters, programs.words, programs.limit, programs.clean, files=programs.files),
+            Player(starters, programs.words, programs.limit, programs.clean, programs.points),
         )
         while True:
             jobs.send(bench.result(jobs.recv()))

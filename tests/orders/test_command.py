@@ -2,41 +2,16 @@
 """goldlock orders, on real programs."""
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, quiet_environment
 from tests.lockcalls.support import LOCKER, need
-
-Orders = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def orders() -> Orders:
-    """Return a function that runs the command with arguments."""
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "goldlock", "orders", *arguments],
-            env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+from tests.orders.conftest import Orders, outcomes
 
 
 def locker(*steps: str) -> str:
     return " ".join([*LOCKER, "f", *steps])
-
-
-def outcomes(text: str) -> list[str]:
-    return [part.partition("\n")[2] for part in re.split(r"^outcome ", text, flags=re.M)[1:]]
 
 
 def test_a_lock_is_had_by_one_or_by_both_in_turn(orders: Orders) -> None:
@@ -108,21 +83,6 @@ def test_few_switches_and_chance_are_told(orders: Orders) -> None:
     assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
-def test_files_that_are_made_and_removed_are_steps(orders: Orders) -> None:
-    programs = ("sh -c 'mkdir d && rmdir d'", "sh -c 'mkdir d && rmdir d'")
-    done = orders(*programs)
-    assert "1 outcome, of all orders\n" in done.stdout
-    done = orders("--points", "files", *programs)
-    assert (done.returncode, done.stderr) == (0, "")
-    ends = [re.findall(r"[AB]: exit status \d", text) for text in outcomes(done.stdout)]
-    assert sorted(ends) == [
-        ["A: exit status 0", "B: exit status 0"],
-        ["A: exit status 0", "B: exit status 1"],
-        ["A: exit status 1", "B: exit status 0"],
-    ]
-    assert "mkdir d: EEXIST\n" in done.stdout
-
-
 def test_shards_have_all_outcomes_together(orders: Orders) -> None:
     programs = ("--setup", "touch f", *[locker("write:1", "unlock:1", "write:2")] * 2)
 
@@ -140,29 +100,6 @@ def test_shards_have_all_outcomes_together(orders: Orders) -> None:
         parts.append(found("--shard", f"{index}/2"))
     assert parts[0] | parts[1] == whole
     assert all(part < whole for part in parts)
-
-
-@pytest.mark.parametrize(
-    ("cut", "rest"),
-    [("truncate -c -s 1 f", "1"), ("dd if=/dev/null of=f conv=nocreat status=none", "0")],
-)
-def test_what_cuts_a_file_off_is_a_step(orders: Orders, cut: str, rest: str) -> None:
-    """By ftruncate, and by a plain open with O_TRUNC: before a lock and what is read, or after."""
-    programs = ("--setup", "printf 1234 >f", "flock f wc -c f", cut)
-    done = orders(*programs)
-    assert "1 outcome, of all orders\n" in done.stdout
-    done = orders("--points", "files", "--steps", *programs)
-    assert (done.returncode, done.stderr) == (0, "")
-    found = outcomes(done.stdout)
-    assert sorted(re.findall(r"(\d) f\n", "".join(found))) == sorted([rest, "4"])
-    assert all("B: truncate f: ok\n" in text for text in found)
-
-
-def test_a_file_that_cannot_be_cut_off_is_foretold(orders: Orders) -> None:
-    dd = "dd if=/dev/null conv=nocreat status=none"
-    for given, result in (("of=f", "f: ENOENT"), ("of=$PWD/d", "d: EISDIR")):
-        done = orders("--points", "files", "--steps", "--setup", "mkdir d", f"{dd} {given}")
-        assert f"A: truncate {result}\n" in done.stdout
 
 
 def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:

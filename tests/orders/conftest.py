@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the tests of goldlock.orders share."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import ROOT, quiet_environment
+
+Orders = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def orders() -> Orders:
+    """Return a function that runs the command with arguments."""
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "goldlock", "orders", *arguments],
+            env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def outcomes(text: str) -> list[str]:
+    return [part.partition("\n")[2] for part in re.split(r"^outcome ", text, flags=re.M)[1:]]
