@@ -2,9 +2,10 @@
 """The command: goldlock faults [PLAN ...] [--trace FILE] [--files] -- PROGRAM [ARGUMENT ...]."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH123
+# ruff: noqa: PTH113, PTH116, PTH118, PTH123
 
 import os
+import stat
 
 from goldlock.lockcalls import FAULTS_VARIABLE, control, launcher
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
@@ -60,6 +61,7 @@ def _run(argv: list[str]) -> int:
     if argv in (["-h"], ["--help"]):
         _say(USAGE)
         return 0
+    _require_proc()
     if argv == ["--check"]:
         return _check()
     if len(argv) == 2 and argv[0] in ("--add", "--await", "--clear"):
@@ -71,10 +73,34 @@ def _run(argv: list[str]) -> int:
     plans, trace = _options([word for word in argv[:split] if word != "--files"])
     program = argv[split + 1 :]
     faults = _faults(plans)
+    _tell_of_privileges(program[0])
     if os.environ.get(FAULTS_VARIABLE):
         return _join(program, faults, "--files" if files else trace[0])
     files = files or any(fault.calls.is_by_name for fault in faults)
     return launcher.run(program, faults, _open(*trace), files=files)
+
+
+def _require_proc() -> None:
+    try:
+        os.close(os.open("/proc/self/fd", os.O_RDONLY))
+    except OSError as error:
+        raise control.NoSupervisorError(f"/proc/self/fd: {error.strerror}") from error
+
+
+def _tell_of_privileges(name: str) -> None:
+    """Say that a program will not become another user: what it complains of is something else."""
+    folders = [""] if "/" in name else os.get_exec_path()
+    paths = (os.path.join(folder, name) for folder in folders)
+    path = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), "")
+    if not path:
+        return
+    status = os.stat(path)
+    for bit, what, is_own in (
+        (stat.S_ISUID, "set-user-id", status.st_uid == os.geteuid()),
+        (stat.S_ISGID, "set-group-id", status.st_gid == os.getegid()),
+    ):
+        if status.st_mode & bit and not is_own:
+            launcher.complain(f"{name}: {what} has no effect under a supervisor (no_new_privs)")
 
 
 def _say(text: str) -> None:

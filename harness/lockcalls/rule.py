@@ -30,9 +30,12 @@ def _is_there(calls: "Calls", call: "Call", first: int, last: int | None) -> boo
 
 
 class Rule:
-    """A fault at work: how many calls it matched, and how many of them it made fail, or delayed."""
+    """A fault at work: how many calls it matched, and how many of them it made fail, or delayed.
 
-    __slots__ = ("_calls", "fault", "hits", "key", "matched")
+    unread  how many could not be read meanwhile, so that nobody knows what they were
+    """
+
+    __slots__ = ("_calls", "fault", "hits", "key", "matched", "unread")
 
     def __init__(self, fault: "Fault", key: int) -> None:
         self.fault = fault
@@ -40,6 +43,7 @@ class Rule:
         self._calls = fault.calls
         self.matched = 0
         self.hits = 0
+        self.unread = 0
 
     def matches(self, call: "Call") -> bool:
         """Return whether the fault is about this call."""
@@ -50,6 +54,7 @@ class Rule:
         if self.hits or self.fault.may_miss:
             return ""
         found = f"{self.matched} only" if self.matched else "none"
+        found += f", but {self.unread} could not be read" if self.unread else ""
         way_out = 'write "may miss" behind it if that is in order'
         delay = self.fault.delay
         what = "was paused" if delay == PAUSED else "was delayed" if delay else "failed"

@@ -67,6 +67,7 @@ class Supervisor:
         self._files = FileLog(lambda recorded, result: self._tell([(recorded, result)]))
         self._waits = Waits()
         self._standing = Standing()
+        self._is_blind = False
         self.on_wait: Callable[[], object] = bool
         """Called when a call begins to wait, or stands still, so that somebody looks again."""
 
@@ -168,8 +169,11 @@ class Supervisor:
 
     def _unreadable(self, notification: Notification, problem: Exception) -> None:
         """Let a call through that is no lock call, or that the kernel refuses anyway."""
-        reason = errno_name(getattr(problem, "errno", 0) or 0)
-        reason = reason if isinstance(problem, OSError) else str(problem)
+        reason = errno_name(problem.errno or 0) if isinstance(problem, OSError) else str(problem)
+        if isinstance(problem, (PermissionError, FileNotFoundError)):  # it may come between others
+            self._is_blind = True
+            for rule in self._rules.values():
+                rule.unread += 1
         self._say_unseen(notification, f"lock call that cannot be read ({reason}):")
         self._listener.let_through(notification)
 
@@ -246,7 +250,8 @@ class Supervisor:
         carried out before it, and it would succeed.
         """
         is_file = isinstance(call, FileCall)
-        sure = (self._files if is_file else self._unsettled).settle(call) and call.sure
+        before = self._files if is_file else self._unsettled
+        sure = before.settle(call) and call.sure and not self._is_blind
         error = 0
         try:
             result = self._told(call, call.foretell())
