@@ -43,7 +43,7 @@ def main(path: str) -> None:
     print("told: another opens it")  # noqa: T201 - what it is for
     lease(reader, "unlock")
     print("the other ended with", os.waitpid(child, 0)[1])  # noqa: T201 - as above
-    lease(os.open("/", os.O_RDONLY), "read")
+    lease(os.open("/usr", os.O_RDONLY), "read")
 
 
 if __name__ == "__main__":

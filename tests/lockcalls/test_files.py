@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -249,58 +249,3 @@ def test_dotlockfile_that_is_refused(
     need("dotlockfile")
     monkeypatch.chdir(tmp_path)
     assert supervised(["dotlockfile", "-r", "0", "-p", "l"], plan).returncode == status
-
-
-STRACE = "trace=open,openat,openat2,creat,/^(sym)?link,/^unlink,/^rename,/^mkdir,rmdir"
-GIT = "git add a; git commit -qm x; git pack-refs --all; git branch b; git tag t; git branch -D b"
-SQLITE = "pragma journal_mode=delete; create table t(x); insert into t values (1);"
-
-
-@pytest.mark.parametrize(
-    ("programs", "script", "least"),
-    [
-        (["git"], GIT, 30),
-        (["dotlockfile"], "dotlockfile -p l; dotlockfile -r 0 -p l; dotlockfile -u l", 7),
-        (["lockfile-create"], "lockfile-create -r 0 f; lockfile-create -r 0 f; rm f.lock", 6),
-        (["sqlite3"], f"sqlite3 t.db '{SQLITE}'", 2),
-        ([], "mkdir -p x/y; ln -s x z; mv x w; mv z w; rm -r w; rmdir nothing", 6),
-    ],
-)
-def test_same_as_strace(  # noqa: PLR0917 - fixtures and a row of the table
-    supervised: Run, repository: Path, traced: Traced, programs: list[str], script: str, least: int
-) -> None:
-    """The same calls with the same results; of opens that may find a file, strace cannot tell."""
-    need("strace", *programs)
-    log = repository.with_name("strace")
-    other = repository.with_name("other")
-    subprocess.run(["cp", "-r", repository, other], check=True)
-    line = ["strace", "-f", "-y", "-o", str(log), "-e", STRACE, "sh", "-c", script]
-    subprocess.run(line, cwd=repository, capture_output=True, check=False, timeout=60)
-    supervised(["sh", "-c", script], files=True, cwd=other)
-    told = [_plain(line) for line in traced() if not re.match(r"\S+: (open|lock|unlock) ", line)]
-    calls = list(_of_strace(log.read_text()))
-    assert len(calls) >= least
-    assert told == calls
-
-
-def _name(path: str) -> str:
-    return re.sub(r"tmp_obj_\w+|\.lk\w+", "X", path.rstrip("/").rpartition("/")[2])
-
-
-def _plain(line: str) -> str:
-    found = re.fullmatch(r"\S+: (\w+) (\S+)(?: to (\S+))?: (\w+)(?: \(created by \S+\))?", line)
-    assert found, line
-    return " ".join([found[1], *(_name(path) for path in found.group(2, 3) if path), found[4]])
-
-
-def _of_strace(log: str) -> Iterator[str]:
-    for line in log.splitlines():
-        found = re.match(r"\d+ +(\w+)\((.*)\) += (-?\d+)\S*(?: (\w+))?", line)
-        if not found or ("open" in found[1] and "O_EXCL" not in found[2]):
-            continue
-        call = found[1].removesuffix("2").removesuffix("at").replace("open", "create")
-        call = "rmdir" if "AT_REMOVEDIR" in found[2] else call
-        names = re.findall(r'"([^"]*)"', found[2])
-        names = names[1:] if call == "symlink" else names
-        result = found[4] if found[3] == "-1" else "ok"
-        yield " ".join([call, *map(_name, names), result])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lockcalls.support import FAULTS, Run, need
+from tests.lockcalls.told_by_strace import CALLS, lines, plain
 
 Traced = Callable[[], list[str]]
 
@@ -27,25 +28,6 @@ def test_same_as_alone(supervised: Run, image: Path, traced: Traced) -> None:
     told = [line.rpartition(": ")[2] for line in traced()]
     assert [result.partition(" (")[0] for result in told] == said
     assert said.count("ok") > 4
-
-
-def test_strace_says_the_same(
-    supervised: Run, image: Path, traced: Callable[[], list[str]]
-) -> None:
-    need("strace")
-    log = image.with_name("strace")
-    line = ["strace", "-f", "-o", str(log), "-e", "trace=fcntl", *LEASES, str(image)]
-    subprocess.run(line, capture_output=True, check=True, timeout=30)
-    supervised([*LEASES, str(image)])
-    results = _results_of_strace(log)
-    assert len(results) > 7
-    assert [line.rpartition(": ")[2].partition(" (")[0] for line in traced()] == results
-
-
-def _results_of_strace(log: Path) -> list[str]:
-    calls = [line for line in log.read_text().splitlines() if "F_SETLEASE" in line]
-    results = [line.rpartition(" = ")[2].split() for line in calls]
-    return [words[1] if words[0] == "-1" else "ok" for words in results]
 
 
 def test_lines_and_a_plan(supervised: Run, image: Path, traced: Traced) -> None:
@@ -136,9 +118,9 @@ key=$({FAULTS} --add 'lease share/f by smbd is paused')
 def test_samba_and_strace(supervised: Run, smbd: list[str], traced: Traced, tmp_path: Path) -> None:
     need("strace")
     log = tmp_path / "strace"
-    line = ["strace", "-f", "-o", str(log), "-e", "trace=fcntl", *smbd]
+    line = ["strace", "-fy", "-o", str(log), "-e", CALLS, *smbd]
     subprocess.run(line, capture_output=True, check=True, timeout=120)
     supervised(smbd, timeout=120)
-    assert _results_of_strace(log) == [
-        line.rpartition(": ")[2] for line in traced() if ": lease" in line
-    ]
+    calls = [line for line in lines(log.read_text()) if line.startswith("lease")]
+    assert [plain(line) for line in traced() if ": lease" in line] == calls
+    assert len(calls) == 2

@@ -4,7 +4,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -198,59 +198,3 @@ def test_dpkg(supervised: Run, root: Path, traced: Traced) -> None:
     done = supervised(dpkg, f"lock exactly all of {root}/var/lib/dpkg/lock fails with EAGAIN")
     assert "dpkg database lock was locked by another process" in done.stderr
     assert any(line.endswith("lock, write posix: EAGAIN (injected)") for line in traced())
-
-
-SQLITE = {
-    "rollback": "create table u(y); begin; insert into u values (1); commit; select * from u;",
-    "wal": "pragma journal_mode=wal; create table u(y); insert into u values (1); vacuum;",
-}
-
-
-@pytest.mark.parametrize("journal", SQLITE)
-def test_sqlite_and_strace(supervised: Run, database: Path, traced: Traced, journal: str) -> None:
-    _same_as_strace(supervised, traced, ["sqlite3", str(database), SQLITE[journal]], database)
-
-
-def test_dpkg_and_strace(supervised: Run, root: Path, traced: Traced) -> None:
-    argv = ["dpkg", f"--root={root}", "--configure", "-a"]
-    _same_as_strace(supervised, traced, argv, root / "var/lib/dpkg/status")
-
-
-def _same_as_strace(supervised: Run, traced: Traced, argv: list[str], file: Path) -> None:
-    """Compare the trace of a program with what strace says, on a file as it is at first."""
-    need("strace")
-    content, log = file.read_bytes(), file.with_name("strace")
-    line = ["strace", "-f", "-y", "-o", str(log), "-e", "trace=fcntl,flock", *argv]
-    subprocess.run(line, capture_output=True, check=True, timeout=120)
-    file.write_bytes(content)
-    supervised(argv)
-    told = list(_of_strace(log.read_text()))
-    assert len(told) > 3
-    assert [_plain(line) for line in traced()] == told
-
-
-def _plain(line: str) -> str:
-    """Return a line of the trace as _of_strace has it: call, range, file, kind, result."""
-    call = re.fullmatch(r"\S+: (\w+) (\S+) of (\S+?)(?:, (\w+))? posix(?: waiting)?: (.*)", line)
-    assert call, line
-    return f"{call[1]} {call[2]} {call[3].rpartition('/')[2]} {call[4]} {call[5]}"
-
-
-def _of_strace(log: str) -> Iterator[str]:
-    pattern = (
-        r"F_(\w+), \{l_type=F_(\w+), l_whence=SEEK_SET, l_start=(\d+), l_len=(\d+).*\}\) = (\S+)"
-        r"(?: (\w+))?"
-    )
-    kinds = {"RDLCK": "read", "WRLCK": "write"}
-    for line in log.splitlines():
-        if not (found := re.search(rf"<(\S+)>, {pattern}", line)):
-            continue
-        path, command, kind, start, length, _, error = found.groups()
-        last = int(start) + int(length) - 1
-        where = start if length == "1" else f"{start}-{last}" if length != "0" else f"{start}-"
-        where = "all" if where == "0-" else where
-        test = command == "GETLK"
-        call = "test" if test else "unlock" if kind == "UNLCK" else "lock"
-        kind = "write" if test else str(kinds.get(kind))
-        result = ("free" if "UNLCK" in line else "held") if test else error or "ok"
-        yield f"{call} {where} {path.rpartition('/')[2]} {kind} {result}"

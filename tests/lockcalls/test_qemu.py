@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Real QEMU, unmodified: every message with every errno, and what strace says of it."""
+"""Real QEMU, unmodified: every message with every errno."""
 
 import errno
 import json
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -122,63 +121,15 @@ def test_image_that_does_not_exist_yet(supervised: Run, tmp_path: Path) -> None:
     assert "Failed to lock byte 103: No locks available" in done.stderr
 
 
-OPENERS = {
-    "read-write": ["qemu-io", "-c", "quit"],
-    "read-only": ["qemu-io", "-r", "-c", "quit"],
-    "force-share": ["qemu-io", "-r", "-U", "-c", "quit"],
-    "info": ["qemu-img", "info"],
-    "check": ["qemu-img", "check"],
-    "commit": ["qemu-img", "commit", "-q"],
-}
-
-
-@pytest.mark.parametrize("opener", OPENERS)
-def test_trace_says_what_strace_says(
-    supervised: Run, disk: Path, traced: Traced, opener: str
-) -> None:
-    need("strace")
-    argv = [*OPENERS[opener], str(disk)]
-    log = disk.with_name("strace")
-    subprocess.run(
-        ["strace", "-f", "-o", log, "-e", "trace=fcntl", *argv],
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    supervised(argv)
-    assert [_plain(line) for line in traced()] == _strace_lines(log.read_text())
-
-
-@pytest.mark.parametrize("opener", ["read-write", "commit"])
+@pytest.mark.parametrize("opener", ["qemu-io -c quit", "qemu-img commit -q"])
 def test_trace_is_the_same_each_time(
     supervised: Run, disk: Path, traced: Traced, opener: str
 ) -> None:
     runs = []
     for _ in range(5):
-        supervised([*OPENERS[opener], str(disk)])
+        supervised([*opener.split(), str(disk)])
         runs.append(traced())
     assert runs == [runs[0]] * 5
-
-
-def _plain(line: str) -> str:
-    """Return a line of the trace as _strace_lines has it: call, range, result."""
-    call, where = line.partition(": ")[2].split()[:2]
-    return f"{call} {'0 0' if call == 'probe' else where + ' 1'} {line.rpartition(': ')[2]}"
-
-
-def _strace_lines(log: str) -> list[str]:
-    pattern = (
-        r"F_OFD_(\w+), \{l_type=F_(\w+), l_whence=SEEK_SET, l_start=(\d+), l_len=(\d+).*= (\S+)"
-    )
-    lines = []
-    for command, kind, start, length, result in re.findall(pattern, log):
-        assert result == "0"
-        if command == "GETLK":
-            call = "probe" if length == "0" else "test"
-            lines.append(f"{call} {start} {length} {'free' if kind == 'UNLCK' else 'held'}")
-        else:
-            lines.append(f"{'unlock' if kind == 'UNLCK' else 'lock'} {start} {length} ok")
-    return lines
 
 
 class Qmp:
