@@ -162,7 +162,8 @@ class Case(Starts):
                 held.go_on()
 
         ``wait`` waits until one stands there, at most *limit* seconds; at the end of the block all
-        go on. Raises as `faults` does.
+        go on. A plan can say more behind ``is paused``: ``... is paused from call 2``. Raises as
+        `faults` does.
         """
         from goldlock.lockcalls.api import pause  # only for the cases that want it
 

@@ -154,12 +154,15 @@ def faults(  # noqa: PLR0913 - the fields of a fault
         raise MissedError("; ".join(missed))
 
 
+_PAUSED = " is paused"
+
+
 class Pause:
     """Calls that stand still."""
 
     def __init__(self, plan: str, limit: float) -> None:
         """Set it; see `pause`."""
-        faults = parse_plan(f"{plan} is paused")
+        faults = parse_plan(plan if _PAUSED in plan else plan + _PAUSED)
         if len(faults) != 1:
             raise ValueError("expected the calls of one line of a plan")
         self._plan = plan
@@ -198,6 +201,7 @@ def pause(plan: str, limit: float = 60) -> Iterator[Pause]:
             held.wait()                # it stands there
             held.go_on()
 
+    A plan that says ``is paused`` itself can say more, as ``... is paused from call 2``.
     *limit* is how many seconds `Pause.wait` waits. Raises as `faults` does; MissedError at the
     end of the block if nothing stood still.
     """

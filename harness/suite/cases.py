@@ -18,6 +18,7 @@ and those of the suite's kit, such as ``formats``.
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -33,6 +34,8 @@ from goldlock.text import natural
 _CASE_NAME = re.compile(r"([A-Za-z0-9][\w-]*)(\.\w+)?", re.A)
 _LONGEST = 40
 """Characters of a case's name: it is part of the paths of sockets, which are short."""
+_MODULES = sys.stdlib_module_names | {"goldlock", "pexpect", "psutil", "ptyprocess"}
+"""What neither a case nor a helper beside it is called: Python looks in their folder first."""
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _DOCSTRING = re.compile(r'\s*[rR]?("""|\'\'\'|"|\')\s*(.*?)\s*(?:\1|\n|$)')
@@ -129,6 +132,12 @@ def case_files(root: Path) -> list[Path]:
         raise UsageError(f"{folder}: no such folder; a suite has cases/ and expected/") from None
     except OSError as error:
         raise UsageError(f"{folder}: {error.strerror}") from None
+    for name in names:
+        if name.endswith(".py") and name[:-3] in _MODULES:
+            raise UsageError(
+                f"{folder / name}: {name[:-3]} is a module that scripts import, and they would get"
+                " this file in its place; rename it"
+            )
     return [path for path in map(folder.joinpath, names) if may_be_case(path)]
 
 

@@ -47,6 +47,7 @@ def test_a_helper_is_no_case(suite: MakeSuite) -> None:
         ("2", "002.sh", "2: 002.sh has the same number; rename one of them"),
         ("a.sh", "a.py", "a.sh: a.py has the same name; rename one of them"),
         ("a.b.sh", "1", "a.b.sh: not a case's name; as in 153, 153.py or busy-timeout.sh"),
+        ("copy.py", "1", "copy.py: copy is a module that scripts import, and they would get this"),
         ("a" * 41, "1", f"{'a' * 41}: a case's name has at most 40 characters"),
     ],
 )
