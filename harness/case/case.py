@@ -17,6 +17,7 @@ programs of a suite need beyond that: `goldlock.kits.qemu` has images, monitors 
 """
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -244,6 +245,7 @@ class Case(Starts):
 
         program = self.program(program) if isinstance(program, str) else program
         own_name, speech = program.own_name, Speech(prompt, marker)
+        shown = shlex.join((program.name, *arguments))
         return Steps(
             name or program.name,
             program,
@@ -252,6 +254,7 @@ class Case(Starts):
             steps,
             lambda text: self.stderr_output(own_name(text)),
             limit,
+            shown,
         )
 
     def permutations(

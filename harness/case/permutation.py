@@ -20,7 +20,8 @@ Step = str | int
 class Steps(NamedTuple):
     """A session that `Case.session` has made: a program, and the steps that it can be told.
 
-    *clean* is applied to its answers; *limit* is how many seconds a step may take.
+    *clean* is applied to its answers; *limit* is how many seconds a step may take; *shown* is the
+    command line as goldens have it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Steps(NamedTuple):
     steps: Mapping[str, Step]
     clean: Filter
     limit: float
+    shown: str
 
 
 class Ran(NamedTuple):

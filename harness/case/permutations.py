@@ -7,7 +7,6 @@ on files. Each permutation begins with what is in the case's directory now, in a
 
 import math
 import os
-import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -73,8 +72,7 @@ class Permutations:
     def _start(self, stack: ExitStack) -> None:
         """Show the sessions, and have them ready to be started again and again."""
         for name, each in self._sessions.items():
-            words = (each.program.name, *each.arguments)
-            self._case.log(f"session {name}: {shlex.join(words)}", self._case.paths)
+            self._case.log(f"session {name}: {each.shown}", self._case.paths)
             argv = each.program.argv(*each.arguments)
             self._case.raw_log.add(argv, "")
             try:

@@ -13,6 +13,7 @@ run(main)
 """
 
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -28,6 +29,7 @@ from goldlock.kits.qemu.environment import QemuEnvironment
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from goldlock.case.permutation import Step, Steps
     from goldlock.case.program import Start
     from goldlock.kits.qemu.monitors import Hmp, Monitor, Qmp
 
@@ -213,6 +215,31 @@ class QemuCase(Case):
         from goldlock.kits.qemu.monitors import Hmp  # as above
 
         return self._monitor(Hmp, *machine_options(machine), "-monitor", "stdio", *arguments)
+
+    def qmp_session(
+        self,
+        *arguments: str,
+        steps: "Mapping[str, Step]",
+        name: str,
+        machine: str = "none",
+        limit: float = 60,
+    ) -> "Steps":
+        """Return a session for `permutations`: a QEMU, as of `holder`, and its steps.
+
+            case.qmp_session(name="one", steps={
+                "add": "drive_add 0 if=none,id=d0,file=t.qcow2",
+                "stop": "{ 'execute': 'stop' }"})
+
+        A step is a line of the human monitor, or of QMP.
+        """
+        from goldlock.case.permutation import Steps  # only for the cases that want it
+        from goldlock.kits.qemu.monitors import QmpSpeech
+
+        options = (*machine_options(machine), "-monitor", "none", "-qmp", "stdio", *arguments)
+        shown = shlex.join((self.qemu.name, *arguments))
+        return Steps(
+            name, self.qemu, options, QmpSpeech(), steps, self.monitor_output, limit, shown
+        )
 
     def preload(self) -> None:
         """Import what most tasks of a group need, once for all of them."""

@@ -250,10 +250,11 @@ def without_error_prefix(text: str) -> str:
 
     Since 10.2, drive_add says it, as other commands did before.
 
-    before: ``{"return": "Error: Failed to lock byte 201rn"}``
-    after:  ``{"return": "Failed to lock byte 201rn"}``
+    before: ``{"return": "Error: Failed to lock byte 201rn"}``, ``Error: Device 'd0' not found``
+    after:  ``{"return": "Failed to lock byte 201rn"}``, ``Device 'd0' not found``
     """
-    return re.sub(r'^\{"return": "Error: (?=Failed to )', '{"return": "', text, flags=re.M)
+    wanted = r'^(\{"return": "|)Error: (?=Failed to |Device )'
+    return re.sub(wanted, r"\1", text, flags=re.M)
 
 
 def without_device_phase(text: str) -> str:

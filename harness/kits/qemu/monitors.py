@@ -7,6 +7,7 @@ from typing import Any
 
 from goldlock.case.program import Program
 from goldlock.case.session import Session
+from goldlock.orders.speech import Speech
 
 Show = Callable[[str], None]
 
@@ -166,6 +167,44 @@ class Hmp(Monitor):
         if answer:
             self._show_output(answer)
         return answer
+
+
+class QmpSpeech(Speech):
+    """What a session of permutations speaks: lines of QMP, or of the human monitor through it.
+
+    A line that begins with a brace is QMP; the answer is shown as it comes, or, of the human
+    monitor, as text. Events come after the answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(prompt="\n")
+
+    def words(self, text: str, number: int) -> str:
+        if not number:
+            return f"{_json({'execute': 'qmp_capabilities'})}\n"
+        if text.startswith("{"):
+            return f"{text}\n"
+        line = {"execute": "human-monitor-command", "arguments": {"command-line": text}}
+        return f"{_json(line)}\n"
+
+    def answer(self, said: str, text: str, number: int) -> str | None:
+        del number
+        whole = any({"return", "error"} & _message(line).keys() for line in said.splitlines())
+        return self.last(said, text) if whole and said.endswith("\n") else None
+
+    def last(self, said: str, text: str) -> str:
+        lines = said.splitlines()
+        events = [line for line in lines if "event" in _message(line)]
+        rest = [line for line in lines if line not in events]
+        if not text.startswith("{"):
+            rest = [_of_human_monitor(line) for line in rest]
+        return "".join(f"{line}\n" for line in (*rest, *events) if line)
+
+
+def _of_human_monitor(line: str) -> str:
+    """Return what the human monitor has said, where a line is an answer; else the line."""
+    answer = _message(line).get("return")
+    return line if answer is None else str(answer).replace("\r\n", "\n").rstrip("\n")
 
 
 def _json(value: object) -> str:

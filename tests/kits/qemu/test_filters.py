@@ -58,6 +58,12 @@ TABLE: list[Row] = [
         '{"return": "Failed to lock byte 201rn"}',
     ),
     (
+        "error as text",
+        filters.without_error_prefix,
+        "Error: Device 'd0' not found",
+        "Device 'd0' not found",
+    ),
+    (
         "phase of 10.0",
         filters.without_device_phase,
         '{"timestamp": {}, "event": "MIGRATION", "data": {"status": "device"}}\n',
