@@ -184,20 +184,20 @@ class CaseResult:
 
 
 _TOLD = (
+    *("number", "path", "title", "groups", "seconds", "last", "started", "golden", "problems"),
     *(
-        "number",
-        "path",
-        "title",
-        "groups",
-        "seconds",
-        "last",
-        "started",
-        "golden",
-        "problems",
         "reason",
+        "notes",
+        "skipped",
+        "update",
+        "kept",
+        "kept_files",
+        "log",
+        "shown",
+        "runs",
+        "failed_runs",
+        "about_runs",
     ),
-    *("notes", "skipped"),
-    *("update", "kept", "kept_files", "log", "shown", "runs", "failed_runs", "about_runs"),
 )
 """What of a result is for other processes than the runner's, beside its sections."""
 

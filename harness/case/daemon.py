@@ -6,7 +6,6 @@
 
 import os
 import signal
-from types import TracebackType
 from typing import Self
 
 from goldlock.case.program import Program
@@ -53,12 +52,7 @@ class Daemon:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         if error:
             capture_context(error)  # while it still holds what it holds
         self.kill()

@@ -8,7 +8,6 @@ of the program; the time limit only bounds what a broken program can cost.
 
 import os
 from subprocess import PIPE, STDOUT
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
@@ -65,12 +64,7 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         if error:
             capture_context(error)  # while it still holds what it holds
         self.kill()

@@ -12,7 +12,6 @@ import termios
 import tty
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn, Self
 
 from goldlock.errors import UsageError
@@ -62,12 +61,7 @@ class Keyboard:
         tty.setcbreak(0)  # drops what was typed before there was anything to see
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         termios.tcsetattr(0, termios.TCSADRAIN, self._mode)
         for number, handler in self._handlers:
             signal.signal(number, handler)

@@ -90,33 +90,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         report.sections = [(title, text) for title, text in report.sections if text.strip()]
 
 
-class Commands:
-    """Shows what the programs of a case were told, after the case's line."""
+class AfterLine:
+    """Shows after a case's line what its programs were told; and, with *titles*, its title."""
 
-    def __init__(self, reporter: Any) -> None:
+    def __init__(self, reporter: Any, *, titles: bool) -> None:
         self._reporter = reporter
+        self._titles = titles
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        result = result_of(report)
-        if result and result.shown:
-            self._reporter.ensure_newline()
-            for line in result.shown.split("\n"):
+        if result := result_of(report):
+            title = [result.title] if self._titles and result.title else []
+            for line in [*title, *(result.shown.split("\n") if result.shown else [])]:
+                self._reporter.ensure_newline()
                 self._reporter.write_line(f"    {printable(line)}".rstrip())
-
-
-class Titles:
-    """Shows what each case is about, after its line; for those who ask for more words."""
-
-    def __init__(self, reporter: Any) -> None:
-        self._reporter = reporter
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        result = result_of(report)
-        if result and result.title:
-            self._reporter.ensure_newline()
-            self._reporter.write_line(f"    {printable(result.title)}")
 
 
 @pytest.hookimpl(wrapper=True)

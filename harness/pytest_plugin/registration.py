@@ -28,9 +28,8 @@ def start(
     if reporter := manager.get_plugin("terminalreporter"):
         for line in (*programs.heading, *notes):
             reporter.write_line(line)
-        if config.get_verbosity() > config.stash[RUN].by_command:  # the command adds one -v
-            manager.register(console.Titles(reporter), "goldlock-titles")
-        manager.register(console.Commands(reporter), "goldlock-commands")
+        titles = config.get_verbosity() > config.stash[RUN].by_command  # which adds one -v
+        manager.register(console.AfterLine(reporter, titles=titles), "goldlock-after-line")
         if _somebody_waits(config):
             from goldlock.pytest_plugin.progress import Progress
 

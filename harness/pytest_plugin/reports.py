@@ -126,14 +126,9 @@ class Reports:
         self._add_line(json_lines.run_end(self._report))
         if self._lines:
             self._lines.close()
-        for flag, make in (
-            ("--tap", self._tap),
-            ("--junit-xml", self._junit),
-            ("--html", self._html),
-            ("--gitlab-report", lambda: annotations.gitlab(self._report, self._environ)),
-        ):
-            if path := self._files.get(flag):
-                self._attempt(path, write, path, make())
+        for flag, path in self._files.items():
+            if flag != "--json-lines":
+                self._attempt(path, write, path, self._document(flag))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -174,17 +169,18 @@ class Reports:
                 self._fail(self._files["--json-lines"], error)
                 self._lines = None
 
-    def _tap(self) -> str:
-        from goldlock.reports import tap
+    def _document(self, flag: str) -> str:
+        """Return the report that an option asks for; its module is loaded now, not for all runs."""
+        if flag == "--gitlab-report":
+            return annotations.gitlab(self._report, self._environ)
+        if flag == "--junit-xml":
+            from goldlock.reports import junit
 
-        return tap.document(self._report)
+            return junit.document(self._report, name=self._suite_name, prefix=self._prefix)
+        if flag == "--tap":
+            from goldlock.reports import tap
 
-    def _junit(self) -> str:
-        from goldlock.reports import junit
-
-        return junit.document(self._report, name=self._suite_name, prefix=self._prefix)
-
-    def _html(self) -> str:
+            return tap.document(self._report)
         from goldlock.reports import html  # the largest of all
 
         return html.document(self._report)

@@ -4,10 +4,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from goldlock.text import for_html, for_terminal
+from goldlock.text import for_terminal
 
 _WIDEST = 60
 """Characters of a row's name in the table, unless another is the same up to there."""
@@ -162,15 +161,12 @@ def changes(row: Row) -> Iterator[tuple[str, list[str]]]:
 
 def page(runs: Sequence[Run]) -> str:
     """Return the tables as an HTML page, with how each section differs."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only for those who want it
+    from goldlock.reports.pages import template  # Jinja2, for those who want a page
 
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(autoescape=True, loader=loader, undefined=StrictUndefined)
-    template = environment.get_template("builds.html.j2")
-    return template.render(
+    return template("builds.html.j2").render(
         runs=runs,
         numbers=numbers(runs),
-        not_run=[for_html(line) for line in not_run(runs)],
+        not_run=not_run(runs),
         rows=rows(runs),
         changes=changes,
         key=KEY,

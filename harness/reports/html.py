@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goldlock.reports import chart, diff_table
+from goldlock.reports.pages import template
 from goldlock.reports.repo_paths import here
 from goldlock.result import CUT, CaseResult, Report, State
-from goldlock.text import count, first_lines, for_html, format_duration, heading, natural, sections
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from goldlock.text import count, first_lines, format_duration, heading, natural, sections
 from markupsafe import Markup
 
 _FOLDER = Path(__file__).parent
@@ -52,7 +52,18 @@ def document(report: Report) -> str:
         f" script-src {_digest(script)}; base-uri 'none'; form-action 'none'"
     )
     all_sections = [section for case in report.cases for section in case.sections]
-    return _template().render(
+    page = template(
+        "page.html.j2",
+        anchor_of=_anchor_of,
+        can_be_right=_can_be_right,
+        count_of=count,
+        duration=format_duration,
+        first_lines=first_lines,
+        here=here,
+        log_parts=_log_parts,
+        table=diff_table.table,
+    )
+    return page.render(
         run=report.run,
         end=report.end,
         cases=sorted(report.cases, key=_failed_first),
@@ -70,34 +81,6 @@ def document(report: Report) -> str:
         style=Markup(style),
         script=Markup(script),
     )
-
-
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        finalize=_finalize,
-        keep_trailing_newline=True,
-        loader=FileSystemLoader(_FOLDER),
-        lstrip_blocks=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
-        "anchor_of": _anchor_of,
-        "can_be_right": _can_be_right,
-        "count_of": count,
-        "duration": format_duration,
-        "first_lines": first_lines,
-        "here": here,
-        "log_parts": _log_parts,
-        "table": diff_table.table,
-    }
-    return environment.get_template("page.html.j2")
-
-
-def _finalize(value: object) -> object:
-    """Return what an expression of the template is to show: text fit for HTML."""
-    return for_html(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _digest(text: str) -> str:
