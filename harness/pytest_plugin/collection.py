@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from _pytest.mark.expression import Expression  # as pytest itself compiles -k
 from goldlock.errors import UsageError
-from goldlock.pytest_plugin.plugin import UNSOUND, CaseItem
-from goldlock.pytest_plugin.run import RUN
+from goldlock.pytest_plugin.item import CaseItem
+from goldlock.pytest_plugin.run import RUN, UNSOUND
 from goldlock.suite.cases import Case, case_files, read_case
 from goldlock.text import printable
 

@@ -35,11 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest where there is something to do."""
     if run := _handed_over(config) or _of_project(config):
-        from goldlock.pytest_plugin import collection, console, memory, orphans, plugin
+        from goldlock.pytest_plugin import collection, console, item, memory, orphans, plugin
         from goldlock.pytest_plugin.run import RUN
 
         config.stash[RUN] = run
-        for module in (console, orphans, collection, plugin, memory):
+        for module in (console, orphans, collection, item, plugin, memory):
             config.pluginmanager.register(module, module.__name__)
 
 

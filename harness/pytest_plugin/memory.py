@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.errors import UsageError
-from goldlock.pytest_plugin.plugin import CaseItem
+from goldlock.pytest_plugin.item import CaseItem
 from goldlock.pytest_plugin.run import RUN, history_file, past_of, say
 from goldlock.runner import history, shards
 from goldlock.text import count

@@ -6,13 +6,12 @@ and are gone before its verdict is written there.
 """
 
 import os
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TextIO
 
 import pytest
-from goldlock.runner.history import LastRun
+from goldlock.pytest_plugin.run import past_of
+from goldlock.runner.scheduler import Scheduler
 
 LONG = 5.0
 """Seconds of a run, past or to come, from which on it is worth a word."""
@@ -22,23 +21,15 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class Progress:
-    """A plugin of pytest. *running* tells the numbers of the cases that run."""
+    """A plugin of pytest."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is known when a run begins
-        self,
-        terminal: TextIO,
-        width: int,
-        root: Path,
-        jobs: int,
-        running: Callable[[], Sequence[str]],
-        past: Mapping[str, LastRun],
-    ) -> None:
-        self._terminal = terminal
-        self._width = width
-        self._root = root
-        self._jobs = max(jobs, 1)  # 0 is as many as it takes
-        self._running = running
-        self._past = past
+    def __init__(self, config: pytest.Config, scheduler: Scheduler) -> None:
+        self._terminal = sys.stdout
+        self._width = config.get_terminal_writer().fullwidth
+        self._root = config.rootpath
+        self._jobs = max(scheduler.settings.jobs, 1)  # 0 is as many as it takes
+        self._running = scheduler.running
+        self._past = past_of(config)
         self._to_go = self._unknown = 0
         self._seconds = 0.0
         self._shown = False

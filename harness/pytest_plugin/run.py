@@ -82,7 +82,13 @@ class Run:
 
 
 RUN = pytest.StashKey[Run]()
-"""Where pytest's configuration has the run."""
+"""Where pytest's configuration has the run, ..."""
+
+SCHEDULER = pytest.StashKey[Scheduler]()
+"""... who runs its cases, ..."""
+
+UNSOUND = pytest.StashKey[set[Path]]()
+"""... and the files of cases that could not be collected, for their headers."""
 
 
 def history_file(config: pytest.Config) -> Path:

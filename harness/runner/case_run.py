@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from goldlock import safe_open
 from goldlock.dialects import known as dialects
-from goldlock.dialects.dialect import Dialect
 from goldlock.dialects.own import NOT_SERVED
 from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
 from goldlock.goldens import golden
@@ -24,19 +23,12 @@ from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
 from goldlock.runner.shims import Shims
-from goldlock.runner.spawn import Start, spawn, under_supervision
+from goldlock.runner.supervision import BY_SECCOMP, LOCKS, sees_files, start_of
 from goldlock.runner.update_run import last_pid, printed
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 from goldlock.suite.kit import load
 from goldlock.suite.programs import Programs
-
-LOCKS = "locks"
-"""The file of a case's directory with the lock calls of its programs."""
-
-_SUPERVISED = frozenset({"faults", "lock-files"})
-_BY_SECCOMP = _SUPERVISED | {"orders"}
-"""What a case can need that a supervisor of its lock calls gives."""
 
 
 class Hold(NamedTuple):
@@ -75,7 +67,6 @@ class Runner:
         self._environ = dict(environ)
         self._scratch = context.scratch
         self._shims = Shims(context.scratch.plain)
-        self._of_dialects: dict[Dialect, Mapping[str, str]] = {}
         self._programs = Programs()
         self._held: int | None = None
 
@@ -156,7 +147,7 @@ class Runner:
 
     def _why_not(self, need: str) -> str | None:
         """Return why an ability that no kit knows cannot be had; None where it can."""
-        if need in _BY_SECCOMP:
+        if need in BY_SECCOMP:
             from goldlock.lockcalls.api import unavailable  # for those who want it only
 
             return unavailable()
@@ -230,10 +221,7 @@ class Runner:
 
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)
-        start: Start = spawn
-        if is_supervised(case, self.settings):
-            files = sees_files(case, self.settings)
-            start = under_supervision(directories.top / LOCKS, self._plans(job), files=files)
+        start = start_of(case, self.settings, directories)
         return execute(
             dialect.command(case, self.settings),
             environ,
@@ -244,17 +232,6 @@ class Runner:
             start,
             partial(self._scratch.restore, directories),
         )
-
-    def _plans(self, job: _Job) -> list[str]:
-        """Return the faults that are asked for, whose files are in the directory of the case."""
-        if not self.settings.faults:
-            return []
-        from goldlock.lockcalls.plan import absolute, parse_plan  # for those who want it only
-        from goldlock.lockcalls.words import byte_words
-
-        words, folder = byte_words(job.case.kit, ""), str(job.directories.test)
-        faults = [each for text in self.settings.faults for each in parse_plan(text, words)]
-        return [str(absolute(fault, folder)) for fault in faults]
 
     def _environ_of(self, job: _Job) -> dict[str, str]:
         dialect, directories = dialects.of_kit(job.case.kit), job.directories
@@ -269,7 +246,7 @@ class Runner:
             "HOME": str(directories.home),
             "TMPDIR": str(directories.home),
         }
-        surroundings = self._surroundings(dialect)
+        surroundings = dialect.surroundings(self._environ, self._scratch.root)
         shims = self._shims.folder(job.programs.on_path & paths.keys())
         folders = [*([shims] if shims else []), *job.programs.folders_for(paths)]
         return {
@@ -279,12 +256,6 @@ class Runner:
             "PATH": ":".join([*folders, surroundings["PATH"]]),
             **{name: where for name, where in own.items() if name in dialect.variables},
         }
-
-    def _surroundings(self, dialect: Dialect) -> Mapping[str, str]:
-        if dialect not in self._of_dialects:
-            root = self._scratch.root
-            self._of_dialects[dialect] = dialect.surroundings(self._environ, root)
-        return self._of_dialects[dialect]
 
     def _environment(self, job: _Job, wrapped: Sequence[str]) -> Environment:
         top = str(job.directories.top)
@@ -307,16 +278,3 @@ def result_of(case: Case, golden: Path | None = None) -> CaseResult:
     """Return the result of a case of which nothing is known yet."""
     golden = golden or case.expected / f"{case.number}.out"
     return CaseResult(case.number, str(case.path), str(golden), case.groups, case.title)
-
-
-def is_supervised(case: Case, settings: Settings) -> bool:
-    """Tell whether a case runs under a supervisor of its lock calls."""
-    if "orders" in case.needs:  # a process can have one supervisor, and they bring their own
-        return False
-    wanted = settings.trace_locks or bool(settings.faults)
-    return wanted or not _SUPERVISED.isdisjoint(case.needs)
-
-
-def sees_files(case: Case, settings: Settings) -> bool:
-    """Tell whether that supervisor sees files that are made, renamed and removed."""
-    return settings.trace_files or "lock-files" in case.needs

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Start a case as a process: as it is, or under a supervisor of its lock calls."""
+"""Start a case as a process; `supervision` does so under a supervisor of its lock calls."""
 
 import os
 import signal
@@ -7,8 +7,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-from goldlock.inspect import processes
 
 Start = Callable[[Sequence[str], Mapping[str, str], Path, int], int]
 """Starts a command line with no more than an environment, in a directory, with a descriptor for
@@ -37,35 +35,6 @@ def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, outp
             setsigmask=(),
             setsigdef=_DEFAULT,
         )
-
-
-def under_supervision(
-    trace: Path | None, plans: Sequence[str] = (), *, files: bool = False
-) -> Start:
-    """Return what starts a program under a supervisor, which writes its lock calls to a file.
-
-    With *files*, also calls that make, rename and remove files.
-
-    It does what ``goldlock faults PLAN ... --trace FILE -- PROGRAM ...`` would, in a fork
-    of this process: to start a Python for it takes as long again, 8 ms.
-    """
-    options = [*(["--trace", str(trace)] if trace else []), *plans]
-    options += ["--files"] if files else []
-    # Only for those who want it; and all of it once, so that no fork need load it again.
-    from goldlock.lockcalls import command, loop, plan, supervisor  # noqa: F401 - as above
-    from goldlock.lockcalls import trace as traces  # noqa: F401 - as above
-
-    def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
-        arguments = [*options, "--", *argv]
-        processes.command_line_area()  # asked once, and known to all forks
-        pid = os.fork()
-        if pid == 0:
-            with child_setup(environ, directory, output):
-                processes.set_command_line(["goldlock", "faults", *arguments])
-                os._exit(command.main(arguments))
-        return pid
-
-    return start
 
 
 @contextmanager

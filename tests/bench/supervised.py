@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".import"))
 
 from goldlock.lockcalls.api import unavailable  # noqa: E402 - found by the line before
-from goldlock.runner.spawn import Start, spawn, under_supervision  # noqa: E402 - as above
+from goldlock.runner.spawn import Start, spawn  # noqa: E402 - as above
+from goldlock.runner.supervision import under_supervision  # noqa: E402 - as above
 
 Pairs = list[tuple[tuple[float, float], tuple[float, float]]]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from goldlock.pytest_plugin.console import Took, slowest
-from goldlock.pytest_plugin.plugin import SHOWN
+from goldlock.pytest_plugin.item import SHOWN
 from goldlock.runner.history import HISTORY, LastRun
 
 from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
