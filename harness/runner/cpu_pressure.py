@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How much of the machine is left: whether programs wait for a processor that is not free."""
+"""How many cases run at a time: as many as leave no processor idle, and none waited for."""
 
 import os
 import time
@@ -15,6 +15,9 @@ def processors() -> int:
     """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
+
+JOBS_PER_CPU = 4
+"""Jobs for each processor, at most, where the number is to be found out."""
 
 _SHORTEST = 0.2
 """Seconds that a share is told of, at least: in less, it says nothing."""
@@ -49,3 +52,24 @@ class CpuPressure:
             return time.monotonic(), int(some.rpartition("=")[2]) / 1e6
         except (OSError, ValueError):
             return None
+
+
+class Jobs:
+    """How many cases may run at a time: *asked* for, or where that is 0, found out as they do."""
+
+    def __init__(self, asked: int) -> None:
+        self.limit = asked or processors()
+        self.is_fixed = bool(asked)
+        self._pressure = CpuPressure()
+
+    def adapt(self) -> bool:
+        """Take one more, or less, where the machine has room, or none; tell whether it is more."""
+        waiting = None if self.is_fixed else self._pressure.waiting()
+        if waiting is None:
+            return False
+        more = waiting < IDLE and self.limit < JOBS_PER_CPU * processors()
+        if more:
+            self.limit += 1
+        elif waiting > BUSY and self.limit > processors():
+            self.limit -= 1
+        return more

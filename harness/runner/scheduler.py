@@ -11,7 +11,7 @@ from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
-from goldlock.runner.cpu_pressure import BUSY, IDLE, CpuPressure, processors
+from goldlock.runner.cpu_pressure import Jobs
 from goldlock.runner.history import rounds, runs_of_each
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
 from goldlock.runner.process import GRACE
@@ -25,9 +25,6 @@ from goldlock.suite.cases import Case
 
 if TYPE_CHECKING:
     from goldlock.runner.stress import BusyProcessors
-
-JOBS_PER_CPU = 4
-"""Jobs for each processor, at most, where the number is to be found out."""
 
 WORKER_GRACE = 30.0
 """Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
@@ -63,9 +60,7 @@ class Scheduler:
         self._kept: set[Path] = set()
         self.unclean: list[str] = []
         """What cannot be cleaned up at the end, a line each; the run has failed then."""
-        self._limit = settings.jobs or processors()
-        self._overcommits = True
-        self._pressure = CpuPressure()
+        self._jobs = Jobs(settings.jobs)
 
     @property
     def context(self) -> RunContext:
@@ -86,12 +81,15 @@ class Scheduler:
         with self._change:
             new = [case for case in cases if case.path not in self._stats]
             if new:
-                self._be_busy()
+                if self.settings.stress and not self._busy:
+                    from goldlock.runner.stress import BusyProcessors  # only for those who hunt
+
+                    self._busy = BusyProcessors()
                 self.context.expect(new)
                 for root in {case.root for case in new}:
                     self._leaks.add(root)
                 kits = {case.kit for case in new}
-                self._overcommits &= all(dialects.of_kit(kit).overcommits for kit in kits)
+                self._jobs.is_fixed |= not all(dialects.of_kit(kit).overcommits for kit in kits)
                 planned = runs_of_each(self.settings)
                 self._stats.update((case.path, RunStats(planned)) for case in new)
                 self._queue.add(rounds(new, self.settings))
@@ -172,12 +170,6 @@ class Scheduler:
                 self._context.scratch.end_processes()
             self.unclean += self._context.scratch.close(self._kept)
 
-    def _be_busy(self) -> None:
-        if self.settings.stress and not self._busy:
-            from goldlock.runner.stress import BusyProcessors  # only for those who hunt
-
-            self._busy = BusyProcessors()
-
     # All below is done with the lock held, but for _work, _next, _run_cases and _change_worker.
 
     def _is_done(self, path: Path, stats: RunStats) -> bool:
@@ -186,7 +178,7 @@ class Scheduler:
     def _hire(self) -> None:
         """Have a thread and a worker for each run that is to come, up to the limit."""
         to_come = sum(each.planned - each.runs for each in self._stats.values())
-        for _ in range(int(min(self._limit, to_come)) - len(self._threads)):
+        for _ in range(int(min(self._jobs.limit, to_come)) - len(self._threads)):
             slot = WorkerSlot(self._worker(), self.settings)
             self._slots.add(slot)
             if self._error:
@@ -201,21 +193,23 @@ class Scheduler:
             self._threads.add(thread)
 
     def _worker(self) -> Worker:
-        if not self._fork_server:
-            runner = Runner(self.settings, self._environ, self.context)
+        context = self.context
         try:
             if not self._fork_server:
+                runner = Runner(self.settings, self._environ, context)
                 self._fork_server = ForkServer(runner.serve, WORKER_GRACE)
             return self._fork_server.worker()
         except OSError as error:
-            jobs = f"; -j N runs N cases at a time, where {self._limit} were to"
+            jobs = f"; -j N runs N cases at a time, where {self._jobs.limit} were to"
             raise UsageError(f"no process to run cases in: {error.strerror}{jobs}") from None
 
     def _next(self, slot: WorkerSlot) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
         with self._change:
             slot.case = None
-            while not (self._error or len(self._threads) > self._limit or self._queue.is_done()):
+            while not (
+                self._error or len(self._threads) > self._jobs.limit or self._queue.is_done()
+            ):
                 if case := self._queue.take():
                     slot.case = case
                     return case
@@ -247,19 +241,8 @@ class Scheduler:
         if stats.failed and self.settings.until_fail:
             self._stopped = True
             self._queue.clear()
-        if self._overcommits and not self.settings.jobs:
-            self._adapt()
-
-    def _adapt(self) -> None:
-        """Take as many jobs as leave no processor idle, and none waited for."""
-        waiting = self._pressure.waiting()
-        if waiting is None:
-            return
-        if waiting < IDLE and self._limit < JOBS_PER_CPU * processors():
-            self._limit += 1
+        if self._jobs.adapt():
             self._hire()
-        elif waiting > BUSY and self._limit > processors():
-            self._limit -= 1
 
     def _drop(self, result: CaseResult) -> None:
         """Remove what a run kept, when there is enough of its kind."""
