@@ -24,7 +24,6 @@ from goldlock.errors import UsageError
 from goldlock.pytest_plugin import session
 from goldlock.reports import files
 from goldlock.runner import shards
-from goldlock.settings import check_names
 from goldlock.suite import choices
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.project import find_suite
@@ -113,7 +112,7 @@ def _open_standard_files() -> None:
 def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     ours, for_pytest = split(arguments)
     options = parse(ours, checkout)
-    check_names(options)
+    choices.check_names(options)
     if checkout and options.self_test:
         check_alone(options, "--self-test", _SELF_TEST)
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=True)
