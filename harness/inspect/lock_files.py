@@ -13,6 +13,7 @@ import os
 
 from goldlock.inspect import processes
 from goldlock.inspect.open_files import Files
+from goldlock.inspect.states import named
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.control import Control
 
@@ -40,8 +41,7 @@ def lock_files(path: str) -> str:
 
 
 def _openers(path: str, pids: list[int]) -> str:
-    having = [f"{processes.name(pid)} (pid {pid})" for pid in sorted(pids) if _has_open(pid, path)]
-    return ", ".join(having) or "none"
+    return ", ".join(named(pid) for pid in sorted(pids) if _has_open(pid, path)) or "none"
 
 
 def _has_open(pid: int, path: str) -> bool:

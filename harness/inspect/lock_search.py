@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from goldlock.inspect import processes
+from goldlock.inspect import process_facts, processes
 from goldlock.inspect.open_files import DELETED, Files, awaited, locked_files
 from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, same_open_file
 from goldlock.lockcalls import SUPERVISOR_NAME
@@ -50,7 +50,7 @@ class Look:
 
     def __init__(self, top: str, likely: Collection[int] = ()) -> None:
         """Look, in a case at the processes that are *likely* to have locks first."""
-        self.name = cache(processes.name)
+        self.name = cache(process_facts.name)
         for _ in range(_TRIES):
             self.files = Files(top)
             if not (unknown := self._look(likely)):
@@ -121,7 +121,7 @@ class Look:
         found, complete = [], True
         for pid in pids:
             try:
-                for file, lock in awaited(pid, processes.waiting_tasks(pid)):
+                for file, lock in awaited(pid, process_facts.waiting_tasks(pid)):
                     if path := self.files.path_of(file):
                         found.append(Found(pid, file.fd, path, lock))
             except (OSError, ValueError):

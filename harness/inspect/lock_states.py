@@ -103,7 +103,7 @@ class Blocked(State):
         # A lock of an open file (OFD) does not say whose it is.
         files = {lock.inode for lock in waiting if lock.pid <= 0}
         return bool(files) and any(
-            process_facts.any_waits([pid]) and not files.isdisjoint(inodes(pid)) for pid in pids
+            process_facts.waiting_tasks(pid) and not files.isdisjoint(inodes(pid)) for pid in pids
         )
 
     def __str__(self) -> str:

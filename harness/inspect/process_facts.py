@@ -9,15 +9,6 @@ import time
 
 from goldlock import linux
 
-TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-
-def any_waits(pids: "Iterable[int]") -> bool:
-    """Return whether one of these processes may wait for a lock, as far as the kernel tells."""
-    return any(waiting_tasks(pid) for pid in pids)
-
 
 def waiting_tasks(pid: int) -> list[str]:
     """Return the threads of a process that may wait for a lock, as far as the kernel tells."""

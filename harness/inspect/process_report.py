@@ -6,12 +6,9 @@ import shlex
 from contextlib import suppress
 
 import psutil
-from goldlock.inspect import lock_table, processes
-from goldlock.inspect.lock_table import Held, held_by
+from goldlock.inspect import lock_table, process_facts, processes
 from goldlock.lockcalls import SUPERVISOR_NAME
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
-
-__all__ = ["Held", "describe", "held_by", "name_of"]
 
 
 def name_of(process: psutil.Process) -> str:
@@ -54,7 +51,7 @@ def tree(root: int) -> str:
 
 
 def _line(process: psutil.Process) -> str:
-    words, own = _command_line(process), processes.name(process.pid)
+    words, own = _command_line(process), process_facts.name(process.pid)
     text = shlex.join(words) or own
     if words and not any(os.path.basename(word).startswith(own) for word in words):  # noqa: PTH119 - a word, no path
         text = f"{own}: {text}"  # it goes by another name than that of its program
@@ -84,11 +81,6 @@ def state(pid: int) -> str:
         return "gone"
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and all below it, the upper ones first."""
-    return [pid, *processes.descendants(pid)]
-
-
 def session_size(pid: int) -> int:
     """Return how many processes live in the session that a process leads."""
     count = 0
@@ -108,7 +100,7 @@ def left_behind(pid: int) -> str:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
             return ""
-        held = [f"holding {lock.bytes()}" for lock in held_by(pid)]
+        held = [f"holding {lock.bytes()}" for lock in lock_table.held_by(pid)]
         return ", ".join([name_of(process), *held])
     except psutil.Error:  # it is gone, or another user's
         return ""

@@ -15,9 +15,7 @@ from functools import cache
 from select import POLLIN, poll
 
 from goldlock import linux
-from goldlock.inspect.process_facts import fields, name, parent, variable, waiting_tasks
-
-__all__ = ["name", "waiting_tasks"]  # that are known here, too
+from goldlock.inspect.process_facts import fields, parent, variable
 
 KILL_LIMIT = 5.0
 """Seconds that a process has to end once it was killed: one that waits for a dead disk may not."""

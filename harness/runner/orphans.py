@@ -78,12 +78,13 @@ def end_orphans(interrupt: int, *, tell: bool) -> tuple[list[str], list[str]]:
         _wait_for_the_dying(interrupt)
     while orphans := _orphans():
         # psutil: only where something is left
-        from goldlock.inspect.process_report import family, left_behind
+        from goldlock.inspect.process_report import left_behind
 
         groups: set[int] = set()
         for orphan in orphans:
             if tell and len(seen) < _LOOKED_AT:
-                new = [process for process in family(orphan) if process not in seen]
+                family = (orphan, *processes.descendants(orphan))
+                new = [process for process in family if process not in seen]
                 described += filter(None, map(left_behind, new))
                 seen.update(new)
             with suppress(ProcessLookupError):

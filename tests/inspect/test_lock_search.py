@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from goldlock.inspect.lock_table import table
 from goldlock.inspect.open_files import OpenFile, awaited
-from goldlock.inspect.processes import waiting_tasks
+from goldlock.inspect.process_facts import waiting_tasks
 from goldlock.linux import KernelLock
 
 from tests.conftest import ROOT

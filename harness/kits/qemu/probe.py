@@ -136,19 +136,14 @@ class QemuProbe:
         return {name: self._environ[name]} if name in self._environ else {}
 
     def _variables(self, accelerator: str) -> QemuEnvironment:
-        """Return what each case is told of the programs."""
+        """Return what each case is told of the programs, beside where they are."""
         given, imgfmt = self._environ.get, self._chosen["imgfmt"]
-        qemu = self._paths.get("qemu-system", "")
+        machine = _machine_options(self._qemu or "", accelerator)
         return QemuEnvironment(
             imgfmt=imgfmt,
             imgproto=self._chosen["imgproto"],
-            qemu_prog=qemu,
-            qemu_img_prog=self._paths.get("qemu-img", ""),
-            qemu_io_prog=self._paths.get("qemu-io", ""),
-            qemu_nbd_prog=self._paths.get("qemu-nbd", ""),
-            qsd_prog=self._paths.get("qemu-storage-daemon", ""),
             imgopts=self._chosen["imgopts"],
-            qemu_options=given("QEMU_OPTIONS", _machine_options(qemu, accelerator)),
+            qemu_options=given("QEMU_OPTIONS", machine),
             qemu_img_options=given("QEMU_IMG_OPTIONS", ""),
             qemu_io_options=given("QEMU_IO_OPTIONS", f"{_QEMU_IO} -f {imgfmt}"),
             qemu_io_options_no_fmt=given("QEMU_IO_OPTIONS_NO_FMT", _QEMU_IO),

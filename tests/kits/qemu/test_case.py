@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from goldlock.inspect import processes
+from goldlock.inspect import process_facts
 from goldlock.kits.qemu.environment import QemuEnvironment
 from goldlock.suite.programs import Programs
 
@@ -42,7 +42,7 @@ def test_the_log_notes_who_holds_what_where_a_lock_is_refused(tmp_path: Path, re
 
 
 def test_the_table_of_locks_names_the_emulator(tmp_path: Path) -> None:
-    own = processes.name(os.getpid())
+    own = process_facts.name(os.getpid())
     case = make_case(tmp_path, qemu_prog=f"/usr/bin/{own}")
     with Path(case.image).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_SH)

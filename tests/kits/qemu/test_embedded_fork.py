@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from goldlock.inspect import process_report
+from goldlock.inspect import lock_table, process_report
 from goldlock.kits.qemu.case import QemuCase
 from goldlock.kits.qemu.environment import VARIABLES, QemuEnvironment
 from goldlock.kits.qemu.locate import LAUNCHERS, embed
@@ -113,12 +113,12 @@ def test_each_command_line_has_the_same_answer_and_the_same_lock_calls(
 def case(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[QemuCase]:
     """Return a case with an image; its programs are executed, or forked from this process."""
     monkeypatch.setenv("LC_ALL", "C")
-    before = process_report.held_by(os.getpid())
+    before = lock_table.held_by(os.getpid())
     case = QemuCase(make_environment(tmp_path), qemu=record(tmp_path, way))
     assert case.qemu_img("create", "-f", "qcow2", case.image, "1M").status == 0
     monkeypatch.chdir(case.test_dir)
     yield case
-    assert process_report.held_by(os.getpid()) == before  # nothing of the programs ran here
+    assert lock_table.held_by(os.getpid()) == before  # nothing of the programs ran here
 
 
 def test_a_program_has_no_open_file_of_the_case(case: QemuCase, tmp_path: Path) -> None:
