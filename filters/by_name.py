@@ -9,6 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from goldlock import filters
+from goldlock.errors import suggest
 from goldlock.filters import Filter
 
 PATHS = "paths"
@@ -66,7 +67,7 @@ def chosen(words: list[str], kit: str, environ: Mapping[str, str] = os.environ) 
         name = rest.pop(0)
         if name not in known(kit):
             raise UnknownError(
-                f"unknown filter {name!r}{_suggestion(name, kit)}; --list lists them"
+                f"unknown filter {name!r}{suggest(name, known(kit))}; --list lists them"
             )
         function = known(kit)[name]
         wanted = arguments(function)
@@ -81,10 +82,3 @@ def chosen(words: list[str], kit: str, environ: Mapping[str, str] = os.environ) 
         except ValueError as error:
             raise UnknownError(f"{name}: {error}") from None
     return filters.compose(*made)
-
-
-def _suggestion(name: str, kit: str) -> str:
-    from difflib import get_close_matches  # only for those who slipped
-
-    near = get_close_matches(name, list(known(kit)), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""

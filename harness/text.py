@@ -143,9 +143,12 @@ def ending(status: int) -> str:
     """Return how a program ended, as goldens have it; nothing for exit status 0."""
     if status >= 0:
         return f"[exit status {status}]" if status else ""
+    return f"[ended by {signal_name(-status)}]"
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGKILL``; for a signal without a name, a real-time one, ``signal 40``."""
     import signal  # 5 ms that those do without who tell of none
 
-    try:
-        return f"[ended by {signal.Signals(-status).name}]"
-    except ValueError:  # a real-time signal
-        return f"[ended by signal {-status}]"
+    names = {each.value: each.name for each in signal.Signals}
+    return names.get(number, f"signal {number}")

@@ -19,8 +19,8 @@ ORDER = (
     {"goldens", "reports", "suite", "case"},
     {"inspect", "options", "orders", "settings"},
     {"lockcalls", "bootstrap"},
-    {"atomic_file", "result"},
-    {"environment", "errors", "filters", "linux", "safe_open", "stand_ins", "text"},
+    {"atomic_file", "filters", "result"},
+    {"environment", "errors", "linux", "safe_open", "stand_ins", "text"},
 )
 """The rooms from the top down; those of one line do not know each other."""
 APART = "embedded"

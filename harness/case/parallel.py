@@ -24,6 +24,7 @@ from goldlock.case.raw_log import read
 from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.errors import CaseError
 from goldlock.inspect.stack_dump import render
+from goldlock.text import signal_name
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=ParallelCase)
@@ -118,9 +119,7 @@ class TaskGroup(Generic[C]):
             self._case.raw_log.failure_report(read(failed.folder, FAILURE_REPORT).decode())
             if failed.status > 0:
                 raise SystemExit(failed.status)
-            names = {each.value: each.name for each in signal.Signals}
-            number = -failed.status
-            raise CaseError(f"{failed.title} was ended by {names.get(number, f'signal {number}')}")
+            raise CaseError(f"{failed.title} was ended by {signal_name(-failed.status)}")
 
     def _counting(self) -> list[Task]:
         """Return the tasks up to the first that failed: one by one, there were no others."""

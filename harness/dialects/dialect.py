@@ -70,7 +70,6 @@ class Dialect(ABC):
 
     def why_not(self, case: Case, goldens: Sequence[Path]) -> str:
         """Return why a case is not started at all; nothing where it is."""
-        del case, goldens
         return ""
 
     @abstractmethod
@@ -79,12 +78,10 @@ class Dialect(ABC):
 
     def directory(self, case: Case, scratch: Path) -> Path:
         """Return the folder that a case is started in; *scratch* is its own, and empty."""
-        del case
         return scratch
 
     def name_in_tap(self, name: str, settings: Settings) -> str:
         """Return what a case is called in a line of TAP."""
-        del settings
         return name
 
     @abstractmethod

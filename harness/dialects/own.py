@@ -44,12 +44,10 @@ class OwnDialect(Dialect):
         return variants.files(case.expected, case.number, traits, variant, writing=writing)
 
     def command(self, case: Case, settings: Settings) -> list[str]:
-        del settings
         path = str(case.path)
         return [sys.executable, path] if case.path.suffix == ".py" else [path]
 
     def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
-        del scratch
         passed_on = {name: text for name, text in environ.items() if _PASSED_ON.fullmatch(name)}
         return {
             **passed_on,
@@ -64,7 +62,6 @@ class OwnDialect(Dialect):
         }
 
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
-        del case, scratch
         if status == NOTRUN_STATUS:
             said = tail(output, 1).strip()
             return Verdict(said or f"it ended with status {NOTRUN_STATUS}, and did not say why")

@@ -14,7 +14,7 @@ from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.inspect.stack_dump import render
 from goldlock.result import CaseResult
 from goldlock.runner.process import Transcript
-from goldlock.text import printable
+from goldlock.text import printable, signal_name
 
 _TOO_LARGE = 8 * 1024 * 1024
 
@@ -60,11 +60,9 @@ def _problems(transcript: Transcript, left: Sequence[str]) -> list[str]:
     elif transcript.stopped:
         problems.append(transcript.stopped)
     elif transcript.status:
-        how = (
-            f"exit status {transcript.status}"
-            if transcript.status > 0
-            else f"signal {_signal_name(-transcript.status)}"
-        )
+        status, number = transcript.status, -transcript.status
+        signalled = f"signal {signal_name(number).removeprefix('signal ')}"
+        how = f"exit status {status}" if status > 0 else signalled
         problems.append(f"{how}: the case did not come to its end")
     problems += left
     if problems:
@@ -92,11 +90,6 @@ def _left_behind(transcript: Transcript) -> list[str]:
     if not transcript.left_behind:
         return []
     return [f"leaked: {', '.join(map(printable, transcript.left_behind))}; cleared"]
-
-
-def _signal_name(number: int) -> str:
-    names = {each.value: each.name for each in signal.Signals}
-    return names.get(number, str(number))  # signals for real-time use have no names
 
 
 def cannot_start(path: Path, error: OSError) -> str:

@@ -47,7 +47,6 @@ class Kit:
 
     def recognises(self, folder: Path) -> bool:
         """Tell whether a folder that has no ``suite.toml`` is a suite of this kit."""
-        del folder
         return False
 
     def choose(
@@ -57,12 +56,10 @@ class Kit:
 
         *suites* are the folders of its suites. Raises UsageError for one that cannot be.
         """
-        del options, environ, suites
         return {}
 
     def why_not(self, words: Mapping[str, Sequence[str]], chosen: Mapping[str, str]) -> str:
         """Return why a case with *words* in its header is not for what was *chosen*; or nothing."""
-        del words, chosen
         return ""
 
     def probe(self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]) -> Probe:
@@ -70,7 +67,6 @@ class Kit:
 
         Raises UsageError where one that was named is not there.
         """
-        del environ, scratch, chosen
         return NoPrograms()
 
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from goldlock.inspect.process_facts import name
 from goldlock.inspect.process_report import describe, tree
-from goldlock.inspect.processes import descendants, name
+from goldlock.inspect.processes import descendants
 
 from tests.conftest import MakeSuite, RunTests
 

@@ -79,7 +79,6 @@ class QemuKit(Kit):
     def choose(
         self, options: Namespace, environ: Mapping[str, str], suites: Sequence[Path]
     ) -> Mapping[str, str]:
-        del suites
         imgfmt = options.imgfmt if options.imgfmt is not None else self.defaults["imgfmt"]
         check_known("image format", imgfmt, FORMATS)
         check_known("protocol", options.imgproto, PROTOCOLS)

@@ -88,7 +88,6 @@ class IotestsDialect(Dialect):
 
     def goldens(self, case: Case, programs: Programs, settings: Settings) -> Sequence[Path]:
         """Return the golden that ``check`` takes: the most special one that is there."""
-        del settings
         told, name = programs.variables.get, case.path.name
         names = [f"{name}.out.nocache"] if told("CACHEMODE") == "none" else []
         names += [f"{name}.out.{told('IMGFMT')}", f"{name}.{told('QEMU_DEFAULT_MACHINE')}.out"]
@@ -96,7 +95,6 @@ class IotestsDialect(Dialect):
         return [next((path for path in paths if path.is_file()), paths[-1])]
 
     def why_not(self, case: Case, goldens: Sequence[Path]) -> str:
-        del case
         there = goldens[0].exists()
         return "" if there else f"No qualified output (expected {goldens[0]})"
 
@@ -107,7 +105,6 @@ class IotestsDialect(Dialect):
         return [*python, str(case.path), *(["-d"] if settings.show_commands else [])]
 
     def directory(self, case: Case, scratch: Path) -> Path:
-        del scratch
         return case.path.parent
 
     def name_in_tap(self, name: str, settings: Settings) -> str:
@@ -125,7 +122,6 @@ class IotestsDialect(Dialect):
         }
 
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
-        del output
         if status:  # comes first, whatever the test has to say
             return Verdict()
         if (scratch / f"{case.number}.notrun").exists():
