@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from goldlock.embedded.common.json_parse import MAX_NESTING, JsonError, parse
+from goldlock.embedded.common.json_parse import parse
+from goldlock.embedded.common.json_split import MAX_NESTING, JsonError
 from goldlock.embedded.system.drives import Machine
 from goldlock.embedded.system.qmp import QmpSession
 

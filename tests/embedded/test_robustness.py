@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from goldlock.embedded.common import report
-from goldlock.embedded.common.json_parse import JsonError, Splitter, parse, value_of
+from goldlock.embedded.common.json_parse import parse, value_of
+from goldlock.embedded.common.json_split import JsonError, Splitter
 from goldlock.embedded.qcow2.header import HEADER_LENGTH, Header, decode
 from goldlock.embedded.system.drives import Machine
 from goldlock.embedded.system.qmp import QmpSession

@@ -24,7 +24,7 @@ _QCOW2 = {"qcow2", "qcow2.node", "qcow2.header", "qcow2.map", "qcow2.refcounts"}
 _IO = {"common.getopt", "io", "io.commands", "io.main", "io.requests", "io.session", "io.table"}
 _SYSTEM = {"system", "system.drives", "system.main", "system.options"}
 _QMP = {
-    "common.json_parse", "common.json_writer",
+    "common.json_parse", "common.json_split", "common.json_writer",
     "system.qmp", "system.qmp_commands", "system.qmp_schema",
 }  # fmt: skip
 

@@ -164,11 +164,11 @@ def flatten(value: object, prefix: str = "") -> Options:
 
 def parse_json_filename(text: str) -> Options:
     """Return the options of a `json:{...}` file name."""
-    from goldlock.embedded.common import json_parse  # rare: a file name is seldom JSON
+    from goldlock.embedded.common import json_parse, json_split  # rare: a name is seldom JSON
 
     try:
         value = json_parse.parse(text)
-    except json_parse.JsonError as failure:
+    except json_split.JsonError as failure:
         raise BlockError(f"Could not parse the JSON options: {failure}") from None
     if not isinstance(value, dict):
         raise BlockError("Invalid JSON object given")

@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 
 from goldlock.embedded.common import report
-from goldlock.embedded.common.json_parse import JsonError, Splitter, value_of
+from goldlock.embedded.common.json_parse import value_of
+from goldlock.embedded.common.json_split import JsonError, Splitter
 from goldlock.embedded.common.json_writer import compact
 from goldlock.embedded.common.report import BlockError, could_be_qemus, not_served
 from goldlock.embedded.system.drives import Machine
@@ -17,7 +18,7 @@ TYPE_CHECKING = False  # see graph.py
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from goldlock.embedded.common.json_parse import Tokens
+    from goldlock.embedded.common.json_split import Tokens
 
     Arguments = dict[str, object]
 
