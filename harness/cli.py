@@ -198,7 +198,7 @@ def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list
 
 def _list(cases: Sequence[Case]) -> None:
     """Print a line for each case: its name, its groups, its title."""
-    rows = [(case.number, " ".join(case.groups), printable(case.title)) for case in cases]
+    rows = [(case.name, " ".join(case.groups), printable(case.title)) for case in cases]
     names, groups = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
     for name, group, title in rows:
         print(f"{name:{names}}  {group:{groups}}  {title}".rstrip())  # noqa: T201 - what was asked for

@@ -106,7 +106,7 @@ class SectionResult:
 class CaseResult:
     """A case that was judged, or could not be run.
 
-    *number* is its name, *title* what it is about. *seconds* it took, *last* when it was last run;
+    *title* is what it is about. *seconds* it took, *last* when it was last run;
     *started* is in seconds since the epoch, 0 for what did not start. *sections* are those of the
     output, then those that are missing in it. Each of *problems*, which concern the case as a
     whole, may have lines. *notes* tell what is no failure, *skipped* which parts of the case were
@@ -119,7 +119,7 @@ class CaseResult:
     in lines; what else is told is of one of them.
     """
 
-    number: str
+    name: str
     path: str
     golden: str
     groups: Sequence[str] = ()
@@ -184,7 +184,7 @@ class CaseResult:
 
 
 _TOLD = (
-    *("number", "path", "title", "groups", "seconds", "last", "started", "golden", "problems"),
+    *("name", "path", "title", "groups", "seconds", "last", "started", "golden", "problems"),
     *(
         "reason",
         "notes",
@@ -253,7 +253,7 @@ class RunInfo:
         runs = max(case.runs for case in cases)
         often = ["--repeat", str(runs)] if runs > 1 else []
         stress = ["--stress"] if "--stress" in self.how else []
-        return self.command(*(case.number for case in cases), *often, *stress)
+        return self.command(*(case.name for case in cases), *often, *stress)
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class OwnDialect(Dialect):
     def goldens(self, case: Case, programs: Programs, settings: Settings) -> Sequence[Path]:
         writing = settings.update or settings.review
         traits, variant = programs.traits, settings.variant
-        return variants.files(case.expected, case.number, traits, variant, writing=writing)
+        return variants.files(case.expected, case.name, traits, variant, writing=writing)
 
     def command(self, case: Case, settings: Settings) -> list[str]:
         path = str(case.path)

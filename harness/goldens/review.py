@@ -119,7 +119,7 @@ class Review:
                 raise GoldenError(why.partition("\n")[0])
             golden.ensure_overwritable(Path(case.golden_files[0]), force=self._force)
         except GoldenError as error:
-            self._show(f"{case.number} cannot be reviewed: {error}")
+            self._show(f"{case.name} cannot be reviewed: {error}")
             return False
         return True
 
@@ -139,7 +139,7 @@ class Review:
 
     def _accepts(self, case: CaseResult, section: SectionResult) -> bool:
         title = printable(section.title)
-        self._show(f"\n[{self._position} of {self._total}] {case.number} [{title}]")
+        self._show(f"\n[{self._position} of {self._total}] {case.name} [{title}]")
         self._show(section.text)
         if self._all:
             self._show("accepted")
@@ -172,7 +172,7 @@ class Review:
                 self.written.append(path)
                 self._show(f"\nwritten: {path}, {len(accepted)} of {of} accepted")
             if len(accepted) == len(case.failing):
-                self.accepted.add(case.number)
+                self.accepted.add(case.name)
         except GoldenError as error:
             self._show(f"\n{error}")
 

@@ -70,7 +70,7 @@ class CasesFolder(pytest.Directory):
         found = []
         for case in cases:
             # No word of an expression has a line end in it.
-            names = "\n".join([*common, case.path.name, case.number, *case.groups]).lower()
+            names = "\n".join([*common, case.path.name, case.name, *case.groups]).lower()
             if selects.evaluate(lambda word, /, **_: word.lower() in names):  # noqa: B023 - asked at once
                 found.append(case)
         return found

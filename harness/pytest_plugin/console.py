@@ -139,7 +139,7 @@ def _measure(result: CaseResult) -> str:
 class Took(NamedTuple):
     """How long a case took."""
 
-    number: str
+    name: str
     path: str
     seconds: float
 
@@ -182,11 +182,9 @@ class Summary:
         self._sections += len(result.sections)
         self._failing += len(result.failing)
         if result.seconds:
-            self._took.append(Took(result.number, result.path, result.seconds))
+            self._took.append(Took(result.name, result.path, result.seconds))
         if result.kept:
-            self._kept.append(
-                f"{result.number} {result.flaky or result.state}; {result.kept_files}"
-            )
+            self._kept.append(f"{result.name} {result.flaky or result.state}; {result.kept_files}")
         if result.update or result.skipped or result.notes or result.state is State.NOT_RUN:
             self._told.append(replace(result, sections=[]))
 
@@ -215,7 +213,7 @@ class Summary:
         for each in self._told:
             for word, texts in (("left out", each.skipped), ("note", each.notes)):
                 for text in texts:
-                    tw.write_line(f"{word}: {each.number}: {printable(here(text))}")
+                    tw.write_line(f"{word}: {each.name}: {printable(here(text))}")
         _write_reasons(tw, [each for each in self._told if each.state is State.NOT_RUN])
         if slow := slowest(self._took, tw.config.stash[RUN].settings.slowest, self._past):
             tw.write_line(slow)
@@ -226,7 +224,7 @@ class Summary:
 def _write_reasons(tw: Any, not_run: Sequence[CaseResult]) -> None:
     reasons: dict[str, list[str]] = {}
     for each in not_run:
-        reasons.setdefault(each.reason, []).append(each.number)
+        reasons.setdefault(each.reason, []).append(each.name)
     for reason, numbers in reasons.items():
         tw.write_line(f"not run: {' '.join(numbers)}: {printable(reason)}")
 
@@ -241,7 +239,7 @@ def slowest(took: Sequence[Took], asked: int | None, past: Mapping[str, LastRun]
         slow = [each for each in ran if each.seconds > SLOW]
         ran = slow[:SLOWEST] if len(ran) > HANDFUL else []
     said = [
-        f"{each.number} {each.seconds:.2f} s"
+        f"{each.name} {each.seconds:.2f} s"
         + (f" (last {past[each.path].seconds:.2f} s)" if each.path in past else "")
         for each in ran[:asked]
     ]

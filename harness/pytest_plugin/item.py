@@ -89,7 +89,7 @@ class CaseItem(pytest.Function):
 
         stash = parent.config.stash  # to find out what fixtures one wants takes pytest a while
         wants = stash.get(_FIXTURES, None)
-        item: CaseItem = cls.from_parent(parent, name=case.number, callobj=judge, fixtureinfo=wants)
+        item: CaseItem = cls.from_parent(parent, name=case.name, callobj=judge, fixtureinfo=wants)
         stash[_FIXTURES] = item._fixtureinfo
         item.case = case
         for group in case.groups:
@@ -100,7 +100,7 @@ class CaseItem(pytest.Function):
     def location(self) -> tuple[str, int | None, str]:
         """Where it is, as pytest tells it, which would look up the path that the node id has."""
         assert self.parent, "it has a file"
-        return self.parent.nodeid, None, self.case.number
+        return self.parent.nodeid, None, self.case.name
 
     @property
     def past(self) -> LastRun | None:
@@ -116,7 +116,7 @@ class CaseItem(pytest.Function):
             raise self._given_up
         if not self.judged:
             self.judged = self.config.stash[SCHEDULER].result(self.case)
-            self.user_properties.append((console.CASE, self.case.number))
+            self.user_properties.append((console.CASE, self.case.name))
         return self.judged
 
     def _tell(self) -> None:
@@ -172,7 +172,7 @@ class CaseItem(pytest.Function):
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        return self.path, None, self.case.number
+        return self.path, None, self.case.name
 
 
 def _about_case(result: CaseResult, more: Iterable[str]) -> list[str]:

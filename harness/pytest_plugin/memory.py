@@ -30,7 +30,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if config.stash[RUN].settings.store_durations:
         seconds: defaultdict[Path, dict[str, float]] = defaultdict(dict)
         for case, each in now.items():
-            seconds[case.root][case.number] = each.seconds
+            seconds[case.root][case.name] = each.seconds
         for root, durations in seconds.items():
             _store_durations(session, root, durations)
 

@@ -37,7 +37,7 @@ class OrphanItem(pytest.Item):
 
     def _why(self) -> str:
         number = self.golden.name.split(".")[0]
-        cases = {case.number for case in read_suite(self.golden.parent.parent).cases}
+        cases = {case.name for case in read_suite(self.golden.parent.parent).cases}
         if number not in cases:
             add = f"add a case {number} to {self.path.parent}"
             return f"no case owns this golden; {_REMOVES}, or {add}"

@@ -36,7 +36,7 @@ class RanBefore:
         if result := console.result_of(report):
             path = os.path.relpath(result.path, self._config.rootpath)
             if result.state is State.NOT_RUN:
-                self._not_run[path] = result.number, result.reason
+                self._not_run[path] = result.name, result.reason
             else:
                 self._ran.add(path)
 

@@ -51,7 +51,7 @@ class ReviewAtEnd:
             tw.line("\ninterrupted: the golden of the case at hand is as it was")
             session.exitstatus = pytest.ExitCode.INTERRUPTED
             return
-        settled = {id_ for id_, each in differing.items() if each.number in done.accepted}
+        settled = {id_ for id_, each in differing.items() if each.name in done.accepted}
         left = self._failed - settled
         tw.line()
         tw.line(f"{count(len(done.written), 'golden')} written, {len(left)} still to mend")

@@ -38,7 +38,7 @@ class TapLines:
             self._tell(result)
 
     def _tell(self, result: CaseResult) -> None:
-        name = for_tap(self._name_of(result.number))
+        name = for_tap(self._name_of(result.name))
         self._say(f"# running {name}")
         if result.state is State.FAILED:
             texts = [*(section.text for section in result.failing), *result.problems]

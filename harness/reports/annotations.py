@@ -79,14 +79,14 @@ def _of_case(case: CaseResult) -> Iterator[Finding]:
     before = f"{often}: " if often else ""
     for section in case.sections:
         if not section.passed:
-            title = f"{case.number} [{section.title}]"
+            title = f"{case.name} [{section.title}]"
             summary = f"{section.message}{_first_change(section)}"
             text = f"{before}{section.text}"
             yield Finding(section.file, section.line, title, summary, text, often)
     if case.problems:
         first, _, _ = case.problems[0].partition("\n")
         text = before + "\n".join(case.problems)
-        yield Finding(case.path, 1, case.number, first, text, often)
+        yield Finding(case.path, 1, case.name, first, text, often)
 
 
 def _first_change(section: SectionResult) -> str:

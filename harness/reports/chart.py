@@ -107,7 +107,7 @@ def timeline(cases: Sequence[CaseResult]) -> Timeline | None:
         lane = next((n for n, end in enumerate(ends) if end <= start), len(ends))
         ends[lane : lane + 1] = [start + case.seconds]
         width = 100 * case.seconds / total
-        fits = width * _NARROW / 100 > 8 + 8 * len(case.number)
+        fits = width * _NARROW / 100 > 8 + 8 * len(case.name)
         blocks.append(Block(case, 100 * start / total, width, lane, fits))
     return Timeline(blocks, len(ends), _ticks(total))
 

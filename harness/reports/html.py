@@ -102,7 +102,7 @@ def _verdict(report: Report) -> str:
 
 
 def _failed_first(case: CaseResult) -> tuple[bool, tuple[bool, int, str], str]:
-    return case.state is not State.FAILED, natural(case.number), case.path
+    return case.state is not State.FAILED, natural(case.name), case.path
 
 
 def _rows(report: Report) -> Iterator[Row]:
@@ -136,7 +136,7 @@ def _log_parts(case: CaseResult) -> list[LogPart]:
     for index, part in enumerate(parts):
         start = part.start + bool(heading(lines[part.start]))
         if start < part.stop:
-            text, anchor = "\n".join(lines[start : part.stop]), f"log-{case.number}-{index}"
+            text, anchor = "\n".join(lines[start : part.stop]), f"log-{case.name}-{index}"
             found.append(LogPart(part.title, anchor, text, part.title in failing))
     return found
 

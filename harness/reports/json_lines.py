@@ -28,7 +28,7 @@ def case(result: CaseResult) -> str:
     """Return the line of a case."""
     fields = result.as_dict()
     del fields["shown"]  # the console's; `log` has the end of it
-    return _line("case", fields)
+    return _line("case", {"number": fields.pop("name"), **fields})
 
 
 def other(failure: OtherFailure) -> str:

@@ -29,7 +29,7 @@ def document(report: Report, *, name: str = "goldlock", prefix: str = "") -> str
         for label, text in run.rows:
             ET.SubElement(properties, "property", name=for_xml(label), value=for_xml(text))
     for case in report.cases:
-        _add_case(suite, f"{within}.{case.number}", case)
+        _add_case(suite, f"{within}.{case.name}", case)
     for other in report.others:
         path = PurePath(other.path)
         _add(suite, f"{within}.{path.parent.name}", path.name, failure=other.text)

@@ -39,7 +39,7 @@ def _header(run: RunInfo) -> Iterator[str]:
 def _case(number: int, case: CaseResult) -> Iterator[str]:
     sections, skipped = case.sections, case.skipped
     if sections or skipped:
-        yield f"# Subtest: {case.number}"
+        yield f"# Subtest: {case.name}"
         yield f"    1..{len(sections) + len(skipped)}"
         for index, section in enumerate(sections, start=1):
             word = "ok" if section.passed else "not ok"
@@ -55,7 +55,7 @@ def _case(number: int, case: CaseResult) -> Iterator[str]:
             yield f"    ok {index} - {for_tap(part)} # SKIP"
     word = "not ok" if case.state == "failed" else "ok"
     skip = f" # SKIP {for_tap(case.reason)}" if case.state == "not run" else ""
-    yield f"{word} {number} - {case.number}{skip}"
+    yield f"{word} {number} - {case.name}{skip}"
     known: dict[str, object] = {"duration_ms": round(case.seconds * 1000, 3)}
     if case.runs > 1:
         known |= {"runs": case.runs, "failed_runs": case.failed_runs}

@@ -98,7 +98,7 @@ class Runner:
         result.reason = dialect.why_not(case, reference)
         if result.reason or self._cannot_run(case, programs, result):
             return result
-        directories = self._scratch.directories(case.number)
+        directories = self._scratch.directories(case.name)
         job = _Job(case, programs, directories, reference, interrupt)
         keep |= self.settings.keep
         result.started = time.time()
@@ -140,7 +140,7 @@ class Runner:
             why = programs.why_not(need) or self._why_not(need)
             if why:
                 required = need in self.settings.require
-                problem = f"case {case.number} must run (--require): {why}"
+                problem = f"case {case.name} must run (--require): {why}"
                 result.reason, result.problems = why, [problem] if required else []
                 return True
         return False
@@ -179,7 +179,7 @@ class Runner:
         """
         if self.settings.once or self.settings.is_followed:
             return None
-        directories, first_pid = self._scratch.directories(job.case.number), last_pid()
+        directories, first_pid = self._scratch.directories(job.case.name), last_pid()
         second = result_of(job.case)
         try:
             transcript = self._ran(job._replace(directories=directories), second)
@@ -206,7 +206,7 @@ class Runner:
             unfiltered = directories.top / UNFILTERED
             header_filters.apply(case, transcript.output, unfiltered, environ)
         if folder := self._environ.get(OUTPUTS):
-            Path(folder, case.number).write_bytes(safe_open.read(transcript.output))
+            Path(folder, case.name).write_bytes(safe_open.read(transcript.output))
         wrappers = self._wrappers
         found = wrappers.problems(directories.top) if wrappers else []
         for path, known in zip(reference, before, strict=True):
@@ -240,7 +240,7 @@ class Runner:
         if wrappers:
             wrapped = wrappers.names(paths)
             commands, top = job.programs.commands, job.directories.test.parent
-            paths = wrappers.install(paths, commands, top, job.case.number)
+            paths = wrappers.install(paths, commands, top, job.case.name)
         own = {
             "PWD": str(dialect.directory(job.case, directories.test)),
             "HOME": str(directories.home),
@@ -260,7 +260,7 @@ class Runner:
     def _environment(self, job: _Job, wrapped: Sequence[str]) -> Environment:
         top = str(job.directories.top)
         return Environment(
-            goldlock_case=job.case.number,
+            goldlock_case=job.case.name,
             goldlock_kit=job.case.kit,
             test_dir=str(job.directories.test),
             sock_dir=str(job.directories.sockets),
@@ -276,5 +276,5 @@ class Runner:
 
 def result_of(case: Case, golden: Path | None = None) -> CaseResult:
     """Return the result of a case of which nothing is known yet."""
-    golden = golden or case.expected / f"{case.number}.out"
-    return CaseResult(case.number, str(case.path), str(golden), case.groups, case.title)
+    golden = golden or case.expected / f"{case.name}.out"
+    return CaseResult(case.name, str(case.path), str(golden), case.groups, case.title)

@@ -81,6 +81,6 @@ def rounds(cases: Sequence[Case], settings: Settings) -> Iterator[list[Case]]:
     from random import Random  # takes longer to load than a quick case to run
 
     source = Random(settings.seed)
-    cases = sorted(cases, key=lambda case: case.number)  # whatever the order was until now
+    cases = sorted(cases, key=lambda case: case.name)  # whatever the order was until now
     for _ in takewhile(lambda number: number < wanted, count()):
         yield source.sample(cases, len(cases))

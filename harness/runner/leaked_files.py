@@ -156,7 +156,7 @@ def _temporary() -> list[str]:
 
 
 def _numbers(cases: Iterable[Case]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(case.number for case in cases))
+    return tuple(dict.fromkeys(case.name for case in cases))
 
 
 def _names(case: Case, path: Path) -> bool:

@@ -222,7 +222,7 @@ class Scheduler:
             self._queue.ended(case)
             self._change.notify_all()
             return
-        made = {path: (case.number, program) for path, program in result.made.items()}
+        made = {path: (case.name, program) for path, program in result.made.items()}
         self._leaks.look([slot.case for slot in self._slots if slot.case], made)
         self._queue.ended(case)
         self._count(case, result)
@@ -289,7 +289,7 @@ class Scheduler:
     def _change_worker(self, slot: WorkerSlot, case: Case) -> None:
         """Give a slot another worker for one that died; let all end where there can be none."""
         if case.exclusive and not self._error:
-            self.context.scratch.end_processes(case.number)
+            self.context.scratch.end_processes(case.name)
         with self._change:
             self._lost_workers += not self._error  # else it did as it was told
             if self._error:

@@ -35,14 +35,14 @@ def shard(
 
     A case whose duration is not known counts as the mean of the others.
     """
-    known = [seconds[case.number] for case in cases if case.number in seconds]
+    known = [seconds[case.name] for case in cases if case.name in seconds]
     mean = sum(known) / len(known) if known else 1.0
     loads = [0.0] * min(number, len(cases))  # any more have none
     chosen = set()
-    in_order = sorted(cases, key=lambda each: natural(each.number))
-    for case in sorted(in_order, key=lambda each: -seconds.get(each.number, mean)):
+    in_order = sorted(cases, key=lambda each: natural(each.name))
+    for case in sorted(in_order, key=lambda each: -seconds.get(each.name, mean)):
         lightest = loads.index(min(loads))
-        loads[lightest] += seconds.get(case.number, mean)
+        loads[lightest] += seconds.get(case.name, mean)
         if lightest == index - 1:
             chosen.add(case)
     return [case for case in cases if case in chosen]

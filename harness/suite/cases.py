@@ -49,10 +49,10 @@ _KEYS = ("group", "needs", "timeout", "exclusive", "filters")
 class Case:
     """A case and what its header says; *words* is what it says by the keys of the suite's kit.
 
-    *number* is its name, which most have from a number.
+    The name of most is a number.
     """
 
-    number: str
+    name: str
     path: Path
     title: str = ""
     groups: tuple[str, ...] = ()
@@ -113,12 +113,12 @@ def read_suite(root: Path) -> Suite:
     cases: dict[int | str, Case] = {}
     for path in case_files(root):
         case = read_case(path)
-        name = int(case.number) if case.number.isdecimal() else case.number
+        name = int(case.name) if case.name.isdecimal() else case.name
         if twin := cases.get(name):
-            kind = "name" if name == case.number else "number"
+            kind = "name" if name == case.name else "number"
             raise UsageError(f"{path}: {twin.path.name} has the same {kind}; rename one of them")
         cases[name] = case
-    ordered = sorted(cases.values(), key=lambda case: natural(case.number))
+    ordered = sorted(cases.values(), key=lambda case: natural(case.name))
     return Suite(root, tuple(ordered), suite_file(root).kit.name)
 
 

@@ -43,12 +43,12 @@ def find(suite: Suite, word: str) -> Case:
 
     Raises UsageError where there is none.
     """
-    by_name = {case.number: case for case in suite.cases}
+    by_name = {case.name: case for case in suite.cases}
     if word in by_name:
         return by_name[word]
     if word.isdecimal():
-        same = (case for case in suite.cases if case.number.isdecimal())
-        found = next((case for case in same if int(case.number) == int(word)), None)
+        same = (case for case in suite.cases if case.name.isdecimal())
+        found = next((case for case in same if int(case.name) == int(word)), None)
     elif "/" in word:
         path = Path(os.path.realpath(word))
         found = next((case for case in suite.cases if case.path == path), None)

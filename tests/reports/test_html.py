@@ -257,7 +257,7 @@ def test_times_are_in_units_that_one_reads(seconds: float, said: str) -> None:
 
 def test_the_bars_are_as_long_as_their_cases_took() -> None:
     said = chart.durations([case_result("1", 1.0), case_result("2", 4.0)])
-    bars = [(bar.case.number, bar.now, bar.last) for bar in said.bars]
+    bars = [(bar.case.name, bar.now, bar.last) for bar in said.bars]
     assert bars == [("2", 50.0, 100.0), ("1", 12.5, 25.0)]
 
 

@@ -26,7 +26,7 @@ def test_failed_first_then_new_then_long() -> None:
         "3": LastRun(0.1, failed=True),
     }
     order = in_best_order(cases("1", "2", "3", "4"), past)
-    assert [case.number for case in order] == ["3", "4", "2", "1"]
+    assert [case.name for case in order] == ["3", "4", "2", "1"]
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,15 @@ def cases(*numbers: str) -> list[Case]:
 def test_each_case_is_in_one_shard(number: int, seconds: dict[str, float]) -> None:
     suite = cases("1", "2", "3", "4", "5", "6")
     shards = [shard(suite, index, number, seconds) for index in range(1, number + 1)]
-    found = [case.number for each in shards for case in each]
+    found = [case.name for each in shards for case in each]
     assert sorted(found) == ["1", "2", "3", "4", "5", "6"]
-    assert all(each == sorted(each, key=lambda case: case.number) for each in shards)
+    assert all(each == sorted(each, key=lambda case: case.name) for each in shards)
 
 
 def test_shards_take_as_long() -> None:
     seconds = {"1": 9.0, "2": 1.0, "3": 4.0, "4": 4.0}
     halves = [shard(cases("1", "2", "3", "4"), index, 2, seconds) for index in (1, 2)]
-    assert [[case.number for case in half] for half in halves] == [["1"], ["2", "3", "4"]]
+    assert [[case.name for case in half] for half in halves] == [["1"], ["2", "3", "4"]]
 
 
 def test_shards_of_a_run(run_tests: RunTests, suite: MakeSuite, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def named(suite: MakeSuite) -> MakeSuite:
 
 
 def test_numbers_come_first_then_names(named: MakeSuite) -> None:
-    names = [case.number for case in read_suite(named.root).cases]
+    names = [case.name for case in read_suite(named.root).cases]
     assert names == ["002", "010", "a_b", "busy-timeout"]
 
 
@@ -89,12 +89,12 @@ def test_a_case_is_found_by_its_name_and_by_its_file(
     named: MakeSuite, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(named.root)
-    assert find(read_suite(named.root), word).number == "busy-timeout"
+    assert find(read_suite(named.root), word).name == "busy-timeout"
 
 
 def test_a_number_needs_no_zeros(named: MakeSuite) -> None:
     suite = read_suite(named.root)
-    assert [case.number for case in select(suite, ["2", "10"])] == ["002", "010"]
+    assert [case.name for case in select(suite, ["2", "10"])] == ["002", "010"]
     with pytest.raises(UsageError, match="unknown case '3'; -n lists them"):
         find(suite, "3")
     with pytest.raises(
@@ -105,7 +105,7 @@ def test_a_number_needs_no_zeros(named: MakeSuite) -> None:
 
 def test_from_a_case_on(named: MakeSuite) -> None:
     suite = read_suite(named.root)
-    assert [case.number for case in select(suite, start_from="10")] == [
+    assert [case.name for case in select(suite, start_from="10")] == [
         "010",
         "a_b",
         "busy-timeout",

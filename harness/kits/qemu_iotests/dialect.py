@@ -124,10 +124,10 @@ class IotestsDialect(Dialect):
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
         if status:  # comes first, whatever the test has to say
             return Verdict()
-        if (scratch / f"{case.number}.notrun").exists():
-            said = safe_open.text(scratch / f"{case.number}.notrun").strip()
+        if (scratch / f"{case.name}.notrun").exists():
+            said = safe_open.text(scratch / f"{case.name}.notrun").strip()
             return Verdict(said or "it does not say why")
-        said = safe_open.text(scratch / f"{case.number}.casenotrun")
+        said = safe_open.text(scratch / f"{case.name}.casenotrun")
         return Verdict(skipped=[_LEFT_OUT.sub("", each).strip() for each in said.splitlines()])
 
 
