@@ -26,7 +26,7 @@ ORDER = (
 APART = "embedded"
 """Programs of their own: they know nobody, and whoever starts them loads them by name."""
 PACKAGES = {
-    "pytest": {"cli", "pytest_plugin"},
+    "pytest": {"pytest_plugin"},
     "pexpect": {"case", "kits"},
     "deepdiff": {"goldens"},
     "jinja2": {"reports"},
