@@ -59,7 +59,7 @@ def test_the_worked_examples_do_what_they_say(
 
 def test_what_is_shown_of_this_repository_is_in_it() -> None:
     shown = {path: text for path, text in files() if path.startswith("tests/")}
-    assert len(shown) == 4
+    assert len(shown) == 5
     for path, text in shown.items():
         assert (ROOT / path).read_text().lstrip("\n") == text, path
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 from goldlock import filters
@@ -21,8 +22,8 @@ from goldlock.errors import CaseError, choice
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import byte_words
 from goldlock.orders.scratch import copy_tree
-from goldlock.orders.spoken import SLEEPS, Spoken
-from goldlock.orders.stage import SilentError, Stage
+from goldlock.orders.spoken import SLEEPS, SilentError, Spoken
+from goldlock.orders.stage import Stage
 from goldlock.orders.starter import Starter, UnavailableError
 from goldlock.text import count
 
@@ -46,7 +47,8 @@ class Permutations:
             raise CaseError("two sessions have the same name: name= tells them apart")
         if len({*self._steps}) < len(self._steps):
             raise CaseError("two sessions have a step of the same name")
-        self._limit = max(each.limit for each in sessions)
+        limits = [inf if each.program.wrapped else each.limit for each in sessions]
+        self._limit = max(limits)
         self._folder = Path(case.test_dir).with_name("permutation")
         self._starters: dict[str, Starter] = {}
         self._words = byte_words()

@@ -31,6 +31,10 @@ SLEEPS = {
 _ROOM = 65536
 
 
+class SilentError(Exception):
+    """A session does not answer, or is not ready; str() says which, and what it said."""
+
+
 class Wait(NamedTuple):
     """A thread that stands still: before a call that waits, or before a sleep after a refusal.
 
@@ -75,6 +79,7 @@ class Spoken:
         source, self._input = os.pipe()
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
+        os.set_blocking(self._input, False)
         self._pidfd = -1
         try:
             self._pid = starter.start(folder, output, source)
@@ -95,7 +100,7 @@ class Spoken:
         self._close_descriptors()
 
     def tell(self, text: str) -> None:
-        """Tell it something; `answer` is what it says then."""
+        """Tell it something; `answer` is what it says then. SilentError: it does not read."""
         self._next(text)
         self._write(self._speech.words(text, self._number))
 
@@ -241,8 +246,13 @@ class Spoken:
         self._refused = None
 
     def _write(self, text: str) -> None:
+        left = text.encode("utf-8", "surrogateescape")
         with suppress(BrokenPipeError):  # its end tells
-            os.write(self._input, text.encode("utf-8", "surrogateescape"))
+            while left:
+                try:
+                    left = left[os.write(self._input, left) :]
+                except BlockingIOError:
+                    raise SilentError(f"{self.name} does not read what it is told") from None
 
     def _read(self) -> None:
         with suppress(BlockingIOError):

@@ -11,15 +11,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from goldlock.orders.spoken import Spoken, Wait
+from goldlock.orders.spoken import SilentError, Spoken, Wait
 
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
 _AT_ONCE = 50
-
-
-class SilentError(Exception):
-    """A session does not answer, or is not ready; str() says which, and what it said."""
 
 
 class Stage:
@@ -65,10 +61,7 @@ class Stage:
             session.signal(step)
         else:
             session.tell(step)
-        self._settle(session, f"to answer {step!r}")
-        if session.wait and self._is_posix_deadlock(session.wait):
-            session.refuse(errno.EDEADLK)
-            self._settle(session, f"to answer {step!r}")
+        self._advance(session, f"to answer {step!r}")
         if session.wait:
             self._waiting.append(session)
         yield session, self._in_words(session.wait) if session.wait else ""
@@ -86,10 +79,20 @@ class Stage:
         One that has its lock may have let another one's go by the time that it is done.
         """
         while session := next((s for s in self._waiting if s.status is not None or s.go()), None):
-            self._settle(session, "to go on")
+            self._advance(session, "to go on")
             if not session.wait:
                 self._waiting.remove(session)
                 yield session
+
+    def _advance(self, session: Spoken, purpose: str) -> None:
+        """Wait until a session has answered, has ended, or waits rightly for a lock.
+
+        A POSIX lock belongs to a process, and the kernel refuses to let it wait in a circle.
+        """
+        self._settle(session, purpose)
+        while session.wait and self._is_posix_deadlock(session.wait):
+            session.refuse(errno.EDEADLK)
+            self._settle(session, purpose)
 
     def _settle(self, session: Spoken, purpose: str) -> None:
         """Serve all, until one is settled and all are at rest."""
@@ -131,10 +134,7 @@ class Stage:
         return [each.name for each in self._sessions if found & each.processes()]
 
     def _is_posix_deadlock(self, wait: Wait) -> bool:
-        """Return whether the kernel would tell a POSIX lock that it is part of a deadlock.
-
-        Such locks belong to processes; a circle of processes that wait for them is refused.
-        """
+        """Return whether a process waits for itself, by POSIX locks alone."""
         others = [s.wait for s in self._sessions if s.wait and not s.wait.sleeps]
         posix = [each for each in others if each.call.system == "POSIX"]
         waits = {each.call.pid: each.holding() for each in posix}

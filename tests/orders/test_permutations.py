@@ -253,6 +253,11 @@ case.permutations(sql("x"), sql("y"), orders=["x1 y1 x2 y2"])
             'case.permutations(shell("x", "echo $$", ":"), shell("y", ":"))',
             "x1: what was\nstep x1: echo $$\n",
         ),
+        (
+            'case.permutations(shell("x", f": {99999 * chr(97)}", program=("sh", "-c", '
+            '"echo goldlock-answer-0; mkfifo p; exec cat p 5<>p")))',
+            "x does not read what it is told",
+        ),
         ('case.session("sh", steps={})', 'a session is started with prompt="..." or marker='),
         ('case.permutations(shell("x", ":", program=("no-such",)))', "no-such is not installed; "),
     ],
