@@ -277,7 +277,7 @@ class Case(Starts):
         from goldlock.case.permutations import Permutations  # only for the cases that want it
 
         self._require_serial("permutations are of")
-        Permutations(self, sessions, outcome).run(orders)
+        Permutations(self, sessions, outcome).run([orders] if isinstance(orders, str) else orders)
 
     def _require_serial(self, what: str) -> None:
         """Raise CaseError in a task, and in the block of a group, which chance would choose from.

@@ -43,11 +43,15 @@ class Permutations:
         self._outcome = outcome
         self._sessions = {each.name: each for each in sessions}
         self._steps = [step for each in sessions for step in each.steps]
+        if not sessions:
+            raise CaseError("permutations are of some sessions")
         if len(self._sessions) < len(sessions):
             raise CaseError("two sessions have the same name: name= tells them apart")
         if len({*self._steps}) < len(self._steps):
             raise CaseError("two sessions have a step of the same name")
         limits = [inf if each.program.wrapped else each.limit for each in sessions]
+        if any(step.split() != [step] for step in self._steps):
+            raise CaseError("the name of a step is one word")
         self._limit = max(limits)
         self._folder = Path(case.test_dir).with_name("permutation")
         self._starters: dict[str, Starter] = {}

@@ -72,6 +72,7 @@ class Spoken:
         self._inside = f"{folder}/"
         self._starter = starter
         self._told, self._number = "", 0
+        self._is_asked = True
         self._said = b""
         self._refused: tuple[str, LockCall] | None = None
         self._waits: dict[int, Wait] = {}
@@ -119,17 +120,18 @@ class Spoken:
         """Return its answer, or what there is of it; what it says from now on is another one."""
         answer = self.answer()
         text = self._text() if answer is None else answer
-        self._said = b""
+        self._said, self._is_asked = b"", False
         return text
 
     @property
     def wait(self) -> Wait | None:
-        """The lock that it waits for."""
-        return next(iter(self._waits.values()), None)
+        """The lock for which it waits before it answers; not one that it wants meanwhile."""
+        wait = next(iter(self._waits.values()), None)
+        return wait if self._is_asked and self.answer() is None else None
 
     def is_settled(self) -> bool:
         """Return whether it has answered, has ended, or waits for a lock."""
-        return bool(self._waits) or self.answer() is not None
+        return not self._is_asked or bool(self._waits) or self.answer() is not None
 
     def is_at_rest(self) -> bool:
         """Return whether it does nothing until something happens; False may be just for now."""
@@ -197,10 +199,17 @@ class Spoken:
             self._carry_out(notification, call)
 
     def _sleeps(self, notification: Notification) -> None:
+        """Have a thread sleep until it can have the lock that it was refused, if that is why.
+
+        It was refused itself, or a program was that has ended, as in a loop of a shell.
+        """
+        tid = notification.tid
         if self._refused and self._refused[1].is_still_refused():
-            self._waits[notification.tid] = Wait(*self._refused, notification, sleeps=True)
-        else:
-            self._starter.listener.let_through(notification)
+            call = self._refused[1]
+            if call.tid == tid or call.pid not in self.processes():
+                self._waits[tid] = Wait(*self._refused, notification, sleeps=True)
+                return
+        self._starter.listener.let_through(notification)
 
     def _carry_out(self, notification: Notification, call: LockCall) -> None:
         error = self._result(call)
@@ -217,7 +226,10 @@ class Spoken:
 
     @staticmethod
     def _result(call: LockCall) -> int | None:
-        """Carry a call out; return its errno, 0 for none, or None: the kernel carries it out."""
+        """Carry a call out; return its errno, 0 for none, or None: the kernel carries it out.
+
+        That is also for a call that waits for somebody of whom nothing is known here.
+        """
         try:
             if call.performable:
                 call.perform()
@@ -226,7 +238,8 @@ class Spoken:
         except UncertainError:
             pass
         except OSError as problem:
-            if call.performable or problem.errno == errno.EAGAIN:
+            refused = problem.errno == errno.EAGAIN
+            if not (refused and call.waits) and (refused or call.performable):
                 return problem.errno
         return None
 
@@ -243,7 +256,7 @@ class Spoken:
     def _next(self, text: str) -> None:
         self._told = text
         self._number += 1
-        self._refused = None
+        self._is_asked, self._refused = True, None
 
     def _write(self, text: str) -> None:
         left = text.encode("utf-8", "surrogateescape")

@@ -78,11 +78,18 @@ class Stage:
 
         One that has its lock may have let another one's go by the time that it is done.
         """
-        while session := next((s for s in self._waiting if s.status is not None or s.go()), None):
+        while session := self._next():
             self._advance(session, "to go on")
-            if not session.wait:
+            if session in self._waiting and not session.wait:
                 self._waiting.remove(session)
                 yield session
+
+    def _next(self) -> Spoken | None:
+        """Return a session that can go on, which it does, or that was ended while it waited."""
+        for session in self._waiting:
+            if session.status is not None or session.go():
+                return session
+        return next((each for each in self._sessions if each.go()), None)
 
     def _advance(self, session: Spoken, purpose: str) -> None:
         """Wait until a session has answered, has ended, or waits rightly for a lock.

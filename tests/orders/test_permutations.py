@@ -179,6 +179,39 @@ case.permutations(
     )
 
 
+def test_what_waits_behind_an_answer(tmp_path: Path) -> None:
+    """It has its lock once that is let go; what it says is of the next answer."""
+    shown = permuted(
+        tmp_path,
+        """
+y = shell("y", "flock 8 && echo mine &", "wait")
+case.permutations(shell("x", "flock 8", "flock -u 8"), y, orders="x1 y1 x2 y2")
+""",
+    )
+    assert shown.endswith(
+        "step y1: flock 8 && echo mine &\nstep x2: flock -u 8\nstep y2: wait\nmine\n"
+    )
+
+
+def test_another_thread_that_sleeps_is_not_waited_for(tmp_path: Path) -> None:
+    shown = permuted(
+        tmp_path,
+        f"""
+open("locker", "w").write({LOCKER!r})
+line = (
+    "lock(fcntl.F_WRLCK, 1, fcntl.F_SETLK); import threading, time; "
+    "a = threading.Thread(target=lambda: time.sleep(0.001)); a.start(); a.join()"
+)
+def locker(name):
+    return case.session(
+        sys.executable, "-S", "locker", name=name, marker="print('{{}}')", steps={{name: line}})
+case.permutations(locker("x"), locker("y"), orders=["x y"])
+""",
+    )
+    assert "waiting:" not in shown
+    assert shown.endswith("Resource temporarily unavailable\n")
+
+
 def test_a_holder_that_is_killed_lets_go(tmp_path: Path) -> None:
     shown = permuted(
         tmp_path,
@@ -257,6 +290,11 @@ case.permutations(sql("x"), sql("y"), orders=["x1 y1 x2 y2"])
             'case.permutations(shell("x", f": {99999 * chr(97)}", program=("sh", "-c", '
             '"echo goldlock-answer-0; mkfifo p; exec cat p 5<>p")))',
             "x does not read what it is told",
+        ),
+        ("case.permutations()", "permutations are of some sessions\n"),
+        (
+            'case.permutations(shell("x")._replace(steps={"a b": ":"}))',
+            "the name of a step is one word\n",
         ),
         ('case.session("sh", steps={})', 'a session is started with prompt="..." or marker='),
         ('case.permutations(shell("x", ":", program=("no-such",)))', "no-such is not installed; "),
