@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 HELPERS = {
-    "faults": "goldlock.lockcalls.command",
+    "faults": "goldlock.faults_command",
     "filter": "goldlock.filters.__main__",
     "locks": "goldlock.inspect.lock_table",
     "orders": "goldlock.orders_command",

@@ -23,7 +23,6 @@ from goldlock.atomic_file import replace
 from goldlock.errors import UsageError
 from goldlock.linux import KernelLock, all_locks
 from goldlock.lockcalls.api import wrap
-from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
 from goldlock.lockcalls.history import History, Row
 from goldlock.lockcalls.words import KIT_VARIABLE
 from goldlock.text import printable
@@ -134,16 +133,12 @@ def _run(options: argparse.Namespace, history: History, view: "_View") -> int:
 
 def _names(options: argparse.Namespace) -> dict[str, str]:
     """Return the variables that tell the supervisor what bytes are called."""
-    variables = {KIT_VARIABLE: options.kit} if options.kit else {}
-    if options.suite:
-        from goldlock.suite.suite_file import FILE, suite_file  # TOML
+    of_kit = {KIT_VARIABLE: options.kit} if options.kit else {}
+    if not options.suite:
+        return of_kit
+    from goldlock.suite.lock_words import variables  # TOML
 
-        root = Path(options.suite)
-        if not (root / FILE).is_file():
-            raise UsageError(f"{root}: has no {FILE}, which could name bytes")
-        suite = suite_file(root)
-        variables = {KIT_VARIABLE: suite.kit.name, **variables, LOCKS_VARIABLE: pack(suite.locks)}
-    return variables
+    return {**variables(Path(options.suite)), **of_kit}
 
 
 class _Follower:
@@ -249,7 +244,7 @@ class _View:
         """Say who was refused or had to wait, and because of whom."""
         found: dict[tuple[str, str, str], int] = {}
         for row in self._history.rows:
-            if row.mark in ("refused", "waits") and row.by:
+            if row.mark in ("refused", "waits") and {*row.by} - {row.pid}:
                 verb = "refused" if row.mark == "refused" else "made to wait"
                 key = (self._who(row.pid), verb, ", ".join(map(self._who, row.by)))
                 found[key] = found.get(key, 0) + 1

@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     {"__main__"},
     {"cli"},
-    {"command_line", "matrix", "orders_command", "pytest_plugin", "trace_command"},
+    {
+        "command_line",
+        "faults_command",
+        "matrix",
+        "orders_command",
+        "pytest_plugin",
+        "trace_command",
+    },
     {"runner", "kits"},
     {"dialects"},
     {"goldens", "reports", "suite", "case"},

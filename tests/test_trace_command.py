@@ -52,6 +52,7 @@ def test_who_is_in_the_way_is_told(locked: tuple[Path, str]) -> None:
     assert found, said
     assert f"sqlite3[{found[1]}] was refused by sqlite3[{found[2]}]" in said.splitlines()
     assert found[1] != found[2]
+    assert ": ok, by " not in said
 
 
 def test_the_page_has_a_lane_for_each_process(locked: tuple[Path, str]) -> None:
@@ -81,10 +82,12 @@ def test_a_wait_is_told_and_its_end(tmp_path: Path) -> None:
 
 def test_files_that_lock_are_shown(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    script = "touch a; set -C; >.git/index.lock; git add a; rm .git/index.lock"
+    script = "touch a; set -C; >.git/index.lock; git add a; rm .git/index.lock; mkdir d d"
     done = trace(tmp_path, "--files", "--html", "p.html", "--", "sh", "-c", script)
     refused = r"git\[\d+\]: create \.git/index\.lock: EEXIST, by sh\[\d+\]"
     assert re.search(refused, done.stderr), done.stderr
+    assert "EEXIST, by mkdir[" in done.stderr
+    assert " was refused by mkdir" not in done.stderr  # nobody was in its way
     assert 'title=".git/index.lock, a file that is there"' in (tmp_path / "p.html").read_text()
 
 

@@ -27,7 +27,8 @@ Run a program, and all that it starts, with faults in its lock calls.
 PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; lines in the
 environment variable GOLDLOCK_FAULT_PLAN come first.  --plan PLAN is the same as PLAN.
 FILE gets a line for each lock call; with --files, or a plan that has such a call, also for each
-file that is made, renamed or removed.  --kit NAME gives bytes names in both.
+file that is made, renamed or removed.  --suite DIR gives bytes names in both, those of a
+suite.toml; --kit NAME those of a kit.
 
 Exit status: that of the program; 2 usage or plan, 77 forbidden here, 123 the plan made no call
 fail and does not say "may miss", 125 supervisor broken, 126 and 127 program not executable and

@@ -58,7 +58,7 @@ class Calls:
         elif self.exactly:
             raise ValueError("any byte, and exactly: which?")
         if self.to is not None and self.call not in _WITH_TWO_NAMES:
-            raise ValueError(f"a {self.call} has one name")
+            raise ValueError(f"{self.call} has one name")
         for path in (self.image, self.to):
             if why := path is not None and no_path(path):
                 raise ValueError(f"{quote(str(path))}: {why}")
@@ -132,7 +132,7 @@ def parse_calls(line: Line, words: ByteWords) -> Calls:
         byte = named.of(image)
     to = None
     if line.current == "to" and call not in _WITH_TWO_NAMES:
-        line.fail(f"a {call} has one name")
+        line.fail(f"{call} has one name")
     if line.take("to"):
         to = _path(line, "the new path")
     program = _checked(line, "the name of a program", no_program) if line.take("by") else None
@@ -146,6 +146,8 @@ def _path(line: Line, what: str) -> str:
 def _checked(line: Line, what: str, wrong: Callable[[str], str]) -> str:
     if not line.current and not line.quoted:
         line.fail(f"expected {what}")
+    if line.current.startswith("'") and not line.quoted:
+        line.fail('a name with spaces is in "double quotes"')
     if why := wrong(line.current):
         line.fail(why)
     return line.advance()
@@ -195,8 +197,9 @@ class _Bytes:
         if not line.take("byte") and not line.current.isdigit():
             first = dict.fromkeys(name.split()[0] for name in names)
             more = ", ".join(each if each in names else f'"{each} ..."' for each in first)
-            kits = " or ".join(f"--kit {kit}" for kit in kits_with_words())
-            known = f", {more}" if more else f"; names for bytes come with a kit: add {kits}"
+            ways = ["--suite DIR", *(f"--kit {kit}" for kit in kits_with_words())]
+            names_come = f"; names for bytes come with a suite or a kit: add {' or '.join(ways)}"
+            known = f", {more}" if more else names_come
             line.fail(f'expected a byte: a number, a range, "all", "any"{known}')
         return line.number("a byte", 0)
 

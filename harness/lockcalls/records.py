@@ -119,9 +119,10 @@ class RecordCall(LockCall):
     def foretell(self) -> str:
         if self._fd < 0:
             return super().foretell()
-        self._found = in_the_way(self, self._fd)
+        found = in_the_way(self, self._fd)
         if self.call == "unlock":  # it was only to see whether the range can be one
             return "ok"
+        self._found = found
         test = self._command in _GETS
         if self._found is None:
             return "free" if test else "ok"

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a suite calls the bytes that its programs lock, for programs that run outside of it."""
+
+from pathlib import Path
+
+from goldlock.errors import UsageError
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
+from goldlock.lockcalls.words import KIT_VARIABLE
+from goldlock.suite.suite_file import FILE, suite_file
+
+
+def variables(root: Path) -> dict[str, str]:
+    """Return the environment by which a supervisor knows the words of a suite and of its kit.
+
+    Raises UsageError: the folder is no suite that could have some, or its file cannot be read.
+    """
+    if not (root / FILE).is_file():
+        raise UsageError(f"{root}: has no {FILE}, which could name bytes")
+    suite = suite_file(root)
+    return {KIT_VARIABLE: suite.kit.name, LOCKS_VARIABLE: pack(suite.locks)}
