@@ -194,16 +194,25 @@ def _lines(table: bytes) -> list[str]:
 
 
 _KCMP = {"x86_64": 312, "aarch64": 272}
-_KCMP_FILE = 0
+_KCMP_FILE, _KCMP_FILES = 0, 2
 
 
 def same_open_file(one: tuple[int, int | str], other: tuple[int, int | str]) -> bool:
     """Tell whether two descriptors, each of a process, share an open file; raises OSError."""
+    (pid, fd), (other_pid, other_fd) = one, other
+    return _same(pid, other_pid, _KCMP_FILE, int(fd), int(other_fd))
+
+
+def same_descriptors(one: int, other: int) -> bool:
+    """Tell whether two threads have the same table of descriptors; raises OSError."""
+    return _same(one, other, _KCMP_FILES, 0, 0)
+
+
+def _same(one: int, other: int, what: int, first: int, second: int) -> bool:
     number = _KCMP.get(os.uname().machine)
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    (pid, fd), (other_pid, other_fd) = one, other
-    return syscall(number, pid, other_pid, _KCMP_FILE, int(fd), int(other_fd)) == 0
+    return syscall(number, one, other, what, first, second) == 0
 
 
 def processes_below(root: int) -> "Iterator[tuple[int, int]]":

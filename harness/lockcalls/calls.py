@@ -11,15 +11,15 @@ matters to a sandbox; this is a test tool, and a program that races with itself 
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
-# ruff: noqa: PTH115, PTH116, PTH123
+# ruff: noqa: PTH115, PTH116
 
 import errno
 import fcntl
 import os
 from contextlib import suppress
 
-from goldlock import linux
 from goldlock.linux import locks_of_descriptor
+from goldlock.lockcalls.copies import duplicate
 from goldlock.lockcalls.holders import holders, openers, program_name, same_open_file
 
 TYPE_CHECKING = False
@@ -134,7 +134,7 @@ class LockCall(Call):
         self.number = notification.number
         self._holders: list[tuple[int, int]] = []
         self.program_fd = notification.fd
-        self.pid, self._fd = _duplicate(self.tid, notification.fd)
+        self.pid, self._fd = duplicate(self.tid, notification.fd)
         try:
             link = f"/proc/{self.tid}/fd/{notification.fd}"
             self._status = os.stat(link if self._fd < 0 else self._fd)
@@ -253,32 +253,3 @@ class FlockCall(LockCall):
     def _in_the_way(self, lock: "KernelLock", pid: int, fd: int) -> bool:
         wanted = lock.system == "FLOCK" and (lock.exclusive or self.kind == EXCLUSIVE)
         return wanted and not same_open_file(pid, fd, self._fd)
-
-
-PIDFD_GETFD = 438  # on every machine
-
-
-def _duplicate(tid: int, fd: int) -> tuple[int, int]:
-    """Return the process of a thread, and a copy of its descriptor, or -1 if that is forbidden."""
-    try:
-        pid, process = tid, os.pidfd_open(tid)
-    except OSError:  # only the first thread of a process has a pidfd
-        pid = process_of(tid)
-        process = os.pidfd_open(pid)
-    try:
-        copy = linux.syscall(PIDFD_GETFD, process, fd, 0)
-    except OSError as problem:
-        if problem.errno not in (errno.EPERM, errno.EACCES, errno.ENOSYS):
-            raise
-        copy = -1
-    finally:
-        os.close(process)
-    return pid, copy
-
-
-def process_of(tid: int) -> int:
-    with open(f"/proc/{tid}/status", "rb") as status:
-        for line in status:
-            if line.startswith(b"Tgid:"):
-                return int(line.split()[1])
-    raise ProcessLookupError(errno.ESRCH, "no such thread")

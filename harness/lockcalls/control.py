@@ -25,6 +25,8 @@ from contextlib import suppress
 from goldlock.lockcalls import FAULTS_VARIABLE
 
 _LONGEST = 65536
+_MOST_CLIENTS = 256
+"""More are turned away: each is a descriptor that calls of programs need, too."""
 _NO_FILES = (
     'calls by the names of files are not seen here: "# needs: lock-files" in the header of a case '
     "asks for them, --files by hand"
@@ -95,8 +97,11 @@ class Control:
         self._socket.close()
 
     def _ask(self, request: str) -> str:
-        self._socket.send(os.fsencode(request))
-        verdict, _, rest = os.fsdecode(self._socket.recv(_LONGEST)).partition(" ")
+        try:
+            self._socket.send(os.fsencode(request))
+            verdict, _, rest = os.fsdecode(self._socket.recv(_LONGEST)).partition(" ")
+        except ConnectionError:
+            verdict, rest = "", ""
         if verdict != "ok":
             raise NoSupervisorError(rest or "the fault supervisor is gone")
         return rest
@@ -155,9 +160,13 @@ class ControlServer:
                     self._clients[fd].send(os.fsencode(answer), socket.MSG_DONTWAIT)
 
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # it is gone, or there are too many of other things
+            return
         credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        if struct.unpack("iII", credentials)[1] in (0, os.geteuid()):
+        is_ours = struct.unpack("iII", credentials)[1] in (0, os.geteuid())
+        if is_ours and len(self._clients) < _MOST_CLIENTS:
             self._clients[client.fileno()] = client
         else:
             client.close()

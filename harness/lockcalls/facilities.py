@@ -12,7 +12,7 @@ import struct
 
 from goldlock import linux
 from goldlock.lockcalls import seccomp
-from goldlock.lockcalls.calls import PIDFD_GETFD
+from goldlock.lockcalls.copies import PIDFD_GETFD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -44,11 +44,12 @@ def program_name(pid: int) -> str:
 def _script(words: list[str]) -> str:
     """Return the name of the script or module in a command line of Python, or nothing."""
     for option, word in itertools.pairwise(words):
-        if option == "-m":
+        takes = option[-1:] if option[:1] == "-" and option[1:].isalpha() else ""  # -c, -IBc
+        if takes == "m":
             return word.rpartition(".")[2]
-        if option == "-c":
+        if takes == "c":
             break
-        if word and not word.startswith("-") and option not in ("-W", "-X"):
+        if word and not word.startswith("-") and takes not in ("W", "X"):
             return word.rpartition("/")[2]
     return ""
 

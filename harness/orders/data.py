@@ -10,7 +10,8 @@ import struct
 from collections.abc import Callable, Iterator
 
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
-from goldlock.lockcalls.calls import Call, OtherCallError, process_of
+from goldlock.lockcalls.calls import Call, OtherCallError
+from goldlock.lockcalls.copies import process_of
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.lockcalls.words import quote, range_text
 from goldlock.orders import effects

@@ -11,7 +11,8 @@ from contextlib import suppress
 from goldlock import linux
 from goldlock.linux import KernelLock
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
-from goldlock.lockcalls.calls import Call, process_of
+from goldlock.lockcalls.calls import Call
+from goldlock.lockcalls.copies import process_of
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect

@@ -180,6 +180,26 @@ key=$({command} --add 'lock 1 fails with EIO from call 9')
     assert "goldlock faults: no such fault: 99\n" in done.stderr
 
 
+def test_more_clients_than_it_takes(case) -> None:  # type: ignore[no-untyped-def]
+    """One that has too many is told; calls are served, and so are those that came before."""
+    code = """
+from goldlock.lockcalls.control import Control, NoSupervisorError
+first = Control()
+many = [Control() for _ in range(300)]
+try: many[-1].settle()
+except NoSupervisorError as error: print(error)
+lock("lock:1")
+first.settle()
+for each in many: each.close()
+while True:
+    try:
+        Control().settle()
+        break
+    except NoSupervisorError: pass
+"""
+    assert case(code) == ["the fault supervisor is gone", "lock:1: ok"]
+
+
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(control.FAULTS_VARIABLE, raising=False)
     with (
