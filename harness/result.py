@@ -106,8 +106,9 @@ class SectionResult:
 class CaseResult:
     """A case that was judged, or could not be run.
 
-    *title* is what it is about. *seconds* it took, *last* when it was last run;
-    *started* is in seconds since the epoch, 0 for what did not start. *sections* are those of the
+    *title* is what it is about. *seconds* it took, *last* when it was last run; *started* is by the
+    monotonic clock, in a report in seconds since the epoch, 0 for what did not start: a clock that
+    is set during a run moves no case. *sections* are those of the
     output, then those that are missing in it. Each of *problems*, which concern the case as a
     whole, may have lines. *notes* tell what is no failure, *skipped* which parts of the case were
     left out, and why, a line each. *reason* tells why it was not run. *update* is the change that

@@ -7,7 +7,9 @@ of the program; the time limit only bounds what a broken program can cost.
 """
 
 import os
+from select import POLLIN, poll
 from subprocess import PIPE, STDOUT
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
@@ -15,6 +17,7 @@ from goldlock.case import stack_dump
 from goldlock.case.program import Program
 from goldlock.errors import CaseError, capture_context
 from pexpect.fdpexpect import fdspawn
+from pexpect.spawnbase import SpawnBase
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,6 +27,37 @@ ANSWER_LIMIT = 30.0
 
 WRAPPER_GRACE = 2.0
 """Seconds that the command before a program has to notice its end, and to finish its log."""
+
+
+class _Output(fdspawn):  # type: ignore[type-arg] # it takes one for mypy only
+    """What a program prints, waited for by a clock that nobody sets: pexpect's is that of the day.
+
+    *limit* is how many seconds there are for each of the things that are expected, if any.
+    """
+
+    def __init__(self, file: Any, limit: float | None) -> None:
+        super().__init__(file, timeout=None)
+        self.delayafterread = None  # pexpect would sleep after each read
+        self._limit, self._deadline = limit, 0.0
+        self._readable = poll()
+        self._readable.register(file, POLLIN)
+
+    def find(self, *wanted: bytes | type[pexpect.EOF]) -> int:
+        """Read up to the first of these that comes, and return its index.
+
+        Raises pexpect.TIMEOUT, and pexpect.EOF where that is not wanted.
+        """
+        self._deadline = monotonic() + (self._limit or 0)
+        return self.expect_exact([*wanted])
+
+    def read_nonblocking(self, size: int = 1, timeout: float | None = None) -> bytes:
+        """Read what there is, once there is something, as pexpect asks for it."""
+        left = self._deadline - monotonic() if self._limit else None
+        # It may print without end, but not what is wanted.
+        if left is not None and (left < 0 or not self._readable.poll(left * 1000)):
+            raise pexpect.TIMEOUT("")
+        text: bytes = SpawnBase.read_nonblocking(self, size, timeout)
+        return text
 
 
 class Session:
@@ -51,9 +85,7 @@ class Session:
         assert self.process.stdout is not None
         self._stdin, self._stdout = self.process.stdin, self.process.stdout
         self.limit = limit or ANSWER_LIMIT
-        timeout = None if self._wrapped else self.limit
-        self._stream = fdspawn(self._stdout, timeout=timeout, use_poll=True)
-        self._stream.delayafterread = None  # pexpect would sleep after each read
+        self._stream = _Output(self._stdout, None if self._wrapped else self.limit)
         self._printed: list[str] = []
         try:
             self._greet()
@@ -127,7 +159,7 @@ class Session:
         """Read a line; None at the end. What was left without a line end is a line, too."""
         try:
             with self._waiting_for(purpose):
-                found = self._stream.expect_exact([b"\n", pexpect.EOF])
+                found = self._stream.find(b"\n", pexpect.EOF)
         except pexpect.TIMEOUT:
             raise self._silent(purpose) from None
         line = self._before()
@@ -141,7 +173,7 @@ class Session:
         """Read up to *marker*, such as a prompt; return what came before it."""
         try:
             with self._waiting_for(purpose):
-                self._stream.expect_exact(marker)
+                self._stream.find(marker)
         except (pexpect.TIMEOUT, pexpect.EOF):
             self._printed.extend(self._before().splitlines())
             raise self._silent(purpose) from None

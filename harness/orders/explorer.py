@@ -106,7 +106,8 @@ def _scratch() -> Iterator[Path]:
     memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
     for left in memory.glob(f"{_PREFIX}*") if memory else ():
         with suppress(OSError), _locked(left, fcntl.LOCK_EX):
-            if left.stat().st_mtime < time.time() - _OLD:
+            found = left.lstat()
+            if found.st_uid == os.getuid() and found.st_mtime < time.time() - _OLD:
                 shutil.rmtree(left)
     made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=memory)
     with made as name, _locked(Path(name), fcntl.LOCK_SH):
@@ -116,7 +117,7 @@ def _scratch() -> Iterator[Path]:
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
     """Have a lock on a folder; raise BlockingIOError when it is not to be had."""
-    fd = os.open(folder, os.O_RDONLY)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # anybody may make a FIFO
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
         yield

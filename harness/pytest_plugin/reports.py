@@ -92,6 +92,8 @@ class Reports:
         if result := console.result_of(report):
             before = self._past.get(result.path)
             result.last = before.seconds if before else None
+            if result.started:
+                result.started += self._report.run.started - self._began
             self._report.cases.append(result)
             self._add_line(json_lines.case(result))
         elif report.failed:

@@ -101,7 +101,7 @@ class Runner:
         directories = self._scratch.directories(case.name)
         job = _Job(case, programs, directories, reference, interrupt)
         keep |= self.settings.keep
-        result.started = time.time()
+        result.started = time.monotonic()
         try:
             self._judge(job, result)
             keep |= result.state is State.FAILED or bool(
