@@ -2,9 +2,10 @@
 """One permutation of the steps of some sessions: what each step shows, and what comes of it."""
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from goldlock.case import stack_dump
 from goldlock.case.program import Program
 from goldlock.errors import CaseError
 from goldlock.filters import Filter
@@ -104,7 +105,10 @@ class Permutation:
         shown = signal.Signals(told).name if isinstance(told, int) else told
         self._at[name] = step
         self._keep(f"{name} <- {shown}\n")
-        done = self._stage.step(name, told)
+        with stack_dump.waiting_for(f"{name} to answer {shown!r}, or what comes of it"):
+            return self._shown(step, shown, self._stage.step(name, told))
+
+    def _shown(self, step: str, shown: str, done: Iterator[tuple[Spoken, str]]) -> str:
         session, waits = next(done)
         text = f"step {step}: {shown}{f' <waiting: {waits}>' if waits else ''}\n"
         text += "" if waits else self._answer(session)

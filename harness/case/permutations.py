@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from math import inf
 from pathlib import Path
 
@@ -108,15 +108,14 @@ class Permutations:
         """Run one permutation: these steps alone if *named*, else as many more as there are."""
         copy_tree(Path(self._case.test_dir), self._folder)
         try:
-            with ExitStack() as stack, stack_dump.waiting_for(f"the order {' '.join(steps)}"):
-                stage = Stage(self._limit)
-                stack.callback(stage.close)
-                self._enter(stage)
-                permutation = Permutation(stage, self._sessions, self._keep, self._clean)
-                ran = permutation.run_named(steps) if named else permutation.run(steps)
+            with closing(Stage(self._limit)) as stage:
+                try:
+                    self._enter(stage)
+                    permutation = Permutation(stage, self._sessions, self._keep, self._clean)
+                    ran = permutation.run_named(steps) if named else permutation.run(steps)
+                except SilentError as error:
+                    raise CaseError(self._clean(str(error))) from None
             return ran._replace(end=ran.end + self._left())
-        except SilentError as error:
-            raise CaseError(self._clean(str(error))) from None
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -127,7 +126,8 @@ class Permutations:
                 session = Spoken(name, starter, each.speech, str(self._folder), self._words)
             except OSError as error:
                 raise CaseError(f"cannot start {each.program.name}: {error.strerror}") from None
-            stage.enter(session)
+            with stack_dump.waiting_for(f"{name} to be ready"):
+                stage.enter(session)
 
     def _left(self) -> str:
         """Return what the command says that tells what has come of a permutation."""

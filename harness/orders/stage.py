@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from goldlock.orders.spoken import SilentError, Spoken, Wait
 
-_PACE = 1
-"""Milliseconds between looks at threads that are to come to rest, after some at once."""
+_PACE = 0.001
+"""Seconds between looks at threads that are to come to rest, after some at once."""
 _AT_ONCE = 50
+_LONG = 3600
 
 
 class Stage:
@@ -105,32 +106,36 @@ class Stage:
         """Serve all, until one is settled and all are at rest."""
         end = time.monotonic() + self._limit
         looks = 0
-        while True:
-            happened = self._serve(0 if looks < _AT_ONCE else _PACE)
+        while (left := end - time.monotonic()) > 0:
+            settled = session.is_settled()
+            pace = (0 if looks < _AT_ONCE else _PACE) if settled else min(left, _LONG)
+            happened = self._serve(pace)
             looks = 0 if happened else looks + 1
-            rests = not happened and all(each.is_at_rest() for each in self._sessions)
+            rests = settled and not happened and all(each.is_at_rest() for each in self._sessions)
             # What was done before they came to rest is there to be read.
-            if rests and session.is_settled() and not self._serve(0):
+            if rests and not self._serve(0):
                 return
-            if time.monotonic() > end:
-                raise SilentError(self._late(session, purpose))
+        raise SilentError(self._late(session, purpose))
 
-    def _serve(self, pace: int) -> bool:
-        """Answer lock calls and take note of what was said; return whether there was anything."""
+    def _serve(self, pace: float) -> bool:
+        """Answer calls, take note of what was said; return whether anything came in *pace* s."""
         whose = {fd: each for each in self._sessions for fd in each.descriptors()}
         poll = select.poll()
         for fd in whose:
             poll.register(fd, select.POLLIN)
-        events = poll.poll(pace)
+        events = poll.poll(pace * 1000)
         for fd, _ in events:
             if fd in whose[fd].descriptors():
                 whose[fd].happened(fd)
         return bool(events)
 
     def _late(self, session: Spoken, purpose: str) -> str:
-        busy = [each.name for each in self._sessions if not each.is_at_rest()]
-        what = f"{' and '.join(busy)} did not come to rest" if session.is_settled() else "no answer"
-        return f"{session.name} {purpose}: {what} in {self._limit:g} s{_quoted(session.take())}"
+        busy = " and ".join(each.name for each in self._sessions if not each.is_at_rest())
+        why = (
+            f": {busy} did not come to rest" if session.is_settled() else ", and waits for no lock"
+        )
+        text = f"{session.name} failed {purpose} within {self._limit:g} s{why}"
+        return text + _quoted(session.take())
 
     def _in_words(self, wait: Wait) -> str:
         by = " and ".join(self._holders(wait))

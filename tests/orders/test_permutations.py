@@ -271,7 +271,7 @@ case.permutations(sql("x"), sql("y"), orders=["x1 y1 x2 y2"])
         ),
         (
             'case.permutations(shell("x", ":", program=("sh", "-c", "cat >f"), limit=0.1))',
-            "x to be ready: no answer in 0.1 s; it printed:\n",
+            "x failed to be ready within 0.1 s, and waits for no lock; it printed:\n",
         ),
         (
             'case.permutations(shell("x", ":", program=("sh", "-c", "echo hello; exit 3")))',
