@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 from goldlock.errors import UsageError
 from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.orders.always import Command
 from goldlock.orders.effects import LOCKS, POINTS
 from goldlock.orders.explorer import (
     ExploreError,
@@ -28,10 +29,11 @@ from goldlock.orders.explorer import (
     replay,
 )
 from goldlock.orders.history import parse_order
+from goldlock.orders.jobs import LETTERS
 from goldlock.orders.outcome import Outcome, indented
+from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines, silent
-from goldlock.orders.search import LETTERS, Choice
-from goldlock.orders.worker import Programs
+from goldlock.orders.search import Choice
 from goldlock.runner import shards
 from goldlock.text import count, printable
 
@@ -44,8 +46,9 @@ _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
 _EPILOG = """\
 Each program is a command line, with a name before it if you like: 'writer: qemu-io ...'.
 An order is written as who makes how many steps: 9A 3B 2A; A is the first program.
-Exit status: 1 if an outcome matches --never, if all programs wait for each other, or if a replay
-comes by another way; 2 for bad usage, 77 if kernel or sandbox forbids it.
+Exit status: 1 if an outcome matches --never, if what must be so always is not, if all programs
+wait for each other, or if a replay comes by another way; 2 for bad usage, 77 if kernel or sandbox
+forbids it.
 """
 
 
@@ -87,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
                         "if left out, which files there are, with sizes and checksums")  # fmt: skip
     parser.add_argument("--never", metavar="PATTERN", help="regular expression that no outcome "
                         "may match; a dot is also a line end")  # fmt: skip
+    parser.add_argument("--always", metavar="CMD", help="a shell's command line that must succeed "
+                        "whenever all programs stand still; it reads who holds what")  # fmt: skip
+    parser.add_argument("--holders", action="store_true", help="no two may hold what excludes each "
+                        "other")  # fmt: skip
     parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
     parser.add_argument("--steps", action="store_true", help="show each step of each order")
     parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
@@ -139,9 +146,11 @@ def _task(options: argparse.Namespace) -> _Task:
     except (UnknownError, ValueError) as error:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
+    always = Command(options.always) if options.always else None
     programs = Programs(
-        names, commands, options.outcome, words, options.points, options.limit, clean
-    )
+        names, commands, options.outcome, words, options.points, options.limit, clean,
+        always, options.holders,
+    )  # fmt: skip
     shard = shards.parse(options.shard) if options.shard is not None else None
     choice = Choice(options.switches, options.chance, options.seed, shard)
     return _Task(options, programs, choice, never, clean)
@@ -262,7 +271,7 @@ def _is_never(task: _Task, outcome: Outcome) -> bool:
 
 
 def _is_bad(task: _Task, outcome: Outcome) -> bool:
-    return _is_never(task, outcome) or outcome.text.startswith("deadlock\n")
+    return _is_never(task, outcome) or outcome.is_failure
 
 
 def _say_programs(task: _Task) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from goldlock.case.parallel import TaskGroup
     from goldlock.case.permutation import Step, Steps
     from goldlock.lockcalls.api import ActiveFaults, Pause
+    from goldlock.orders.always import Predicate
 
 
 class Case(Starts):
@@ -192,7 +193,7 @@ class Case(Starts):
             self._lock_calls_read = file.tell()
         return text
 
-    def orders(
+    def orders(  # noqa: PLR0913 - each is a question of its own
         self,
         programs: "Mapping[str, Call]",
         *,
@@ -200,6 +201,8 @@ class Case(Starts):
         never: str = "",
         switches: int | None = None,
         points: str = "locks",
+        always: "Predicate | None" = None,
+        holders: bool = False,
     ) -> None:
         """Run programs in every order of their lock calls; show each thing that can come of it.
 
@@ -212,14 +215,19 @@ class Case(Starts):
         "all", what reads or writes them, too. Each outcome is shown with the shortest order that
         leads there.
 
+        *always* is a function that is given the `State` at each moment at which all programs stand
+        still: its `folder`, and who has `held` what; it returns whether all is as it must be. With
+        *holders*, no two may hold what excludes each other: a lock of a file of one name, or bytes
+        of which the kit says so.
+
         The case's header must have ``needs: orders``. Raises CaseError without that, where an
-        outcome matches the regular expression *never*, and where one is not the same when its
-        order is run again: `stderr_output` is the filter for it.
+        outcome matches the regular expression *never* or breaks what must be so always, and where
+        one is not the same when its order is run again: `stderr_output` is the filter for it.
         """
         from goldlock.case.orders import Asked, Orders  # only for the cases that want it
 
         self._require_serial("orders are of")
-        Orders(self, programs, Asked(outcome, never, switches, points)).run()
+        Orders(self, programs, Asked(outcome, never, switches, points, always, holders)).run()
 
     def session(  # noqa: PLR0913 - as of `start`, and its steps
         self,

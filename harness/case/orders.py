@@ -14,12 +14,14 @@ from goldlock.case.program import Program
 from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import byte_words
+from goldlock.orders.always import Predicate
 from goldlock.orders.effects import POINTS
 from goldlock.orders.explorer import ExploreError, Found, Pool, confirm, explore, pool
-from goldlock.orders.outcome import Outcome, indented
+from goldlock.orders.jobs import LETTERS
+from goldlock.orders.outcome import BROKEN, Outcome, indented
+from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines
-from goldlock.orders.search import LETTERS, Choice
-from goldlock.orders.worker import Programs
+from goldlock.orders.search import Choice
 
 Call = Sequence["Program | str"]
 """A program, and its arguments."""
@@ -32,6 +34,8 @@ class Asked(NamedTuple):
     never: str
     switches: int | None
     points: str
+    always: Predicate | None
+    holders: bool
 
 
 class Orders:
@@ -56,6 +60,8 @@ class Orders:
             byte_words(),
             asked.points,
             clean=case.stderr_output,
+            always=asked.always,
+            holders=asked.holders,
         )
 
     def run(self) -> None:
@@ -87,7 +93,8 @@ class Orders:
         return found, [*found.diverged, *confirm(workers, found.outcomes, clean)]
 
     def _is_bad(self, outcome: Outcome) -> bool:
-        return bool(self._never and self._never.search(outcome.text))
+        never = self._never and self._never.search(outcome.text)
+        return bool(never) or outcome.text.startswith(BROKEN)
 
     def _show(self, number: int, outcome: Outcome) -> None:
         lines = outcome_lines(outcome, self._programs.by_letter)

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+NOTHING: "Mapping[int, int]" = {}
+
+
 class ByteWords:
     """What bytes are called.
 
     names     in plans and traces, by their numbers: {101: "uses write"}
     meanings  to a person who reads a table of locks: {101: "it may write"}
     declared  for files of certain names only, in plans, traces and tables alike; they come first
+    pairs     bytes that exclude each other for those who ask: who has one must find the other free
     """
 
     def __init__(
@@ -35,8 +39,10 @@ class ByteWords:
         names: "Mapping[int, str]",
         meanings: "Mapping[int, str]",
         declared: "Sequence[FileWord]" = (),
+        pairs: "Mapping[int, int]" = NOTHING,
     ) -> None:
         self.names = names
+        self.pairs = pairs
         self.meanings = meanings
         self.declared = declared
 
@@ -77,7 +83,7 @@ def byte_words(kit: str | None = None, declared: str | None = None) -> ByteWords
     of_kit = _of_kit(kit)
     if not declared:
         return of_kit
-    return ByteWords(of_kit.names, of_kit.meanings, unpack(declared))
+    return ByteWords(of_kit.names, of_kit.meanings, unpack(declared), of_kit.pairs)
 
 
 def _of_kit(kit: str) -> ByteWords:

@@ -54,6 +54,7 @@ class Step(NamedTuple):
     result   "ok", "EAGAIN (held by B)" and so on
     effects  what it did to locks, that which was let go with closed files included
     waits    whether the call would have waited for a lock that was taken
+    broken   what it breaks that must be so always
     """
 
     actor: str
@@ -61,6 +62,7 @@ class Step(NamedTuple):
     result: str
     effects: tuple[Effect, ...]
     waits: bool = False
+    broken: str = ""
 
 
 def program_of(actor: str) -> str:

@@ -132,6 +132,12 @@ class Holdings:
                 gone += [_end(through.name, lock, *span) for span in _lost(lock, now)]
         return tuple(gone)
 
+    def held(self) -> Iterator[tuple[str, KernelLock]]:
+        """Yield the locks that there were when `ends` was last asked, with names of files."""
+        for through in self._through.values():
+            for lock in through.locks:
+                yield through.name, lock
+
     def _moved(self, through: _Through, lost: list[KernelLock]) -> bool:
         """Return whether another process of the program has the same open file still."""
         if lost[0].system == "POSIX":

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from goldlock.orders.effects import Step
 from goldlock.orders.history import order_text
+from goldlock.orders.jobs import Job, Search
 from goldlock.orders.outcome import Outcome, Outcomes
-from goldlock.orders.search import Job, Search
-from goldlock.orders.worker import Programs, Result, Worker
+from goldlock.orders.programs import Programs
+from goldlock.orders.worker import Result, Worker
 
 
 class ExploreError(Exception):

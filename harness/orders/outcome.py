@@ -10,6 +10,8 @@ from typing import NamedTuple
 from goldlock.orders.effects import Step
 from goldlock.orders.history import History, switches
 
+DEADLOCK, BROKEN = "deadlock\n", "broken: "
+
 
 def outcome_text(
     names: Sequence[str], statuses: Sequence[int], said: Sequence[str], left: str
@@ -45,7 +47,7 @@ def without_pids(text: str, pids: Collection[int]) -> str:
 
 def deadlock_text(names: Mapping[str, str], waits: Mapping[str, tuple[str, Sequence[str]]]) -> str:
     """Return who waits for what, where nobody can go on: calls by actor, and who is in the way."""
-    lines = ["deadlock\n"]
+    lines = [DEADLOCK]
     for actor, (call, holders) in sorted(waits.items()):
         by = " and ".join(names[letter] for letter in holders) or "none of the programs"
         lines.append(f"{name_of(actor, names)} waits: {call}, held by {by}\n")
@@ -64,6 +66,11 @@ class Outcome(NamedTuple):
     text: str
     steps: tuple[Step, ...]
     orders: int
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it is a deadlock, or breaks what must be so always."""
+        return self.text.startswith((DEADLOCK, BROKEN))
 
     @property
     def actors(self) -> list[str]:

@@ -2,31 +2,28 @@
 """Run one order: let one actor go at a time, and see what each of its calls does."""
 
 import errno
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.linux import errno_name
 from goldlock.lockcalls.calls import Call, LockCall, UncertainError
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.trace import call_text
-from goldlock.lockcalls.words import ByteWords
 from goldlock.orders import effects
+from goldlock.orders.always import Watch
 from goldlock.orders.data import DataCall
 from goldlock.orders.effects import ALL, LOCKS, Effect, Step
 from goldlock.orders.ends import EndCall, space
+from goldlock.orders.guide import Guide
+from goldlock.orders.jobs import LETTERS, Job, Ran
 from goldlock.orders.lane import Lane, exchange
 from goldlock.orders.outcome import without_pids
-from goldlock.orders.search import LETTERS, Job, Ran, Sleep, still_asleep
+from goldlock.orders.programs import Programs
 from goldlock.orders.starter import Starter
 from goldlock.orders.truncations import data_effects, name_effects
 
 MOST_STEPS = 2000
 """Steps of one order, at most: more are of a program that asks for ever."""
-
-
-class DivergedError(Exception):
-    """A replay does not come by where it should; str() says what was there instead."""
 
 
 class EndlessError(Exception):
@@ -48,31 +45,21 @@ class Played(NamedTuple):
 class Player:
     """Runs orders of the same programs, one after the other, each in a folder of its own."""
 
-    def __init__(
-        self,
-        starters: Sequence[Starter],
-        words: ByteWords,
-        limit: float,
-        clean: Callable[[str], str] = str,
-        points: str = LOCKS,
-    ) -> None:
-        """*limit* as of `Lane`, *clean* and *points* as of `goldlock.orders.worker.Programs`."""
-        self._points = points
-        self._clean = clean
-        self._limit = limit
+    def __init__(self, starters: Sequence[Starter], programs: Programs) -> None:
+        """There is a starter for each of the programs."""
         self._starters = starters
-        self._words = words
+        self._programs = programs
 
     def play(self, job: Job, folder: str) -> Played:
         """Run an order in a folder.
 
-        Raises OSError for a program that cannot be started, DivergedError, EndlessError, and
-        RestlessError.
+        Raises OSError for a program that cannot be started, DivergedError, EndlessError,
+        RestlessError, and NotAtFirstError.
         """
-        game = _Game(self._words, folder, self._clean, self._points)
+        game = _Game(self._programs, folder)
         try:
             for letter, starter in zip(LETTERS, self._starters, strict=False):
-                game.enter(Lane(letter, starter, folder, self._limit))
+                game.enter(Lane(letter, starter, folder, self._programs.limit))
             ran, waits = game.run(job)
         except BaseException:
             game.end()
@@ -82,82 +69,18 @@ class Player:
         return Played(ran, game.end(), said, waits)
 
 
-class _Guide:
-    """Says who goes next."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._sleep: Sleep = job.sleep
-        self._last = ""
-        self._count = 0
-        self._chance = None if job.seed is None else Chance(job.seed, job.changes, job.length)
-
-    def wanted(self) -> tuple[str, str]:
-        """Return who is to go next, with what call; "" for whoever."""
-        at_hand = self._count < len(self._job.prefix)
-        return self._job.prefix[self._count] if at_hand else ("", "")
-
-    def choose(self, able: Mapping[str, str]) -> tuple[str, str]:
-        """Return the actor that goes next; "" and why, if none does."""
-        if self._count < len(self._job.prefix):
-            actor, text = self._job.prefix[self._count]
-            if able.get(actor) != text and (text or actor not in able):
-                raise DivergedError(_divergence(self._count, actor, text, able))
-            return actor, ""
-        awake = [actor for actor in sorted(able) if actor not in self._sleep]
-        if not awake:
-            return "", "cut" if able else "ended"
-        if self._chance:
-            return self._chance.choose(awake, self._count), ""
-        return self._last if self._last in awake else awake[0], ""
-
-    def went(self, step: Step) -> None:
-        """Take down what the actor that was chosen did."""
-        if self._count >= len(self._job.prefix) - 1:
-            self._sleep = still_asleep(self._sleep, step)
-        self._last = step.actor
-        self._count += 1
-
-
-def _divergence(count: int, actor: str, text: str, able: Mapping[str, str]) -> str:
-    there = "; ".join(f"{each}: {call}" for each, call in able.items()) or "nothing"
-    return f"step {count + 1} is to be {actor}: {text or 'any call'}; there is {there}"
-
-
-class Chance:
-    """Priorities by chance that change at steps by chance: PCT, probabilistic concurrency testing.
-
-    Burckhardt, Kothari, Musuvathi and Nagarakatti, A randomized scheduler with probabilistic
-    guarantees of finding bugs, 2010.
-    """
-
-    def __init__(self, seed: int, changes: int, length: int) -> None:
-        self._random = random.Random(seed)
-        self._changes = {self._random.randrange(max(1, length)): -i for i in range(changes)}
-        self._priority: dict[str, float] = {}
-
-    def choose(self, awake: Sequence[str], count: int) -> str:
-        """Return who goes at the step *count*."""
-        for actor in awake:
-            if actor not in self._priority:
-                self._priority[actor] = 1 + self._random.random()
-        first = max(awake, key=self._priority.__getitem__)
-        if count in self._changes:
-            self._priority[first] = self._changes[count]
-            first = max(awake, key=self._priority.__getitem__)
-        return first
-
-
 class _Game:
     """One order while it runs."""
 
-    def __init__(
-        self, words: ByteWords, folder: str, clean: Callable[[str], str], points: str
-    ) -> None:
-        self._clean = clean
-        self._points = points
+    def __init__(self, programs: Programs, folder: str) -> None:
+        self._programs = programs
+        self._watch = Watch(
+            programs.by_letter,
+            folder,
+            programs.always,
+            programs.words.pairs if programs.holders else None,
+        )
         self.lanes: list[Lane] = []
-        self._words = words
         self._folder = folder
         self._files: dict[tuple[int, int], str] = {}
         self._texts: dict[str, tuple[Call, str, str]] = {}
@@ -176,7 +99,8 @@ class _Game:
         """Run the order to its end."""
         steps: list[Step] = []
         states: list[dict[str, str]] = []
-        guide = _Guide(job)
+        guide = Guide(job)
+        self._watch.begin(self.lanes)
         while True:
             self._name_as(*guide.wanted())
             able = [actor for actor in self._texts if self._can_go(actor)]
@@ -184,11 +108,13 @@ class _Game:
             actor, end = guide.choose(states[-1])
             if not actor:
                 waits = {each: self._wait(each) for each in self._texts if each not in able}
-                tries = {each: self._effects(*self._texts[each][:2]) for each in waits}
+                tries = {each: self._seen(self._effects(*self._texts[each][:2])) for each in waits}
                 end = "deadlock" if waits and not able else end
                 return Ran(tuple(steps), tuple(states), end, tries), waits
             steps.append(self._step(actor))
             guide.went(steps[-1])
+            for number, text in self._watch.look(len(steps) - 1, steps[-1], self.lanes):
+                steps[number] = steps[number]._replace(broken=text)
             if len(steps) > MOST_STEPS:
                 raise EndlessError(actor)
 
@@ -232,10 +158,12 @@ class _Game:
             return "exit"
         if isinstance(call, DataCall):
             return call.text(name)
-        return call_text(call, self._words, lambda path: name or self._short(path))
+        return call_text(call, self._programs.words, lambda path: name or self._short(path))
 
     def _short(self, path: str) -> str:
-        return self._clean(path.removeprefix(f"{self._folder}/").removesuffix(" (deleted)"))
+        return self._programs.clean(
+            path.removeprefix(f"{self._folder}/").removesuffix(" (deleted)")
+        )
 
     def _new_name(self, path: str) -> str:
         shown = self._short(path)
@@ -266,7 +194,12 @@ class _Game:
         lane.go(actor, error)
         lane.come_to_rest()
         self._take_down(lane)
-        return Step(actor, text, result, (*own, *lane.holdings.ends()), call.waits)
+        seen = self._seen((*own, *lane.holdings.ends()))
+        return Step(actor, text, result, seen, call.waits)
+
+    def _seen(self, own: tuple[Effect, ...]) -> tuple[Effect, ...]:
+        only_changes = self._programs.points == ALL
+        return (*own, *self._watch.sees(own, only_changes=only_changes))
 
     def _carried_out(self, call: Call) -> tuple[str, int | None]:
         """Carry a call out, or foretell it; return its result, and what it is answered with."""
@@ -295,9 +228,10 @@ class _Game:
         is unlocked is found out by who has it, see `Holdings`.
         """
         own = self._own_effects(call, name)
-        if self._points == LOCKS:
+        points = self._programs.points
+        if points == LOCKS:
             return own
-        return (*own, *data_effects(call, name, self._short, reads=self._points == ALL))
+        return (*own, *data_effects(call, name, self._short, reads=points == ALL))
 
     def _own_effects(self, call: Call, name: str) -> tuple[Effect, ...]:
         if isinstance(call, FileCall):

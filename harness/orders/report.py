@@ -27,7 +27,7 @@ def outcome_lines(
 def step_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str]:
     """Yield each step in words: ``creator: lock 101 (uses write) of t.qcow2: ok``."""
     for step in steps:
-        yield f"{name_of(step.actor, names)}: {step.call}: {step_result(step, names)}"
+        yield f"{name_of(step.actor, names)}: {step_text(step, names)}"
 
 
 def brief_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str]:
@@ -46,15 +46,16 @@ def brief_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str
 
 
 def is_plain(step: Step) -> bool:
-    """Return whether a step met nobody."""
-    return step.result in ("ok", "free", "created", "ENOENT")
+    """Return whether a step met nobody, and breaks nothing."""
+    return step.result in ("ok", "free", "created", "ENOENT") and not step.broken
 
 
-def step_result(step: Step, names: Mapping[str, str]) -> str:
-    """Return the result of a step with the names of programs for their letters."""
+def step_text(step: Step, names: Mapping[str, str]) -> str:
+    """Return a step and its result with the names of programs for their letters."""
     before, held, letters = step.result.partition("held by ")
     by = " and ".join(names.get(letter, letter) for letter in letters.rstrip(")").split())
-    return f"{before}{held}{by}{')' if letters.endswith(')') else ''}"
+    result = f"{before}{held}{by}{')' if letters.endswith(')') else ''}"
+    return f"{step.call}: {result}" + (f" - broken: {step.broken}" if step.broken else "")
 
 
 def claim(found: Found, choice: Choice) -> str:

@@ -7,72 +7,13 @@ only in steps that do not depend on each other, one is run to its end.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from goldlock.orders.effects import Effect, Step, depends, program_of
+from goldlock.orders.effects import Step, depends, program_of
+from goldlock.orders.few_switches import FewSwitches
 from goldlock.orders.history import History
-
-LETTERS = "ABCDEFGH"
-"""What programs are called in orders, the first one first."""
-
-Sleep = Mapping[str, tuple[Effect, ...]]
-"""Actors that need not go next, as what begins with their step has its place elsewhere."""
-
-
-NOBODY: Sleep = {}
-
-
-class Job(NamedTuple):
-    """An order to be run: the calls of *prefix*, by (actor, words), and then as it comes.
-
-    What comes then: the actor that was last goes on while it can, else the first one that can and
-    is not in *sleep*; with *seed*, one is chosen by chance, with so many *changes* of priorities
-    in about *length* steps. Words "" in the prefix stand for any call.
-    """
-
-    prefix: tuple[tuple[str, str], ...]
-    sleep: Sleep = NOBODY
-    seed: int | None = None
-    changes: int = 0
-    length: int = 0
-
-
-class Ran(NamedTuple):
-    """What came of a job.
-
-    *ready* has, for each state from the start on, the actors that could go and their calls. *end*
-    is "ended", "deadlock", or "cut": all that could go was asleep. *waiting* are the calls that
-    wait at the end, by their actors.
-    """
-
-    steps: tuple[Step, ...]
-    ready: tuple[dict[str, str], ...]
-    end: str
-    waiting: Sleep = NOBODY
-
-
-class Search(Protocol):
-    """A way to go through the orders."""
-
-    def next_job(self) -> Job | None:
-        """Return what is to be run now; None if that must wait for what runs, or all is done."""
-
-    def add(self, job: Job, ran: Ran) -> None:
-        """Take down what came of a job."""
-
-    @property
-    def left(self) -> int:
-        """How many jobs are known of that have not been handed out."""
-
-
-def still_asleep(sleep: Sleep, step: Step) -> Sleep:
-    """Return who sleeps on after a step: those that it has nothing to do with."""
-    return {
-        actor: effects
-        for actor, effects in sleep.items()
-        if actor != step.actor and not depends(actor, effects, step.actor, step.effects)
-    }
+from goldlock.orders.jobs import NOBODY, Job, Ran, Search, Sleep, still_asleep
 
 
 class _Node:
@@ -237,89 +178,6 @@ class AllOrders:
                 return
             at.parent.children.pop(at.step.actor if at.step else "", None)
             at = at.parent
-
-
-class FewSwitches:
-    """All orders with few switches away from a program that could go on.
-
-    States that come to the same, as only steps were exchanged that have nothing to do with each
-    other, are entered once. What is known of them is kept, so memory grows with their number.
-    """
-
-    def __init__(self, limit: int) -> None:
-        """*limit* is the number of switches."""
-        self._limit = limit
-        self._started = False
-        self._entered: dict[tuple[int, str], int] = {}
-        """With how few switches a state was entered, by it and the program that went last."""
-        self._ready: dict[int, dict[str, str]] = {}
-        self._moves: dict[tuple[int, str], tuple[Step, int]] = {}
-        self._queue: list[_Way] = []
-        self._waiting: dict[tuple[int, str], list[_Way]] = {}
-        self._jobs: list[tuple[_Way, str]] = []
-
-    @property
-    def left(self) -> int:
-        return len(self._jobs)
-
-    def next_job(self) -> Job | None:
-        if not self._started:
-            self._started = True
-            return Job(())
-        while self._queue:
-            way = self._queue.pop()
-            for actor in self._ready[way.state]:
-                self._go(way, actor)
-        if not self._jobs:
-            return None
-        way, actor = self._jobs.pop(0)
-        prefix = [(step.actor, step.call) for step in way.steps]
-        return Job((*prefix, (actor, self._ready[way.state][actor])))
-
-    def add(self, job: Job, ran: Ran) -> None:
-        del job
-        state = 0
-        self._ready.setdefault(0, ran.ready[0])
-        history = History(ran.steps)
-        for i, step in enumerate(ran.steps):
-            move = (state, step.actor)
-            if move not in self._moves:
-                self._moves[move] = (step, state ^ history.identity(i))
-            state = self._moves[move][1]
-            self._ready.setdefault(state, ran.ready[i + 1])
-            for way in self._waiting.pop(move, []):
-                self._go(way, step.actor)
-        if (0, "") not in self._entered:
-            self._entered[0, ""] = 0
-            self._queue.append(_Way(0, "", 0, ()))
-
-    def _go(self, way: "_Way", actor: str) -> None:
-        program = program_of(actor)
-        could = {program_of(each) for each in self._ready[way.state]}
-        switched = way.last not in ("", program) and way.last in could
-        used = way.used + switched
-        if used > self._limit:
-            return
-        move = (way.state, actor)
-        if move in self._moves:
-            step, state = self._moves[move]
-            if used < self._entered.get((state, program), self._limit + 1):
-                self._entered[state, program] = used
-                self._queue.append(_Way(state, program, used, (*way.steps, step)))
-        elif move in self._waiting:
-            self._waiting[move].append(way)
-        else:
-            self._waiting[move] = [way]
-            self._jobs.append((way, actor))
-
-
-class _Way(NamedTuple):
-    """How a state was come to: who went last, with how many switches, by which steps."""
-
-    state: int
-    last: str
-    used: int
-    steps: tuple[Step, ...]
 
 
 class ByChance:

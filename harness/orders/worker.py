@@ -6,45 +6,21 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
 from goldlock import linux
-from goldlock.lockcalls.words import ByteWords
-from goldlock.orders.effects import LOCKS
+from goldlock.orders.always import NotAtFirstError
+from goldlock.orders.guide import DivergedError
+from goldlock.orders.jobs import Job, Ran
 from goldlock.orders.lane import RestlessError
-from goldlock.orders.outcome import deadlock_text, outcome_text
-from goldlock.orders.play import MOST_STEPS, DivergedError, EndlessError, Played, Player
+from goldlock.orders.outcome import BROKEN, deadlock_text, outcome_text
+from goldlock.orders.play import MOST_STEPS, EndlessError, Played, Player
+from goldlock.orders.programs import Programs
 from goldlock.orders.scratch import copy_tree, listing
-from goldlock.orders.search import LETTERS, Job, Ran
 from goldlock.orders.starter import Starter, UnavailableError
-
-
-class Programs(NamedTuple):
-    """What is run in each order.
-
-    *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
-    listing of files; *words* names bytes; *points* says what is a step, as in effects. *limit* is
-    how many seconds a program may go on without a lock call or its end. *clean* is applied to what
-    steps are called: what is not the same on each run goes there. A program stands by its letter,
-    A for the first one.
-    """
-
-    names: tuple[str, ...]
-    commands: tuple[tuple[str, ...], ...]
-    outcome: str
-    words: ByteWords
-    points: str = LOCKS
-    limit: float = 60
-    clean: Callable[[str], str] = str
-
-    @property
-    def by_letter(self) -> dict[str, str]:
-        """The names by the letters of order strings."""
-        return dict(zip(LETTERS, self.names, strict=False))
 
 
 class Result(NamedTuple):
@@ -96,7 +72,7 @@ def _work(
             programs,
             template,
             folder,
-            Player(starters, programs.words, programs.limit, programs.clean, programs.points),
+            Player(starters, programs),
         )
         while True:
             jobs.send(bench.result(jobs.recv()))
@@ -129,6 +105,8 @@ class _Bench:
             return Result(job, "", self._text(played), played.ran)
         except DivergedError as error:
             return Result(job, "diverged", str(error))
+        except NotAtFirstError as error:
+            return Result(job, "broken", str(error))
         except (RestlessError, EndlessError) as error:
             return Result(job, "broken", self._complaint(error))
         except OSError as error:
@@ -147,10 +125,12 @@ class _Bench:
         if played.ran.end == "cut":
             return ""
         names = self._programs.by_letter
+        broken = sorted({step.broken for step in played.ran.steps} - {""})
+        text = "".join(f"{BROKEN}{each}\n" for each in broken)
         if played.ran.end == "deadlock":
-            return deadlock_text(names, played.waits)
+            return text + deadlock_text(names, played.waits)
         left = self._left()
-        text = outcome_text(self._programs.names, played.statuses, played.said, left)
+        text += outcome_text(self._programs.names, played.statuses, played.said, left)
         return text.replace(f"{self._folder}/", "").replace(str(self._folder), ".")
 
     def _left(self) -> str:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from goldlock.lockcalls.words import range_text
 from goldlock.orders.effects import READ, WRITE, Effect, Step, program_of
 from goldlock.orders.history import order_text
+from goldlock.orders.jobs import LETTERS
 from goldlock.orders.outcome import Outcome
-from goldlock.orders.report import is_plain, step_result
-from goldlock.orders.search import LETTERS
+from goldlock.orders.report import is_plain, step_text
 from goldlock.reports.pages import template
 
 
@@ -63,7 +63,7 @@ def _rows(steps: Sequence[Step], programs: Sequence[Program]) -> list[Row]:
         program = program_of(step.actor)
         for effect in step.effects:
             _apply(held, program, effect, got=step.result == "ok")
-        text = f"{step.call}: {step_result(step, names)}"
+        text = step_text(step, names)
         text = text if step.actor == program else f"{step.actor}: {text}"
         turn = last not in ("", program)
         lane = LETTERS.index(program)

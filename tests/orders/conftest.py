@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import ROOT, quiet_environment
+from tests.lockcalls.support import LOCKER
 
 Orders = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,3 +32,7 @@ def orders() -> Orders:
 
 def outcomes(text: str) -> list[str]:
     return [part.partition("\n")[2] for part in re.split(r"^outcome ", text, flags=re.M)[1:]]
+
+
+def locker(*steps: str) -> str:
+    return " ".join([*LOCKER, "f", *steps])

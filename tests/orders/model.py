@@ -5,12 +5,13 @@ An operation is (mode, byte, waits); the modes are those of effects, "end" unloc
 is refused a lock lets go of all that it has, a call for each, and ends, as QEMU does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step
-from goldlock.orders.search import Job, Ran, Search, still_asleep
+from goldlock.orders.holders import Held, Holders
+from goldlock.orders.jobs import Job, Ran, Search, still_asleep
 
 Operation = tuple[str, int, bool]
 Outcome = tuple[tuple[str, ...], ...]
@@ -115,7 +116,50 @@ def outcomes_of_few_switches(programs: Sequence[Sequence[Operation]], limit: int
     return found
 
 
-def play(programs: Sequence[Sequence[Operation]], job: Job) -> tuple[Ran, Outcome]:
+Sees = Callable[[Sequence[Effect]], Iterator[Effect]]
+
+
+def nothing(_: Sequence[Effect]) -> Iterator[Effect]:
+    """Yield no more effects of a step than it has."""
+    yield from ()
+
+
+def held(state: State) -> list[Held]:
+    """Return what programs hold in a state."""
+    return [
+        Held("ABC"[who], "f", byte, byte, mode == effects.WRITE)
+        for who, locks in enumerate(state.held)
+        for byte, mode in sorted(locks)
+    ]
+
+
+def broken(
+    programs: Sequence[Sequence[Operation]], actors: Sequence[str], pairs: Mapping[int, int]
+) -> set[tuple[int, str]]:
+    """Return what holders break in an order, and with which step."""
+    state, look = start(programs), Holders(pairs)
+    found: set[tuple[int, str]] = set()
+    for number, actor in enumerate(actors):
+        state, step = go(state, actor)
+        result = "held by another" if step.result == "refused" else step.result
+        found.update(look.look(number, step._replace(result=result), actor, held(state)))
+    return found
+
+
+def all_orders(programs: Sequence[Sequence[Operation]]) -> Iterator[list[str]]:
+    """Yield each order, by brute force."""
+    todo: list[tuple[State, list[str]]] = [(start(programs), [])]
+    while todo:
+        state, actors = todo.pop()
+        able = ready(state)
+        if not able:
+            yield actors
+        todo += [(go(state, actor)[0], [*actors, actor]) for actor in able]
+
+
+def play(
+    programs: Sequence[Sequence[Operation]], job: Job, sees: Sees = nothing
+) -> tuple[Ran, Outcome]:
     """Run a job as goldlock.orders.play does."""
     state, steps, states = start(programs), [], []
     sleep, last = job.sleep, ""
@@ -131,21 +175,23 @@ def play(programs: Sequence[Sequence[Operation]], job: Job) -> tuple[Ran, Outcom
                 break
             actor = last if last in awake else awake[0]
         state, step = go(state, actor)
+        step = step._replace(effects=(*step.effects, *sees(step.effects)))
         if len(steps) >= len(job.prefix) - 1:
             sleep = still_asleep(sleep, step)
         steps.append(step)
         last = actor
-    waiting = {
-        "ABC"[who]: (Effect("f", todo[0][1], todo[0][1], todo[0][0]),)
+    tries = {
+        "ABC"[who]: Effect("f", todo[0][1], todo[0][1], todo[0][0])
         for who, todo in enumerate(state.todo)
         if todo and "ABC"[who] not in able
     }
+    waiting = {actor: (effect, *sees([effect])) for actor, effect in tries.items()}
     end = "cut" if able else "deadlock" if waiting else "ended"
     return Ran(tuple(steps), tuple(states), end, waiting), outcome(state)
 
 
 def explore(
-    programs: Sequence[Sequence[Operation]], search: Search, jobs: int = 1
+    programs: Sequence[Sequence[Operation]], search: Search, jobs: int = 1, sees: Sees = nothing
 ) -> Iterator[tuple[Ran, Outcome]]:
     """Yield what comes of each order that a search wants, with so many at the same time."""
     running: list[Job] = []
@@ -155,6 +201,6 @@ def explore(
         if not running:
             return
         job = running.pop(0)
-        ran, end = play(programs, job)
+        ran, end = play(programs, job, sees)
         search.add(job, ran)
         yield ran, end

@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lockcalls.support import LOCKER, need
-from tests.orders.conftest import Orders, outcomes
-
-
-def locker(*steps: str) -> str:
-    return " ".join([*LOCKER, "f", *steps])
+from tests.lockcalls.support import need
+from tests.orders.conftest import Orders, locker, outcomes
 
 
 def test_a_lock_is_had_by_one_or_by_both_in_turn(orders: Orders) -> None:

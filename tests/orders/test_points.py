@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from goldlock.lockcalls.words import NO_WORDS
 from goldlock.orders.explorer import pool, replay
-from goldlock.orders.worker import Programs
+from goldlock.orders.programs import Programs
 
 from tests.orders.conftest import Orders, outcomes
 

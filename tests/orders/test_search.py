@@ -4,8 +4,10 @@
 import pytest
 from goldlock.orders import effects
 from goldlock.orders.effects import Step
+from goldlock.orders.few_switches import FewSwitches
 from goldlock.orders.history import History, order_text, parse_order, switches
-from goldlock.orders.search import NOBODY, AllOrders, Choice, FewSwitches, Job, Ran
+from goldlock.orders.jobs import NOBODY, Job, Ran
+from goldlock.orders.search import AllOrders, Choice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -50,5 +50,6 @@ def _all(uses_text: str, unshares_text: str, phrases: tuple[str, ...]) -> dict[i
 WORDS = ByteWords(
     names=_all("uses", "unshares", PERMISSIONS),
     meanings=_all("it may", "nobody else may", _VERBS),
+    pairs={USES + i: UNSHARES + i for i in range(len(PERMISSIONS))},
 )
 """The words of plans, traces and tables; see `goldlock.lockcalls.words`."""

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which orders are to be run, where only those with few switches between programs are wanted."""
+
+from typing import NamedTuple
+
+from goldlock.orders.effects import Step, program_of
+from goldlock.orders.history import History
+from goldlock.orders.jobs import Job, Ran
+
+
+class FewSwitches:
+    """All orders with few switches away from a program that could go on.
+
+    States that come to the same, as only steps were exchanged that have nothing to do with each
+    other, are entered once. What is known of them is kept, so memory grows with their number.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """*limit* is the number of switches."""
+        self._limit = limit
+        self._started = False
+        self._entered: dict[tuple[int, str], int] = {}
+        """With how few switches a state was entered, by it and the program that went last."""
+        self._ready: dict[int, dict[str, str]] = {}
+        self._moves: dict[tuple[int, str], tuple[Step, int]] = {}
+        self._queue: list[_Way] = []
+        self._waiting: dict[tuple[int, str], list[_Way]] = {}
+        self._jobs: list[tuple[_Way, str]] = []
+
+    @property
+    def left(self) -> int:
+        return len(self._jobs)
+
+    def next_job(self) -> Job | None:
+        if not self._started:
+            self._started = True
+            return Job(())
+        while self._queue:
+            way = self._queue.pop()
+            for actor in self._ready[way.state]:
+                self._go(way, actor)
+        if not self._jobs:
+            return None
+        way, actor = self._jobs.pop(0)
+        prefix = [(step.actor, step.call) for step in way.steps]
+        return Job((*prefix, (actor, self._ready[way.state][actor])))
+
+    def add(self, job: Job, ran: Ran) -> None:
+        del job
+        state = 0
+        self._ready.setdefault(0, ran.ready[0])
+        history = History(ran.steps)
+        for i, step in enumerate(ran.steps):
+            move = (state, step.actor)
+            if move not in self._moves:
+                self._moves[move] = (step, state ^ history.identity(i))
+            state = self._moves[move][1]
+            self._ready.setdefault(state, ran.ready[i + 1])
+            for way in self._waiting.pop(move, []):
+                self._go(way, step.actor)
+        if (0, "") not in self._entered:
+            self._entered[0, ""] = 0
+            self._queue.append(_Way(0, "", 0, ()))
+
+    def _go(self, way: "_Way", actor: str) -> None:
+        program = program_of(actor)
+        could = {program_of(each) for each in self._ready[way.state]}
+        switched = way.last not in ("", program) and way.last in could
+        used = way.used + switched
+        if used > self._limit:
+            return
+        move = (way.state, actor)
+        if move in self._moves:
+            step, state = self._moves[move]
+            if used < self._entered.get((state, program), self._limit + 1):
+                self._entered[state, program] = used
+                self._queue.append(_Way(state, program, used, (*way.steps, step)))
+        elif move in self._waiting:
+            self._waiting[move].append(way)
+        else:
+            self._waiting[move] = [way]
+            self._jobs.append((way, actor))
+
+
+class _Way(NamedTuple):
+    """How a state was come to: who went last, with how many switches, by which steps."""
+
+    state: int
+    last: str
+    used: int
+    steps: tuple[Step, ...]

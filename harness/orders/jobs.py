@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An order that is to be run, what came of it, and what a search is, which asks for orders."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from goldlock.orders.effects import Effect, Step, depends
+
+LETTERS = "ABCDEFGH"
+"""What programs are called in orders, the first one first."""
+
+Sleep = Mapping[str, tuple[Effect, ...]]
+"""Actors that need not go next, as what begins with their step has its place elsewhere."""
+
+NOBODY: Sleep = {}
+
+
+class Job(NamedTuple):
+    """An order to be run: the calls of *prefix*, by (actor, words), and then as it comes.
+
+    What comes then: the actor that was last goes on while it can, else the first one that can and
+    is not in *sleep*; with *seed*, one is chosen by chance, with so many *changes* of priorities
+    in about *length* steps. Words "" in the prefix stand for any call.
+    """
+
+    prefix: tuple[tuple[str, str], ...]
+    sleep: Sleep = NOBODY
+    seed: int | None = None
+    changes: int = 0
+    length: int = 0
+
+
+class Ran(NamedTuple):
+    """What came of a job.
+
+    *ready* has, for each state from the start on, the actors that could go and their calls. *end*
+    is "ended", "deadlock", or "cut": all that could go was asleep. *waiting* are the calls that
+    wait at the end, by their actors.
+    """
+
+    steps: tuple[Step, ...]
+    ready: tuple[dict[str, str], ...]
+    end: str
+    waiting: Sleep = NOBODY
+
+
+class Search(Protocol):
+    """A way to go through the orders."""
+
+    def next_job(self) -> Job | None:
+        """Return what is to be run now; None if that must wait for what runs, or all is done."""
+
+    def add(self, job: Job, ran: Ran) -> None:
+        """Take down what came of a job."""
+
+    @property
+    def left(self) -> int:
+        """How many jobs are known of that have not been handed out."""
+
+
+def still_asleep(sleep: Sleep, step: Step) -> Sleep:
+    """Return who sleeps on after a step: those that it has nothing to do with."""
+    return {
+        actor: effects
+        for actor, effects in sleep.items()
+        if actor != step.actor and not depends(actor, effects, step.actor, step.effects)
+    }
