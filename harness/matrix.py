@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,11 +130,24 @@ class _Runner:
         self._seen = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, self._hand_on)
+        if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, self._stop)
 
     def _hand_on(self, number: int, _: object) -> None:
         self._seen = number
         if self._process:
             self._process.send_signal(number)
+
+    def _stop(self, number: int, _: object) -> None:
+        """Have Ctrl-Z stop the run as well, and both go on together."""
+        self._to_group(number)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._to_group(signal.SIGCONT)
+
+    def _to_group(self, number: int) -> None:
+        if self._process and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def run(self, build: Build, *words: str) -> Run:
         """Run the command with a build, and *words*; a run that comes to nothing says why."""

@@ -6,8 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
@@ -284,3 +286,31 @@ def test_a_signal_ends_the_run_of_a_build(
     assert "Traceback" not in said
     assert "==== b:" not in said
     assert [*temporary.iterdir(), *(tmp_path / "scratch").iterdir()] == []
+
+
+def test_ctrl_z_stops_the_run_of_a_build_too(suite: MakeSuite, tmp_path: Path) -> None:
+    ready, on = tmp_path / "ready", tmp_path / "on"
+    os.mkfifo(ready)
+    os.mkfifo(on)
+    text = f"# needs: qemu-img\necho > {ready}\nread -r line < {on}\necho $line"
+    suite.case("1", text, golden="on\n")
+    builds = [f"--build={build(tmp_path / name, name)}" for name in ("a", "b")]
+    runner = psutil.Popen(
+        [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite.root), *builds],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        stdout=subprocess.PIPE,
+    )
+    ready.read_text()
+    (run,) = runner.children()
+    runner.send_signal(signal.SIGTSTP)
+    os.waitid(os.P_PID, runner.pid, os.WSTOPPED)
+    deadline = time.monotonic() + 60
+    while run.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    runner.send_signal(signal.SIGCONT)
+    on.write_text("on\n")
+    ready.read_text()  # the run of the other build
+    on.write_text("on\n")
+    said, _ = runner.communicate()
+    assert runner.returncode == 0, said
