@@ -66,6 +66,7 @@ class Permutation:
         self._clean = clean
         self._whose = {step: name for name, each in sessions.items() for step in each.steps}
         self._left = {name: list(each.steps) for name, each in sessions.items()}
+        self._ended: set[str] = set()
         self._at: dict[str, str] = {}
         self._deadlock: dict[str, list[str]] = {}
 
@@ -114,9 +115,14 @@ class Permutation:
         text += "" if waits else self._answer(session)
         for other, _ in done:
             text += f"step {self._at[other.name]}: <... done>\n{self._answer(other)}"
+        for other in self._stage.ended():
+            if other.name not in self._ended:
+                text += f"session {other.name} has ended\n{self._answer(other)}"
         return text + self._new_deadlock()
 
     def _answer(self, session: Spoken) -> str:
+        if session.status is not None:
+            self._ended.add(session.name)
         text = session.take()
         self._keep(f"{session.name} -> {text}")
         text = self._sessions[session.name].clean(self._clean(text))

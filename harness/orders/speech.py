@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How a program is told something, and how it is known that it has said all that it has to say."""
 
+import re
+
 from goldlock.errors import CaseError
 
 
@@ -33,7 +35,9 @@ class Speech:
 
     def last(self, said: str, text: str) -> str:
         """Return the answer to *text* of a program that has ended."""
-        return said.removeprefix(f"{text}\n") if self._prompt and text else said  # an echo
+        if self._marker:
+            return re.sub(rf"{_mark(0)[:-1]}\d+\n", "", said)
+        return said.removeprefix(f"{text}\n") if text else said  # an echo
 
 
 def _mark(number: int) -> str:

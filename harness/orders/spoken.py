@@ -193,8 +193,6 @@ class Spoken:
         if not isinstance(call, LockCall) or isinstance(call, LeaseCall):
             call.close()
             listener.let_through(notification)
-        elif call.waits and call.would_wait():
-            self._waits[call.tid] = Wait(self._words_of(call), call, notification, sleeps=False)
         else:
             self._carry_out(notification, call)
 
@@ -213,7 +211,12 @@ class Spoken:
 
     def _carry_out(self, notification: Notification, call: LockCall) -> None:
         error = self._result(call)
-        if error == errno.EAGAIN:
+        if error == errno.EAGAIN and call.waits:
+            if call.would_wait():
+                self._waits[call.tid] = Wait(self._words_of(call), call, notification, sleeps=False)
+                return
+            error = None  # nothing is known here of who has the lock: it waits in the kernel
+        elif error == errno.EAGAIN:
             LockCall.holders(call)
             self._refused = (self._words_of(call), call)
         elif call.kind != "unlock" and call.call != "test":
@@ -228,7 +231,7 @@ class Spoken:
     def _result(call: LockCall) -> int | None:
         """Carry a call out; return its errno, 0 for none, or None: the kernel carries it out.
 
-        That is also for a call that waits for somebody of whom nothing is known here.
+        One that waits is tried, too: flock lets go of the shared lock before it waits for another.
         """
         try:
             if call.performable:
@@ -238,8 +241,7 @@ class Spoken:
         except UncertainError:
             pass
         except OSError as problem:
-            refused = problem.errno == errno.EAGAIN
-            if not (refused and call.waits) and (refused or call.performable):
+            if call.performable or problem.errno == errno.EAGAIN:
                 return problem.errno
         return None
 

@@ -47,6 +47,10 @@ class Stage:
         """Return the names of the sessions that can be told a step."""
         return [s.name for s in self._sessions if s.status is None and not s.wait]
 
+    def ended(self) -> list[Spoken]:
+        """Return the sessions that have ended."""
+        return [each for each in self._sessions if each.status is not None]
+
     def waits(self) -> dict[str, str]:
         """Return what each session waits for that does: ``byte 201 of t.qcow2, held by reader``."""
         waits = {s.name: s.wait for s in self._waiting}

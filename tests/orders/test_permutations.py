@@ -212,6 +212,35 @@ case.permutations(locker("x"), locker("y"), orders=["x y"])
     assert shown.endswith("Resource temporarily unavailable\n")
 
 
+def test_who_waits_for_more_than_a_shared_lock_has_let_go_of_it(tmp_path: Path) -> None:
+    """So does the kernel: two that want more do not wait for each other."""
+    shown = permuted(
+        tmp_path,
+        """
+x, y = (shell(name, "flock -s 8", "flock 8", "flock -u 8") for name in "xy")
+case.permutations(x, y, orders=["x1 y1 x2 y2 y3"])
+""",
+    )
+    assert shown.endswith(
+        "step x2: flock 8 <waiting: flock of a, held by y>\nstep y2: flock 8\n"
+        "step y3: flock -u 8\nstep x2: <... done>\n"
+    )
+
+
+def test_a_session_that_another_one_ends(tmp_path: Path) -> None:
+    shown = permuted(
+        tmp_path,
+        """
+y = shell("y", "kill -9 $(cat pid)", "flock 8; echo mine")
+case.permutations(shell("x", "echo $$ >pid; flock 8", "no"), y, orders=["x1 y1 y2"])
+""",
+    )
+    assert shown.endswith(
+        "step y1: kill -9 $(cat pid)\nsession x has ended\n[ended by SIGKILL]\n"
+        "step y2: flock 8; echo mine\nmine\n"
+    )
+
+
 def test_a_holder_that_is_killed_lets_go(tmp_path: Path) -> None:
     shown = permuted(
         tmp_path,
