@@ -144,9 +144,10 @@ def run(
 
 def _keep_going(supervisor: int) -> None:
     """Wake the supervisor if somebody stopped it: its programs would wait for it for ever."""
-    if os.waitid(os.P_PID, supervisor, os.WSTOPPED | os.WNOHANG):
-        complain("the supervisor was stopped; it goes on")
-        os.kill(supervisor, signal.SIGCONT)
+    with suppress(ChildProcessError):  # it has ended just now
+        if os.waitid(os.P_PID, supervisor, os.WSTOPPED | os.WNOHANG):
+            complain("the supervisor was stopped; it goes on")
+            os.kill(supervisor, signal.SIGCONT)
 
 
 def _kill_all_below() -> None:

@@ -175,6 +175,12 @@ def test_a_supervisor_that_is_stopped_goes_on(
     assert (out, launched.returncode) == ("lock:1: ok\n", 0)
 
 
+def test_a_supervisor_that_ends_as_it_is_looked_at() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        launcher._keep_going(ended.pid)  # no error: its end is told next
+
+
 def test_a_launcher_that_is_stopped_ends_with_its_program(
     started: Callable[..., "subprocess.Popen[str]"],
 ) -> None:
