@@ -5,20 +5,19 @@ import argparse
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from goldlock.errors import UsageError
 from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 from goldlock.orders.always import Command
-from goldlock.orders.effects import LOCKS, POINTS
+from goldlock.orders.arguments import check_numbers, command_of, parser
 from goldlock.orders.explorer import (
     ExploreError,
     Pool,
@@ -34,29 +33,21 @@ from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines, silent
 from goldlock.orders.search import Choice
+from goldlock.orders.together import TogetherError, together
 from goldlock.runner import shards
 from goldlock.text import count, printable
 
 COMMAND = "goldlock orders"
 UNAVAILABLE = 77
-_LARGEST = 1_000_000
 _MOST_PROBLEMS = 5
 _NAMED = re.compile(r"([A-Za-z][\w-]*): +(.*)", re.S)
-_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
-_EPILOG = """\
-Each program is a command line, with a name before it if you like: 'writer: qemu-io ...'.
-An order is written as who makes how many steps: 9A 3B 2A; A is the first program.
-Exit status: 1 if an outcome matches --never, if what must be so always is not, if all programs
-wait for each other, or if a replay comes by another way; 2 for bad usage, 77 if kernel or sandbox
-forbids it.
-"""
 
 
 def main(arguments: list[str]) -> int:
     """Do what the arguments say; return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and tidy up
     try:
-        return _run(_parser().parse_args(arguments))
+        return _run(parser(COMMAND).parse_args(arguments))
     except UsageError as error:
         return _fail(str(error), 2)
     except UnavailableHereError as error:
@@ -72,50 +63,6 @@ def _fail(text: str, status: int) -> int:
     return status
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=COMMAND,
-        description="Run programs in every order of their lock calls; show what can come of it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a command line")
-    parser.add_argument("--setup", metavar="CMD", default="", help="makes the files to begin with")
-    parser.add_argument("--outcome", metavar="CMD", default="", help="tells what came of it; "
-                        "if left out, which files there are, with sizes and checksums")  # fmt: skip
-    parser.add_argument("--never", metavar="PATTERN", help="regular expression that no outcome "
-                        "may match; a dot is also a line end")  # fmt: skip
-    parser.add_argument("--always", metavar="CMD", help="a shell's command line that must succeed "
-                        "whenever all programs stand still; it reads who holds what")  # fmt: skip
-    parser.add_argument("--holders", action="store_true", help="no two may hold what excludes each "
-                        "other")  # fmt: skip
-    parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
-    parser.add_argument("--steps", action="store_true", help="show each step of each order")
-    parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
-    parser.add_argument("--chance", metavar="N", type=int, help="N orders by chance, not all")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --chance")
-    parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
-                        "as of goldlock filter")  # fmt: skip
-    parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
-                        "switches away from a program that could go on")  # fmt: skip
-    parser.add_argument("--shard", metavar="I/N", help="the I-th of N parts of all orders")
-    parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
-    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60,
-                        help="of a program that makes no lock call and does not end")  # fmt: skip
-    parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
-                        help="orders at the same time; else one for each processor")  # fmt: skip
-    parser.add_argument("--points", choices=POINTS, default=LOCKS,
-                        help="lock calls are steps; or what makes files, too; or reads and writes, "
-                        "too")  # fmt: skip
-    parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
-    return parser
-
-
 class _Task(NamedTuple):
     """What was asked for."""
 
@@ -129,7 +76,7 @@ class _Task(NamedTuple):
 def _task(options: argparse.Namespace) -> _Task:
     if len(options.programs) > len(LETTERS):
         raise UsageError(f"more than {len(LETTERS)} programs")
-    _check_numbers(options)
+    check_numbers(options)
     named = [_NAMED.fullmatch(text) for text in options.programs]
     names = tuple(found[1] if found else LETTERS[i] for i, found in enumerate(named))
     if len(set(names)) < len(names):
@@ -156,36 +103,11 @@ def _task(options: argparse.Namespace) -> _Task:
     return _Task(options, programs, choice, never, clean)
 
 
-def _check_numbers(options: argparse.Namespace) -> None:
-    least = {"jobs": 0, "chance": 1, "switches": 0, "seed": 0, "budget": 0, "limit": 0}
-    for name, smallest in least.items():
-        value = getattr(options, name)
-        if value is not None and not smallest <= value < _LARGEST:
-            raise UsageError(f"{'-j' if name == 'jobs' else f'--{name}'}: not {value:g}")
-    if options.chance is not None and options.switches is not None:
-        raise UsageError("--chance and --switches: one of them")
-    if options.shard is not None and {options.chance, options.switches} != {None}:
-        raise UsageError("--shard divides all orders: without --chance and --switches")
-
-
-def command_of(text: str) -> tuple[str, ...]:
-    """Return the words of a command line; a shell's, if it has what only a shell knows."""
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as error:
-        raise UsageError(f"{text}: {error}") from error
-    if not words:
-        raise UsageError("a program without a name")
-    if _SHELL.search(re.sub("'[^']*'", "", text)) or "=" in words[0]:
-        return ("sh", "-c", text)
-    if not shutil.which(words[0]):
-        raise UsageError(f"{words[0]}: no such program")
-    return words
-
-
 def _run(options: argparse.Namespace) -> int:
     if options.kit:
         os.environ[KIT_VARIABLE] = options.kit  # for filters, and for what is started
+    if options.together:
+        return _together(options.programs)
     task = _task(options)
     order = _order(options)
     jobs = 1 if order is not None else options.jobs or len(os.sched_getaffinity(0))
@@ -193,6 +115,18 @@ def _run(options: argparse.Namespace) -> int:
         if order is not None:
             return _replay(task, work, order)
         return _explore(task, work)
+
+
+def _together(files: Sequence[str]) -> int:
+    try:
+        texts = [(name, Path(name).read_text("utf-8", "surrogateescape")) for name in files]
+        found = together(texts)
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}") from error
+    except TogetherError as error:
+        raise UsageError(f"--together: {error}") from error
+    _say(found.text.splitlines())
+    return int(found.is_bad)
 
 
 def _set_up(command: str, folder: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An order that is to be run, what came of it, and what a search is, which asks for orders."""
 
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -42,6 +43,15 @@ class Ran(NamedTuple):
     ready: tuple[dict[str, str], ...]
     end: str
     waiting: Sleep = NOBODY
+
+
+Shard = tuple[int, int]
+"""A part of the orders: which one, from 1 on, and of how many."""
+
+
+def is_of(shard: Shard | None, place: str) -> bool:
+    """Return whether what begins at a place, which has a name, is of a shard; None has all."""
+    return shard is None or zlib.crc32(place.encode()) % shard[1] == shard[0] - 1
 
 
 class Search(Protocol):

@@ -71,7 +71,8 @@ def claim(found: Found, choice: Choice) -> str:
         return f"{text}: the time was up" if found.cut else text
     if choice.switches is None:
         return f"{outcomes}, of all orders{of_shard(choice)}"
-    return f"{outcomes}, of all orders with at most {times(choice.switches, 'switch')}"
+    few = times(choice.switches, "switch")
+    return f"{outcomes}, of all orders with at most {few}{of_shard(choice)}"
 
 
 def of_shard(choice: Choice) -> str:

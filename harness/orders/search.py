@@ -6,14 +6,13 @@ Jonsson and Sagonas, Optimal dynamic partial order reduction, 2014): of the orde
 only in steps that do not depend on each other, one is run to its end.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from goldlock.orders.effects import Step, depends, program_of
 from goldlock.orders.few_switches import FewSwitches
 from goldlock.orders.history import History
-from goldlock.orders.jobs import NOBODY, Job, Ran, Search, Sleep, still_asleep
+from goldlock.orders.jobs import NOBODY, Job, Ran, Search, Shard, Sleep, is_of, still_asleep
 
 
 class _Node:
@@ -56,8 +55,7 @@ class AllOrders:
     finds, and which part a shard has follows from the programs alone.
     """
 
-    def __init__(self, shard: tuple[int, int] | None = None) -> None:
-        """*shard* is its index, from 1 on, and how many there are."""
+    def __init__(self, shard: Shard | None = None) -> None:
         self._shard = shard
         self._root = _Node(None, None, {})
         self._open: list[_Node] = []
@@ -99,7 +97,7 @@ class AllOrders:
         for i in range(depth, len(ran.steps)):
             child = self._child(node, ran.steps[i], ran.ready[i + 1])
             if is_first and self._shard:
-                self._divide(node, self._shard)
+                self._divide(node)
             node = child
         self._note_races(node, ran, depth)
         self._tidy(node)
@@ -112,12 +110,9 @@ class AllOrders:
         node.sleep[step.actor] = step.effects
         return child
 
-    @staticmethod
-    def _divide(node: _Node, shard: tuple[int, int]) -> None:
+    def _divide(self, node: _Node) -> None:
         """Have all that can go from a state of the first order tried, or nothing more."""
-        index, number = shard
-        way = " ".join(each.step.actor for each in node.path() if each.step)
-        if zlib.crc32(way.encode()) % number == index - 1:
+        if is_of(self._shard, " ".join(each.step.actor for each in node.path() if each.step)):
             node.todo += [actor for actor in sorted(node.ready) if actor not in node.sleep]
         else:
             node.tried.update(node.ready)
@@ -181,10 +176,16 @@ class AllOrders:
 
 
 class ByChance:
-    """So many orders, all but one by chance: the same for the same seed; see `play.Chance`."""
+    """So many orders, all but one by chance: the same for the same seed; see `guide.Chance`.
 
-    def __init__(self, orders: int, seed: int, changes: int = 2) -> None:
-        self._seeds = [seed + i for i in range(orders - 1)]
+    A shard has the first one, and a part of the others.
+    """
+
+    def __init__(
+        self, orders: int, seed: int, changes: int = 2, shard: Shard | None = None
+    ) -> None:
+        index, number = shard or (1, 1)
+        self._seeds = [seed + i for i in range(orders - 1)][index - 1 :: number]
         self._changes = changes
         self._length = 0
         self._first = True
@@ -209,16 +210,18 @@ class ByChance:
 class Choice(NamedTuple):
     """Which orders: all, those with few *switches*, or so many by *chance*, with a *seed*.
 
-    Of all, a *shard* has a part: see `AllOrders`.
+    A *shard* has a part of them.
     """
 
     switches: int | None = None
     chance: int | None = None
     seed: int = 0
-    shard: tuple[int, int] | None = None
+    shard: Shard | None = None
 
     def search(self) -> Search:
         """Return the search for them."""
         if self.chance is not None:
-            return ByChance(self.chance, self.seed)
-        return AllOrders(self.shard) if self.switches is None else FewSwitches(self.switches)
+            return ByChance(self.chance, self.seed, shard=self.shard)
+        if self.switches is not None:
+            return FewSwitches(self.switches, self.shard)
+        return AllOrders(self.shard)

@@ -79,23 +79,25 @@ def test_few_switches_and_chance_are_told(orders: Orders) -> None:
     assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
-def test_shards_have_all_outcomes_together(orders: Orders) -> None:
-    programs = ("--setup", "touch f", *[locker("write:1", "unlock:1", "write:2")] * 2)
-
-    def found(*arguments: str) -> set[str]:
-        done = orders(*arguments, *programs)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert f", of all orders{told}\n" in done.stdout
-        return {text.partition("  order: ")[0] for text in outcomes(done.stdout)}
-
-    told = ""
-    whole = found()
-    parts = []
-    for index in (1, 2):
-        told = f" of shard {index} of 2"
-        parts.append(found("--shard", f"{index}/2"))
-    assert parts[0] | parts[1] == whole
-    assert all(part < whole for part in parts)
+@pytest.mark.parametrize("mode", ["", "--switches=1"])
+def test_shards_have_all_outcomes_together(orders: Orders, tmp_path: Path, mode: str) -> None:
+    """And what they have written is put together to what the whole has, as far as it is told."""
+    never = "A: exit status 0.*EAGAIN.*B:"
+    given = [*filter(None, [mode]), "--setup", "touch f", "--never", never]
+    given += [locker("write:1", "unlock:1", "write:2")] * 2
+    files = [str(tmp_path / f"shard{index}") for index in (1, 2)]
+    parts = [orders("--shard", f"{index}/2", *given).stdout for index in (1, 2)]
+    for file, text, index in zip(files, parts, (1, 2), strict=True):
+        Path(file).write_text(text)
+        assert f" of shard {index} of 2\n" in text
+    whole = orders(*given).stdout
+    done = orders("--together", *files)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == whole.rpartition("\n")[0].rpartition("\n")[0] + "\n"
+    assert all(len(outcomes(text)) < len(outcomes(whole)) for text in parts)
+    done = orders("--together", files[0])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "goldlock orders: --together: of 2 shards, 2 left out\n"
 
 
 def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:
@@ -142,10 +144,8 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["true", "--limit", "nan"], "--limit: not nan"),
         (["true", "--chance", "0"], "--chance: not 0"),
         (["true", "--chance", "1", "--switches", "1"], "--chance and --switches: one of them"),
-        (
-            ["true", "--chance", "1", "--shard", "1/2"],
-            "--shard divides all orders: without --chance and --switches",
-        ),
+        (["/dev/null", "--together"], "--together: /dev/null: not of a shard"),
+        (["no-file", "--together"], "no-file: No such file or directory"),
         (["true", "--shard", "3/2"], "--shard takes I/N, the I-th of N from 1/N to N/N, not 3/2"),
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),

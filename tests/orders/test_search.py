@@ -62,6 +62,34 @@ def test_shards_find_all_outcomes_together(
     assert parts == [found(index, jobs) for index in range(1, number + 1)]
 
 
+@settings(max_examples=40, deadline=None)
+@given(PROGRAMS, st.integers(0, 2), st.integers(2, 3))
+def test_shards_find_all_outcomes_of_few_switches(
+    programs: list[list[model.Operation]], limit: int, number: int
+) -> None:
+    searches = [FewSwitches(limit, (index, number)) for index in range(1, number + 1)]
+    found = {end for search in searches for _, end in model.explore(programs, search)}
+    assert found == model.outcomes_of_few_switches(programs, limit)
+
+
+def test_a_shard_runs_a_part_of_few_switches() -> None:
+    programs = [[(effects.WRITE, 0, True), (model.END, 0, False)] * 3] * 3
+    whole = len(list(model.explore(programs, FewSwitches(2))))
+    parts = [len(list(model.explore(programs, FewSwitches(2, (i, 3))))) for i in (1, 2, 3)]
+    assert max(parts) < whole * 0.7
+
+
+def test_shards_have_all_orders_by_chance() -> None:
+    def seeds(shard: tuple[int, int] | None) -> list[int | None]:
+        search = Choice(chance=6, seed=7, shard=shard).search()
+        search.add(Job(()), Ran((Step("A", "", "", ()),), (), "ended"))
+        return [job.seed for job in iter(search.next_job, None)]
+
+    parts = [seeds((index, 2)) for index in (1, 2)]
+    assert parts == [[None, 7, 9, 11], [None, 8, 10]]
+    assert sorted({*parts[0], *parts[1]}, key=str) == sorted(seeds(None), key=str)
+
+
 def test_a_shard_runs_a_part() -> None:
     """Three shards of the orders of three programs that are in each other's way all the time."""
     programs = [[(effects.WRITE, 0, True), (model.END, 0, False)] * 3] * 3

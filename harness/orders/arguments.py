@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The arguments of ``goldlock orders``."""
+
+import argparse
+import re
+import shlex
+import shutil
+from typing import NoReturn
+
+from goldlock.errors import UsageError
+from goldlock.orders.effects import LOCKS, POINTS
+
+_LARGEST = 1_000_000
+_SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
+_EPILOG = """\
+Each program is a command line, with a name before it if you like: 'writer: qemu-io ...'.
+An order is written as who makes how many steps: 9A 3B 2A; A is the first program.
+Exit status: 1 if an outcome matches --never, if what must be so always is not, if all programs
+wait for each other, or if a replay comes by another way; 2 for bad usage, 77 if kernel or sandbox
+forbids it.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def parser(command: str) -> argparse.ArgumentParser:
+    """Return what reads the arguments of a command of this name; it raises UsageError."""
+    parser = _Parser(
+        prog=command,
+        description="Run programs in every order of their lock calls; show what can come of it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM", help="a command line")
+    parser.add_argument("--setup", metavar="CMD", default="", help="makes the files to begin with")
+    parser.add_argument("--outcome", metavar="CMD", default="", help="tells what came of it; "
+                        "if left out, which files there are, with sizes and checksums")  # fmt: skip
+    parser.add_argument("--never", metavar="PATTERN", help="regular expression that no outcome "
+                        "may match; a dot is also a line end")  # fmt: skip
+    parser.add_argument("--always", metavar="CMD", help="a shell's command line that must succeed "
+                        "whenever all programs stand still; it reads who holds what")  # fmt: skip
+    parser.add_argument("--holders", action="store_true", help="no two may hold what excludes each "
+                        "other")  # fmt: skip
+    parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
+    parser.add_argument("--steps", action="store_true", help="show each step of each order")
+    parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
+    parser.add_argument("--chance", metavar="N", type=int, help="N orders by chance, not all")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --chance")
+    parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
+                        "as of goldlock filter")  # fmt: skip
+    parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
+                        "switches away from a program that could go on")  # fmt: skip
+    parser.add_argument("--shard", metavar="I/N", help="the I-th of N parts of the orders")
+    parser.add_argument("--together", action="store_true", help="put together what all shards have "
+                        "found: each PROGRAM is a file that one has written")  # fmt: skip
+    parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=60,
+                        help="of a program that makes no lock call and does not end")  # fmt: skip
+    parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
+                        help="orders at the same time; else one for each processor")  # fmt: skip
+    parser.add_argument("--points", choices=POINTS, default=LOCKS,
+                        help="lock calls are steps; or what makes files, too; or reads and writes, "
+                        "too")  # fmt: skip
+    parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
+    return parser
+
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """Raise UsageError for numbers that are no use, and for two ways to choose orders."""
+    least = {"jobs": 0, "chance": 1, "switches": 0, "seed": 0, "budget": 0, "limit": 0}
+    for name, smallest in least.items():
+        value = getattr(options, name)
+        if value is not None and not smallest <= value < _LARGEST:
+            raise UsageError(f"{'-j' if name == 'jobs' else f'--{name}'}: not {value:g}")
+    if options.chance is not None and options.switches is not None:
+        raise UsageError("--chance and --switches: one of them")
+
+
+def command_of(text: str) -> tuple[str, ...]:
+    """Return the words of a command line; a shell's, if it has what only a shell knows."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error
+    if not words:
+        raise UsageError("a program without a name")
+    if _SHELL.search(re.sub("'[^']*'", "", text)) or "=" in words[0]:
+        return ("sh", "-c", text)
+    if not shutil.which(words[0]):
+        raise UsageError(f"{words[0]}: no such program")
+    return words
