@@ -34,6 +34,7 @@ class Environment(NamedTuple):
     run one after the other then.
     ``shims`` is a folder on PATH whose scripts put into the log what they start; who has that in
     the log anyway goes past them, by `path_without_shims`.
+    ``run`` is a folder of the run's, for what its cases have in common.
     ``not_served`` is the file to which stand-ins for programs add a line for each thing that they
     refuse.
     """
@@ -50,6 +51,7 @@ class Environment(NamedTuple):
     goldlock_stack_dump: str = ""
     goldlock_serial: str = ""
     goldlock_shims: str = ""
+    goldlock_run: str = ""
 
     def to_environ(self) -> dict[str, str]:
         """Return the environment variables that carry this record."""

@@ -31,6 +31,7 @@ from goldlock.filters import Filter
 from goldlock.lockcalls import FAULTS_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from goldlock.case.orders import Call
@@ -65,6 +66,22 @@ class Case(Starts):
         if self._group and self._group.open:
             self._group.wait()
         super().log(text, *with_filters)
+
+    # What cases have in common
+
+    def once(self, name: str, make: "Callable[[str], object]") -> str:
+        """Return a folder that the run makes once for all of its cases, to be read or copied.
+
+            cluster = case.once("cluster", lambda folder: initdb("-D", folder))
+            shutil.copytree(cluster, "data")
+
+        The case that comes first has *make* fill the empty folder; others wait meanwhile. Where
+        that raises, the next one has it made anew. Below a supervisor each case has its own, as
+        what is traced must not depend on who comes first.
+        """
+        from goldlock.case.once import made_once  # only for the cases that want it
+
+        return made_once(self.environment.goldlock_run, os.environ["HOME"], name, make)
 
     # Tasks side by side
 

@@ -271,6 +271,7 @@ class Runner:
             goldlock_wrapped=" ".join(wrapped),
             goldlock_print=self._print_to,
             goldlock_serial="yes" if self.settings.is_followed else "",
+            goldlock_run=f"{self._scratch.plain}/.common",  # no case's name begins with a dot
         )
 
 

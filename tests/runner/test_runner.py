@@ -43,6 +43,7 @@ def test_what_a_case_sees_of_its_caller(run_tests: RunTests, suite: MakeSuite) -
             "GOLDLOCK_WRAPPED",
             "GOLDLOCK_EMBEDDED",
             "GOLDLOCK_ERRNO_POLICY",
+            "GOLDLOCK_RUN",
             "GOLDLOCK_SERIAL",
             "GOLDLOCK_SHIMS",
             "GOLDLOCK_FAILURE_REPORT",

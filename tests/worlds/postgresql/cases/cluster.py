@@ -2,9 +2,11 @@
 """A new database cluster, its server, and its client."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from goldlock import Case
@@ -24,11 +26,16 @@ log_line_prefix = ''
 def make_cluster(case: Case) -> tuple[Program, Program]:
     """Make a cluster in the folder ``data``; return its server, and psql as its owner."""
     os.environ.update(PGDATA="data", PGHOST=case.sock_dir, PGUSER="owner", PGDATABASE="postgres")
-    made = unprivileged(case, "initdb")("--no-sync", "--locale=C", "--username=owner")
-    assert made.status == 0, made.text
+    shutil.copytree(case.once("cluster", partial(_init, unprivileged(case, "initdb"))), "data")
     with Path("data/postgresql.conf").open("a") as file:
         file.write(CONFIGURATION.format(sockets=case.sock_dir))
     return unprivileged(case, "postgres"), case.program("psql")
+
+
+def _init(initdb: Program, folder: str) -> None:
+    options = ("--no-sync", "--wal-segsize=1", "--locale=C", "--username=owner")
+    made = initdb(f"--pgdata={folder}", *options)
+    assert made.status == 0, made.text
 
 
 @contextmanager
