@@ -73,6 +73,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     if not options.program:
         raise UsageError("no program: expected -- PROGRAM [ARGUMENT ...]")
     for path in filter(None, (options.html, options.perfetto, options.output)):
+        if path == "-":
+            raise UsageError("-: expected a file; standard output is the program's")
         if not Path(path).absolute().parent.is_dir():
             raise UsageError(f"{path}: no such folder")
     return options

@@ -109,6 +109,7 @@ def test_bytes_have_the_names_of_a_suite(tmp_path: Path) -> None:
         (("--suite", "no", "--", "true"), 2, "no: has no suite.toml, which could name bytes"),
         (("--kit", "nobody", "--", "true"), 2, "no kit has the name nobody"),
         (("-o", ".", "--", "true"), 2, ".: Is a directory"),
+        (("-o", "-", "--", "true"), 2, "-: expected a file; standard output is the program's"),
         (("-o", "/dev/full", "--", "flock", "f", "true"), 2, "/dev/full: No space left on device"),
     ],
 )

@@ -6,7 +6,7 @@ is known when the process ends, or when another gets a lock that this one would 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,25 @@ SHARED = ("read", "shared")
 _MAKES = ("create", "mkdir", "symlink", "link")
 _REMOVES = ("unlink", "rmdir", "rename")
 """Calls by which programs lock by files: a name that one has made, no other can make."""
+
+
+Span = tuple[int, int | None]
+"""The first and the last byte of a range; None is the end of the file."""
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Return whether two ranges of bytes have one in common."""
+    (first, last), (other_first, other_last) = one, other
+    return (last is None or other_first <= last) and (other_last is None or first <= other_last)
+
+
+def without(span: Span, gone: Span) -> Iterator[Span]:
+    """Yield what is left of a range of bytes, which overlaps with another, without that one."""
+    (first, last), (gone_first, gone_last) = span, gone
+    if first < gone_first:
+        yield first, gone_first - 1
+    if gone_last is not None and (last is None or last > gone_last):
+        yield gone_last + 1, last
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +70,10 @@ class Hold:
     until: int | None = None
     sure: bool = True
 
-    def overlaps(self, first: int, last: int | None) -> bool:
-        """Return whether it has a byte of that range."""
-        return (last is None or self.first <= last) and (self.last is None or first <= self.last)
+    @property
+    def span(self) -> Span:
+        """Its range of bytes."""
+        return self.first, self.last
 
     def conflicts(self, other: "Hold") -> bool:
         """Return whether the two cannot be held at a time, by two processes."""
@@ -62,7 +82,7 @@ class Hold:
             self.path == other.path
             and (len(systems) == 1 or not systems & {"flock", "file"})
             and not (self.kind in SHARED and other.kind in SHARED)
-            and self.overlaps(other.first, other.last)
+            and overlap(self.span, other.span)
         )
 
 
@@ -135,13 +155,11 @@ class History:
         """End what the process has held of that range, but not what it has beside it."""
         owner = (wanted.pid, wanted.path, wanted.system)
         mine = [hold for hold in self._open if (hold.pid, hold.path, hold.system) == owner]
-        for hold in [hold for hold in mine if hold.overlaps(wanted.first, wanted.last)]:
+        for hold in [hold for hold in mine if overlap(hold.span, wanted.span)]:
             self._let_go(hold)
-            now = len(self.rows)
-            if hold.first < wanted.first:
-                self._take(replace(hold, last=wanted.first - 1, since=now, until=None))
-            if wanted.last is not None and (hold.last is None or hold.last > wanted.last):
-                self._take(replace(hold, first=wanted.last + 1, since=now, until=None))
+            for first, last in without(hold.span, wanted.span):
+                rest = replace(hold, first=first, last=last, since=len(self.rows), until=None)
+                self._take(rest)
 
     def _take(self, hold: Hold) -> None:
         self.holds.append(hold)

@@ -104,7 +104,8 @@ class Fault:
         if self.nth != 1:
             parts.append(f"from call {self.nth}")
         if self.times is not None:
-            parts.append("always" if self.times == ALWAYS else f"{self.times} times")
+            words = {1: "once", ALWAYS: "always"}
+            parts.append(words.get(self.times, f"{self.times} times"))
         parts += ["may miss"] if self.may_miss else []
         return " ".join(parts)
 

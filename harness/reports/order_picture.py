@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Outcomes of orders as one HTML page: a lane for each program, and what is held beside them."""
 
-import sys
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from goldlock.lockcalls.history import Span, overlap, without
 from goldlock.lockcalls.words import range_text
 from goldlock.orders.effects import READ, WRITE, Effect, Step, program_of
 from goldlock.orders.history import order_text
@@ -57,7 +57,7 @@ def document(
 
 def _rows(steps: Sequence[Step], programs: Sequence[Program]) -> list[Row]:
     names = {letter: program.name for letter, program in zip(LETTERS, programs, strict=False)}
-    held: dict[tuple[str, str], set[tuple[int, int | None]]] = {}
+    held: dict[tuple[str, str], set[Span]] = {}
     rows, last = [], ""
     for step in steps:
         program = program_of(step.actor)
@@ -73,7 +73,7 @@ def _rows(steps: Sequence[Step], programs: Sequence[Program]) -> list[Row]:
 
 
 def _apply(
-    held: dict[tuple[str, str], set[tuple[int, int | None]]],
+    held: dict[tuple[str, str], set[Span]],
     program: str,
     effect: Effect,
     *,
@@ -82,17 +82,15 @@ def _apply(
     ranges = held.setdefault((program, effect.name.removeprefix("flock of ")), set())
     if effect.mode not in (READ, WRITE):
         if "look" not in effect.mode:
-            end = _number(effect.last)
-            ranges -= {r for r in ranges if effect.first <= r[0] and _number(r[1]) <= end}
+            gone = (effect.first, effect.last)
+            for span in [span for span in ranges if overlap(span, gone)]:
+                ranges.remove(span)
+                ranges.update(without(span, gone))
     elif got and not effect.name.startswith("the name "):
         ranges.add((effect.first, effect.last))
 
 
-def _number(last: int | None) -> int:
-    return sys.maxsize if last is None else last
-
-
-def _table(held: dict[tuple[str, str], set[tuple[int, int | None]]], names: dict[str, str]) -> str:
+def _table(held: dict[tuple[str, str], set[Span]], names: dict[str, str]) -> str:
     """Return who holds which bytes: ``creator: 100 101 of t.qcow2; writer: 100 of t.qcow2``."""
     parts = []
     for (program, name), ranges in sorted(held.items()):

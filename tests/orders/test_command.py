@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lockcalls.support import need
+from tests.lockcalls.support import LOCKER, need
 from tests.orders.conftest import Orders, locker, outcomes
 
 
@@ -67,6 +67,15 @@ def test_the_picture_has_a_lane_for_each_program(orders: Orders, tmp_path: Path)
     assert html.count("<details") == 3
     assert '<td class="step refused">flock of f, exclusive: EAGAIN (held by one)</td>' in html
     assert '<td class="held">one: all of f</td>' in html
+
+
+def test_a_part_that_is_let_go_is_not_held_in_the_picture(orders: Orders, tmp_path: Path) -> None:
+    picture = tmp_path / "orders.html"
+    steps = f"touch f; {' '.join(LOCKER)} f posix-write:0-9 posix-unlock:5 posix-unlock:8-12"
+    done = orders("--html", str(picture), f"one: {steps}", "other: flock -n f true")
+    assert (done.returncode, done.stderr) == (0, "")
+    held = re.findall('<td class="held">(one[^<]*)</td>', picture.read_text())
+    assert held == ["one: 0-9 of f", "one: 0-4 6-9 of f", "one: 0-4 6-7 of f"]
 
 
 def test_few_switches_and_chance_are_told(orders: Orders) -> None:
