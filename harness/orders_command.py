@@ -33,6 +33,7 @@ from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines, silent
 from goldlock.orders.search import Choice
+from goldlock.orders.shrink import shrunk
 from goldlock.orders.together import TogetherError, together
 from goldlock.runner import shards
 from goldlock.text import count, printable
@@ -110,7 +111,8 @@ def _run(options: argparse.Namespace) -> int:
         return _together(options.programs)
     task = _task(options)
     order = _order(options)
-    jobs = 1 if order is not None else options.jobs or len(os.sched_getaffinity(0))
+    is_one = order is not None and not options.shrink
+    jobs = 1 if is_one else options.jobs or len(os.sched_getaffinity(0))
     with pool(task.programs, lambda folder: _set_up(options.setup, folder), jobs) as work:
         if order is not None:
             return _replay(task, work, order)
@@ -160,7 +162,9 @@ def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
     if result.ran is None:
         return _fail(result.text, 1)
     text = task.clean(result.text)
-    outcome = Outcome(text, result.ran.steps, 1)
+    outcome = Outcome(text, result.ran.steps)
+    if task.options.shrink:
+        (outcome,) = _shrunk(task, workers, [outcome])
     _say_programs(task)
     _say(outcome_lines(outcome, task.programs.by_letter, all_steps=True))
     _draw(task, [outcome], "One order was run")
@@ -180,6 +184,8 @@ def _explore(task: _Task, workers: Pool) -> int:
         )
     finally:
         counter.clear()
+    if found.cut or task.options.shrink or task.choice.chance is not None:
+        found = found._replace(outcomes=_shrunk(task, workers, found.outcomes))
     _say_programs(task)
     problems = [*found.diverged, *confirm(workers, found.outcomes, task.clean)]
     bad = False
@@ -198,6 +204,20 @@ def _explore(task: _Task, workers: Pool) -> int:
     if len(problems) > _MOST_PROBLEMS:
         _fail(f"and {len(problems) - _MOST_PROBLEMS} more", 1)
     return int(bad or bool(problems))
+
+
+def _shrunk(task: _Task, workers: Pool, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Make the orders shorter of what must not be; of all outcomes, if that was asked for.
+
+    If there is a limit for the time that all takes, it is at most as long again.
+    """
+    budget = task.options.budget
+    end = None if budget is None else time.monotonic() + budget
+    wanted = [each for each in outcomes if task.options.shrink or _is_bad(task, each)]
+    return sorted(
+        (shrunk(workers, each, task.clean, end) if each in wanted else each for each in outcomes),
+        key=Outcome.length,
+    )
 
 
 def _is_never(task: _Task, outcome: Outcome) -> bool:

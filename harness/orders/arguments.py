@@ -45,6 +45,8 @@ def parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--holders", action="store_true", help="no two may hold what excludes each "
                         "other")  # fmt: skip
     parser.add_argument("--order", metavar="STRING", help="run this order only, and show each step")
+    parser.add_argument("--shrink", action="store_true", help="look for orders with fewer switches "
+                        "that lead to the same")  # fmt: skip
     parser.add_argument("--steps", action="store_true", help="show each step of each order")
     parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
     parser.add_argument("--chance", metavar="N", type=int, help="N orders by chance, not all")

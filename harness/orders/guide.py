@@ -4,7 +4,7 @@
 import random
 from collections.abc import Mapping, Sequence
 
-from goldlock.orders.effects import Step
+from goldlock.orders.effects import Step, program_of
 from goldlock.orders.jobs import Job, Sleep, still_asleep
 
 
@@ -24,12 +24,15 @@ class Guide:
 
     def wanted(self) -> tuple[str, str]:
         """Return who is to go next, with what call; "" for whoever."""
-        at_hand = self._count < len(self._job.prefix)
+        at_hand = self._count < len(self._job.prefix) and not self._job.loose
         return self._job.prefix[self._count] if at_hand else ("", "")
 
     def choose(self, able: Mapping[str, str]) -> tuple[str, str]:
         """Return the actor that goes next; "" and why, if none does."""
-        if self._count < len(self._job.prefix):
+        if self._job.loose:
+            if actor := self._of_program(able):
+                return actor, ""
+        elif self._count < len(self._job.prefix):
             actor, text = self._job.prefix[self._count]
             if able.get(actor) != text and (text or actor not in able):
                 raise DivergedError(_divergence(self._count, actor, text, able))
@@ -40,6 +43,16 @@ class Guide:
         if self._chance:
             return self._chance.choose(awake, self._count), ""
         return self._last if self._last in awake else awake[0], ""
+
+    def _of_program(self, able: Mapping[str, str]) -> str:
+        """Return who goes next of a loose order; "" at its end."""
+        while self._count < len(self._job.prefix):
+            program = program_of(self._job.prefix[self._count][0])
+            found = [actor for actor in sorted(able) if program_of(actor) == program]
+            if found:
+                return self._last if self._last in found else found[0]
+            self._count += 1
+        return ""
 
     def went(self, step: Step) -> None:
         """Take down what the actor that was chosen did."""

@@ -21,7 +21,8 @@ class Job(NamedTuple):
 
     What comes then: the actor that was last goes on while it can, else the first one that can and
     is not in *sleep*; with *seed*, one is chosen by chance, with so many *changes* of priorities
-    in about *length* steps. Words "" in the prefix stand for any call.
+    in about *length* steps. Words "" in the prefix stand for any call. In a *loose* one, an actor
+    stands for its program, and a step that cannot be is left out.
     """
 
     prefix: tuple[tuple[str, str], ...]
@@ -29,6 +30,7 @@ class Job(NamedTuple):
     seed: int | None = None
     changes: int = 0
     length: int = 0
+    loose: bool = False
 
 
 class Ran(NamedTuple):

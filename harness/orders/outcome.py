@@ -65,12 +65,15 @@ class Outcome(NamedTuple):
 
     text: str
     steps: tuple[Step, ...]
-    orders: int
 
     @property
     def is_failure(self) -> bool:
         """Whether it is a deadlock, or breaks what must be so always."""
         return self.text.startswith((DEADLOCK, BROKEN))
+
+    def length(self) -> tuple[int, list[str], str]:
+        """Return what is less for an outcome that is shown before another one."""
+        return switches(self.actors), self.actors, self.text
 
     @property
     def actors(self) -> list[str]:
@@ -96,17 +99,12 @@ class Outcomes:
         short = tuple(steps[i] for i in history.shortest())
         known = self._found.get(text)
         if known is None:
-            self._found[text] = Outcome(text, short, 1)
+            self._found[text] = Outcome(text, short)
         else:
-            best = min((known.steps, short), key=_length)
-            self._found[text] = Outcome(text, best, known.orders + 1)
+            new = known._replace(steps=short)
+            self._found[text] = min(known, new, key=Outcome.length)
         return text
 
     def sorted(self) -> list[Outcome]:
         """Return the outcomes, those with the shortest orders first."""
-        return sorted(self._found.values(), key=lambda o: (*_length(o.steps), o.text))
-
-
-def _length(steps: Sequence[Step]) -> tuple[int, list[str]]:
-    actors = [step.actor for step in steps]
-    return switches(actors), actors
+        return sorted(self._found.values(), key=Outcome.length)

@@ -88,6 +88,24 @@ def test_few_switches_and_chance_are_told(orders: Orders) -> None:
     assert first.rpartition("\n4 runs")[0] == again.rpartition("\n4 runs")[0]
 
 
+def test_an_order_is_shrunk_to_one_of_another_history(orders: Orders) -> None:
+    """One is refused the second lock; that it was refused the first one, too, is not needed."""
+    programs = [
+        f"sh -c 'flock -n f true; flock -n g true{then}'" for then in ("; :", " || echo no")
+    ]
+    long = "1A 1B 1A.2 1A 1A.3 1B.2"
+    given = ("--outcome", "true", "--never", "no", *programs)
+    done = orders(*given, "--order", long)
+    assert done.returncode == 1
+    assert f"order: {long} 1A.4 1A.3 (4 switches)\n" in done.stdout
+    done = orders(*given, "--order", long, "--shrink")
+    assert done.returncode == 1
+    assert "order: 1A 1A.2 1A 1A.3 1A.4 1B 1B.2 1B 1B.3 1A.3 (2 switches)\n" in done.stdout
+    done = orders(*given, "--chance", "20", "--seed", "1")
+    assert done.returncode == 1
+    assert "(2 switches)" in done.stdout.partition(" - never!\n")[2]
+
+
 @pytest.mark.parametrize("mode", ["", "--switches=1"])
 def test_shards_have_all_outcomes_together(orders: Orders, tmp_path: Path, mode: str) -> None:
     """And what they have written is put together to what the whole has, as far as it is told."""
