@@ -11,8 +11,8 @@ from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
-from goldlock.runner.cpu_pressure import Jobs
 from goldlock.runner.history import rounds, runs_of_each
+from goldlock.runner.jobs import Jobs
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
 from goldlock.runner.process import GRACE
 from goldlock.runner.removal import remove_tree

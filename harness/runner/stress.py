@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from goldlock.runner.cpu_pressure import processors
+from goldlock.runner.jobs import processors
 
 _BURN = """\
 import os

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from goldlock.runner import cpu_pressure
-from goldlock.runner.cpu_pressure import CpuPressure
+from goldlock.runner import jobs
+from goldlock.runner.jobs import CpuPressure
 
 LINES = "some avg10=0.00 avg60=0.01 avg300=0.24 total={}\nfull avg10=0.00 total=0\n"
 
@@ -30,7 +30,7 @@ def test_the_share_of_the_time_that_was_waited(
 def test_a_kernel_that_does_not_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
 ) -> None:
-    monkeypatch.setattr(cpu_pressure, "_SHORTEST", 0)
+    monkeypatch.setattr(jobs, "_SHORTEST", 0)
     if text is not None:
         (tmp_path / "cpu").write_text(text)
     gauge = CpuPressure(tmp_path / "cpu")
