@@ -55,7 +55,7 @@ def _problems(transcript: Transcript, left: Sequence[str]) -> list[str]:
         problems.append(
             f"time limit: the case was still running after {transcript.limit:g} s, and was"
             " ended; '# timeout: SECONDS' in its header, or --time-limit, gives it more"
-            f"\nprocess tree:\n{transcript.situation}"
+            f"\nprocess tree:\n{transcript.processes}"
         )
     elif transcript.stopped:
         problems.append(transcript.stopped)
@@ -66,8 +66,8 @@ def _problems(transcript: Transcript, left: Sequence[str]) -> list[str]:
         problems.append(f"{how}: the case did not come to its end")
     problems += left
     if problems:
-        seen = _seen(transcript.output.with_name(FAILURE_REPORT))
-        problems += filter(None, [_place(transcript), seen])
+        seen = safe_open.text(transcript.output.with_name(FAILURE_REPORT))[:_TOO_LARGE]
+        problems += filter(None, [_place(transcript), seen.rstrip("\n")])
     return problems
 
 
@@ -76,14 +76,6 @@ def _place(transcript: Transcript) -> str:
     if transcript.timed_out or transcript.stopped or transcript.status == -signal.SIGTERM:
         return render(str(transcript.output.with_name(STACK_DUMP)))
     return ""
-
-
-def _seen(situation: Path) -> str:
-    try:
-        with safe_open.open_file(situation) as file:
-            return file.read(_TOO_LARGE).decode("utf-8", "replace").rstrip("\n")
-    except OSError:  # mostly there is none
-        return ""
 
 
 def _left_behind(transcript: Transcript) -> list[str]:

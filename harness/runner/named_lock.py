@@ -52,15 +52,15 @@ def _open(folder: Path, name: str) -> int:
 
 def _wait(file: int, interrupt: int) -> None:
     """Wait for a lock. A thread does: it can be left waiting when the process is to end."""
-    done, far_end = os.pipe()
-    Thread(target=_lock, args=(file, far_end), daemon=True).start()
+    done, write_end = os.pipe()
+    Thread(target=_lock, args=(file, write_end), daemon=True).start()
     if interrupt in select([done, interrupt], [], [])[0]:
         raise KeyboardInterrupt
     os.close(done)
 
 
-def _lock(file: int, far_end: int) -> None:
+def _lock(file: int, write_end: int) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     finally:
-        os.close(far_end)
+        os.close(write_end)

@@ -44,7 +44,7 @@ class Transcript:
 
     *output* is a file with all that it wrote to standard output and error. *status* is its
     exit status, -N if signal N ended it. *stopped* tells why the runner ended it, if not for its
-    time. *situation* tells what its processes were doing, and what they had locked, when its
+    time. *processes* tells what its processes were doing, and what they had locked, when its
     time was over. *left_behind* describes the processes that were still there when the case had
     ended, and what it had mounted; they are not, any more.
     """
@@ -55,7 +55,7 @@ class Transcript:
     limit: float
     timed_out: bool = False
     stopped: str = ""
-    situation: str = ""
+    processes: str = ""
     left_behind: tuple[str, ...] = ()
 
 
@@ -110,7 +110,10 @@ def _wait_for_end(
         try:
             ended = watch.ends_within(limit, interrupt)
             late = not (ended or watch.error)
-            doing = _situation(pid) if late else ""
+            if late:
+                from goldlock.inspect.process_report import describe  # psutil: only where it hangs
+
+                doing = describe(pid)
         finally:  # also when the runner itself is interrupted
             if not ended:
                 _stop(pid, watch)
@@ -123,7 +126,7 @@ def _wait_for_end(
         "status": status,
         "timed_out": late,
         "stopped": watch.error,
-        "situation": doing,
+        "processes": doing,
         "left_behind": (*(left if ended else ()), *stubborn),
     }
 
@@ -195,12 +198,6 @@ class _Watch:
             _kill(-self._pid, signal.SIGKILL)
         elif rush:
             _kill(-self._pid, signal.SIGCONT)
-
-
-def _situation(pid: int) -> str:
-    from goldlock.inspect.process_report import describe  # psutil: only where something is wrong
-
-    return describe(pid)
 
 
 def _opened(output: Path) -> IO[bytes]:
