@@ -54,12 +54,8 @@ def place_of(path: str) -> str:
     _, _, found = mounts.partition(f"\n{field(info, 'mnt_id')} ")
     device = found.split(" ", 2)[1] if found else ""  # 27 1 254:0 / / rw ...
     major, _, minor = device.partition(":")
-    numbers = (int(major), int(minor)) if device else _numbers(status.st_dev)
+    numbers = int(major or os.major(status.st_dev)), int(minor or os.minor(status.st_dev))
     return f"{numbers[0]:02x}:{numbers[1]:02x}:{field(info, 'ino') or status.st_ino}"
-
-
-def _numbers(device: int) -> tuple[int, int]:
-    return os.major(device), os.minor(device)
 
 
 def field(info: str, name: str) -> str:

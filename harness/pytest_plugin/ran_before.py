@@ -44,7 +44,8 @@ class RanBefore:
         """Compare with the last time, and be the last time of the next."""
         if not getattr(self._config, "cache", None):
             return
-        file, choice = self._file(), " ".join(given(self._config.stash[RUN].settings))
+        file = history_file(self._config).with_name("ran")
+        choice = " ".join(given(self._config.stash[RUN].settings))
         known = _read(file)
         before = {*known.get(choice, ())}
         lost = [said for path, said in self._not_run.items() if path in before]
@@ -63,9 +64,6 @@ class RanBefore:
             terminalreporter.write_line(printable(f"ran last time, not run now: {said}"))
         if (more := len(self._lost) - _NAMED) > 0:
             terminalreporter.write_line(f"ran last time, not run now: {more} more")
-
-    def _file(self) -> Path:
-        return history_file(self._config).with_name("ran")
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -24,6 +24,7 @@ def run_info(
     root: Path, settings: Settings, programs: Programs, environ: Mapping[str, str]
 ) -> RunInfo:
     """Return what a run is made of that begins now; how many cases it has is not known yet."""
+    here = os.uname()
     return RunInfo(
         suite=root.name,
         root=str(root),
@@ -35,7 +36,7 @@ def run_info(
         typed="./run_tests.py" if _in_checkout(_HOME) else "goldlock",
         options=_options(root, settings),
         how=_run_options(settings),
-        host=_host(),
+        host=f"{here.nodename}, {here.sysname} {here.release} {here.machine}",
         commit=_commit(root),
         job=ci_job_url(environ),
     )
@@ -46,12 +47,6 @@ def _options(root: Path, settings: Settings) -> list[str]:
     options = [] if root == _HOME and _in_checkout(root) else ["--suite", str(root)]
     options += given(settings)
     return [*options, "--variant", settings.variant] if settings.variant else options
-
-
-def _host() -> str:
-    """Return the name of this machine, with its kernel."""
-    here = os.uname()
-    return f"{here.nodename}, {here.sysname} {here.release} {here.machine}"
 
 
 def _commit(root: Path) -> str:

@@ -12,14 +12,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from goldlock.reports.repo_paths import here
-from goldlock.result import CaseResult, Report, RunInfo
+from goldlock.result import CaseResult, Report
 from goldlock.text import for_json, for_tap, printable
 
 
 def document(report: Report) -> str:
     """Return the whole document; with the plan of all cases, also when not all were judged."""
     run, cases, others = report.run, report.cases, report.others
-    lines = ["TAP version 13", *_header(run)]
+    lines = ["TAP version 13", *(f"# {printable(line)}" for line in run.heading)]
     planned = max(run.cases, len(cases)) + len(others)
     lines.append(f"1..{planned}")
     for number, case in enumerate(cases, start=1):
@@ -30,10 +30,6 @@ def document(report: Report) -> str:
     if report.end.stopped:
         lines.append("Bail out! the run was stopped before all cases were judged")
     return "\n".join(lines) + "\n"
-
-
-def _header(run: RunInfo) -> Iterator[str]:
-    yield from (f"# {printable(line)}" for line in run.heading)
 
 
 def _case(number: int, case: CaseResult) -> Iterator[str]:

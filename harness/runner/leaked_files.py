@@ -7,9 +7,10 @@ only what a case that ran then has in its script is told of, as a warning.
 """
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,8 +20,8 @@ from goldlock.runner import mounts
 from goldlock.runner.new_directory import PREFIX
 from goldlock.suite.cases import Case, may_be_case
 
-_HIDDEN = (".", "__pycache__")
-_EDITORS = ("~", ".swp", ".orig", ".rej")
+_EDITORS = r"\..*|__pycache__.*|.*(?:~|\.swp|\.orig|\.rej)"
+"""Names of files that are no case's, as a pattern: hidden ones, and what editors leave."""
 
 _SYSTEM = ("/var/tmp", "/dev/shm")
 """Where programs drop files of a fixed name, beside the directory for temporary files."""
@@ -61,13 +62,13 @@ class LeakedFile(NamedTuple):
 class DirectorySnapshot:
     """A folder, and the names that were in it when it was last looked at.
 
-    *ignore* tells what is of no case; *shared* says that many write there, at any time.
+    *ignore* matches names of what is of no case; *shared* says that many write there, at any time.
     """
 
-    def __init__(self, path: Path, ignore: Callable[[Path], bool], *, shared: bool = False) -> None:
+    def __init__(self, path: Path, ignore: str = _EDITORS, *, shared: bool = False) -> None:
         self.path = Path(os.path.realpath(path))
         self.shared = shared
-        self._ignore = ignore
+        self._ignore = re.compile(ignore, re.S).fullmatch
         self._changed = -1
         self._names: frozenset[str] = frozenset()
         self._look()
@@ -75,7 +76,7 @@ class DirectorySnapshot:
     def new(self) -> list[Path]:
         """Return this user's files that have turned up since."""
         found = [self.path / name for name in sorted(self._look())]
-        return [path for path in found if not self._ignore(path) and _is_ours(path)]
+        return [path for path in found if not self._ignore(path.name) and _is_ours(path)]
 
     def _look(self) -> frozenset[str]:
         """Look at the folder; return the names that are new."""
@@ -105,10 +106,10 @@ class LeakDetector:
         """Look at a suite's folders, and the system's, from now on."""
         system = () if self._folders else (*_temporary(), *_SYSTEM)
         for folder in (
-            *(DirectorySnapshot(Path(path), _is_editors, shared=True) for path in system),
-            DirectorySnapshot(root, _is_editors_or_for_goldens),
-            DirectorySnapshot(root / "cases", _is_editors),
-            DirectorySnapshot(root / "expected", _is_a_golden),
+            *(DirectorySnapshot(Path(path), shared=True) for path in system),
+            DirectorySnapshot(root, f"{_EDITORS}|expected"),  # which --update makes; see in it
+            DirectorySnapshot(root / "cases"),
+            DirectorySnapshot(root / "expected", rf"{_EDITORS}|.*\.out"),
         ):
             self._folders.setdefault(folder.path, folder)
 
@@ -163,18 +164,6 @@ def _names(case: Case, path: Path) -> bool:
     """Tell whether a case's script has a file's name, without a number at its end."""
     name = f"cases/{path.name}" if may_be_case(path) else path.stem.rstrip("0123456789")
     return len(name) >= _SHORTEST and name in safe_open.text(case.path)
-
-
-def _is_editors(path: Path) -> bool:
-    return path.name.startswith(_HIDDEN) or path.name.endswith(_EDITORS)
-
-
-def _is_editors_or_for_goldens(path: Path) -> bool:
-    return _is_editors(path) or path.name == "expected"  # which --update makes; see what is in it
-
-
-def _is_a_golden(path: Path) -> bool:
-    return _is_editors(path) or path.suffix == ".out"
 
 
 def _is_ours(path: Path) -> bool:

@@ -50,10 +50,8 @@ class Watch:
             return []
         before, now = self._known, everything()
         self._known = {each.number for each in now}
-        return [each for each in now if each.number not in before and not self._is_ours(each)]
-
-    def _is_ours(self, mount: Mount) -> bool:
-        return any(part.startswith(self._but) for part in mount.point.parts)
+        new = [each for each in now if each.number not in before]
+        return [each for each in new if not any(p.startswith(self._but) for p in each.point.parts)]
 
 
 def below(folder: Path, *, itself: bool = False) -> list[Mount]:

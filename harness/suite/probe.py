@@ -89,7 +89,7 @@ class DeclaredProbe:
     def _learn(self) -> Programs:
         known = [*self._found.items()]
         versions = {name: self._version(name) for name, _ in known}
-        traits = [t for t, asked in (self._traits or {}).items() if _agrees(asked)]
+        traits = [t for t, asked in (self._traits or {}).items() if not asked.status()]
         if self._stopped:
             raise KeyboardInterrupt
         paths = {name: found.path for name, found in known if found.path}
@@ -173,19 +173,14 @@ class DeclaredProbe:
             return ""
         question = self._versions[name]
         lines = [line.strip() for line in question.answer().split("\n") if line.strip()]
-        if question.status and not self._stopped:
+        if question.status() and not self._stopped:
             said = f": {lines[0]}" if lines else ""
-            raise UsageError(f"{self._subject(name)}: exit status {question.status}{said}")
+            raise UsageError(f"{self._subject(name)}: exit status {question.status()}{said}")
         return lines[0] if lines else "not known"
 
     def _subject(self, name: str) -> str:
         """Return what a complaint about a program's version is about."""
         return f"{self._file.programs[name].where}: version of {name}"
-
-
-def _agrees(asked: Question) -> bool:
-    asked.answer()
-    return asked.status == 0
 
 
 def _told(found: _Found, version: str) -> str:

@@ -59,9 +59,9 @@ class Question:
         self._said = said.decode("utf-8", "replace")
         return self._said
 
-    @property
     def status(self) -> int:
-        """The exit status, once it has answered; negative for a signal."""
+        """Return its exit status, negative for a signal; raise UsageError if it hangs."""
+        self.answer()
         return self._process.returncode if self._argv else 0
 
     def stop(self) -> None:

@@ -99,6 +99,7 @@ class QemuProbe:
     ) -> Programs:
         """Return what was learnt as a run, its cases and its reports take it."""
         chosen, paths = self._chosen, self._paths
+        passed_on = {n: path for n, path in self._environ.items() if n == "QEMU_MODULE_DIR"}
         policy = traits[0] if traits else ""
         conflicts = _POLICIES.get(policy, "not known")
         heading = [f"goldlock: image format {chosen['imgfmt']}, protocol {chosen['imgproto']}"]
@@ -117,7 +118,7 @@ class QemuProbe:
             paths,
             missing,
             traits=traits,
-            variables=self._variables(accelerator).to_environ() | self._passed_on(),
+            variables=self._variables(accelerator).to_environ() | passed_on,
             named_by=VARIABLES,
             heading=tuple(heading),
             facts={
@@ -130,10 +131,6 @@ class QemuProbe:
             },
             rows=tuple(rows),
         )
-
-    def _passed_on(self) -> dict[str, str]:
-        name = "QEMU_MODULE_DIR"
-        return {name: self._environ[name]} if name in self._environ else {}
 
     def _variables(self, accelerator: str) -> QemuEnvironment:
         """Return what each case is told of the programs, beside where they are."""

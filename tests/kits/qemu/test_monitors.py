@@ -36,7 +36,7 @@ class Fake:
 
 @pytest.fixture
 def real(tmp_path: Path, qemu: Programs) -> QemuCase:
-    return make_case(tmp_path, QemuEnvironment.from_environ(qemu.variables))
+    return make_case(tmp_path, QemuEnvironment.from_environ(qemu.variables_for(qemu.paths)))
 
 
 Capture = pytest.CaptureFixture[bytes]
