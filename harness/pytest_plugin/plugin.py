@@ -11,7 +11,7 @@ from goldlock import atomic_file
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console, leaks
 from goldlock.pytest_plugin.item import CaseItem
-from goldlock.pytest_plugin.ran_before import RanBefore
+from goldlock.pytest_plugin.memory import RanBefore
 from goldlock.pytest_plugin.run import RUN, SCHEDULER, UNSOUND, past_of, say
 from goldlock.reports import files
 from goldlock.reports.repo_paths import here, on_github

@@ -18,7 +18,7 @@ from goldlock.goldens.steady import Printed
 from goldlock.goldens.update import update
 from goldlock.result import CaseResult, State
 from goldlock.runner.ending import add_last_words, cannot_start, put_down
-from goldlock.runner.kept import UNFILTERED, end_of, kept_files
+from goldlock.runner.kept import end_of, filter_output, kept_files
 from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
@@ -201,10 +201,7 @@ class Runner:
             result.problems.append(cannot_start(case.path, error.reason))
             return None
         if case.filters:
-            from goldlock.runner import header_filters  # few cases want them
-
-            unfiltered = directories.top / UNFILTERED
-            header_filters.apply(case, transcript.output, unfiltered, environ)
+            filter_output(case, transcript.output, environ)
         if folder := self._environ.get(OUTPUTS):
             Path(folder, case.name).write_bytes(safe_open.read(transcript.output))
         wrappers = self._wrappers

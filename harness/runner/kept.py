@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is kept of a case that failed: its output, its log, and the ends of them for reports."""
+"""What is kept of a case: its output, before and after the filters of its header, and its log."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from goldlock import safe_open
 from goldlock.environment import LOG
 from goldlock.result import CUT
 from goldlock.runner.scratch import OUTPUT
+from goldlock.suite.cases import Case
 from goldlock.text import count
 
 UNFILTERED = "output.unfiltered"
@@ -39,3 +41,26 @@ def end_of(log: Path | None, text: str) -> str:
     if size > LOG_LIMIT:
         text = f"{CUT}{size - LOG_LIMIT} bytes before)\n{text.partition(chr(10))[2]}"
     return text.rstrip("\n")
+
+
+def filter_output(case: Case, output: Path, environ: Mapping[str, str]) -> None:
+    """Write to *output*, the file of what a case has printed, what its filters make of that.
+
+    What they change is as it was in the file `UNFILTERED` beside it. *environ* is that of the case.
+    """
+    from goldlock.filters import by_name  # few cases want them
+
+    printed = safe_open.read(output)
+    text = printed.decode("utf-8", "surrogateescape")
+    change = by_name.chosen(list(case.filters), case.kit, environ)
+    filtered = change(text).encode("utf-8", "surrogateescape")
+    if filtered != printed:
+        _write(output.with_name(UNFILTERED), printed)
+        _write(output, filtered)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Make a file anew: a case may have left a link of its name there."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
+        file.write(data)
