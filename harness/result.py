@@ -186,19 +186,8 @@ class CaseResult:
 
 _TOLD = (
     *("name", "path", "title", "groups", "seconds", "last", "started", "golden", "problems"),
-    *(
-        "reason",
-        "notes",
-        "skipped",
-        "update",
-        "kept",
-        "kept_files",
-        "log",
-        "shown",
-        "runs",
-        "failed_runs",
-        "about_runs",
-    ),
+    *("reason", "notes", "skipped", "update", "kept", "kept_files", "log", "shown"),
+    *("runs", "failed_runs", "about_runs"),
 )
 """What of a result is for other processes than the runner's, beside its sections."""
 

@@ -31,18 +31,9 @@ class Fields(TypedDict, total=False):
     of: Any
 
 
-_WITH = {
-    "locked": ("byte", "by", "exclusive"),
-    "unlocked": ("byte", "by"),
-    "blocked": (),
-    "refused": (),
-    "exists": (),
-    "missing": (),
-    "line": ("of",),
-    "gone": (),
-    "until": (),
-}
-"""The states, and what goes with each."""
+_STATES = ("locked", "unlocked", "blocked", "refused", "exists", "missing", "line", "gone", "until")
+_WITH = {"locked": ("byte", "by", "exclusive"), "unlocked": ("byte", "by"), "line": ("of",)}
+"""What goes with a state."""
 
 
 def wait_for(fields: Fields, limit: float = 0) -> str:
@@ -68,13 +59,13 @@ def reach(state: states.State, limit: float = 0) -> None:
 def state_of(fields: Fields) -> states.State:
     """Return the state that fields say; raise CaseError where they say none, or several."""
     given: dict[str, Any] = dict(fields)
-    chosen = [name for name in _WITH if name in given]
+    chosen = [name for name in _STATES if name in given]
     if len(chosen) != 1:
-        raise CaseError(f"one of {', '.join(_WITH)} says what to wait for")
+        raise CaseError(f"one of {', '.join(_STATES)} says what to wait for")
     (kind,) = chosen
     value = given.pop(kind)
     for name in given:
-        if name not in _WITH[kind]:
+        if name not in _WITH.get(kind, ()):
             raise CaseError(f"{name}= does not go with {kind}=")
     by = pid_of(given["by"]) if "by" in given else 0
     span = _span(given["byte"], value, by) if "byte" in given else None
