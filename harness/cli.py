@@ -21,7 +21,7 @@ from goldlock.command_line import (
 from goldlock.dialects import known as dialects
 from goldlock.dialects.dialect import Asked
 from goldlock.errors import UsageError
-from goldlock.pytest_plugin import session
+from goldlock.pytest_plugin import run_pytest
 from goldlock.reports import files
 from goldlock.runner import shards
 from goldlock.suite import choices
@@ -116,7 +116,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
     if checkout and options.self_test:
         check_alone(options, "--self-test", _SELF_TEST)
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=True)
-        return session.self_test(checkout, for_pytest)
+        return run_pytest.self_test(checkout, for_pytest)
     if options.new:
         from goldlock.suite.new import new_suite  # once in the life of a suite
 
@@ -140,7 +140,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         from goldlock.runner.one_command import run_command  # few want one
 
         return run_command(for_pytest, settings, suite, os.environ)
-    session.check_words(for_pytest)
+    run_pytest.check_words(for_pytest)
     whole = options.shard is None and len(cases) == len(suite.cases)
     if options.remove_orphans and not whole:
         raise UsageError("--remove-orphans: not on a run of some cases; run all of them")
@@ -149,7 +149,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
 
         require_terminal()
     selected = None if whole else cases
-    return session.run_suite(settings, suite, selected, for_pytest, tap=options.tap_lines)
+    return run_pytest.run_suite(settings, suite, selected, for_pytest, tap=options.tap_lines)
 
 
 def _here() -> Path:

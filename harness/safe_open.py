@@ -53,10 +53,10 @@ def open_file(path: str | Path, *, follow: bool = False, limit: int | None = LIM
     return os.fdopen(descriptor, "rb")
 
 
-def read(path: str | Path, *, follow: bool = False, limit: int = LIMIT) -> bytes:
+def read(path: str | Path, *, follow: bool = False) -> bytes:
     """Return all that a regular file has; raises OSError as `open_file` does."""
-    with open_file(path, follow=follow, limit=limit) as file:
-        return file.read(limit)
+    with open_file(path, follow=follow) as file:
+        return file.read(LIMIT)
 
 
 def text(path: Path) -> str:

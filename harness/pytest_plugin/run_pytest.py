@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A session of pytest that the command starts: of cases, which run ahead of it, or of own tests.
+"""How the command runs pytest: to judge cases, which run ahead of it, or for goldlock's own tests.
 
 pytest is loaded where it is started: before that, its packages may have to be set up.
 """
