@@ -44,6 +44,10 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
     kits = list(dict.fromkeys(file.kit for file in files))
     check_names(options)
     _check_heeded(options, files)
+    of_kits = {
+        kit.name: kit.choose(options, environ, [f.root for f in files if f.kit is kit])
+        for kit in kits
+    }
     if options.variant:
         check_known("trait", options.variant, [trait for file in files for trait in file.traits])
     _check_numbers(options)
@@ -52,10 +56,7 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
     chosen: dict[str, Any] = {name: v for name, v in vars(options).items() if name in known}
     no_time_limit = not options.time_limit or options.gdb or options.valgrind
     chosen |= {
-        "of_kits": {
-            kit.name: kit.choose(options, environ, [f.root for f in files if f.kit is kit])
-            for kit in kits
-        },
+        "of_kits": of_kits,
         "programs": tuple(dict.fromkeys(n for file in files for n in file.program_names)),
         "debugged": next((file.debugged for file in files if file.debugged), ""),
         "require": _required(options, files),
