@@ -53,9 +53,9 @@ def test_an_answer_that_does_not_come_names_command_program_status_and_output(fa
     )
 
 
-def test_an_answer_that_takes_too_long(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldlock.case.session.ANSWER_LIMIT", 0.2)
+def test_an_answer_that_takes_too_long(fake: Fake) -> None:
     holder = fake.case(GREETS + "sys.stdin.read()").holder()
+    holder.limit = holder._stream.timeout = 0.2  # it has greeted, however long that took
     said = r"qemu-fake failed to answer { 'execute': 'stop' } within 0.2 s; it"
     with holder, pytest.raises(CaseError, match=said):
         holder.qmp("stop")
