@@ -9,7 +9,6 @@ again: until the lock is free, it sleeps without a clock.
 import errno
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
 from goldlock import linux
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
@@ -20,6 +19,7 @@ from goldlock.lockcalls.words import ByteWords
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.speech import Speech
 from goldlock.orders.starter import Starter
+from goldlock.orders.wait import Wait, in_the_way, lock_words
 
 SLEEPS = {
     X86_64: (35, 230, X32_BIT | 35, X32_BIT | 230),
@@ -33,28 +33,6 @@ _ROOM = 65536
 
 class SilentError(Exception):
     """A session does not answer, or is not ready; str() says which, and what it said."""
-
-
-class Wait(NamedTuple):
-    """A thread that stands still: before a call that waits, or before a sleep after a refusal.
-
-    *words* say which lock it is; *call* asks for it.
-    """
-
-    words: str
-    call: LockCall
-    notification: Notification
-    sleeps: bool
-
-    def can_go(self) -> bool:
-        """Return whether it could have the lock now; after a refusal: whether it is let go."""
-        return not (self.call.is_still_refused() if self.sleeps else self.call.would_wait())
-
-    def holding(self) -> list[int]:
-        """Return the processes whose locks are in the way, as far as they are below this one."""
-        if not self.sleeps:
-            LockCall.holders(self.call)
-        return LockCall.holding(self.call)
 
 
 class Spoken:
@@ -212,13 +190,14 @@ class Spoken:
     def _carry_out(self, notification: Notification, call: LockCall) -> None:
         error = self._result(call)
         if error == errno.EAGAIN and call.waits:
-            if call.would_wait():
-                self._waits[call.tid] = Wait(self._words_of(call), call, notification, sleeps=False)
+            if in_the_way(call):
+                words = lock_words(call, self._words, self._inside)
+                self._waits[call.tid] = Wait(words, call, notification, sleeps=False)
                 return
             error = None  # nothing is known here of who has the lock: it waits in the kernel
         elif error == errno.EAGAIN:
-            LockCall.holders(call)
-            self._refused = (self._words_of(call), call)
+            in_the_way(call)  # which it remembers
+            self._refused = (lock_words(call, self._words, self._inside), call)
         elif call.kind != "unlock" and call.call != "test":
             self._refused = None
         call.close()  # before the answer: a lock lasts as long as a copy
@@ -238,20 +217,13 @@ class Spoken:
                 call.perform()
                 return 0
             call.foretell()
-        except UncertainError:
-            pass
+        except UncertainError:  # of a lock of its own, where the kernel's table is in motion
+            if call.call == "lock" and in_the_way(call):
+                return errno.EAGAIN
         except OSError as problem:
             if call.performable or problem.errno == errno.EAGAIN:
                 return problem.errno
         return None
-
-    def _words_of(self, call: LockCall) -> str:
-        path = call.path()
-        shown = path.removeprefix(self._inside).removesuffix(" (deleted)")
-        if call.system == "flock":
-            return f"flock of {shown}"
-        name = self._words.name(path, call.first, call.last, call.pid)
-        return f"{_bytes(call.first, call.last)}{f' ({name})' if name else ''} of {shown}"
 
     # What goes to and fro
 
@@ -291,9 +263,3 @@ class Spoken:
         for fd in (self._input, self._output, self._pidfd):
             if fd >= 0:
                 os.close(fd)
-
-
-def _bytes(first: int, last: int | None) -> str:
-    if last is None:
-        return f"bytes {first} and up" if first else "all bytes"
-    return f"byte {first}" if first == last else f"bytes {first}-{last}"

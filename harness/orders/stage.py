@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from goldlock.orders.spoken import SilentError, Spoken, Wait
+from goldlock.orders.spoken import SilentError, Spoken
+from goldlock.orders.wait import Wait
 
 _PACE = 0.001
 """Seconds between looks at threads that are to come to rest, after some at once."""
