@@ -13,6 +13,7 @@ from goldlock.text import count, shorten
 
 _SHOWN = 10
 """How many lines of a golden are told that could not pass."""
+VOLATILE = "filters.volatile (in a shell goldlock filter volatile) writes a name for a pattern"
 _PID_FILTERS = {"pids": filters.pids, "holders": filters.holders}
 
 
@@ -103,7 +104,14 @@ def _way_out(one: str, other: str) -> str:
     for name, change in _PID_FILTERS.items():
         if change(one) == change(other):
             return filter_way(name)
-    return "filters.volatile writes a name for what a pattern matches"
+        if len(_differing(change(one), change(other))) < len(_differing(one, other)):
+            return f"{filter_way(name)} in part, and {VOLATILE}"
+    return VOLATILE
+
+
+def _differing(one: str, other: str) -> list[tuple[str, str]]:
+    pairs = zip(compare.to_lines(one), compare.to_lines(other), strict=False)
+    return [pair for pair in pairs if pair[0] != pair[1]]
 
 
 def filter_way(name: str) -> str:

@@ -5,11 +5,9 @@ import os
 from pathlib import Path
 
 from goldlock.goldens.judge import text_of
-from goldlock.goldens.steady import Name, Printed, filter_way
+from goldlock.goldens.steady import VOLATILE, Name, Printed, filter_way
 from goldlock.runner.new_directory import PREFIX
 from goldlock.runner.scratch import Directories
-
-_VOLATILE = "filters.volatile writes a name for what a pattern matches"
 
 
 def printed(output: Path, directories: Directories, first_pid: int) -> Printed:
@@ -29,9 +27,9 @@ def _names(directories: Directories) -> list[Name]:
         for text in (str(path), os.path.realpath(path)):
             found[text] = Name(text, f"{what} of this run", way)
     for path in (directories.top, directories.home):
-        found[str(path)] = Name(str(path), "a directory of this run", _VOLATILE)
+        found[str(path)] = Name(str(path), "a directory of this run", VOLATILE)
     for path in (*map(Path, found), *directories[:4]):
         for part in path.parts:
             if part.startswith(PREFIX):
-                found[part] = Name(part, "the name of this run's scratch directory", _VOLATILE)
+                found[part] = Name(part, "the name of this run's scratch directory", VOLATILE)
     return sorted(found.values(), key=lambda name: -len(name.text))
