@@ -11,6 +11,7 @@ from pathlib import Path
 
 from goldlock.bootstrap import enter_environment
 from goldlock.command_line import (
+    COLOR,
     NAME_IN_CHECKOUT,
     check_alone,
     check_no_helper,
@@ -128,7 +129,7 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         return _run_builds(arguments, options, suite.root, checkout)
     cases = _shard(options, suite, cases)
     if options.list:
-        _list(cases)
+        _list(cases, names_only=options.tap_lines)
     if options.list or not cases:
         return 0
     settings = choices.settings(options, os.environ, [suite.root])
@@ -149,7 +150,8 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
 
         require_terminal()
     selected = None if whole else cases
-    return run_pytest.run_suite(settings, suite, selected, for_pytest, tap=options.tap_lines)
+    told = run_pytest.Told(options.tap_lines, COLOR[options.color])
+    return run_pytest.run_suite(settings, suite, selected, for_pytest, told)
 
 
 def _here() -> Path:
@@ -196,8 +198,11 @@ def _shard(options: argparse.Namespace, suite: Suite, cases: list[Case]) -> list
     return part
 
 
-def _list(cases: Sequence[Case]) -> None:
-    """Print a line for each case: its name, its groups, its title."""
+def _list(cases: Sequence[Case], *, names_only: bool) -> None:
+    """Print a line for each case: its name, its groups, its title; or what meson asks for."""
+    if names_only:
+        print("\n".join(case.name for case in cases))  # noqa: T201 - what was asked for
+        return
     rows = [(case.name, " ".join(case.groups), printable(case.title)) for case in cases]
     names, groups = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
     for name, group, title in rows:

@@ -29,6 +29,9 @@ HELPERS = {
 }
 """The words that, first, are a command of their own (see `goldlock.__main__`), and what it does."""
 
+COLOR = {"on": "yes", "off": "no", "auto": "auto"}
+"""When the output has colors, and how pytest spells it."""
+
 _EPILOG = """\
 Commands of their own, each with a --help:
 {commands}
@@ -135,6 +138,12 @@ def parser_for(checkout: Path | None) -> argparse.ArgumentParser:
         dest="tap_lines",
         action="store_true",
         help="say TAP lines as cases end, as QEMU's check does, and nothing else",
+    )
+    groups[HOW].add_argument(
+        "--color",
+        choices=COLOR,
+        default="auto",
+        help="auto: where the output is a terminal (default)",
     )
     _add_short_words(parser)
     rest = parser.add_argument_group("this program")

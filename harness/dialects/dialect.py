@@ -68,7 +68,7 @@ class Dialect(ABC):
     def goldens(self, case: Case, programs: Programs, settings: Settings) -> Sequence[Path]:
         """Return the files that a case is held against, as `goldlock.goldens.judge` takes them."""
 
-    def why_not(self, case: Case, goldens: Sequence[Path]) -> str:
+    def why_not(self, case: Case, goldens: Sequence[Path], settings: Settings) -> str:
         """Return why a case is not started at all; nothing where it is."""
         return ""
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from goldlock.dialects import known as dialects
 from goldlock.errors import UsageError
@@ -56,18 +57,23 @@ def self_test(checkout: Path, for_pytest: Sequence[str]) -> int:
     return _pytest(["-c", str(checkout / "pyproject.toml"), *tests, *for_pytest])
 
 
+class Told(NamedTuple):
+    """How a run is told: with *tap*, in lines of TAP and no others; *color* as pytest takes it."""
+
+    tap: bool
+    color: str
+
+
 def run_suite(
     settings: Settings,
     suite: Suite,
     selected: Sequence[Case] | None,
     for_pytest: Sequence[str],
-    *,
-    tap: bool,
+    told: Told,
 ) -> int:
     """Start cases, which takes as long as to import pytest; then pytest, to judge them.
 
-    Without *selected* they are all of the suite. With *tap*, lines of TAP are all that is said.
-    Returns the exit status.
+    Without *selected* they are all of the suite. Returns the exit status.
     """
     began = time.monotonic()
     signals = Signals()
@@ -104,12 +110,13 @@ def run_suite(
             began=began,
         )
         plugins: list[object] = [run]
-        if tap:
+        if told.tap:
             from goldlock.pytest_plugin.tap_lines import TapLines  # few want it
 
             plugins.append(TapLines(lambda name: dialect.name_in_tap(name, settings)))
         alone = _alone() if not for_pytest or _only_chooses(for_pytest) else []
-        words = [*_PYTEST, *_of_suite(root, for_pytest), *for_pytest, *alone, str(folder)]
+        words = [*_PYTEST, f"--color={told.color}", *_of_suite(root, for_pytest)]
+        words += [*for_pytest, *alone, str(folder)]
         status = _pytest(words, plugins)
         return status or bool(scheduler.unclean)
     finally:

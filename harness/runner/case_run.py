@@ -95,7 +95,7 @@ class Runner:
         dialect = dialects.of_kit(case.kit)
         reference = dialect.goldens(case, programs, self.settings)
         result = result_of(case, reference[0])
-        result.reason = dialect.why_not(case, reference)
+        result.reason = dialect.why_not(case, reference, self.settings)
         if result.reason or self._cannot_run(case, programs, result):
             return result
         directories = self._scratch.directories(case.name)

@@ -3,8 +3,9 @@
 
     python -m tests.iotests [--format FORMAT ...] [--runs N] [--mutate N] [-- WORDS FOR BOTH]
 
-The tree is made from Debian's source package of the installed QEMU, below a scratch folder, by apt:
-nothing of this system is changed, nothing of the tree is kept in goldlock. Where QEMU has no
+The tree is made from Debian's source package of the installed QEMU, or of that of another release
+(tests.versions), below a scratch folder, by apt: nothing of this system is changed, nothing of the
+tree is kept in goldlock. --tree takes another, as one of another version. Where QEMU has no
 qtest, both have the same stand-in. A test whose verdict is not the same in all runs of a runner is
 flaky, and told as such; what differs is run once more for that. With --mutate, N goldens get a line
 that is wrong, which both must see. WORDS are those that choose tests (default: -g quick).
@@ -16,6 +17,7 @@ tree is not as it was; or where a process is left.
 import argparse
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -30,10 +32,11 @@ sys.path.insert(0, str(ROOT / ".import"))  # `goldlock` is harness/
 
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES
-from goldlock.kits.qemu.locate import locate
+from goldlock.kits.qemu.locate import locate, of_build
 from goldlock.kits.qemu_iotests import qtest
 
-from tests.iotests.source import Failed, do, tree
+from tests.iotests.source import tree
+from tests.versions.__main__ import KNOWN, Failed, do, installed
 
 _LINE = re.compile(r"(\S+) +(pass|fail|not run) +\[[\d:]+\] \[[\d:]+\] *(?:[\d.]+s|\.\.\.) *(.*)")
 _STATES = {"passed": "pass", "failed": "fail", "not run": "not run"}
@@ -62,11 +65,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--runs", type=int, default=1, metavar="N")
     parser.add_argument("--mutate", type=int, default=0, metavar="N")
     parser.add_argument("--folder", type=Path, default=Path.home() / ".cache/goldlock/iotests")
+    parser.add_argument("--release", metavar="RELEASE", help=", ".join(KNOWN))
+    parser.add_argument("--tree", type=Path, metavar="DIR", help="one that was made before")
     options = parser.parse_args(arguments[:at])
     words = [*arguments[at + 1 :]] or ["-g", "quick"]
     try:
-        source = tree(options.folder.absolute())
-        programs = _programs(options.folder.absolute())
+        folder = options.folder.absolute()
+        paths, release = _paths(folder.parent / "qemu", options.release)
+        source = options.tree or tree(folder, paths["qemu-img"], release)
+        programs = _programs(folder, paths)
         same = [
             _compare(source, programs, [f"-{each}", *words], options.runs, options.mutate)
             for each in options.formats or ("qcow2", "raw")
@@ -77,15 +84,25 @@ def main(arguments: Sequence[str]) -> int:
     return int(not all(same))
 
 
-def _programs(folder: Path) -> dict[str, str]:
-    """Return the variables that name the programs, with the stand-in where there is no qtest."""
-    paths, missing = locate(os.environ)
+def _paths(folder: Path, release: str | None) -> tuple[dict[str, str], str]:
+    """Return QEMU's programs, of this system or of another release in *folder*; and the release."""
+    if release:
+        paths, missing = of_build(str(installed(folder, release)))
+    else:
+        paths, missing = locate(os.environ)
+        release = platform.freedesktop_os_release().get("VERSION_CODENAME", "stable")
     for why in missing.values():
         raise Failed(why)
-    if not qtest.works(paths["qemu-system"], os.environ):
+    return paths, release
+
+
+def _programs(folder: Path, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that name the programs, with the stand-in where there is no qtest."""
+    qemu = paths["qemu-system"]
+    if not qtest.works(qemu, os.environ):
         shutil.rmtree(folder / "standin", ignore_errors=True)
-        paths["qemu-system"] = qtest.stand_in(paths["qemu-system"], folder / "standin")
-    return {VARIABLES[name]: path for name, path in paths.items()}
+        qemu = qtest.stand_in(qemu, folder / "standin")
+    return {VARIABLES[name]: path for name, path in {**paths, "qemu-system": qemu}.items()}
 
 
 def _compare(

@@ -217,6 +217,13 @@ def test_lines_of_tap(run_tests: RunTests, tree: Tree) -> None:
             "ok qcow2 named-one # SKIP no disk",
         ],
     )
+    done = run_tests(*words, "-n", "-g", "quick")
+    assert done.stdout.splitlines() == ["001", "002", "named-one"]
+    done = run_tests(*words, "1", "named-one", QEMU_TEST_IO_SKIP="qcow2:001 raw:002 named-one")
+    skipped = [line for line in done.stdout.splitlines() if line.startswith("ok")]
+    assert skipped == [
+        f"ok qcow2 {name} # SKIP Listed in QEMU_TEST_IO_SKIP" for name in ("001", "named-one")
+    ]
     done = run_tests(*words, "2")
     assert (done.returncode, "not ok qcow2 002" in done.stdout.splitlines()) == (1, True)
     assert f"{tree.tests}/002.out:1: the output differs from the golden" in done.stdout
@@ -224,11 +231,14 @@ def test_lines_of_tap(run_tests: RunTests, tree: Tree) -> None:
 
 def test_a_command_with_the_environment_of_a_test(run_tests: RunTests, tree: Tree) -> None:
     tree.add("001", ":")
-    tell = 'echo "$CHECKED"; [ -d "$TEST_DIR" ] && [ -x "$QEMU_IMG_PROG" ]; exit 3'
-    words = ["--suite", str(tree.tests), "-qcow2", "-i", "native", "-o", "compat=0.10", "-misalign"]
-    done = run_tests(*words, "--", "sh", "-c", tell)
+    tell = 'echo "$CHECKED $ASAN_OPTIONS $GDB_OPTIONS"; '
+    tell += '[ -d "$TEST_DIR" ] && [ -x "$QEMU_IMG_PROG" ]; exit 3'
+    (tree.tests / "testrunner.py").write_text("env['ASAN_OPTIONS'] = f'detect_leaks=0:...'")
+    words = ["--suite", str(tree.tests), "-qcow2", "-i", "native", "-o", "compat=0.10"]
+    words += ["-misalign", "-p"]
+    done = run_tests(*words, "--", "sh", "-c", tell, GDB_OPTIONS="host:1", ASAN_OPTIONS="x")
     assert done.returncode == 3, done.stdout
-    last = "-qcow2 -file -i native -o compat=0.10 -misalign"
+    last = "-qcow2 -file -i native -o compat=0.10 -misalign -p detect_leaks=0 "
     assert done.stdout.splitlines()[-1] == last
     done = run_tests(*words, "--", "no-such-command")
     assert (done.returncode, done.stdout) == (
@@ -247,6 +257,25 @@ def test_a_tree_in_a_build_directory(run_tests: RunTests, tree: Tree, tmp_path: 
     done = run_tests("--suite", str(build / "tests/qemu-iotests"), QEMU_IMG_PROG="/nowhere")
     assert done.returncode == 0, done.stdout
     assert f"qemu-img: {build}/qemu-img" in done.stdout
+
+
+@pytest.mark.parametrize(("option", "program"), [("valgrind", "valgrind"), ("gdb", "gdbserver")])
+def test_a_debugger_that_a_test_starts(
+    run_tests: RunTests, tree: Tree, option: str, program: str
+) -> None:
+    """The one that counts is goldlock's; what the test asks for is the log, which it removes."""
+    if not shutil.which(program):
+        pytest.skip(f"no {program}")
+    script = f"""\
+        {program} --log-file="$TEST_DIR/%p.log" --error-exitcode=99 "$QEMU_IMG_PROG" --version &
+        wait
+        rm "$TEST_DIR/$!.log"
+        echo "$CHECKED"
+        """
+    version = subprocess.run(["qemu-img", "--version"], capture_output=True, text=True, check=True)
+    tree.add("001", script, f"{version.stdout}-raw -file -i threads -{option}\n")
+    done = Results(run_tests, tree, f"--{option}")
+    assert done.status == 0, done.said
 
 
 def test_what_ran_last_time_and_not_now(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ FORMATS = (
     *("qcow2", "raw", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "parallels", "luks"),
     *("bochs", "cloop", "dmg", "vvfat"),
 )
-PROTOCOLS = ("file", "nbd", "ssh", "nfs", "fuse")
+PROTOCOLS = ("file", "rbd", "nbd", "ssh", "nfs", "fuse")
 KINDS = ("auto", "system", "embedded")
 POLICIES = ("errno", "elided", "none")
 

@@ -16,13 +16,17 @@ from goldlock import safe_open
 from goldlock.dialects.dialect import Asked, Dialect, Verdict
 from goldlock.errors import check_known
 from goldlock.goldens.compare import Reading
-from goldlock.kits.qemu_iotests import tree
+from goldlock.kits.qemu_iotests import debuggers, tree
+from goldlock.kits.qemu_iotests.kit import SKIP
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, Suite
 from goldlock.suite.programs import Programs
 
 _PYTHON = "#!/usr/bin/env python3"
 """The first line of the tests that are started with the interpreter of the run."""
+
+_NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "GDB_OPTIONS")
+"""Variables of the caller that tests do not see: the latter is for ``--gdb``, as with ``check``."""
 
 _HEADING = re.compile(r"(={2,5}|-{3}) +([^ =-].*?)(?: +\1)?")
 _METHOD = re.compile(r"(?:FAIL|ERROR): \w+ \(.+\)")
@@ -94,9 +98,11 @@ class IotestsDialect(Dialect):
         paths = [case.path.with_name(each) for each in (*names, f"{name}.out")]
         return [next((path for path in paths if path.is_file()), paths[-1])]
 
-    def why_not(self, case: Case, goldens: Sequence[Path]) -> str:
-        there = goldens[0].exists()
-        return "" if there else f"No qualified output (expected {goldens[0]})"
+    def why_not(self, case: Case, goldens: Sequence[Path], settings: Settings) -> str:
+        if not goldens[0].exists():
+            return f"No qualified output (expected {goldens[0]})"
+        skipped = settings.of_kits["qemu_iotests"]["skip"].split()
+        return f"Listed in {SKIP}" if case.name in skipped else ""
 
     def command(self, case: Case, settings: Settings) -> list[str]:
         with case.path.open("rb") as file:
@@ -112,8 +118,8 @@ class IotestsDialect(Dialect):
 
     def surroundings(self, environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
         """Return all of the caller's, as ``check`` does; caches are not in the tree."""
-        path = {"PATH": environ.get("PATH", os.defpath)}
-        passed_on = {n: text for n, text in environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        path = {"PATH": debuggers.first_on(environ.get("PATH", os.defpath), scratch)}
+        passed_on = {name: text for name, text in environ.items() if name not in _NOT_PASSED_ON}
         caches = {"PYTHONPYCACHEPREFIX": "pycache", "MYPY_CACHE_DIR": "mypy"}
         return {
             **passed_on,

@@ -17,9 +17,15 @@ _REFUSED = {
     "variant": "a test's golden is the one that check takes",
     "store_durations": "nothing is written into the tree",
     "remove_orphans": "goldens of the tree are its own",
-    "print": "it shows what programs of goldlock's own cases say",
 }
 """Options that make no sense here, and why."""
+
+
+SKIP = "QEMU_TEST_IO_SKIP"
+"""Names tests not to be run, as ``check`` of QEMU 11 takes it: [FORMAT-OR-PROTOCOL:]NAME ..."""
+
+_FLAGS = {"misalign": "-misalign", "print": "-p", "gdb": "-gdb", "valgrind": "-valgrind"}
+"""Options that take no value, and how ``check`` spells them."""
 
 
 class IotestsKit(QemuKit):
@@ -68,7 +74,8 @@ class IotestsKit(QemuKit):
             "imgopts": options.imgopts,
             "cachemode": cache,
             "aiomode": options.aiomode or self.defaults["aiomode"],
-            "misalign": "yes" if options.misalign else "",
+            "flags": " ".join(flag for name, flag in _FLAGS.items() if getattr(options, name)),
+            "skip": " ".join(_skipped(environ, (chosen["imgfmt"], options.imgproto))),
             "tree": str(where.check.parent),
             "python": tree.python(chosen["build"]),
         }
@@ -80,6 +87,12 @@ class IotestsKit(QemuKit):
         from goldlock.kits.qemu_iotests.probe import IotestsProbe  # only where a test is to be run
 
         return IotestsProbe(environ, scratch, chosen)
+
+
+def _skipped(environ: Mapping[str, str], kinds: Sequence[str]) -> list[str]:
+    """Return the tests that `SKIP` names for a format and a protocol."""
+    rules = [rule.rpartition(":") for rule in environ.get(SKIP, "").split()]
+    return [name for kind, _, name in rules if kind in ("", *kinds)]
 
 
 def _of_meson(folder: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import QemuProbe
-from goldlock.kits.qemu_iotests import qtest, tree
+from goldlock.kits.qemu_iotests import debuggers, qtest, tree
 from goldlock.suite.programs import Programs
 
 _STAND_IN = "standin"
@@ -48,8 +48,11 @@ class IotestsProbe:
                 f"the tests are of QEMU {self._tree.version}, the programs of {version}:"
                 " some may fail for that"
             )
+        if {"-gdb", "-valgrind"} & {*self._chosen["flags"].split()}:
+            debuggers.stand_in(self._scratch)
         named = {VARIABLES[name]: path for name, path in paths.items()}
-        given = {**self._environ, **named}
+        # The caller's are for goldlock's gdbserver; check has some for the tests to know of it.
+        given = {n: text for n, text in self._environ.items() if n != "GDB_OPTIONS"} | named
         folder = self._scratch / "ask"
         folder.mkdir()
         told = tree.environment(self._tree, self._options(), given, folder, self._chosen["build"])
@@ -68,7 +71,7 @@ class IotestsProbe:
         options = [f"-{chosen['imgfmt']}", f"-{chosen['imgproto']}", "-i", chosen["aiomode"]]
         options += ["-c", chosen["cachemode"]] if chosen["cachemode"] else []
         options += ["-o", chosen["imgopts"]] if chosen["imgopts"] else []
-        return [*options, *(["-misalign"] if chosen["misalign"] else [])]
+        return [*options, *chosen["flags"].split()]
 
 
 def _about_stand_in(where: tree.Tree) -> list[str]:
