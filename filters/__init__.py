@@ -17,7 +17,7 @@ from functools import reduce
 
 from goldlock.filters.declared import unordered, volatile
 from goldlock.filters.names import directory, holders, paths, pids
-from goldlock.filters.text import carriage_returns, errno_names, one_line, trailing_blanks
+from goldlock.filters.text import carriage_returns, errno_names, one_line
 
 Filter = Callable[[str], str]
 
@@ -31,7 +31,6 @@ __all__ = [
     "one_line",
     "paths",
     "pids",
-    "trailing_blanks",
     "unordered",
     "volatile",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-r"""Line breaks, white space, and the words that the C library puts in."""
+r"""Line breaks, and the words that the C library puts in."""
 
 import errno
 import os
@@ -79,15 +79,6 @@ def carriage_returns(text: str) -> str:
     after:  ``(qemu) quit\n``
     """
     return re.sub(r"\r+(?=\n|\Z)", "", text)
-
-
-def trailing_blanks(text: str) -> str:
-    r"""Drop blanks and tabs at line ends.
-
-    before: ``Round done  \n``
-    after:  ``Round done\n``
-    """
-    return re.sub(r"[ \t]+(?=\n|\Z)", "", text)
 
 
 def errno_names(text: str) -> str:

@@ -49,7 +49,6 @@ TABLE: list[Row] = [
     ("groups", filters.volatile(r"took (\d+) of (\d+)", "N"), "1 took 12 of 3", "1 took N of N"),
     ("either", filters.volatile(r"a(\d)|b(\d)", "N"), "a1 b2 c3", "aN bN c3"),
     ("inside", filters.volatile(r"(a(\d)b)", "N"), "xa1bx", "xNx"),
-    ("blanks", filters.trailing_blanks, "a \t\n b  \n", "a\n b\n"),
     (
         "who",
         filters.holders,
@@ -149,7 +148,6 @@ EACH: dict[str, Filter] = {
     "errno_names": filters.errno_names,
     "one_line": filters.one_line,
     "carriage_returns": filters.carriage_returns,
-    "trailing_blanks": filters.trailing_blanks,
     "holders": filters.holders,
     "paths": filters.paths("/tmp/x", "/tmp/s"),
     "pids": filters.pids,
