@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 
+from goldlock.case import stack_dump
 from goldlock.lockcalls import FAULTS_VARIABLE
 
 
@@ -19,7 +20,8 @@ def made_once(run: str, own: str, name: str, make: Callable[[str], object]) -> s
     os.makedirs(run, exist_ok=True)  # noqa: PTH103 - as in all that cases load
     lock = os.open(f"{run}/{name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with stack_dump.waiting_for(f"another case to make {name}"):
+            fcntl.flock(lock, fcntl.LOCK_EX)
         return _made(f"{run}/{name}", make)
     finally:
         fcntl.flock(lock, fcntl.LOCK_UN)  # what was started may have it open, too
