@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that stay, and are talked to; also those that do not do what they are told."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -186,4 +187,26 @@ def test_qemu_reads_each_form_of_a_command(real: QemuCase, capfdbinary: Capture)
         "{'execute': 'blockdev-add', 'arguments':"
         " { 'node-name': 'n', 'driver': 'null-co', 'read-zeroes': true } }",
         "{'execute': 'stop'}",
+    ]
+
+
+def test_a_session_of_permutations_speaks_qmp_and_as_people_do(
+    real: QemuCase, capfdbinary: Capture
+) -> None:
+    """Events come after the answer; so does the end, after what is still said."""
+    steps = {"cont": "{ 'execute': 'cont' }", "info": "info status", "quit": "{'execute': 'quit'}"}
+    real.permutations(real.qmp_session(name="vm", steps=steps))
+    shown = capfdbinary.readouterr().out.decode()
+    assert re.sub(r"\{.*TIMESTAMP.*\"event\": \"(\w+)\".*\}", r"\1", shown).splitlines()[2:] == [
+        "== cont info quit ==",
+        "step cont: { 'execute': 'cont' }",
+        '{"return": {}}',
+        "RESUME",
+        "step info: info status",
+        "VM status: running",
+        "step quit: {'execute': 'quit'}",
+        '{"return": {}}',
+        "SHUTDOWN",
+        "",
+        "1 permutation: all orders of the steps",
     ]
