@@ -76,6 +76,14 @@ class Dialect(ABC):
     def command(self, case: Case, settings: Settings) -> list[str]:
         """Return the command line that starts a case."""
 
+    def imports(self, case: Case) -> Sequence[str]:
+        """Return the modules that the interpreter of a case may have loaded before others start.
+
+        None, unless the command starts a script for Python. That they are loaded makes no
+        difference, but for the time.
+        """
+        return ()
+
     def directory(self, case: Case, scratch: Path) -> Path:
         """Return the folder that a case is started in; *scratch* is its own, and empty."""
         return scratch

@@ -60,6 +60,16 @@ def children() -> dict[int, list[int]]:
     return {parent: [pid for _, pid in sorted(each)] for parent, each in found.items()}
 
 
+def own_children() -> list[int]:
+    """Return the children of this process, which has one thread, zombies among them."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/self/task/{pid}/children", encoding="ascii") as file:
+            return [int(each) for each in file.read().split()]
+    except OSError:  # this kernel does not tell
+        return children().get(pid, [])
+
+
 def ancestors(pid: int) -> list[int]:
     """Return the process ids of a process's parent, of the parent of that, and so on."""
     found = []

@@ -19,10 +19,12 @@ from goldlock.goldens.update import update
 from goldlock.result import CaseResult, State
 from goldlock.runner.ending import add_last_words, cannot_start, put_down
 from goldlock.runner.kept import end_of, filter_output, kept_files
+from goldlock.runner.preloaded import Preloaded
 from goldlock.runner.process import CannotStart, Transcript, execute
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.scratch import OUTPUT, Directories
 from goldlock.runner.shims import Shims
+from goldlock.runner.spawn import spawn
 from goldlock.runner.supervision import BY_SECCOMP, LOCKS, sees_files, start_of
 from goldlock.runner.update_run import last_pid, printed
 from goldlock.settings import Settings
@@ -67,6 +69,7 @@ class Runner:
         self._environ = dict(environ)
         self._scratch = context.scratch
         self._shims = Shims(context.scratch.plain)
+        self._preloaded = Preloaded()
         self._programs = Programs()
         self._held: int | None = None
 
@@ -219,6 +222,8 @@ class Runner:
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)
         start = start_of(case, self.settings, directories)
+        if start is spawn and (modules := dialect.imports(case)):
+            start = self._preloaded.starter(modules)
         return execute(
             dialect.command(case, self.settings),
             environ,

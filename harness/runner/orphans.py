@@ -29,7 +29,7 @@ _DESCRIBED = 10
 """Processes that were left behind, past which only a count is told."""
 
 _others: set[int] = set()
-"""Children that a case has left to this process, and that cannot be ended."""
+"""Children that a case has left to this process, and that cannot be ended; and those of `keep`."""
 
 
 @cache
@@ -45,6 +45,11 @@ def adopt() -> int:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # or the kernel would not wake this process
     return woken
+
+
+def keep(pid: int) -> None:
+    """Take a child for none of a case's."""
+    _others.add(pid)
 
 
 def reap(but: int = 0) -> bool:
@@ -108,7 +113,7 @@ def reap_killed(pid: int) -> int | None:
 def _orphans() -> list[int]:
     if not reap():
         return []
-    return [pid for pid in processes.children().get(os.getpid(), ()) if pid not in _others]
+    return [pid for pid in processes.own_children() if pid not in _others]
 
 
 def _wait_for_the_dying(interrupt: int) -> None:

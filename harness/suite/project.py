@@ -9,7 +9,7 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
 
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from goldlock.errors import UsageError, choice, suggest
@@ -67,9 +67,13 @@ def cache_folder(root: Path) -> Path:
     is_another_s = bool(suite_file(root).kit.dialect)
     if root.parent != _BUNDLED and not is_another_s:
         return root / ".pytest_cache"
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     which = f"-{zlib.crc32(os.fsencode(root)):08x}" if is_another_s else ""
-    return Path(base, "goldlock", f"{root.name}{which}")
+    return own_cache(os.environ) / f"{root.name}{which}"
+
+
+def own_cache(environ: Mapping[str, str]) -> Path:
+    """Return the folder for what goldlock keeps between runs of suites that it may not write to."""
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "goldlock").absolute()
 
 
 def declared(project: Path) -> list[Path]:

@@ -9,6 +9,7 @@ may not run for it writes to ``TEST_DIR/NAME.notrun``, what of it was left out t
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,9 +29,22 @@ _PYTHON = "#!/usr/bin/env python3"
 _NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "GDB_OPTIONS")
 """Variables of the caller that tests do not see: the latter is for ``--gdb``, as with ``check``."""
 
+_IMPORT = re.compile(r"^(?:import|from) ([\w.]+)", re.MULTILINE)
+
 _HEADING = re.compile(r"(={2,5}|-{3}) +([^ =-].*?)(?: +\1)?")
 _METHOD = re.compile(r"(?:FAIL|ERROR): \w+ \(.+\)")
 _LEFT_OUT = re.compile(r"\s*\[case not run\]\s*")
+
+
+def _first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline(200).decode("utf-8", "replace").rstrip()
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """Return what the module of most tests for Python imports."""
+    return tuple(_IMPORT.findall(path.read_text())) if path.exists() else ()
 
 
 def _lines(text: str) -> list[str]:
@@ -105,10 +119,12 @@ class IotestsDialect(Dialect):
         return f"Listed in {SKIP}" if case.name in skipped else ""
 
     def command(self, case: Case, settings: Settings) -> list[str]:
-        with case.path.open("rb") as file:
-            first = file.readline(200).decode("utf-8", "replace").rstrip()
-        python = [settings.of_kits["qemu_iotests"]["python"]] if first == _PYTHON else []
+        of_python = _first_line(case.path) == _PYTHON
+        python = [settings.of_kits["qemu_iotests"]["python"]] if of_python else []
         return [*python, str(case.path), *(["-d"] if settings.show_commands else [])]
+
+    def imports(self, case: Case) -> Sequence[str]:
+        return _imports(case.root / "iotests.py") if _first_line(case.path) == _PYTHON else ()
 
     def directory(self, case: Case, scratch: Path) -> Path:
         return case.path.parent
@@ -120,12 +136,8 @@ class IotestsDialect(Dialect):
         """Return all of the caller's, as ``check`` does; caches are not in the tree."""
         path = {"PATH": debuggers.first_on(environ.get("PATH", os.defpath), scratch)}
         passed_on = {name: text for name, text in environ.items() if name not in _NOT_PASSED_ON}
-        caches = {"PYTHONPYCACHEPREFIX": "pycache", "MYPY_CACHE_DIR": "mypy"}
-        return {
-            **passed_on,
-            **path,
-            **{name: str(scratch / where) for name, where in caches.items()},
-        }
+        mypy = {"MYPY_CACHE_DIR": str(scratch / "mypy")}
+        return {**passed_on, **path, **mypy, **tree.bytecode(environ)}
 
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
         if status:  # comes first, whatever the test has to say

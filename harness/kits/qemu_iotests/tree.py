@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from goldlock.errors import UsageError
+from goldlock.suite.project import own_cache
 
 ANSWER_LIMIT = 120.0
 """Seconds that a tree has to answer; it takes well below one."""
@@ -79,6 +80,11 @@ def python(build: str) -> str:
     return str(own) if build and own.exists() else shutil.which("python3") or sys.executable
 
 
+def bytecode(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that keeps Python's bytecode out of a tree, and from run to run."""
+    return {"PYTHONPYCACHEPREFIX": str(own_cache(environ) / "bytecode")}
+
+
 def tests(tree: Tree, build: str, **asked: Sequence[str] | str | None) -> dict[str, Any]:
     """Return the ``groups`` of each test of a tree, and the ``tests`` that are asked for.
 
@@ -86,8 +92,9 @@ def tests(tree: Tree, build: str, **asked: Sequence[str] | str | None) -> dict[s
     """
     if not (tree.tests / "findtests.py").is_file():
         raise UsageError(f"{tree.tests}: no findtests.py; it takes the tests of QEMU 6.0 or later")
-    words = [python(build), "-B", "-c", _FIND, str(tree.tests), json.dumps(asked)]
-    told: dict[str, Any] = json.loads(_answer(words, os.environ, tree.tests, "findtests.py"))
+    words = [python(build), "-c", _FIND, str(tree.tests), json.dumps(asked)]
+    environ = {**os.environ, **bytecode(os.environ)}
+    told: dict[str, Any] = json.loads(_answer(words, environ, tree.tests, "findtests.py"))
     if error := told["error"]:
         raise UsageError(f"{tree.tests}: {error}; -n lists them")
     return told
@@ -101,7 +108,7 @@ def environment(
     Its directories are made in *scratch*. Raises UsageError with what ``check`` has to say.
     """
     answer = scratch / "environment"
-    own = {"TEST_DIR": str(scratch), "SOCK_DIR": str(scratch), "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"TEST_DIR": str(scratch), "SOCK_DIR": str(scratch), **bytecode(environ)}
     command = [python(build), str(tree.check), *options, "--", "/bin/sh", "-c"]
     command += ['exec env -0 >"$1"', "sh", str(answer)]
     _answer(command, {**environ, **own}, tree.check.parent, "check")
