@@ -7,6 +7,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 
 from goldlock import linux
 from goldlock.linux import KernelLock
@@ -129,6 +130,8 @@ class Holdings:
                 if before and self._moved(through, before):
                     continue
             for lock in before:
+                if lock in now:
+                    continue
                 gone += [_end(through.name, lock, *span) for span in _lost(lock, now)]
         return tuple(gone)
 
@@ -197,4 +200,8 @@ def locks_through(pid: int, fd: int) -> list[KernelLock]:
     if b"lock:" not in text:
         return []
     lines = text.decode("ascii").splitlines()
-    return [KernelLock(line.split(":", 2)[2]) for line in lines if line.startswith("lock:")]
+    return [_lock(line.split(":", 2)[2]) for line in lines if line.startswith("lock:")]
+
+
+_lock = lru_cache(1000)(KernelLock)
+"""The same object for the same line."""

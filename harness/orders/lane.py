@@ -22,6 +22,8 @@ from goldlock.orders.starter import Starter
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
 _AT_ONCE = 50
+_NAP = 3
+"""The same, while one sleeps for a time that it has set itself, such as the 10 ms of QEMU's."""
 
 
 class RestlessError(Exception):
@@ -94,7 +96,8 @@ class Lane:
         looks = 0
         while not self.ended:
             stands = bool(self.standing or self._arrived)
-            limit = self._limit if not stands else 0 if looks < _AT_ONCE else _PACE
+            pace = _NAP if self._rest.has_alarm else 0 if looks < _AT_ONCE else _PACE
+            limit = pace if stands else self._limit
             events = dict(self._poll.poll(limit))
             if not events and not stands:
                 raise RestlessError(self.letter)

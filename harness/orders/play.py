@@ -3,6 +3,7 @@
 
 import errno
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from goldlock.linux import errno_name
@@ -24,6 +25,7 @@ from goldlock.orders.truncations import data_effects, name_effects
 
 MOST_STEPS = 2000
 """Steps of one order, at most: more are of a program that asks for ever."""
+_TRIES = 5
 
 
 class EndlessError(Exception):
@@ -203,13 +205,15 @@ class _Game:
 
     def _carried_out(self, call: Call) -> tuple[str, int | None]:
         """Carry a call out, or foretell it; return its result, and what it is answered with."""
+        if isinstance(call, EndCall):
+            return "ok", None
         try:
             if call.performable:
                 result, error = call.perform(), 0
             else:
-                result, error = call.foretell(), None
+                result, error = _foretold(call), None
         except UncertainError:
-            return "ok" if isinstance(call, EndCall) else "unseen", None
+            return "unseen", None
         except OSError as problem:
             code = problem.errno or 0
             by = self._in_the_way(call) if code == errno.EAGAIN else ()
@@ -244,3 +248,11 @@ class _Game:
         else:
             mode = effects.WRITE if strong else effects.READ
         return (Effect(space(name, call.system == "flock"), call.first, call.last, mode),)
+
+
+def _foretold(call: Call) -> str:
+    """Foretell a call. The table of locks may change while it is read, by locks of anybody."""
+    for _ in range(_TRIES):
+        with suppress(UncertainError):
+            return call.foretell()
+    return call.foretell()

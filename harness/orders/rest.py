@@ -8,7 +8,7 @@ slept all the time, and there was a moment when all slept.
 """
 
 # Asked at each step of each order, where pathlib takes longer than the kernel:
-# ruff: noqa: PTH208
+# ruff: noqa: PTH116, PTH208
 
 import os
 from collections.abc import Collection, Iterator
@@ -26,7 +26,10 @@ class Restfulness:
         self._starter = starter
         self._seen: dict[int, bytes] = {}
         self._files: dict[tuple[int, str], int] = {}
+        self._threads: dict[int, tuple[int, list[int]]] = {}
         self._timed = _TIMED.get(os.uname().machine, ())
+        self.has_alarm = False
+        """Whether one slept, when it was last asked, for a time that it has set itself."""
 
     def close(self) -> None:
         """Let go of the files in which the kernel tells of threads."""
@@ -39,6 +42,7 @@ class Restfulness:
 
         False may be just for now: ask again.
         """
+        self.has_alarm = False
         before = self._seen
         now = self._look(standing)
         self._seen = now or {}
@@ -50,22 +54,29 @@ class Restfulness:
         for tid in self._threads_below(self._starter):
             if tid not in standing:
                 counts = self._counts(tid)
-                if counts is None or (counts != self._seen.get(tid) and self._has_alarm(tid)):
+                if counts is None or (counts != self._seen.get(tid) and self._sleeps_for(tid)):
                     return None
                 found[tid] = counts
         return found
 
     def _threads_below(self, parent: int) -> Iterator[int]:
         """Yield all threads of all processes below one, but not its own."""
-        try:
-            tids = [int(name) for name in os.listdir(f"/proc/{parent}/task")]
-        except OSError:  # it has just ended
-            return
-        for tid in tids:
+        for tid in self._threads_of(parent):
             if parent != self._starter:
                 yield tid
             for child in self._read(tid, "children").split():
                 yield from self._threads_below(int(child))
+
+    def _threads_of(self, pid: int) -> list[int]:
+        """Return the threads of a process: those that are known, if as many are there now."""
+        folder = f"/proc/{pid}/task"
+        try:
+            number = os.stat(folder).st_nlink
+            if pid not in self._threads or self._threads[pid][0] != number:
+                self._threads[pid] = (number, [int(name) for name in os.listdir(folder)])
+        except OSError:  # it has just ended
+            return []
+        return self._threads[pid][1]
 
     def _counts(self, tid: int) -> bytes | None:
         """Return how often a thread was on a processor, as the kernel words it; None: awake."""
@@ -76,10 +87,11 @@ class Restfulness:
         asleep = state in _ASLEEP
         return text[text.index(b"\nvoluntary_ctxt_switches:") :] if asleep else None
 
-    def _has_alarm(self, tid: int) -> bool:
+    def _sleeps_for(self, tid: int) -> bool:
         """Return whether a thread sleeps for a time that it has set itself."""
         words = self._read(tid, "syscall").split()
-        return bool(words) and words[0] in [b"%d" % number for number in self._timed]
+        self.has_alarm = bool(words) and words[0] in [b"%d" % number for number in self._timed]
+        return self.has_alarm
 
     def _read(self, tid: int, name: str) -> bytes:
         """Return what the kernel tells of a thread, by a file that is opened once; b"": gone."""
@@ -89,11 +101,13 @@ class Restfulness:
                 text = os.pread(known, _LONGEST, 0)
                 self._files[tid, name] = known
                 return text
-            except OSError:  # it has ended, and another may have its number
+            except OSError:  # it has ended, and another may be there instead
                 os.close(known)
+                self._threads.clear()
         try:
             fd = os.open(f"/proc/{tid}/task/{tid}/{name}", os.O_RDONLY)
             self._files[tid, name] = fd
             return os.pread(fd, _LONGEST, 0)
         except OSError:
+            self._threads.clear()
             return b""
