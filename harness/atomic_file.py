@@ -6,6 +6,7 @@ place when all of it is on the disk. The temporary file is locked for as long as
 that is not locked was left by a run that was killed.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -47,8 +48,15 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def target(path: Path) -> Path:
-    """Return the file that is to be written: what a symbolic link leads to, be it there or not."""
-    return path.resolve() if path.is_symlink() else path
+    """Return the file that is to be written: what a symbolic link leads to, be it there or not.
+
+    Raises OSError for a link of another user, in a folder that is not that user's.
+    """
+    if not path.is_symlink():
+        return path
+    if path.lstat().st_uid not in (os.geteuid(), path.parent.stat().st_uid):
+        raise OSError(errno.ELOOP, "is another user's symbolic link", str(path))
+    return path.resolve()
 
 
 def check(path: Path) -> None:

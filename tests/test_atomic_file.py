@@ -161,6 +161,23 @@ def test_a_link_is_followed_only_where_it_may_be(tmp_path: Path) -> None:
         safe_open.read(link)
 
 
+def test_a_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
+    """As the kernel has it in /tmp, in any folder that is not that user's."""
+    if os.geteuid():
+        pytest.skip("needs the right to give a link away")
+    precious, link = tmp_path / "precious", tmp_path / "link"
+    precious.write_text("old")
+    link.symlink_to(precious)
+    os.lchown(link, 1234, 1234)
+    for write in (atomic_file.check, lambda path: atomic_file.replace(path, b"new")):
+        with pytest.raises(OSError, match="is another user's symbolic link"):
+            write(link)
+    assert precious.read_text() == "old"
+    os.chown(tmp_path, 1234, 1234)
+    atomic_file.replace(link, b"new")
+    assert precious.read_text() == "new"
+
+
 def test_a_name_as_long_as_can_be(tmp_path: Path) -> None:
     path = tmp_path / ("ä" * 127)
     atomic_file.replace(path, b"new")

@@ -29,3 +29,15 @@ def test_the_table_is_that_of_the_tests() -> None:
     assert made == rows(), "python -m tests.attacks writes it anew"
     assert sum(made.values()) >= 300
     assert f"{sum(made.values())} of {sum(made.values())} held." in FILE.read_text()
+
+
+def test_ci_makes_each_attack_as_an_ordinary_user_too() -> None:
+    """Promised: what root alone is refused, or nobody else, is seen by one of the two."""
+    words = (
+        (ROOT / ".ci" / "run")
+        .read_text()
+        .partition("as_user ./run_tests.py --self-test")[2]
+        .split()
+    )
+    chosen = tuple(word for word in words if word.startswith("tests/"))
+    assert [each for each in TESTS if not each.startswith(chosen)] == []

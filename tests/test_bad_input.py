@@ -70,6 +70,16 @@ def test_a_project_whose_suite_may_not_be_read(closed: MakeSuite, tmp_path: Path
     refused(goldlock(before=f"cd {tmp_path}"), "suite: no such suite")
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a::b"])
+def test_a_path_that_pytest_does_not_take(tmp_path: Path, name: str) -> None:
+    """As it is written where one test of a file is meant; from below, it is not needed."""
+    suite = MakeSuite(tmp_path / name)
+    suite.case("1", "echo a", golden="a\n")
+    said = "takes no path with '[' or '::' in it; start it from a folder below that"
+    refused(goldlock("--suite", str(suite.root), before=f"cd {tmp_path}"), said)
+    assert goldlock("--suite", ".", before=f"cd '{suite.root}'").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("last", "said"),
     [("rmdir .", "the current folder: No such"), ("chmod 0 .", "no cases/ and no pyproject.toml")],

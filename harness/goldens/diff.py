@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,23 @@ def _json_difference(a: str, b: str, budget: Budget) -> list[str]:
 def _json(line: str) -> Any:
     if not line.startswith(("{", "[")) or len(line) > JSON_LIMIT:
         raise ValueError
-    return json.loads(line)
+    return json.loads(line, object_pairs_hook=_object, parse_float=_number)
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object; raise ValueError for a key that is there twice, of which it has one."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError
+    return made
+
+
+def _number(text: str) -> float:
+    """Make a number; raise ValueError for one that is too large, as all of them are the same."""
+    made = float(text)
+    if isinf(made):
+        raise ValueError
+    return made
 
 
 def _effort(value: Any, depth: int = 0) -> float:

@@ -87,8 +87,13 @@ def session_size(pid: int) -> int:
     for process in psutil.pids():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getsid(process) == pid:
-                count += psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+                count += not _has_ended(psutil.Process(process))
     return count
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Tell whether it is a zombie, and not only its first thread, which others may outlive."""
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() < 2
 
 
 def left_behind(pid: int) -> str:
@@ -98,7 +103,7 @@ def left_behind(pid: int) -> str:
     """
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE or process.name() == SUPERVISOR_NAME:
+        if _has_ended(process) or process.name() == SUPERVISOR_NAME:
             return ""
         held = [f"holding {lock.bytes()}" for lock in lock_table.held_by(pid)]
         return ", ".join([name_of(process), *held])

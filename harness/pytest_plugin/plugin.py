@@ -140,7 +140,7 @@ def _tell(config: pytest.Config, scheduler: Scheduler, programs: Programs) -> No
     manager = config.pluginmanager
     if reporter := manager.get_plugin("terminalreporter"):
         for line in (*programs.heading, *scheduler.context.notes):
-            reporter.write_line(line)
+            reporter.write_line(printable(line))
         titles = config.get_verbosity() > config.stash[RUN].by_command  # which adds one -v
         manager.register(console.AfterLine(reporter, titles=titles), "goldlock-after-line")
         if _somebody_waits(config):

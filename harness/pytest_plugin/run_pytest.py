@@ -83,6 +83,7 @@ def run_suite(
     dialect = dialects.of_kit(suite.kit)
     folder = dialect.collected(suite)
     root = suite.root if dialect.is_ours else folder  # of which pytest tells paths
+    where = _as_argument(folder)
     cases = suite.cases if selected is None else selected
     context = RunContext(settings, os.environ, cases)
     # These need packages, which may just have been set up, and time, while the programs answer.
@@ -116,11 +117,21 @@ def run_suite(
             plugins.append(TapLines(lambda name: dialect.name_in_tap(name, settings)))
         alone = _alone() if not for_pytest or _only_chooses(for_pytest) else []
         words = [*_PYTEST, f"--color={told.color}", *_of_suite(root, for_pytest)]
-        words += [*for_pytest, *alone, str(folder)]
+        words += [*for_pytest, *alone, where]
         status = _pytest(words, plugins)
         return status or bool(scheduler.unclean)
     finally:
         scheduler.close()
+
+
+def _as_argument(folder: Path) -> str:
+    """Return a folder by a path that pytest takes; raise UsageError where there is none."""
+    for path in (str(folder), os.path.relpath(folder)):
+        if "[" not in path and "::" not in path:
+            return path
+    raise UsageError(
+        f"{folder}: pytest takes no path with '[' or '::' in it; start it from a folder below that"
+    )
 
 
 def _only_chooses(for_pytest: Sequence[str]) -> bool:

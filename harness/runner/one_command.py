@@ -11,6 +11,7 @@ from goldlock.errors import UsageError
 from goldlock.runner.run_context import RunContext
 from goldlock.settings import Settings
 from goldlock.suite.cases import Suite
+from goldlock.text import printable
 
 
 def run_command(
@@ -32,7 +33,7 @@ def run_command(
         own = {"TEST_DIR": str(directories.test), "SOCK_DIR": str(directories.sockets)}
         variables = programs.variables_for(programs.paths)
         surroundings = dialect.surroundings(environ, context.scratch.root)
-        print("\n".join(programs.heading), flush=True)  # noqa: T201 - what it is run with
+        print("\n".join(map(printable, programs.heading)), flush=True)  # noqa: T201 - what it is run with
         environment = {**surroundings, **variables, **own}
         status = subprocess.run([found, *words[1:]], env=environment, check=False).returncode
         context.scratch.done(directories, keep=False)

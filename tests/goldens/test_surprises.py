@@ -95,6 +95,13 @@ def test_a_difference_of_json_says_where() -> None:
     assert shown('{"a": 1, "b": 2}', '{"b": 2, "a": 1}') == ["the same JSON, written differently"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [('{"a": 1, "a": 2}', '{"a": 2}'), ('{"a": 1e400}', '{"a": 1e500}')]
+)
+def test_what_is_lost_when_json_is_read_is_not_called_the_same(old: str, new: str) -> None:
+    assert "the same JSON, written differently" not in shown(old, new)
+
+
 def test_keys_that_begin_with_underscores_count() -> None:
     assert shown('{"__a": 1}', '{"__a": 2}') == ["Value of root['__a'] changed from 1 to 2."]
 

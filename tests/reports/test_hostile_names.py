@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,16 @@ def test_paths_that_are_not_utf_8(suite: MakeSuite, run_tests: RunTests, tmp_pat
     assert done.returncode == 2
     assert r"takes no path that is not UTF-8" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_what_a_program_says_of_its_version(run_tests: RunTests, suite: MakeSuite) -> None:
+    said = shlex.quote("printf '9\\033[31m\\r::error::x\\n'")
+    declared = f"[programs.own]\ncommand = 'sh'\nversion = {json.dumps(f'-c {said}')}\n"
+    (suite.root / "suite.toml").write_text(declared)
+    suite.case("1", "# needs: own\necho a", golden="a\n")
+    done = run_tests("--suite", str(suite.root))
+    assert r"program own: 9\x1b[31m\r::error::x (" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 def test_an_error_names_what_was_given(run_tests: RunTests, tmp_path: Path) -> None:

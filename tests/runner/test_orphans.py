@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -56,6 +57,26 @@ def test_what_is_not_dying_was_left_behind(run_tests: RunTests, suite: MakeSuite
     suite.case("1", f"{DAEMON}echo up", "up\n")
     done = run_tests("--suite", str(suite.root))
     assert "sleep 1000 (pid " in done.stdout
+    assert "1 failed" in done.stdout
+
+
+FIRST_THREAD_ENDS = """
+import ctypes, os, sys, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+open("up", "w").close()
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+"""
+
+
+def test_what_outlives_its_first_thread_was_left_behind(
+    run_tests: RunTests, suite: MakeSuite
+) -> None:
+    """It is a zombie by what the kernel tells of it, and runs."""
+    program = shlex.join([sys.executable, "-c", FIRST_THREAD_ENDS])
+    wait = "while ! grep -q '^State:.Z' /proc/$!/status; do :; done"
+    suite.case("1", f"{program} &\n{wait}\necho up", "up\n")
+    done = run_tests("--suite", str(suite.root))
+    assert re.search(r"leaked: .* \(pid \d+\)", done.stdout), done.stdout
     assert "1 failed" in done.stdout
 
 
