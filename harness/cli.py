@@ -54,6 +54,9 @@ def main(arguments: Sequence[str], checkout: Path | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except MemoryError:
+        print(f"{name}: too little memory (ulimit -v)", file=sys.stderr)  # noqa: T201 - as above
+        return 2
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

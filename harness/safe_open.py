@@ -15,6 +15,9 @@ from typing import BinaryIO
 LIMIT = 256 * 1024 * 1024
 """Bytes of a file at most, unless asked for otherwise: as many as a case may print."""
 
+_PART = 1024 * 1024
+"""Bytes that are read at a time: there has to be memory for as many, before any are there."""
+
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a character device",
@@ -55,8 +58,12 @@ def open_file(path: str | Path, *, follow: bool = False, limit: int | None = LIM
 
 def read(path: str | Path, *, follow: bool = False) -> bytes:
     """Return all that a regular file has; raises OSError as `open_file` does."""
+    parts, left = [], LIMIT
     with open_file(path, follow=follow) as file:
-        return file.read(LIMIT)
+        while part := file.read(min(left, _PART)):
+            parts.append(part)
+            left -= len(part)
+    return b"".join(parts)
 
 
 def text(path: Path) -> str:

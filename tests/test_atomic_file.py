@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,17 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         safe_open.read(path)
     with safe_open.open_file(path, limit=None) as huge:
         assert huge.read(1) == b"\0"
+
+
+def test_a_small_file_takes_little_memory(tmp_path: Path) -> None:
+    """A process may have only so much (ulimit -v), and asked for as much as a file may have."""
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 3_000_000)
+    tracemalloc.start()
+    assert safe_open.read(path) == b"a" * 3_000_000
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16_000_000
 
 
 def test_a_link_is_followed_only_where_it_may_be(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_locks_that_cannot_be_printed(tmp_path: Path) -> None:
         ("mkdir suite.toml", "suite.toml: is a directory, not a file"),
         ("printf '\\nkit = \"\"' >suite.toml", "suite.toml:2: kit takes a name, such as 'qemu'"),
         ("printf '\\377' >suite.toml", "suite.toml: 'utf-8' codec can't decode"),
+        ("yes '[' | head -n 9999 | sed '1s/^/a = /' >suite.toml", "suite.toml: nested too deep"),
     ],
 )
 def test_a_suite_toml_that_is_none(
@@ -143,6 +144,19 @@ def test_a_suite_toml_that_is_none(
     done = run_tests("--suite", str(suite.root))
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     assert said in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tool = 'goldlock'", "pyproject.toml: no suites in [tool.goldlock]"),
+        ("[tool]\ngoldlock = 1", "pyproject.toml: tool.goldlock is a table"),
+        (f"[tool.goldlock]\na = {'[' * 9999}", "pyproject.toml: maximum recursion depth"),
+    ],
+)
+def test_a_pyproject_toml_that_is_none(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    refused(goldlock(before=f"cd {tmp_path}"), said)
 
 
 def test_a_suite_toml_may_be_a_link(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -93,9 +93,12 @@ def declared(project: Path) -> list[Path]:
     import tomllib  # takes a while to load
 
     try:
-        table = tomllib.loads(text).get("tool", {}).get("goldlock", {})
-    except tomllib.TOMLDecodeError as error:
+        tool = tomllib.loads(text).get("tool")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
+    table = tool.get("goldlock", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: tool.goldlock is a table, [tool.goldlock]")
     for key in table:
         if key not in _KEYS:
             raise UsageError(f"{path}: unknown key {key!r} in [tool.goldlock]{choice(key, _KEYS)}")

@@ -40,6 +40,8 @@ class Reader:
             why, _, place = str(error).rpartition(" (at ")
             line = found[0] if (found := re.search(r"\d+", place)) else len(self._lines)
             raise UsageError(f"{path}:{line}: {why.lower()}") from None
+        except RecursionError:
+            raise UsageError(f"{path}: nested too deep") from None
 
     def read(self) -> SuiteFile:
         """Return what the file says; raise UsageError where it is not sound."""
