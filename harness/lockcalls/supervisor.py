@@ -49,8 +49,8 @@ def read_call(notification: Notification) -> Call:
 class Supervisor:
     """Answers the calls of one listener by the faults that are set at that moment.
 
-    Every fault counts the calls that it is about; the first one that is due makes it fail. One
-    thread serves; any may set faults, and take them away.
+    Every fault counts the calls that it is about; the first one that is due makes it fail. Any
+    thread may serve, set faults, and take them away.
     """
 
     def __init__(
@@ -123,18 +123,19 @@ class Supervisor:
             found = [m for m in self._files.locks() if f"{m.path}/".startswith(f"{folder}/")]
         return [f"{maker.path}\t{maker.program}\t{maker.pid}" for maker in found]
 
-    def serve(self) -> bool:
+    def serve(self, listener: Listener | None = None) -> bool:
         """Wait for a call and answer it; return whether there was one.
 
-        A call whose process is gone is none.
+        A call whose process is gone is none. A thread that serves has a *listener* of its own.
         """
-        if not self._listener.wait():
+        listener = listener or self._listener
+        if not listener.wait():
             return False
         if not self._rules and self._trace is None:  # a fault that comes now is for later calls
-            self._listener.pass_on()
+            listener.pass_on()
         else:
             with self._rules_at_rest:
-                self.decide(self._listener.call())
+                self.decide(listener.call())
         return True
 
     def decide(self, notification: Notification) -> None:

@@ -32,7 +32,7 @@ def supervised(_possible: None, tmp_path: Path) -> Run:
         argv: list[str], plan: str = "", *, files: bool = False, **options: object
     ) -> "subprocess.CompletedProcess[str]":
         line = wrap(argv, parse_plan(plan), tmp_path / "trace", files=files)
-        given = {"capture_output": True, "text": True, "timeout": 30, **options}
+        given = {"capture_output": True, "text": True, "timeout": 120, **options}
         return subprocess.run(line, check=False, **given)  # type: ignore[call-overload,no-any-return]
 
     return run

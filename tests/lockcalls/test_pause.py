@@ -4,8 +4,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeSuite, RunTests
-from tests.lockcalls.support import FAULTS, LOCKER, Run
+from tests.lockcalls.support import FAULTS, LOCKER, Run, need
 
 Traced = Callable[[], list[str]]
 LOCK = " ".join(LOCKER)
@@ -30,6 +32,34 @@ key=$({FAULTS} --add 'lock 1 of {image} is paused')
         "write: ok",
         "read: ok",
     ]
+
+
+@pytest.mark.parametrize(
+    ("program", "plan"),
+    [
+        ("flock f true", "flock f by flock"),
+        ("sqlite3 f 'create table t(x)'", "lock 1073741825 of f by sqlite3"),
+        ("git init -q .; git add f", "create .git/index.lock by git"),
+        ("dotlockfile -p l", "link to l by dotlockfile"),
+        ("qemu-io -f raw -r -c quit f", "lock 100 of f by qemu-io"),
+    ],
+)
+def test_each_kind_of_lock_stands_still(
+    supervised: Run, tmp_path: Path, traced: Traced, program: str, plan: str
+) -> None:
+    """Leases do with Samba: see test_leases."""
+    need(program.partition(" ")[0])
+    (tmp_path / "f").touch()
+    script = f"""
+key=$({FAULTS} --add '{plan} is paused')
+{{ {program}; }} >out & {FAULTS} --await $key
+grep -c 'paused$' trace; {FAULTS} --clear $key; wait $!; echo $?
+"""
+    done = supervised(["sh", "-c", script], files=True, cwd=tmp_path, timeout=120)
+    assert (done.stdout, done.stderr) == ("1\n1\n1\n0\n", "")
+    lines = traced()
+    (at,) = [i for i, line in enumerate(lines) if line.endswith(": paused")]
+    assert lines[at + 1] == lines[at].removesuffix("paused") + "ok"
 
 
 def test_several_stand_still_at_once(supervised: Run, image: Path) -> None:

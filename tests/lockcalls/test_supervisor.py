@@ -2,11 +2,17 @@
 """Which calls fail: by call, byte, image, program, number and times."""
 
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from goldlock.lockcalls.api import wrap
 
 from tests.lockcalls.support import LOCKER, Run
 
@@ -213,3 +219,82 @@ def test_posix_calls_fail_too(locks: Locks) -> None:
         "posix-test:1: ENOLCK",
         "posix-unlock:1: EINVAL",
     ]
+
+
+INTERRUPTED = """
+import ctypes, fcntl, os, signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: None)
+signal.siginterrupt(signal.SIGUSR1, True)
+libc = ctypes.CDLL(None, use_errno=True)
+fd = os.open(sys.argv[1], os.O_RDWR)
+os.write(1, b"ready\\n")
+sys.stdin.readline()
+got = libc.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print("ok" if got == 0 else os.strerror(ctypes.get_errno()))
+"""
+
+
+KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
+
+
+@pytest.mark.usefixtures("_possible")
+@pytest.mark.skipif(KERNEL < (5, 19), reason="a signal ends each call that waits for an answer")
+def test_a_signal_while_another_call_is_decided(image: Path) -> None:
+    """The supervisor stands still, as nobody reads its trace, but it has the call already."""
+    trace = image.with_name("trace")
+    os.mkfifo(trace)
+    reader = os.open(trace, os.O_RDONLY | os.O_NONBLOCK)
+    _fill(trace)
+    script = """echo up; read x; "$0" -IS "$1" "$2" lock:1 >&2 & exec "$0" -ISc "$3" "$2" """
+    words = [sys.executable, LOCKER[-1], str(image), INTERRUPTED]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    line = wrap(["sh", "-c", script, *words], (), trace)
+    with subprocess.Popen(line, text=True, **pipes) as launched:  # type: ignore[call-overload]
+        try:
+            _interrupt(launched)
+            os.set_blocking(reader, True)
+            while os.read(reader, 65536):
+                pass
+            assert launched.stdout.read() == "ok\n"
+        finally:
+            launched.kill()
+    os.close(reader)
+
+
+def _interrupt(launched: "subprocess.Popen[str]") -> None:
+    """Send a signal to the program as its call is received, and not decided yet."""
+    assert launched.stdin
+    assert launched.stdout
+    assert launched.stdout.readline() == "up\n"
+    (supervisor,) = psutil.Process(launched.pid).children()
+    (program,) = supervisor.children()
+    _until_they_receive(supervisor, 4)
+    launched.stdin.write("start\n")
+    launched.stdin.flush()
+    assert launched.stdout.readline() == "ready\n"
+    _until_they_receive(supervisor, 3)  # one has the call of the locker
+    launched.stdin.write("go\n")
+    launched.stdin.flush()
+    _until_they_receive(supervisor, 2)
+    program.send_signal(signal.SIGUSR1)
+
+
+def _fill(fifo: Path) -> None:
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x")
+    os.close(writer)
+
+
+def _until_they_receive(supervisor: psutil.Process, threads: int) -> None:
+    """Wait until so many threads wait for a call; the others have one."""
+    receives = f" {0xC0502100:#x} "  # SECCOMP_IOCTL_NOTIF_RECV
+    until = time.monotonic() + 60
+    while True:
+        tasks = Path(f"/proc/{supervisor.pid}/task").glob("*/syscall")
+        found = sum(receives in task.read_text() for task in tasks)
+        if found == threads:
+            return
+        assert time.monotonic() < until, found
+        time.sleep(0.01)
