@@ -24,12 +24,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".import"))  # `goldlock` is harness/
 
+from goldlock import linux
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.locate import locate, of_build
@@ -222,7 +224,11 @@ def _plain(reason: str, tree: Path) -> str:
 def _timed(
     command: Sequence[str], folder: Path, environ: Mapping[str, str]
 ) -> tuple[str, float, float]:
-    """Run a command; return what it printed, and the seconds that went by, and of processors."""
+    """Run a command; return what it printed, and the seconds that went by, and of processors.
+
+    Those of daemons count, too, which are this process's children once they lose their parents.
+    """
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     began, used = time.monotonic(), os.times()
     done = subprocess.run(
         command,
@@ -235,6 +241,9 @@ def _timed(
         errors="replace",
         check=False,
     )
+    with suppress(ChildProcessError):
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+            pass
     now = os.times()
     cpu = now.children_user + now.children_system - used.children_user - used.children_system
     return done.stdout, time.monotonic() - began, cpu
