@@ -5,7 +5,7 @@ A case is a file in ``cases/`` called by a number or a name, with or without an 
 ``153.py``, ``busy-timeout.sh``. Of the files that have a name, those are cases that can be
 executed, begin with ``#!`` or have a golden; others are helpers. A case's title is the first line
 of its docstring, or else the first comment that says something. Its header is made of the comment
-lines at its top that have the form ``# key: value``:
+lines at its top, before a docstring or behind it, that have the form ``# key: value``:
 
     # group: rw quick          groups it can be selected by
     # needs: faults            abilities (ofd-locks, faults) and programs of the suite or its kit
@@ -38,7 +38,7 @@ _MODULES = sys.stdlib_module_names | {"goldlock", "pexpect", "psutil", "ptyproce
 """What neither a case nor a helper beside it is called: Python looks in their folder first."""
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
-_DOCSTRING = re.compile(r'\s*[rR]?("""|\'\'\'|"|\')\s*(.*?)\s*(?:\1|\n|$)')
+_DOCSTRING = re.compile(r'((?:[ \t]*(?:#.*)?\n)*)[rR]?("""|\'\'\'|"|\')([\s\S]*?)(?:\2|\Z)')
 _SAYS_NOTHING = re.compile(r"!|-\*-|.*(?:SPDX-|Copyright|coding[:=]|vim?:)|\W*$", re.I)
 _FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
 _HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
@@ -176,9 +176,12 @@ def read_case(path: Path) -> Case:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     suite = suite_file(path.parent.parent)
+    docstring = _DOCSTRING.match(top) if path.suffix == ".py" else None
+    if docstring:  # comments stand behind it, too
+        top = docstring[1] + "\n" * docstring[3].count("\n") + top[docstring.end() :]
     fields: dict[str, str] = {}
-    comments, lines = [], top.split("\n")
-    for number, line in enumerate(lines, start=1):
+    comments = []
+    for number, line in enumerate(top.split("\n"), start=1):
         comment = _COMMENT.fullmatch(line.rstrip())
         if comment and (given := _FIELD.fullmatch(comment[1])):
             _read_field(fields, given[1].lower(), given[2] or "", suite, f"{path}:{number}")
@@ -189,7 +192,7 @@ def read_case(path: Path) -> Case:
     return Case(
         name[1],
         path,
-        title=_title(comments, "\n".join(lines[number - 1 :]) if path.suffix == ".py" else ""),
+        title=_title(comments, docstring[3] if docstring else ""),
         groups=_words(fields.get("group", "")),
         needs=tuple(dict.fromkeys((*suite.needs, *_words(fields.get("needs", ""))))),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
@@ -201,11 +204,10 @@ def read_case(path: Path) -> Case:
     )
 
 
-def _title(comments: Iterable[str], script: str) -> str:
+def _title(comments: Iterable[str], docstring: str) -> str:
     """Return what a case is about: the first line of a Python script's docstring, or a comment."""
-    docstring = _DOCSTRING.match(script)
     said = (each.lstrip("#/;- ") for each in comments if not _SAYS_NOTHING.match(each))
-    return docstring[2] if docstring and docstring[2] else next(said, "")
+    return docstring.strip().partition("\n")[0].rstrip() or next(said, "")
 
 
 def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, where: str) -> None:

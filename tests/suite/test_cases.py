@@ -103,6 +103,27 @@ def test_a_number_needs_no_zeros(named: MakeSuite) -> None:
         find(suite, "busy-timeuot")
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ('"""Who waits."""\n# group: quick\n', ("quick",)),
+        ("# group: quick\n'''\nWho: waits.\n'''\nx = 1\n# group: no\n", ("quick",)),
+        ('"""\n# group: in words\n"""\n', ()),
+    ],
+)
+def test_a_header_before_a_docstring_or_behind_it(
+    suite: MakeSuite, text: str, groups: tuple[str, ...]
+) -> None:
+    path = suite.case("1.py", f"#!/usr/bin/env python3\n{text}")
+    assert read_case(path).groups == groups
+
+
+def test_a_slip_behind_a_docstring_is_told_with_its_line(suite: MakeSuite) -> None:
+    path = suite.case("1.py", '#!/usr/bin/env python3\n"""Who\nwaits.\n"""\n# needs: flokc\n')
+    with pytest.raises(UsageError, match=r"1\.py:5: unknown word in needs: 'flokc'"):
+        read_case(path)
+
+
 def test_from_a_case_on(named: MakeSuite) -> None:
     suite = read_suite(named.root)
     assert [case.name for case in select(suite, start_from="10")] == [
