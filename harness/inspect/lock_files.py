@@ -13,7 +13,7 @@ import os
 
 from goldlock.inspect import processes
 from goldlock.inspect.open_files import Files
-from goldlock.inspect.states import named
+from goldlock.inspect.states import named, one_line
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.control import Control
 
@@ -34,10 +34,11 @@ def lock_files(path: str) -> str:
     root = processes.root_of_case(top) if found else 0
     pids = processes.descendants(root) if root else processes.all_pids()
     files = Files(top)
-    return "".join(
-        f"{files.name(path)}: created by {program} (pid {pid}), open in {_openers(path, pids)}\n"
+    lines = [
+        f"{files.name(path)}: created by {program} (pid {pid}), open in {_openers(path, pids)}"
         for path, program, pid in sorted(found)
-    )
+    ]
+    return "".join(f"{one_line(line)}\n" for line in lines)
 
 
 def _openers(path: str, pids: list[int]) -> str:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from goldlock.environment import NOTRUN_STATUS
 from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
-from goldlock.inspect.states import place_of
+from goldlock.inspect.states import one_line, place_of
 from goldlock.linux import KernelLock, few_locks, why_no_lock_table
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
@@ -202,7 +202,7 @@ def _row(
     last = _LAST if lock.last is None else lock.last
     if words.is_pid(lock.path, first, lock.last, pid):
         first = last = _LAST  # pids are in another order each time
-    text = f"{path}: {lock.describe(words, pid)}: {name} ({who})"
+    text = one_line(f"{path}: {lock.describe(words, pid)}: {name} ({who})")
     return path, first, last, role != "holder", name, pid, text
 
 
@@ -235,7 +235,7 @@ def main(arguments: list[str]) -> int:
 def _told(problem: str) -> int:
     """Say what the problem is, if any; return the exit status."""
     if problem:
-        print(f"goldlock locks: {problem}", file=sys.stderr)  # noqa: T201 - to who started it
+        print(f"goldlock locks: {one_line(problem)}", file=sys.stderr)  # noqa: T201 - to who started it
     return 2 if problem else 0
 
 

@@ -240,6 +240,15 @@ def beside(path: str) -> str:
     return f"beside it are: {' '.join(names)}" if names else "its folder is empty"
 
 
+def one_line(text: str) -> str:
+    """Return a line in which the name of a file, or of a process, acts on no terminal."""
+    if text.isprintable():
+        return text
+    from goldlock.text import printable  # 5 ms, for few names
+
+    return printable(text)
+
+
 def place_of(error: OSError, path: str) -> str:
     """Return what an error is about: the current folder, where that is gone, or *path*."""
     try:

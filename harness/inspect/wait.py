@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(text: str, status: int) -> int:
+    text = "\n".join(map(states.one_line, text.split("\n")))
     print(f"goldlock wait: {text}", file=sys.stderr)  # noqa: T201 - to who started it
     return status
 

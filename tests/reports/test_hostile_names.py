@@ -237,6 +237,19 @@ def test_what_programs_were_told_and_said(run_tests: RunTests, suite: MakeSuite)
     assert not re.search("[\x1b\x9b]", done.stdout)
 
 
+def test_the_names_of_files_that_are_locked_or_waited_for(
+    run_tests: RunTests, suite: MakeSuite
+) -> None:
+    """Both commands write to a terminal, or to a golden."""
+    name = "f=$(printf 'a\\033[31m\\n::error::x')"
+    table = 'exec 9>"$f"; flock 9; goldlock locks | sed "s/(flock):.*/(flock)/"'
+    wait = 'goldlock wait --missing "$f" --timeout 0.1 2>&1 | grep -c "$(printf \'\\033\')"'
+    golden = "a\\x1b[31m\\n::error::x: all bytes, exclusive (flock)\n0\n"
+    suite.case("1", f'cd "$TEST_DIR"; {name}\n{table}\n{wait}\ntrue', golden)
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 0, done.stdout
+
+
 def test_prove_is_not_bailed_out(tmp_path: Path) -> None:
     document = tmp_path / "tap"
     document.write_text(tap.document(hostile()))
