@@ -39,7 +39,12 @@ class IotestsProbe:
                     f"QEMU's own tests take all of its programs: {found.missing[name]}"
                 )
         paths, notes = dict(found.paths), []
-        if not qtest.works(paths["qemu-system"], self._environ):
+        heading, facts = found.heading, found.facts
+        if qtest.works(paths["qemu-system"], self._environ):  # which -accel help does not list
+            listed = f"accelerator {facts['accelerator']}"
+            heading = tuple(line.replace(listed, "accelerator qtest") for line in heading)
+            facts = {**facts, "accelerator": "qtest"}
+        else:
             paths["qemu-system"] = qtest.stand_in(paths["qemu-system"], self._scratch / _STAND_IN)
             notes += _about_stand_in(self._tree)
         version = str(found.facts["version"]).partition(" ")[0]
@@ -60,8 +65,8 @@ class IotestsProbe:
             found,
             paths=paths,
             variables={**named, **told},
-            heading=(*found.heading, *notes),
-            facts={**found.facts, "tests": self._tree.version},
+            heading=(*heading, *notes),
+            facts={**facts, "tests": self._tree.version},
             rows=(*found.rows, *(("Note", note) for note in notes)),
         )
 
