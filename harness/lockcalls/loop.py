@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _RECEIVERS = 4
+"""As many calls are received at once where each is looked at; to pass them on, one is quicker."""
 
 
 class Loop:
@@ -80,7 +81,8 @@ class Loop:
         for fd in self._control.descriptors():
             self._poll.register(fd, select.POLLIN)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        for _ in range(_RECEIVERS):  # without signals: they are for this thread
+        receivers = _RECEIVERS if self._supervisor.decides else 1
+        for _ in range(receivers):  # without signals: they are for this thread
             _thread.start_new_thread(self._serve_calls, (Listener(self._listener),))
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while not (self._ended and self._deserted):

@@ -2,25 +2,17 @@
 """The supervisor: decides each lock call of a tree of programs, one after the other."""
 
 import errno
-import fcntl
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from goldlock.linux import errno_name
 from goldlock.lockcalls import PAUSED, abi
-from goldlock.lockcalls.calls import (
-    Call,
-    FlockCall,
-    LeaseCall,
-    LockCall,
-    OtherCallError,
-    UncertainError,
-)
+from goldlock.lockcalls.calls import Call, LockCall, OtherCallError, UncertainError
 from goldlock.lockcalls.file_log import FileLog
-from goldlock.lockcalls.file_numbers import FILE_NUMBERS, IO_URING_SETUP
+from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.posix import Unsettled
-from goldlock.lockcalls.records import RecordCall
+from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.rule import Rule
 from goldlock.lockcalls.seccomp import Listener, Notification
 from goldlock.lockcalls.standing import Standing
@@ -32,18 +24,6 @@ if TYPE_CHECKING:
 
     from goldlock.lockcalls.plan import Fault
     from goldlock.lockcalls.trace import Trace
-
-
-def read_call(notification: Notification) -> Call:
-    """Return what a call means; raise OSError, ValueError and OtherCallError as calls do."""
-    number = notification.number
-    if number in abi.FLOCK_NUMBERS.get(notification.arch, ()):
-        return FlockCall(notification)
-    if number in FILE_NUMBERS.get(notification.arch, ()):
-        return FileCall(notification)
-    if notification.args[1] & 0xFFFFFFFF == fcntl.F_SETLEASE:
-        return LeaseCall(notification)
-    return RecordCall(notification)
 
 
 class Supervisor:
@@ -123,6 +103,11 @@ class Supervisor:
             found = [m for m in self._files.locks() if f"{m.path}/".startswith(f"{folder}/")]
         return [f"{maker.path}\t{maker.program}\t{maker.pid}" for maker in found]
 
+    @property
+    def decides(self) -> bool:
+        """Whether calls are looked at, for a fault or for the trace, before they go on."""
+        return bool(self._rules) or self._trace is not None
+
     def serve(self, listener: Listener | None = None) -> bool:
         """Wait for a call and answer it; return whether there was one.
 
@@ -131,7 +116,7 @@ class Supervisor:
         listener = listener or self._listener
         if not listener.wait():
             return False
-        if not self._rules and self._trace is None:  # a fault that comes now is for later calls
+        if not self.decides:  # a fault that comes now is for later calls
             listener.pass_on()
         else:
             with self._rules_at_rest:

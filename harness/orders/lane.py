@@ -12,8 +12,8 @@ from typing import TypeVar
 from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
+from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.seccomp import Notification
-from goldlock.lockcalls.supervisor import read_call
 from goldlock.orders import data, truncations
 from goldlock.orders.ends import EndCall, Holdings, is_end
 from goldlock.orders.rest import Restfulness

@@ -13,8 +13,8 @@ from contextlib import suppress
 from goldlock import linux
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
 from goldlock.lockcalls.calls import LeaseCall, LockCall, OtherCallError, UncertainError
+from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.seccomp import Notification
-from goldlock.lockcalls.supervisor import read_call
 from goldlock.lockcalls.words import ByteWords
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.speech import Speech

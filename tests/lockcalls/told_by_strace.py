@@ -46,7 +46,7 @@ def lines(log: str) -> Iterator[str]:
 
 def name(path: str) -> str:
     """Return the name of a file, with X for what was made up."""
-    return re.sub(r"tmp_obj_\w+|\.lk\w+", "X", path.rstrip("/").rpartition("/")[2])
+    return re.sub(r"tmp_obj_\w+|\.lk[^ /:]+", "X", path.rstrip("/").rpartition("/")[2])
 
 
 def _file(words: str) -> str:
@@ -108,6 +108,6 @@ def plain(line: str) -> str:
     if call.startswith("open "):
         return ""
     call = re.sub(r"(?:TEST_DIR)?/(?:[^/ ,:]+/)*", "", call)
-    call = re.sub(r"tmp_obj_\w+|\.lk\w+", "X", call)
+    call = re.sub(r"tmp_obj_\w+|\.lk[^ /:]+", "X", call)
     call = re.sub(r"\b\d\d+ of lock.mdb", "PID of lock.mdb", call)
     return re.sub(r"^(test .*), \w+", r"\1", call)
