@@ -12,6 +12,8 @@ import pytest
 from goldlock.lockcalls import launcher
 from goldlock.lockcalls.api import parse_plan, wrap
 
+from tests.lockcalls.support import need
+
 Traced = Callable[[], list[str]]
 
 COMMAND = [sys.executable, "-m", "goldlock.lockcalls"]
@@ -70,6 +72,7 @@ def test_calls_that_cannot_be_read(folder: Path, traced: Traced, how: str) -> No
 @pytest.mark.usefixtures("_possible")
 @pytest.mark.parametrize("words", [["--check"], ["--", "touch", "ran"]])
 def test_without_proc(tmp_path: Path, words: list[str]) -> None:
+    need("unshare", "mount")
     apart = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace")
