@@ -12,7 +12,7 @@ from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console, leaks
 from goldlock.pytest_plugin.item import CaseItem
 from goldlock.pytest_plugin.memory import RanBefore
-from goldlock.pytest_plugin.run import RUN, SCHEDULER, UNSOUND, past_of, say
+from goldlock.pytest_plugin.run import RUN, SCHEDULER, UNSOUND, history_file, past_of, say
 from goldlock.reports import files
 from goldlock.reports.repo_paths import here, on_github
 from goldlock.runner.history import in_best_order
@@ -76,11 +76,12 @@ def _clear_temporary_files(session: pytest.Session) -> None:
     """Remove what runs that were killed have left half written, and name it."""
     roots = {item.case.root for item in session.items if isinstance(item, CaseItem)}
     folders = {root / name for root in roots for name in ("", "expected")}
-    folders |= {
-        path.parent for path in files.asked(session.config.stash[RUN].settings.reports).values()
-    }
+    config = session.config
+    folders |= {path.parent for path in files.asked(config.stash[RUN].settings.reports).values()}
+    if getattr(config, "cache", None):
+        folders.add(history_file(config).parent)
     for path in sorted(path for folder in folders for path in atomic_file.clear(folder)):
-        say(session.config, f"cleared, left by a run that was killed: {path}")
+        say(config, f"cleared, left by a run that was killed: {path}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

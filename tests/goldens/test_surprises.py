@@ -68,16 +68,20 @@ def test_a_memory_that_is_no_file_is_none(run_tests: RunTests, suite: MakeSuite,
     assert not history.is_file()
 
 
+@pytest.mark.parametrize(
+    "place", ["expected/.1.out", ".pytest_cache/d/goldlock/.history", ".goldlock-durations.json"]
+)
 def test_the_next_run_names_and_clears_what_a_killed_one_has_left(
-    run_tests: RunTests, suite: MakeSuite
+    run_tests: RunTests, suite: MakeSuite, place: str
 ) -> None:
     suite.case("1", "echo a", golden="a\n")
-    left = suite.root / "expected" / ".1.out.0123456789abcdef.goldlock"
+    left = suite.root / f"{place}.0123456789abcdef.goldlock"
+    left.parent.mkdir(parents=True, exist_ok=True)
     left.write_text("half a g")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 0
     assert f"cleared, left by a run that was killed: {left}\n" in done.stdout
-    assert sorted(path.name for path in left.parent.iterdir()) == ["1.out"]
+    assert [path.name for path in left.parent.glob("*.goldlock")] == []
 
 
 def shown(old: str, new: str) -> list[str]:
