@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_configure() -> None:
     """Let programs that tests start import goldlock, and have SIGINT as a person at a terminal.
 
-    A shell ignores it for what runs behind it.
+    A shell ignores it for what runs behind it. Examples by chance are the same each time, and may
+    take any time, as hypothesis has it where CI=true: a machine can be busy anywhere.
     """
+    if find_spec("hypothesis"):  # a suite below this folder is run without it
+        from hypothesis import settings
+
+        settings.load_profile("ci")
     os.environ["PYTHONPATH"] = str(ROOT / ".import")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
