@@ -32,7 +32,7 @@ from goldlock.suite.suite_file import FILE, suite_file
 from goldlock.text import natural
 
 _CASE_NAME = re.compile(r"([A-Za-z0-9][\w-]*)(\.\w+)?", re.A)
-_LONGEST = 40
+LONGEST = 40
 """Characters of a case's name: it is part of the paths of sockets, which are short."""
 _MODULES = sys.stdlib_module_names | {"goldlock", "pexpect", "psutil", "ptyprocess"}
 """What neither a case nor a helper beside it is called: Python looks in their folder first."""
@@ -166,8 +166,8 @@ def read_case(path: Path) -> Case:
     name = _CASE_NAME.fullmatch(path.name)
     if not name:
         raise UsageError(f"{path}: not a case's name; as in 153, 153.py or busy-timeout.sh")
-    if len(name[1]) > _LONGEST:
-        raise UsageError(f"{path}: a case's name has at most {_LONGEST} characters")
+    if len(name[1]) > LONGEST:
+        raise UsageError(f"{path}: a case's name has at most {LONGEST} characters")
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: not a file, so not a case")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from goldlock.errors import UsageError, choice, suggest
-from goldlock.suite.cases import Case, Suite
+from goldlock.suite.cases import LONGEST, Case, Suite
 
 
 def select(
@@ -23,8 +23,9 @@ def select(
 
     Raises UsageError for a case or group that the suite does not have.
     """
-    named = [find(suite, name) for name in names]
-    first = suite.cases.index(find(suite, start_from)) if start_from is not None else 0
+    known = Known(suite)
+    named = {known.find(name).name for name in names}
+    first = suite.cases.index(known.find(start_from)) if start_from is not None else 0
     known_groups = {group for case in suite.cases for group in case.groups}
     groups, exclude = frozenset(groups), frozenset(exclude)
     for group in sorted(groups | exclude):
@@ -33,31 +34,39 @@ def select(
     return [
         case
         for case in suite.cases[first:]
-        if (not (names or groups) or case in named or groups & {*case.groups})
+        if (not (names or groups) or case.name in named or groups & {*case.groups})
         and not exclude & {*case.groups}
     ]
 
 
-def find(suite: Suite, word: str) -> Case:
-    """Return the case that is meant: its name, ``2`` for 002, or its file, as seen from here.
+class Known:
+    """The cases of a suite, by all that a person can call them."""
 
-    Raises UsageError where there is none.
-    """
-    by_name = {case.name: case for case in suite.cases}
-    if word in by_name:
-        return by_name[word]
-    if word.isdecimal():
-        same = (case for case in suite.cases if case.name.isdecimal())
-        found = next((case for case in same if int(case.name) == int(word)), None)
-    elif "/" in word:
-        path = Path(os.path.realpath(word))
-        found = next((case for case in suite.cases if case.path == path), None)
-    else:
-        found = next((case for case in suite.cases if case.path.name == word), None)
-    if found:
-        return found
-    near = suggest(word, [*by_name, *(case.path.name for case in suite.cases)])
-    raise UsageError(f"unknown case {word!r}{near or ';'} -n lists them")
+    def __init__(self, suite: Suite) -> None:
+        self._by_name = {case.name: case for case in suite.cases}
+        self._by_number = {
+            int(case.name): case for case in suite.cases[::-1] if case.name.isdecimal()
+        }
+        self._by_file = {case.path.name: case for case in suite.cases}
+        self._by_path = {str(case.path): case for case in suite.cases}
+
+    def find(self, word: str) -> Case:
+        """Return the case that is meant: its name, ``2`` for 002, or its file, as seen from here.
+
+        Raises UsageError where there is none.
+        """
+        if found := self._by_name.get(word):
+            return found
+        if word.isdecimal() and len(word) <= LONGEST:
+            found = self._by_number.get(int(word))
+        elif "/" in word:
+            found = self._by_path.get(os.path.realpath(word))
+        else:
+            found = self._by_file.get(word)
+        if found:
+            return found
+        near = suggest(word, [*self._by_name, *self._by_file])
+        raise UsageError(f"unknown case {word!r}{near or ';'} -n lists them")
 
 
 def suite_of(word: str) -> Path | None:

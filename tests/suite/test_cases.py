@@ -8,7 +8,7 @@ import sys
 import pytest
 from goldlock.errors import UsageError
 from goldlock.suite.cases import case_files, read_case, read_suite
-from goldlock.suite.selection import find, select, suite_of
+from goldlock.suite.selection import Known, select, suite_of
 
 from tests.conftest import ROOT, MakeSuite, RunTests
 
@@ -89,18 +89,20 @@ def test_a_case_is_found_by_its_name_and_by_its_file(
     named: MakeSuite, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(named.root)
-    assert find(read_suite(named.root), word).name == "busy-timeout"
+    assert Known(read_suite(named.root)).find(word).name == "busy-timeout"
 
 
 def test_a_number_needs_no_zeros(named: MakeSuite) -> None:
     suite = read_suite(named.root)
     assert [case.name for case in select(suite, ["2", "10"])] == ["002", "010"]
     with pytest.raises(UsageError, match="unknown case '3'; -n lists them"):
-        find(suite, "3")
+        Known(suite).find("3")
+    with pytest.raises(UsageError, match="unknown case '9999"):
+        Known(suite).find("9" * 5000)  # of more digits than Python reads
     with pytest.raises(
         UsageError, match="unknown case 'busy-timeuot'; did you mean 'busy-timeout'"
     ):
-        find(suite, "busy-timeuot")
+        Known(suite).find("busy-timeuot")
 
 
 @pytest.mark.parametrize(
