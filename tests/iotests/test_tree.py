@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from goldlock.kits.qemu_iotests.probe import about_memory
 
 from tests.conftest import ROOT, RunTests, quiet_environment
 from tests.iotests.tiny import Tree
@@ -315,3 +316,8 @@ def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None
     assert "named-one" in table
     assert "before the first heading" not in table
     assert "basename" not in table
+
+
+def test_a_disk_is_not_offered_as_memory(tmp_path: Path) -> None:
+    assert about_memory(tmp_path, tmp_path / "none") == []
+    assert about_memory(tmp_path, tmp_path) == []
