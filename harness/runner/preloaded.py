@@ -15,7 +15,7 @@ from goldlock.runner import preloaded_python
 from goldlock.runner.orphans import keep
 from goldlock.runner.spawn import Start, spawn
 
-_PADDING = "-" * 4096
+_PADDING = " " * 4096
 """Makes room for the command line of a script, and for its environment, where it is shown."""
 
 
