@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from contextlib import suppress
 
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import create_file
 from goldlock.embedded.block.locks import ALL, RESIZE, WRITE
+from goldlock.embedded.common import report
 from goldlock.embedded.common.options import Options
 from goldlock.embedded.common.report import BlockError
 from goldlock.embedded.image.backend import Image, open_image
@@ -37,6 +40,11 @@ def create_qcow2(filename: str, size: int, options: Options) -> None:
     storage.refcount += 1
     try:
         _fill(storage, header, size, options)
+    except BlockError:
+        if report.errno_policy() != "none":  # QEMU 5.2 leaves it; later ones go by its name
+            with suppress(OSError):
+                os.unlink(filename)  # noqa: PTH108 - pathlib takes 10 ms to load
+        raise
     finally:
         storage.refcount -= 1
         graph.dispose(storage)

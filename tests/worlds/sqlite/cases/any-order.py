@@ -13,8 +13,10 @@ from goldlock import Case, run
 def main(case: Case) -> None:
     sqlite3 = case.program("sqlite3")
     sqlite3("t.db", "create table t (x); insert into t values (0)")
-    update = (sqlite3, "t.db", "begin immediate; update t set x = x + 1; commit")
-    case.orders({"one": update, "other": update}, outcome="sqlite3 t.db 'select x from t'")
+    for begin in ("begin immediate", "begin deferred"):
+        case.section(begin)
+        update = (sqlite3, "t.db", f"{begin}; update t set x = x + 1; commit")
+        case.orders({"one": update, "other": update}, outcome="sqlite3 t.db 'select x from t'")
 
 
 run(main)
