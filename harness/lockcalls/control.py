@@ -17,6 +17,7 @@ multiprocessing.connection would take longer to load (22 ms) than a program to s
 MISSED says that the fault should have made a call fail, and did not.
 """
 
+import errno
 import os
 import socket
 import struct
@@ -107,6 +108,9 @@ class Control:
         return rest
 
 
+_PASSING = (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
 class ControlServer:
     """The supervisor's end: what comes in by the socket."""
 
@@ -162,8 +166,10 @@ class ControlServer:
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # it is gone, or there are too many of other things
-            return
+        except OSError as error:
+            if error.errno in _PASSING:  # it is gone, or there are too many of other things
+                return
+            raise  # nobody would ever be served
         credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         is_ours = struct.unpack("iII", credentials)[1] in (0, os.geteuid())
         if is_ours and len(self._clients) < _MOST_CLIENTS:
