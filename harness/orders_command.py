@@ -17,7 +17,7 @@ from goldlock.errors import UsageError
 from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 from goldlock.orders.always import Command
-from goldlock.orders.arguments import check_numbers, command_of, parser
+from goldlock.orders.arguments import check, command_of, parser
 from goldlock.orders.explorer import (
     ExploreError,
     Pool,
@@ -49,14 +49,17 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and tidy up
     try:
         return _run(parser(COMMAND).parse_args(arguments))
-    except UsageError as error:
-        return _fail(str(error), 2)
     except UnavailableHereError as error:
         return _fail(str(error), UNAVAILABLE)
-    except ExploreError as error:
+    except (UsageError, ExploreError) as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if error.filename:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output goes nowhere
+        return _fail(f"standard output: {error.strerror}", 2)
 
 
 def _fail(text: str, status: int) -> int:
@@ -77,7 +80,6 @@ class _Task(NamedTuple):
 def _task(options: argparse.Namespace) -> _Task:
     if len(options.programs) > len(LETTERS):
         raise UsageError(f"more than {len(LETTERS)} programs")
-    check_numbers(options)
     named = [_NAMED.fullmatch(text) for text in options.programs]
     names = tuple(found[1] if found else LETTERS[i] for i, found in enumerate(named))
     if len(set(names)) < len(names):
@@ -100,11 +102,12 @@ def _task(options: argparse.Namespace) -> _Task:
         always, options.holders,
     )  # fmt: skip
     shard = shards.parse(options.shard) if options.shard is not None else None
-    choice = Choice(options.switches, options.chance, options.seed, shard)
+    choice = Choice(options.switches, options.chance, options.seed or 0, shard)
     return _Task(options, programs, choice, never, clean)
 
 
 def _run(options: argparse.Namespace) -> int:
+    check(options)
     if options.kit:
         os.environ[KIT_VARIABLE] = options.kit  # for filters, and for what is started
     if options.together:

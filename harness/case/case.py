@@ -283,7 +283,7 @@ class Case(Starts):
         )
 
     def permutations(
-        self, *sessions: "Steps", orders: "Sequence[str]" = (), outcome: str = ""
+        self, *sessions: "Steps", orders: "Sequence[str] | None" = None, outcome: str = ""
     ) -> None:
         """Run the steps of sessions in all orders that keep the order of each session.
 

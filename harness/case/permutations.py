@@ -8,6 +8,7 @@ on files. Each permutation begins with what is in the case's directory now, in a
 import math
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -45,10 +46,12 @@ class Permutations:
         self._steps = [step for each in sessions for step in each.steps]
         if not sessions:
             raise CaseError("permutations are of some sessions")
-        if len(self._sessions) < len(sessions):
-            raise CaseError("two sessions have the same name: name= tells them apart")
-        if len({*self._steps}) < len(self._steps):
-            raise CaseError("two sessions have a step of the same name")
+        if twice := _twice([each.name for each in sessions]):
+            raise CaseError(f"two sessions have the name {twice}: name= tells them apart")
+        if twice := _twice(self._steps):
+            raise CaseError(f"two sessions have a step {twice}: each name is of one session")
+        for each in sessions:
+            _check(each)
         limits = [inf if each.program.wrapped else each.limit for each in sessions]
         if any(step.split() != [step] for step in self._steps):
             raise CaseError("the name of a step is one word")
@@ -57,9 +60,11 @@ class Permutations:
         self._starters: dict[str, Starter] = {}
         self._words = byte_words()
 
-    def run(self, orders: Sequence[str]) -> None:
+    def run(self, orders: Sequence[str] | None) -> None:
         """Run the permutations, and show each of them; raise CaseError for what goes wrong."""
-        named = [self._checked(order) for order in orders]
+        if orders is not None and not orders:
+            raise CaseError("orders= names no order; without it, all are run")
+        named = [self._checked(order) for order in orders or ()]
         with ExitStack() as stack:
             self._start(stack)
             if named:
@@ -70,6 +75,8 @@ class Permutations:
 
     def _checked(self, order: str) -> list[str]:
         steps = order.split()
+        if not steps:
+            raise CaseError(f"orders=: {order!r} names no step")
         for step in steps:
             if step not in self._steps:
                 raise CaseError(f"no session has a step {step!r}{choice(step, self._steps)}")
@@ -151,6 +158,22 @@ class Permutations:
 
     def _keep(self, text: str) -> None:
         self._case.raw_log.keep(text if text.endswith("\n") else f"{text}\n")
+
+
+def _twice(names: Sequence[str]) -> str:
+    """Return the first name that is there twice, or an empty string."""
+    return next((name for i, name in enumerate(names) if name in names[:i]), "")
+
+
+def _check(session: Steps) -> None:
+    """Raise CaseError for a session that has no steps, or one that is no text and no signal."""
+    if not session.steps:
+        raise CaseError(f"session {session.name} has no steps")
+    if not 0 < session.limit < inf:
+        raise CaseError(f"session {session.name}: limit={session.limit}: expected seconds")
+    for name, told in session.steps.items():
+        if not isinstance(told, str) and told not in set(signal.Signals):
+            raise CaseError(f"step {name}: expected a text or a signal, not {told!r}")
 
 
 def _next(ran: Ran) -> list[str]:

@@ -2,9 +2,11 @@
 """The arguments of ``goldlock orders``."""
 
 import argparse
+import os
 import re
 import shlex
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 from goldlock.errors import UsageError
@@ -50,7 +52,7 @@ def parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--steps", action="store_true", help="show each step of each order")
     parser.add_argument("--html", metavar="FILE", help="draw the orders: a lane for each program")
     parser.add_argument("--chance", metavar="N", type=int, help="N orders by chance, not all")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --chance")
+    parser.add_argument("--seed", metavar="N", type=int, help="of --chance")
     parser.add_argument("--filter", metavar="NAMES", default="", help="filters for the outcomes, "
                         "as of goldlock filter")  # fmt: skip
     parser.add_argument("--switches", metavar="N", type=int, help="only orders with at most N "
@@ -70,15 +72,43 @@ def parser(command: str) -> argparse.ArgumentParser:
     return parser
 
 
-def check_numbers(options: argparse.Namespace) -> None:
-    """Raise UsageError for numbers that are no use, and for two ways to choose orders."""
+def check(options: argparse.Namespace) -> None:
+    """Raise UsageError for what is no use: numbers, empty words, two ways to choose orders."""
     least = {"jobs": 0, "chance": 1, "switches": 0, "seed": 0, "budget": 0, "limit": 0}
     for name, smallest in least.items():
         value = getattr(options, name)
         if value is not None and not smallest <= value < _LARGEST:
-            raise UsageError(f"{'-j' if name == 'jobs' else f'--{name}'}: not {value:g}")
-    if options.chance is not None and options.switches is not None:
-        raise UsageError("--chance and --switches: one of them")
+            flag = "-j" if name == "jobs" else f"--{name}"
+            raise UsageError(f"{flag}: expected {smallest} to {_LARGEST - 1}, not {value:g}")
+    for name in ("never", "always", "order", "html"):  # a variable that is not set, in a script
+        if getattr(options, name) is not None and not getattr(options, name).strip():
+            raise UsageError(f"--{name}: empty")
+    if options.html and (
+        Path(options.html).is_dir() or not os.access(Path(options.html).absolute().parent, os.W_OK)
+    ):  # before all is run
+        raise UsageError(f"--html {options.html}: no file can be written there")
+    _check_choice(options)
+
+
+def _check_choice(options: argparse.Namespace) -> None:
+    """Raise UsageError where one option would be passed over for another."""
+    given = [
+        f"--{name}"
+        for name in ("together", "order", "switches", "chance")
+        if getattr(options, name) not in (None, False)
+    ]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]}: one of them")
+    if options.seed is not None and options.chance is None:
+        raise UsageError("--seed: is of --chance")
+    if options.shard and options.order is not None:
+        raise UsageError("--shard and --order: one of them")
+    if options.together:
+        others = ("setup", "outcome", "never", "always", "html", "shard", "filter", "budget", "kit",
+                  "holders", "shrink", "steps")  # fmt: skip
+        for name in others:
+            if getattr(options, name):
+                raise UsageError(f"--{name}: say it to each shard; --together has what they found")
 
 
 def command_of(text: str) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ def switches(actors: Sequence[str]) -> int:
     return max(0, sum(1 for _ in groupby(map(program_of, actors))) - 1)
 
 
+_MOST_STEPS = 1_000_000
 _BLOCK = re.compile(r"(\d*)([A-H](?:\.\d+)?)")
 
 
@@ -142,7 +143,7 @@ def parse_order(text: str) -> list[str]:
     actors = []
     for word in text.split():
         found = _BLOCK.fullmatch(word)
-        if not found:
+        if not found or not 0 < int((found[1] or "1")[:9]) <= _MOST_STEPS:
             raise ValueError(f"{word}: expected how many steps of whom, such as 9A")
         actors += [found[2]] * int(found[1] or 1)
     return actors

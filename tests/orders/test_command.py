@@ -2,10 +2,13 @@
 """goldlock orders, on real programs."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.lockcalls.support import LOCKER, need
 from tests.orders.conftest import Orders, locker, outcomes
 
@@ -167,13 +170,25 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["true", "--order", "2B"], "--order: B: the last program is A"),
         (["true", "--never", "("], "--never: missing ), unterminated subpattern at position 0"),
         (["true"] * 9, "more than 8 programs"),
-        (["true", "-j", "-1"], "-j: not -1"),
-        (["true", "--limit", "nan"], "--limit: not nan"),
-        (["true", "--chance", "0"], "--chance: not 0"),
-        (["true", "--chance", "1", "--switches", "1"], "--chance and --switches: one of them"),
+        (["true", "-j", "-1"], "-j: expected 0 to 999999, not -1"),
+        (["true", "--limit", "nan"], "--limit: expected 0 to 999999, not nan"),
+        (["true", "--chance", "0"], "--chance: expected 1 to 999999, not 0"),
+        (["true", "--chance", "1", "--switches", "1"], "--switches and --chance: one of them"),
         (["/dev/null", "--together"], "--together: /dev/null: not of a shard"),
         (["no-file", "--together"], "no-file: No such file or directory"),
         (["true", "--shard", "3/2"], "--shard takes I/N, the I-th of N from 1/N to N/N, not 3/2"),
+        (["true", "--seed", "1"], "--seed: is of --chance"),
+        (["true", "--never", ""], "--never: empty"),
+        (["true", "--order", "1A", "--chance", "1"], "--order and --chance: one of them"),
+        (
+            ["true", "--order", "99999999999A"],
+            "--order: 99999999999A: expected how many steps of whom, such as 9A",
+        ),
+        (["true", "--html", "/no/page.html"], "--html /no/page.html: no file can be written there"),
+        (
+            ["/dev/null", "--together", "--never", "x"],
+            "--never: say it to each shard; --together has what they found",
+        ),
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),
         (["true", "--kit", "nokit"], "no kit has the name nokit"),
@@ -194,3 +209,13 @@ def test_an_order_that_cannot_be_is_told(orders: Orders) -> None:
     assert done.stderr == (
         "goldlock orders: step 1 is to be B: any call; there is A: lock 1 of f, write\n"
     )
+
+
+def test_an_output_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "run_tests.py"), "orders", "true"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    said = "goldlock orders: standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)

@@ -288,11 +288,11 @@ case.permutations(sql("x"), sql("y"), orders=["x1 y1 x2 y2"])
         ),
         (
             'case.permutations(shell("x", ":"), shell("x", ":"))',
-            "two sessions have the same name: name= tells them apart\n",
+            "two sessions have the name x: name= tells them apart\n",
         ),
         (
             'case.permutations(shell("x", ":"), shell("x1", ":")._replace(steps={"x1": ":"}))',
-            "two sessions have a step of the same name\n",
+            "two sessions have a step x1: each name is of one session\n",
         ),
         (
             'case.permutations(shell("x", *"12345678"), shell("y", *"12345678"))',
@@ -319,6 +319,17 @@ case.permutations(sql("x"), sql("y"), orders=["x1 y1 x2 y2"])
             'case.permutations(shell("x", f": {99999 * chr(97)}", program=("sh", "-c", '
             '"echo goldlock-answer-0; mkfifo p; exec cat p 5<>p")))',
             "x does not read what it is told",
+        ),
+        ('case.permutations(shell("x", ":"), orders=[])', "orders= names no order; "),
+        ('case.permutations(shell("x", ":"), orders=[""])', "orders=: '' names no step\n"),
+        ('case.permutations(shell("x"))', "session x has no steps\n"),
+        (
+            'case.permutations(shell("x")._replace(steps={"a": 99999}))',
+            "step a: expected a text or a signal, not 99999\n",
+        ),
+        (
+            'case.permutations(shell("x", ":", limit=-1))',
+            "session x: limit=-1: expected seconds\n",
         ),
         ("case.permutations()", "permutations are of some sessions\n"),
         (
