@@ -6,11 +6,13 @@ subreaper of what it starts, too: what a program leaves behind is found, and end
 """
 
 import os
+import select
 import signal
 import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from goldlock import linux
 from goldlock.lockcalls import seccomp
@@ -24,6 +26,7 @@ _REAP, _WAIT = b"reap", b"wait"  # folders begin with a slash
 _CLOSE_RANGE = 436  # on every machine
 _DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 """What Python ignores, and programs must not."""
+_FORKED_NO_EXEC = 0x40  # PF_FORKNOEXEC of the kernel
 
 
 class UnavailableError(Exception):
@@ -44,6 +47,7 @@ class Starter:
         *points* are seen, and *also* the numbers of others, for each ABI.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._program = argv[0]
         self._pid = os.fork()
         if self._pid == 0:
             try:
@@ -70,10 +74,33 @@ class Starter:
         It reads from *source*, nothing if there is none. Raises OSError when it cannot be started.
         """
         socket.send_fds(self._socket, [os.fsencode(folder)], [output, *source])
+        self._see_it_started()
         error, pid, _ = self._answer()
         if error:
-            raise OSError(error, os.strerror(error))
+            raise OSError(error, os.strerror(error), self._program)
         return pid
+
+    def _see_it_started(self) -> None:
+        """Wait until the program has begun, or cannot.
+
+        The child that was to become the program ends where it cannot, and the filter asks of that,
+        while the process above it waits for it. The program's own calls are left where they are.
+        """
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.register(self.listener.fd, select.POLLIN)
+        while self._socket.fileno() not in dict(poll.poll()) and self._is_no_program_yet():
+            if self.listener.wait():
+                self.listener.let_through(self.listener.call())
+
+    def _is_no_program_yet(self) -> bool:
+        """Return whether the first child, which is to become the program, has not yet done so."""
+        with suppress(StopIteration, OSError):
+            child, _ = next(linux.processes_below(self._pid))
+            status = Path(f"/proc/{child}/stat").read_bytes()
+            flags = int(status.rpartition(b")")[2].split()[6])
+            return bool(flags & _FORKED_NO_EXEC)
+        return False
 
     def clear(self) -> int:
         """End all that runs still of the program; return the wait status of the program itself."""

@@ -150,6 +150,23 @@ def test_a_program_that_does_not_come_to_rest_is_named(orders: Orders) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("echo hi\n", "Exec format error"), ("#!/nosuch/x\n", "No such file or directory")],
+)
+@pytest.mark.parametrize("points", ["locks", "all"])
+def test_a_program_that_cannot_be_executed_is_named(
+    orders: Orders, tmp_path: Path, text: str, problem: str, points: str
+) -> None:
+    """Also where another one has begun: it is ended."""
+    program = tmp_path / "program"
+    program.write_text(text)
+    program.chmod(0o755)
+    done = orders("--points", points, "flock f true", str(program))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"goldlock orders: {program}: {problem}\n"
+
+
 def test_a_program_without_lock_calls_is_told(orders: Orders) -> None:
     done = orders("one: flock -n f true", "other: true")
     assert "\nother makes no lock call\n1 outcome, of all orders\n" in done.stdout

@@ -345,6 +345,17 @@ def test_what_goes_wrong_is_told(tmp_path: Path, text: str, said: str) -> None:
     assert re.search(rf"^{tmp_path}/1.py:\d+: {re.escape(said)}", shown, re.M), shown
 
 
+def test_a_program_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/no-such/interpreter\n")
+    program.chmod(0o755)
+    shown = permuted(
+        tmp_path, f'case.permutations(shell("x", ":"), shell("y", ":", program=("{program}",)))'
+    )
+    said = r"/1.py:\d+: cannot start \S*program: No such file or directory\n"
+    assert re.search(said, shown), shown
+
+
 def test_it_has_a_supervisor_of_its_own(tmp_path: Path) -> None:
     shown = permuted(
         tmp_path, 'os.environ["GOLDLOCK_FAULTS"] = "x"\ncase.permutations(shell("x", ":"))'
