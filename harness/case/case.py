@@ -78,6 +78,8 @@ class Case(Starts):
         The case that comes first has *make* fill the empty folder; others wait meanwhile. Where
         that raises, the next one has it made anew. Below a supervisor each case has its own, as
         what is traced must not depend on who comes first.
+
+        Raises CaseError for a *name* that is not one word of letters, digits, ``-`` and ``_``.
         """
         from goldlock.case.once import made_once  # only for the cases that want it
 

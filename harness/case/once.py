@@ -3,18 +3,27 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable
 
 from goldlock.case import stack_dump
+from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+"""A name: it has no dot, so that none is the mark of another one, NAME.lock or NAME.done."""
 
 
 def made_once(run: str, own: str, name: str, make: Callable[[str], object]) -> str:
     """Return the folder *name* below *run*, which is common to all cases; see `Case.once`.
 
     Below a supervisor it is one below *own*: who comes first would have the calls in its trace.
+
+    Raises CaseError for a name that is not one plain word, as what it names may be removed.
     """
+    if not isinstance(name, str) or not _WORD.fullmatch(name):
+        raise CaseError(f"once: {name!r}: expected a name of letters, digits, - and _")
     if not run or os.environ.get(FAULTS_VARIABLE):
         return _made(f"{own}/{name}", make)
     os.makedirs(run, exist_ok=True)  # noqa: PTH103 - as in all that cases load

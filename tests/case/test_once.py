@@ -2,6 +2,12 @@
 """What a run makes once, for all of its cases."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
+from goldlock.case.once import made_once
+from goldlock.errors import CaseError
+from goldlock.lockcalls import FAULTS_VARIABLE
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -63,3 +69,47 @@ def test_what_came_to_no_end_is_made_anew(
     done = run_tests("--suite", str(suite.root), "-j", "1")
     assert "2 cases: 1 passed, 1 failed" in done.stdout
     assert len(made.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../esc", "d/e", "/abs", "a.done", "a.lock", "a\n", "\0", "\xe4", b"a", 1],
+)
+@pytest.mark.parametrize("below_supervisor", [False, True])
+def test_a_name_is_one_plain_word(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: Any,  # cases are checked by nobody
+    below_supervisor: bool,
+) -> None:
+    monkeypatch.setenv(FAULTS_VARIABLE, "x" if below_supervisor else "")
+    run, own, outside = (tmp_path / name for name in ("run", "own", "esc"))
+    for folder in (run, own, outside):
+        folder.mkdir()
+        (folder / "kept").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(
+        CaseError, match=r"\Aonce: .*: expected a name of letters, digits, - and _\Z"
+    ):
+        made_once(str(run), str(own), name, lambda _: pytest.fail("it was made"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_bad_name_fails_the_case_in_one_line(run_tests: RunTests, suite: MakeSuite) -> None:
+    script = CASE.format(made="made", between="").replace('"common"', '"../../esc"')
+    suite.case("1.py", script, "a b\n")
+    done = run_tests("--suite", str(suite.root))
+    assert "once: '../../esc': expected a name of letters, digits, - and _" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_plain_words_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = [
+        made_once(str(tmp_path), "", name, lambda _: None) for name in ("a", "a-done", "A_1")
+    ]
+    assert sorted(each.name for each in tmp_path.iterdir() if each.is_dir()) == [
+        "A_1",
+        "a",
+        "a-done",
+    ]
+    assert all(Path(folder).is_dir() for folder in folders)
