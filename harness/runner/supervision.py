@@ -38,9 +38,10 @@ def _plans(case: Case, settings: Settings, directories: Directories) -> list[str
     if not settings.faults:
         return []
     from goldlock.lockcalls.plan import absolute, parse_plan  # for those who want it only
-    from goldlock.lockcalls.words import byte_words
+    from goldlock.suite.lock_words import words_of
+    from goldlock.suite.suite_file import suite_file
 
-    words, folder = byte_words(case.kit, ""), str(directories.test)
+    words, folder = words_of(suite_file(case.root)), str(directories.test)
     faults = [each for text in settings.faults for each in parse_plan(text, words)]
     return [str(absolute(fault, folder)) for fault in faults]
 

@@ -64,7 +64,7 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
         "jobs": _jobs(options),
         "repeat": options.repeat or 0,
         "trace_locks": options.trace_locks or options.trace_files,
-        "faults": [_plan(each, kits) for each in options.fault],
+        "faults": [_plan(each, files) for each in options.fault],
         "reports": {flag: file for flag in _REPORTS if (file := _value(options, flag))},
     }
     return Settings(**chosen)
@@ -80,17 +80,17 @@ def _required(options: Namespace, files: Sequence[SuiteFile]) -> frozenset[str]:
     return frozenset(need for name in required for need in known[name])
 
 
-def _plan(given: str, kits: Sequence[Kit]) -> str:
+def _plan(given: str, files: Sequence[SuiteFile]) -> str:
     """Return a plan that *given* is, or names the file of; raise UsageError for a bad one."""
     from goldlock.lockcalls.plan import parse_plan  # only for those who want faults
     from goldlock.lockcalls.plan_line import PlanError
-    from goldlock.lockcalls.words import byte_words
+    from goldlock.suite.lock_words import words_of
 
     name = given[1:] if given.startswith("@") else "--fault"
     try:
         text = Path(name).read_text("utf-8-sig") if given.startswith("@") else given
-        for kit in kits:
-            if not parse_plan(text, byte_words(kit.name, "")):
+        for file in files:
+            if not parse_plan(text, words_of(file)):
                 raise UsageError(f"{name}: no fault in this plan")
     except PlanError as error:
         raise UsageError(f"{name}:{error}") from None

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a suite calls the bytes that its programs lock, for programs that run outside of it."""
+"""What a suite calls the bytes that its programs lock, for plans and programs outside of it."""
 
 from pathlib import Path
 
 from goldlock.errors import UsageError
 from goldlock.lockcalls.file_words import LOCKS_VARIABLE, pack
-from goldlock.lockcalls.words import KIT_VARIABLE
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
+from goldlock.suite.declared import SuiteFile
 from goldlock.suite.suite_file import FILE, suite_file
+
+
+def words_of(suite: SuiteFile) -> ByteWords:
+    """Return the words of a suite and of its kit, whatever the environment names."""
+    return byte_words(suite.kit.name, pack(suite.locks))
 
 
 def variables(root: Path) -> dict[str, str]:

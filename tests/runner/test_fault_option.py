@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Faults for all cases of a run."""
 
-from tests.conftest import MakeSuite, RunTests
+import re
+
+from tests.conftest import ROOT, MakeSuite, RunTests
+from tests.lockcalls.support import need
 
 
 def test_a_fault_in_the_directory_of_each_case(run_tests: RunTests, suite: MakeSuite) -> None:
@@ -15,3 +18,25 @@ def test_a_fault_in_the_directory_of_each_case(run_tests: RunTests, suite: MakeS
     assert "exit status 123" in done.stdout
     done = run_tests("--suite", str(suite.root), "2", "--fault", f"{plan} may miss")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_plan_has_the_words_of_the_suite(run_tests: RunTests) -> None:
+    need("sqlite3")
+    sqlite = ("--suite", str(ROOT / "tests" / "worlds" / "sqlite"), "reserved")
+    plan = "lock RESERVED of t.db by sqlite3 fails with EIO once"
+    done = run_tests(*sqlite, "--fault", plan, "--trace-locks")
+    assert done.returncode == 1, done.stdout
+    assert re.search(
+        r"sqlite3: lock 1073741825 \(RESERVED\) of \S+, write posix: EIO \(injected\)", done.stdout
+    ), done.stdout
+    done = run_tests(*sqlite, "--fault", plan.replace("t.db", "t.sqlite"))
+    assert (done.returncode, "it is the name of a byte of *.db" in done.stdout) == (2, True)
+
+
+def test_a_suite_without_the_words_refuses_them(run_tests: RunTests, suite: MakeSuite) -> None:
+    sqlite = str(ROOT / "tests" / "worlds" / "sqlite")
+    plan = "lock RESERVED of t.db fails with EIO once"
+    suite.case("1", "echo nothing", golden="nothing\n")
+    done = run_tests("--suite", sqlite, "--suite", str(suite.root), "--fault", plan)
+    assert done.returncode == 2
+    assert "RESERVED" in done.stdout
