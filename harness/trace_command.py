@@ -24,7 +24,7 @@ from goldlock.errors import UsageError
 from goldlock.linux import KernelLock, all_locks
 from goldlock.lockcalls.api import wrap
 from goldlock.lockcalls.history import History, Row
-from goldlock.lockcalls.words import KIT_VARIABLE
+from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
 from goldlock.text import printable
 
 _CHUNK = 65536
@@ -77,6 +77,11 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
             raise UsageError("-: expected a file; standard output is the program's")
         if not Path(path).absolute().parent.is_dir():
             raise UsageError(f"{path}: no such folder")
+    if options.kit:
+        try:
+            byte_words(options.kit)
+        except ValueError as error:
+            raise UsageError(f"--kit {options.kit}: {error}") from None
     return options
 
 

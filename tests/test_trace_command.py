@@ -102,12 +102,20 @@ def test_bytes_have_the_names_of_a_suite(tmp_path: Path) -> None:
     [
         (("--", "sh", "-c", "exit 7"), 7, ""),
         (("--", "sh", "-c", "kill -9 $$"), 137, ""),
-        (("--", "no-such-program"), 127, "cannot run no-such-program"),
+        (
+            ("--", "no-such-program"),
+            127,
+            "goldlock trace: cannot run no-such-program: No such file",
+        ),
         ((), 2, "goldlock trace: no program: expected -- PROGRAM [ARGUMENT ...]"),
         (("true",), 2, """expected "--" before the program, not 'true'"""),
         (("--html", "no/p.html", "--", "true"), 2, "no/p.html: no such folder"),
         (("--suite", "no", "--", "true"), 2, "no: has no suite.toml, which could name bytes"),
-        (("--kit", "nobody", "--", "true"), 2, "no kit has the name nobody"),
+        (
+            ("--kit", "nobody", "--", "true"),
+            2,
+            "goldlock trace: --kit nobody: no kit has the name nobody",
+        ),
         (("-o", ".", "--", "true"), 2, ".: Is a directory"),
         (("-o", "-", "--", "true"), 2, "-: expected a file; standard output is the program's"),
         (("-o", "/dev/full", "--", "flock", "f", "true"), 2, "/dev/full: No space left on device"),

@@ -142,6 +142,8 @@ def _options(words: list[str]) -> tuple[list[str], tuple[str, str]]:
                 plans.append(text)
             elif option != "--kit":
                 trace = (option, text)
+                if option == "--events":  # which that command alone reads
+                    launcher.speak_as("goldlock trace")
                 if text == "-":
                     raise UsageError(f"{option} -: takes a file; standard output is the program's")
             else:

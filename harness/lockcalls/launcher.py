@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 COMMAND = "goldlock faults"
-"""What messages begin with."""
+"""What messages begin with, unless `speak_as` was told another command."""
 
 UNAVAILABLE = 77
 """Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
@@ -59,10 +59,18 @@ _FORWARDED = (
 )  # fmt: skip
 
 
+_speaker = [COMMAND]
+
+
+def speak_as(command: str) -> None:
+    """Have messages begin with the name of the command that a person typed."""
+    _speaker[:] = [command]
+
+
 def complain(text: str) -> None:
     """Say one line on standard error, if there is one."""
     with suppress(OSError):
-        os.write(2, os.fsencode(f"{COMMAND}: {text}\n"))
+        os.write(2, os.fsencode(f"{_speaker[0]}: {text}\n"))
 
 
 def occupy_standard_descriptors() -> None:
