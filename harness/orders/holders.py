@@ -53,12 +53,12 @@ def what_holders_see(own: Iterable[Effect], pairs: Mapping[int, int]) -> Iterato
             continue
         name = _name(effect.name.removeprefix("flock of "))
         yield effect._replace(name=f"holders of {name}")
-        if effect.first == effect.last and effect.first in {*pairs, *opposite}:
-            byte = opposite.get(effect.first, effect.first)
-            ends = effect.mode in (effects.END_READ, effects.END_WRITE)
-            strong = (effects.WRITE, effects.END_WRITE)
-            weak = (effects.READ, effects.END_READ)
-            mode = (strong if effect.first in opposite else weak)[ends]
+        ends = effect.mode in (effects.END_READ, effects.END_WRITE)
+        strong = (effects.WRITE, effects.END_WRITE)
+        weak = (effects.READ, effects.END_READ)
+        for own_byte in _bytes_in(effect.first, effect.last, (*pairs, *opposite)):
+            byte = opposite.get(own_byte, own_byte)
+            mode = (strong if own_byte in opposite else weak)[ends]
             yield Effect(f"holders of a pair of {name}", byte, byte, mode)
 
 
@@ -97,7 +97,11 @@ class Holders:
         for one, other in sorted(clashes - self._clashes, key=str):
             yield number, f"{one}, and {other}"
         self._clashes = clashes
-        now = [each for each in held if each.first == each.last and each.first in self._opposite]
+        now = [
+            each._replace(first=byte, last=byte)
+            for each in held
+            for byte in _bytes_in(each.first, each.last, self._opposite)
+        ]
         for each in now:
             self._holds.setdefault(each, _Hold(each, number))
         self._note_asked(number, step, program)
@@ -132,6 +136,14 @@ class Holders:
     def _exclude(self, one: Held, other: Held) -> bool:
         are_two = one.program != other.program and one.name == other.name
         return are_two and self._opposite[one.first] == other.first
+
+
+def _bytes_in(first: int, last: int | None, some: Iterable[int]) -> Iterator[int]:
+    """Yield which of some bytes are in a range: the kernel makes one of those side by side.
+
+    None, if it goes to the end of the file: who locks all of it means no byte, nor does flock(2).
+    """
+    return (byte for byte in some if last is not None and first <= byte <= last)
 
 
 def _are_exclusive(one: Held, other: Held) -> bool:

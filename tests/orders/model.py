@@ -5,7 +5,7 @@ An operation is (mode, byte, waits); the modes are those of effects, "end" unloc
 is refused a lock lets go of all that it has, a call for each, and ends, as QEMU does.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.orders import effects
@@ -68,7 +68,7 @@ def go(state: State, actor: str) -> tuple[State, Step]:
         if mode in LOCKS:
             rest = [*((END, b, False) for b in sorted({b for b, _ in held})), EXIT]
     ends = {effects.READ: effects.END_READ, effects.WRITE: effects.END_WRITE}
-    gone = tuple(Effect("f", b, b, ends[m]) for b, m in sorted(before - held))
+    gone = tuple(Effect("f", b, last, ends[m]) for b, last, m in _ranges(before - held))
     step = Step(actor, f"{mode} {byte}", result, own + gone, waits)
     return State(
         (*state.todo[:who], tuple(rest), *state.todo[who + 1 :]),
@@ -127,10 +127,21 @@ def nothing(_: Sequence[Effect]) -> Iterator[Effect]:
 def held(state: State) -> list[Held]:
     """Return what programs hold in a state."""
     return [
-        Held("ABC"[who], "f", byte, byte, mode == effects.WRITE)
+        Held("ABC"[who], "f", first, last, mode == effects.WRITE)
         for who, locks in enumerate(state.held)
-        for byte, mode in sorted(locks)
+        for first, last, mode in _ranges(locks)
     ]
+
+
+def _ranges(locks: Iterable[tuple[int, str]]) -> list[tuple[int, int, str]]:
+    """Return locks as the kernel has them: those of bytes side by side are one."""
+    ranges: list[tuple[int, int, str]] = []
+    for byte, mode in sorted(locks):
+        first = byte
+        if ranges and ranges[-1][1:] == (byte - 1, mode):
+            first = ranges.pop()[0]
+        ranges.append((first, byte, mode))
+    return ranges
 
 
 def broken(

@@ -12,6 +12,7 @@ from goldlock.orders.search import AllOrders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.lockcalls.support import need
 from tests.orders import model
 from tests.orders.conftest import Orders, locker, outcomes
 
@@ -46,6 +47,25 @@ def test_who_asks_as_qemu_does_breaks_nothing() -> None:
     found = [model.broken(forgets, order, PAIRS) for order in model.all_orders(forgets)]
     assert {text for each in found for _, text in each} == {
         "A holds 0 of f, shared, and B holds 1 of f, shared"
+    }
+
+
+def test_bytes_side_by_side_are_held_each_for_itself() -> None:
+    """The kernel makes one lock of two: when the one is let go, the other one is no new lock."""
+    pairs = {0: 10, 1: 11}
+    asks = (effects.LOOK_WRITE, 11, False)
+    locks, ends = ([(mode, byte, False) for byte in (0, 1)] for mode in (effects.READ, model.END))
+    other = [(effects.READ, 11, False), (effects.LOOK_WRITE, 1, False), (model.END, 11, False)]
+    found = {}
+    for name, programs in (
+        ("asks", [[*locks, asks, *ends], other]),
+        ("forgets", [locks, other]),
+    ):
+        orders = model.all_orders(programs)
+        found[name] = {text for order in orders for _, text in model.broken(programs, order, pairs)}
+    assert found == {
+        "asks": set(),
+        "forgets": {"A holds 1 of f, shared, and B holds 11 of f, shared"},
     }
 
 
@@ -92,13 +112,30 @@ def test_two_have_a_lock_file_that_was_removed(orders: Orders) -> None:
     assert f'three.3: flock of "f#1", exclusive waiting: ok - broken: {broken}\n' in done.stdout
 
 
-@pytest.mark.parametrize(("locks", "kind"), [("write:101", "exclusive"), ("lock:101", "shared")])
-def test_bytes_of_a_kit_exclude_each_other(orders: Orders, locks: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("locks", "kind"),
+    [
+        (["write:101"], "exclusive"),
+        (["lock:101"], "shared"),
+        (["lock:100", "lock:101"], "shared"),  # which are one lock of the kernel's
+    ],
+)
+def test_bytes_of_a_kit_exclude_each_other(orders: Orders, locks: list[str], kind: str) -> None:
     """Of QEMU: who has locked a byte, and does not ask for the other one, is told of."""
     given = ("--holders", "--kit", "qemu", "--setup", "touch f", "--outcome", "true")
     asks = locker("lock:201", "test:101")
-    done = orders(*given, asks, locker(locks))
+    done = orders(*given, asks, locker(*locks))
     assert done.returncode == 1
     assert f"  broken: A holds 201 of f, shared, and B holds 101 of f, {kind}\n" in done.stdout
-    done = orders(*given, asks, locker(locks, "test:201"))
+    done = orders(*given, asks, locker(*locks, "test:201"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("other", ["qemu-io -r -c q t", "qemu-io -c q t"])
+def test_qemu_breaks_nothing(orders: Orders, other: str) -> None:
+    """Who is told that a byte is taken gives up, and unlocks its own bytes one by one."""
+    need("qemu-img", "qemu-io")
+    given = ("--holders", "--kit", "qemu", "--setup", "qemu-img create -q -f qcow2 t 1M")
+    done = orders(*given, "--switches", "1", other, "qemu-io -c q t")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'Failed to get "write" lock' in done.stdout
