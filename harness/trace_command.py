@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import IO, NoReturn
 
-from goldlock.atomic_file import replace
+from goldlock.atomic_file import check, replace
 from goldlock.errors import UsageError
 from goldlock.linux import KernelLock, all_locks
 from goldlock.lockcalls.api import wrap
@@ -46,8 +46,15 @@ def main(argv: Sequence[str]) -> int:
     try:
         return _trace(_options(argv))
     except UsageError as error:
-        sys.stderr.write(f"goldlock trace: {printable(str(error))}\n")
+        _complain(str(error))
         return 2
+
+
+def _complain(text: str) -> None:
+    """Say what is wrong, where standard error takes it."""
+    if sys.stderr:
+        with suppress(OSError):
+            sys.stderr.write(f"goldlock trace: {printable(text)}\n")
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -86,17 +93,22 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _trace(options: argparse.Namespace) -> int:
+    for path in filter(None, (options.html, options.perfetto)):
+        try:
+            check(Path(path))
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from None
     history = History()
     view = _View(history, _opened(options.output) if options.output else sys.stderr)
     status = _run(options, history, view)
     view.close()
-    if view.problem:
-        raise UsageError(f"{options.output or 'standard error'}: {view.problem}")
     for path, text in _pictures(options, history):
         try:
             replace(Path(path), text.encode("utf-8", "replace"))
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from None
+    if view.problem:
+        raise UsageError(f"{options.output or 'standard error'}: {view.problem}")
     return status
 
 

@@ -127,6 +127,34 @@ def test_the_exit_status(tmp_path: Path, words: tuple[str, ...], status: int, sa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("flag", ["--html", "--perfetto"])
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("/dev/full", "is a character device, not a file"),
+        (".", "is a directory, not a file"),
+        ("/proc/picture", "No such file or directory"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_told_before_the_program_runs(
+    tmp_path: Path, flag: str, file: str, said: str
+) -> None:
+    done = trace(tmp_path, flag, file, "--", "touch", "ran")
+    assert (done.returncode, done.stderr) == (2, f"goldlock trace: {file}: {said}\n")
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("lines", ["2>/dev/full", "2>&-", "-o /dev/full"])
+def test_the_picture_is_there_when_lines_cannot_be_written(tmp_path: Path, lines: str) -> None:
+    command = " ".join(f"'{word}'" for word in COMMAND)
+    options = f"{lines} --html p.html --perfetto p.json"  # a shell takes 2> anywhere
+    script = f"{command} {options} -- flock f true"
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=quiet_environment(), check=False)
+    assert done.returncode == (0 if lines == "2>&-" else 2)
+    assert "flock of f, exclusive waiting: ok" in (tmp_path / "p.html").read_text()
+    assert json.loads((tmp_path / "p.json").read_text())["traceEvents"]
+
+
 def test_names_of_files_and_programs_harm_no_terminal_and_no_page(tmp_path: Path) -> None:
     name = "a\x1b[31m<b>&\n.lock"
     done = trace(tmp_path, "--html", "p.html", "--", "flock", name, "true")
