@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from goldlock.errors import UsageError
 from goldlock.filters.by_name import UnknownError, chosen
 from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.orders import shell
 from goldlock.orders.always import Command
 from goldlock.orders.arguments import check, command_of, parser
 from goldlock.orders.explorer import (
@@ -96,7 +96,7 @@ def _task(options: argparse.Namespace) -> _Task:
     except (UnknownError, ValueError) as error:
         raise UsageError(str(error)) from error
     commands = tuple(command_of(text) for text in texts)
-    always = Command(options.always) if options.always else None
+    always = Command(options.always, options.limit) if options.always else None
     programs = Programs(
         names, commands, options.outcome, words, options.points, options.limit, clean,
         always, options.holders,
@@ -116,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
     order = _order(options)
     is_one = order is not None and not options.shrink
     jobs = 1 if is_one else options.jobs or len(os.sched_getaffinity(0))
-    with pool(task.programs, lambda folder: _set_up(options.setup, folder), jobs) as work:
+    with pool(task.programs, lambda folder: _set_up(options, folder), jobs) as work:
         if order is not None:
             return _replay(task, work, order)
         return _explore(task, work)
@@ -134,16 +134,16 @@ def _together(files: Sequence[str]) -> int:
     return int(found.is_bad)
 
 
-def _set_up(command: str, folder: Path) -> None:
-    if not command:
+def _set_up(options: argparse.Namespace, folder: Path) -> None:
+    if not options.setup:
         return
-    done = subprocess.run(
-        command, shell=True, cwd=folder, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        said = os.fsdecode(done.stdout).strip().rpartition("\n")[2]
-        raise UsageError(f"the set-up failed with exit status {done.returncode}: {said or command}")
+    try:
+        status, said = shell.run(options.setup, folder, options.limit)
+    except shell.LateError as error:
+        raise UsageError(str(error)) from None
+    if status:
+        last = said.strip().rpartition("\n")[2]
+        raise UsageError(f"the set-up failed with exit status {status}: {last or options.setup}")
 
 
 def _order(options: argparse.Namespace) -> list[str] | None:

@@ -5,13 +5,11 @@ A predicate may look at all that there is, so the order of any two steps that ch
 matters to it: with one, those depend on each other.
 """
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from goldlock.orders import effects
+from goldlock.orders import effects, shell
 from goldlock.orders.effects import Effect, Step, program_of
 from goldlock.orders.holders import Held, Holders, what_holders_see
 from goldlock.orders.lane import Lane
@@ -31,16 +29,15 @@ Predicate = Callable[[State], bool]
 class Command:
     """A predicate: whether a shell's command line succeeds, which reads who holds what."""
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, limit: float) -> None:
+        """Make one, which raises LateError when it does not end in *limit* seconds."""
         self.__name__ = command
+        self._limit = limit
 
     def __call__(self, state: State) -> bool:
-        done = subprocess.run(
-            ["sh", "-c", self.__name__], cwd=state.folder, check=False,
-            input=os.fsencode("".join(f"{held}\n" for held in state.held)),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        return done.returncode == 0
+        held = "".join(f"{each}\n" for each in state.held)
+        status, _ = shell.run(self.__name__, state.folder, self._limit, held, quiet=True)
+        return status == 0
 
 
 class NotAtFirstError(Exception):

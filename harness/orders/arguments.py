@@ -62,7 +62,8 @@ def parser(command: str) -> argparse.ArgumentParser:
                         "found: each PROGRAM is a file that one has written")  # fmt: skip
     parser.add_argument("--budget", metavar="SECONDS", type=float, help="end after so long")
     parser.add_argument("--limit", metavar="SECONDS", type=float, default=60,
-                        help="of a program that makes no lock call and does not end")  # fmt: skip
+                        help="of a program that makes no lock call and does not end, "
+                        "and of each CMD")  # fmt: skip
     parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
                         help="orders at the same time; else one for each processor")  # fmt: skip
     parser.add_argument("--points", choices=POINTS, default=LOCKS,

@@ -15,10 +15,10 @@ class Programs(NamedTuple):
 
     *names* and *commands* belong together; *outcome* is a command line for a shell, "" for a
     listing of files; *words* names bytes; *points* says what is a step, as in effects. *limit* is
-    how many seconds a program may go on without a lock call or its end. *clean* is applied to what
-    steps are called: what is not the same on each run goes there. A program stands by its letter,
-    A for the first one. *always* must be so whenever all stand still; with *holders*, no two may
-    hold what excludes each other.
+    how many seconds a program may go on without a lock call or its end, and *outcome* in all.
+    *clean* is applied to what steps are called: what is not the same on each run goes there. A
+    program stands by its letter, A for the first one. *always* must be so whenever all stand
+    still; with *holders*, no two may hold what excludes each other.
     """
 
     names: tuple[str, ...]

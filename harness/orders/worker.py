@@ -5,13 +5,13 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
 from goldlock import linux
+from goldlock.orders import shell
 from goldlock.orders.always import NotAtFirstError
 from goldlock.orders.guide import DivergedError
 from goldlock.orders.jobs import Job, Ran
@@ -52,8 +52,10 @@ class Worker:
     def close(self) -> None:
         """End it, with all that it runs."""
         self.connection.close()
+        shell.end_below(self._process.pid or 0)  # it may wait for those
         self._process.join(1)
         if self._process.is_alive():
+            shell.end_below(self._process.pid or 0)
             self._process.kill()
             self._process.join()
 
@@ -105,7 +107,7 @@ class _Bench:
             return Result(job, "", self._text(played), played.ran)
         except DivergedError as error:
             return Result(job, "diverged", str(error))
-        except NotAtFirstError as error:
+        except (NotAtFirstError, shell.LateError) as error:
             return Result(job, "broken", str(error))
         except (RestlessError, EndlessError) as error:
             return Result(job, "broken", self._complaint(error))
@@ -136,9 +138,5 @@ class _Bench:
     def _left(self) -> str:
         if not self._programs.outcome:
             return listing(self._folder)
-        done = subprocess.run(
-            self._programs.outcome, shell=True, cwd=self._folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode("utf-8", "surrogateescape")
+        _, text = shell.run(self._programs.outcome, self._folder, self._programs.limit)
         return text if text.endswith("\n") or not text else f"{text}\n"

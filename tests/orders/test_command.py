@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """goldlock orders, on real programs."""
 
+import fcntl
 import re
 import subprocess
 import sys
@@ -165,6 +166,21 @@ def test_a_program_that_cannot_be_executed_is_named(
     done = orders("--points", points, "flock f true", str(program))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"goldlock orders: {program}: {problem}\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "limit"), [("--setup", "0.1"), ("--outcome", "10"), ("--always", "10")]
+)
+def test_a_command_that_does_not_end_is_named(
+    orders: Orders, tmp_path: Path, option: str, limit: str
+) -> None:
+    """And is ended, with what it has started; the program has time enough to end by itself."""
+    command = f"flock -s {tmp_path}/f sleep 3600; true"
+    done = orders("--limit", limit, option, command, "true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"goldlock orders: {command}: no end in {limit} s\n"
+    with (tmp_path / "f").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # once it is gone
 
 
 def test_a_program_without_lock_calls_is_told(orders: Orders) -> None:
