@@ -13,6 +13,7 @@ from goldlock.errors import UsageError
 from goldlock.orders.effects import LOCKS, POINTS
 
 _LARGEST = 1_000_000
+_JOBS_EACH = 4  # for each processor: more gain nothing, and all are started at once
 _SHELL = re.compile(r"[|&;<>()$`*?\[\]#~!{}\n]")
 _EPILOG = """\
 Each program is a command line, with a name before it if you like: 'writer: qemu-io ...'.
@@ -65,7 +66,8 @@ def parser(command: str) -> argparse.ArgumentParser:
                         help="of a program that makes no lock call and does not end, "
                         "and of each CMD")  # fmt: skip
     parser.add_argument("-j", dest="jobs", metavar="N", type=int, default=0,
-                        help="orders at the same time; else one for each processor")  # fmt: skip
+                        help=f"orders at the same time, up to {_JOBS_EACH} for each processor; "
+                        "else one for each")  # fmt: skip
     parser.add_argument("--points", choices=POINTS, default=LOCKS,
                         help="lock calls are steps; or what makes files, too; or reads and writes, "
                         "too")  # fmt: skip
@@ -81,6 +83,9 @@ def check(options: argparse.Namespace) -> None:
         if value is not None and not smallest <= value < _LARGEST:
             flag = "-j" if name == "jobs" else f"--{name}"
             raise UsageError(f"{flag}: expected {smallest} to {_LARGEST - 1}, not {value:g}")
+    most = _JOBS_EACH * len(os.sched_getaffinity(0))
+    if options.jobs > most:
+        raise UsageError(f"-j: {options.jobs} is more than {_JOBS_EACH} for each processor, {most}")
     for name in ("never", "always", "order", "html"):  # a variable that is not set, in a script
         if getattr(options, name) is not None and not getattr(options, name).strip():
             raise UsageError(f"--{name}: empty")

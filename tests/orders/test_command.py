@@ -2,6 +2,7 @@
 """goldlock orders, on real programs."""
 
 import fcntl
+import os
 import re
 import subprocess
 import sys
@@ -232,6 +233,15 @@ def test_bad_usage_is_one_line(orders: Orders, arguments: list[str], complaint: 
     done = orders(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"goldlock orders: {complaint}\n"
+
+
+def test_more_workers_than_are_of_use_are_refused(orders: Orders) -> None:
+    most = 4 * len(os.sched_getaffinity(0))
+    done = orders("-j", str(most + 1), "--chance", "2", "true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"goldlock orders: -j: {most + 1} is more than 4 for each processor, {most}\n"
+    )
 
 
 def test_an_order_that_cannot_be_is_told(orders: Orders) -> None:
