@@ -165,13 +165,16 @@ def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
     if result.ran is None:
         return _fail(result.text, 1)
     text = task.clean(result.text)
-    outcome = Outcome(text, result.ran.steps)
+    outcome = Outcome(text, result.ran.steps, result.ran.steps)
+    problems: list[str] = []
     if task.options.shrink:
-        (outcome,) = _shrunk(task, workers, [outcome])
+        (outcome,), problems = confirm(workers, _shrunk(task, workers, [outcome]), task.clean)
     _say_programs(task)
     _say(outcome_lines(outcome, task.programs.by_letter, all_steps=True))
     _draw(task, [outcome], "One order was run")
-    return int(_is_bad(task, outcome))
+    for problem in problems:
+        _fail(problem, 1)
+    return int(_is_bad(task, outcome) or bool(problems))
 
 
 def _explore(task: _Task, workers: Pool) -> int:
@@ -190,7 +193,9 @@ def _explore(task: _Task, workers: Pool) -> int:
     if found.cut or task.options.shrink or task.choice.chance is not None:
         found = found._replace(outcomes=_shrunk(task, workers, found.outcomes))
     _say_programs(task)
-    problems = [*found.diverged, *confirm(workers, found.outcomes, task.clean)]
+    outcomes, wrong = confirm(workers, found.outcomes, task.clean)
+    found = found._replace(outcomes=outcomes)
+    problems = [*found.diverged, *wrong]
     bad = False
     for number, outcome in enumerate(found.outcomes, 1):
         mark = " - never!" if _is_never(task, outcome) else ""

@@ -90,7 +90,8 @@ class Orders:
     def _explored(self, workers: Pool) -> tuple[Found, list[str]]:
         clean = self._case.stderr_output
         found = explore(workers, self._choice.search(), clean=clean)
-        return found, [*found.diverged, *confirm(workers, found.outcomes, clean)]
+        outcomes, wrong = confirm(workers, found.outcomes, clean)
+        return found._replace(outcomes=outcomes), [*found.diverged, *wrong]
 
     def _is_bad(self, outcome: Outcome) -> bool:
         never = self._never and self._never.search(outcome.text)

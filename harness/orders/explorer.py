@@ -195,21 +195,39 @@ def replay(workers: Pool, order: Sequence[tuple[str, str]]) -> Result:
 
 def confirm(
     workers: Pool, outcomes: Sequence[Outcome], clean: Callable[[str], str] = str
-) -> list[str]:
-    """Run the order of each outcome again; return a line for each that comes to something else."""
-    todo = {tuple((step.actor, step.call) for step in each.steps): each for each in outcomes}
+) -> tuple[list[Outcome], list[str]]:
+    """Run the order of each outcome again, and that as it was run where the first leads elsewhere.
+
+    Return the outcomes, each with the order that leads there, and a line for each that none does.
+    """
+    wrong = _wrong(workers, outcomes, clean)
+    others = [each.as_run() for each in outcomes if each.text in wrong and each.ran != each.steps]
+    still = _wrong(workers, others, clean)
+    right = {each.text: each for each in others if each.text not in still}
+    confirmed = sorted((right.get(each.text, each) for each in outcomes), key=Outcome.length)
+    return confirmed, sorted(line for text, line in wrong.items() if text not in right)
+
+
+def _wrong(
+    workers: Pool, outcomes: Sequence[Outcome], clean: Callable[[str], str]
+) -> dict[str, str]:
+    """Run the order of each outcome; return, by its text, a line for each that it leads not to."""
+    todo: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
+    for each in outcomes:
+        todo.setdefault(tuple((step.actor, step.call) for step in each.steps), []).append(each)
     left = list(todo)
-    wrong = []
+    wrong = {}
     while left or workers.is_busy():
         while left and workers.can_take():
             workers.give(Job(left.pop()))
         for result in workers.results():
-            expected = todo[result.job.prefix]
-            if result.ran is None:
-                wrong.append(f"{order_text(expected.actors)}: {result.text}")
-            elif clean(result.text) != expected.text:
-                wrong.append(
-                    f"{order_text(expected.actors)}: another outcome when it is run again; "
-                    "is there something in it that is not the same on each run?"
-                )
-    return sorted(wrong)
+            for expected in todo[result.job.prefix]:
+                order = order_text(expected.actors)
+                if result.ran is None:
+                    wrong[expected.text] = f"{order}: {result.text}"
+                elif clean(result.text) != expected.text:
+                    wrong[expected.text] = (
+                        f"{order}: another outcome when it is run again; "
+                        "is there something in it that is not the same on each run?"
+                    )
+    return wrong

@@ -61,10 +61,31 @@ def name_of(actor: str, names: Mapping[str, str]) -> str:
 
 
 class Outcome(NamedTuple):
-    """Something that can come of the programs, and the shortest order that leads there."""
+    """Something that can come of the programs, and the shortest order that leads there.
+
+    The order is that of a run, rearranged where steps have nothing to do with each other. What a
+    program does without a step may make a difference all the same, so *ran* is the shortest order
+    of those that were run as they are.
+    """
 
     text: str
     steps: tuple[Step, ...]
+    ran: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, text: str, ran: Sequence[Step]) -> "Outcome":
+        """Return the outcome of an order that was run, with that order made shorter."""
+        return cls(text, tuple(ran[i] for i in History(ran).shortest()), tuple(ran))
+
+    def or_by(self, other: "Outcome") -> "Outcome":
+        """Return this with the shorter orders of two that lead to the same."""
+        return min(self, other, key=Outcome.length)._replace(
+            ran=min(self, other, key=lambda each: each.as_run().length()).ran
+        )
+
+    def as_run(self) -> "Outcome":
+        """Return this with the order that was run as it is."""
+        return self._replace(steps=self.ran)
 
     @property
     def is_failure(self) -> bool:
@@ -95,14 +116,9 @@ class Outcomes:
     def add(self, text: str, steps: Sequence[Step]) -> str:
         """Take down what came of an order; return the text as it counts."""
         text = self._clean(text)
-        history = History(steps)
-        short = tuple(steps[i] for i in history.shortest())
+        new = Outcome.of(text, steps)
         known = self._found.get(text)
-        if known is None:
-            self._found[text] = Outcome(text, short)
-        else:
-            new = known._replace(steps=short)
-            self._found[text] = min(known, new, key=Outcome.length)
+        self._found[text] = known.or_by(new) if known else new
         return text
 
     def sorted(self) -> list[Outcome]:

@@ -13,7 +13,7 @@ from itertools import groupby
 
 from goldlock.orders.effects import program_of
 from goldlock.orders.explorer import Pool
-from goldlock.orders.history import History, switches
+from goldlock.orders.history import switches
 from goldlock.orders.jobs import Job
 from goldlock.orders.outcome import Outcome
 from goldlock.orders.worker import Result
@@ -34,15 +34,13 @@ def shrunk(
     while True:
         blocks = [tuple(steps) for _, steps in groupby(map(program_of, best.actors))]
         for orders in (_without_one(blocks), _stretched(blocks)):
-            found = [
-                outcome._replace(steps=tuple(result.ran.steps[i] for i in short))
-                for result in _results(workers, orders, end)
-                if result.ran and clean(result.text) == outcome.text
-                for short in [History(result.ran.steps).shortest()]
-            ]
-            new = min([best, *found], key=Outcome.length)
+            new = best
+            for result in _results(workers, orders, end):
+                if result.ran and clean(result.text) == outcome.text:
+                    new = new.or_by(Outcome.of(outcome.text, result.ran.steps))
             if switches(new.actors) < switches(best.actors):
                 break
+            best = best._replace(ran=new.ran)
         else:
             return best
         best = new
