@@ -61,6 +61,7 @@ class Starter:
         if not listeners:
             os.waitpid(self._pid, 0)
             raise UnavailableError(os.fsdecode(message) or "a process cannot be started")
+        os.set_inheritable(listeners[0], False)  # a program with it keeps others waiting
         self.listener = Listener(listeners[0])
 
     @property

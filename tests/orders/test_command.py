@@ -262,3 +262,11 @@ def test_an_output_that_cannot_be_written_is_one_line() -> None:
         )  # fmt: skip
     said = "goldlock orders: standard output: No space left on device\n"
     assert (done.returncode, done.stderr) == (2, said)
+
+
+def test_a_program_has_no_descriptor_but_its_own(orders: Orders) -> None:
+    """One that had what the other one's calls are read from would keep it waiting for ever."""
+    done = orders("flock f true", "ls -l /proc/self/fd", "--outcome", "true")
+    assert done.returncode == 0
+    assert "/fd" in done.stdout
+    assert "seccomp" not in done.stdout
