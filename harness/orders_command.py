@@ -110,8 +110,12 @@ def _run(options: argparse.Namespace) -> int:
     check(options)
     if options.kit:
         os.environ[KIT_VARIABLE] = options.kit  # for filters, and for what is started
-    if options.together:
-        return _together(options.programs)
+    status = _together(options.programs) if options.together else _run_programs(options)
+    sys.stdout.flush()
+    return status
+
+
+def _run_programs(options: argparse.Namespace) -> int:
     task = _task(options)
     order = _order(options)
     is_one = order is not None and not options.shrink
