@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import ctypes
     from collections.abc import Iterable, Iterator, Mapping
 
+Span = tuple[int, int | None]
+"""The first and the last byte of a range; None is the end of the file."""
+
 
 def _libc() -> "ctypes.CDLL":
     import ctypes  # 5 ms that many do without
@@ -111,7 +114,13 @@ class KernelLock:
 
     def overlaps(self, first: int, last: int | None) -> bool:
         """Return whether a byte of a range is one of the lock's."""
-        return (last is None or self.first <= last) and (self.last is None or first <= self.last)
+        return overlap((self.first, self.last), (first, last))
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Return whether two ranges of bytes have one in common."""
+    (first, last), (other_first, other_last) = one, other
+    return (last is None or other_first <= last) and (other_last is None or first <= other_last)
 
 
 def locks_of_descriptor(pid: int, fd: int | str) -> list[KernelLock]:

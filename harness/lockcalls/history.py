@@ -10,21 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from goldlock.linux import Span, overlap
+
 SHARED = ("read", "shared")
 
 _MAKES = ("create", "mkdir", "symlink", "link")
 _REMOVES = ("unlink", "rmdir", "rename")
 """Calls by which programs lock by files: a name that one has made, no other can make."""
-
-
-Span = tuple[int, int | None]
-"""The first and the last byte of a range; None is the end of the file."""
-
-
-def overlap(one: Span, other: Span) -> bool:
-    """Return whether two ranges of bytes have one in common."""
-    (first, last), (other_first, other_last) = one, other
-    return (last is None or other_first <= last) and (other_last is None or first <= other_last)
 
 
 def without(span: Span, gone: Span) -> Iterator[Span]:

@@ -4,6 +4,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from goldlock.linux import overlap
+
 LOOK_READ, LOOK_WRITE = "look for a read lock", "look for a write lock"
 READ, WRITE = "read", "write"
 END_READ, END_WRITE = "end of a read lock", "end of a write lock"
@@ -41,8 +43,7 @@ class Effect(NamedTuple):
         return (
             self.name == other.name
             and other.mode in _DEPENDS[self.mode]
-            and (self.last is None or other.first <= self.last)
-            and (other.last is None or self.first <= other.last)
+            and overlap((self.first, self.last), (other.first, other.last))
         )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
+from goldlock.linux import overlap
 from goldlock.lockcalls.words import range_text
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step
@@ -147,9 +148,7 @@ def _bytes_in(first: int, last: int | None, some: Iterable[int]) -> Iterator[int
 
 
 def _are_exclusive(one: Held, other: Held) -> bool:
-    meet = (other.last is None or one.first <= other.last) and (
-        one.last is None or other.first <= one.last
-    )
+    meet = overlap((one.first, one.last), (other.first, other.last))
     are_two = one.program != other.program and one.name == other.name
     return are_two and meet and (one.exclusive or other.exclusive)
 

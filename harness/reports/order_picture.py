@@ -4,7 +4,8 @@
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from goldlock.lockcalls.history import Span, overlap, without
+from goldlock.linux import Span, overlap
+from goldlock.lockcalls.history import without
 from goldlock.lockcalls.words import range_text
 from goldlock.orders.effects import READ, WRITE, Effect, Step, program_of
 from goldlock.orders.history import order_text
