@@ -30,7 +30,7 @@ from goldlock.inspect.open_files import Files, locked_files
 from goldlock.inspect.states import one_line, place_of
 from goldlock.linux import KernelLock, few_locks, why_no_lock_table
 from goldlock.lockcalls import FAULTS_VARIABLE
-from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, range_text, range_words
 
 USAGE = """\
 Show who holds, or waits for, which lock on a file, or on a directory and all below it.
@@ -70,7 +70,7 @@ class Lock(NamedTuple):
 
     def describe(self, words: ByteWords, pid: int) -> str:
         """Return which bytes a process has locked, and what that means, where it is known."""
-        text = self._bytes()
+        text = range_words(self.first, self.last)
         if words.is_pid(self.path, self.first, self.last, pid):
             text = "the byte of its pid"
         meaning = words.meaning(self.path, self.first, self.last, pid)
@@ -80,13 +80,6 @@ class Lock(NamedTuple):
         elif self.exclusive or not meaning or meaning != words.meanings.get(self.first):
             text += ", exclusive" if self.exclusive else ", shared"
         return text + ("" if self.system == "OFD" else f" ({self.system})")
-
-    def _bytes(self) -> str:
-        if (self.first, self.last) == (0, None):
-            return "all bytes"
-        if self.last is None:
-            return f"bytes {self.first} and up"
-        return f"byte{'' if self.first == self.last else 's'} {_span(self.first, self.last)}"
 
     def each(self, words: ByteWords) -> "Iterator[Lock]":
         """Yield a lock for each byte, where all of them have a meaning to the kit; else itself."""
@@ -101,10 +94,6 @@ class Lock(NamedTuple):
             yield self
 
 
-def _span(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"
-
-
 class Held(NamedTuple):
     """The locks that a process holds on a file: (first, last) bytes, last None for its end."""
 
@@ -117,7 +106,7 @@ class Held(NamedTuple):
         name = os.path.basename(self.path)
         if self.ranges == ((0, None),):
             return f"all of {name}"
-        words = [f"{a}-" if b is None else _span(a, b) for a, b in self.ranges]
+        words = [range_text(*each) for each in self.ranges]
         plural = "s" if len(words) > 1 or "-" in words[0] else ""
         return f"byte{plural} {' '.join(words)} of {name}"
 

@@ -112,6 +112,13 @@ def range_text(first: int, last: int | None) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def range_words(first: int, last: int | None) -> str:
+    """Return a range of bytes as a person is told of it: ``byte 5``, ``bytes 5-9``."""
+    if last is None:
+        return f"bytes {first} and up" if first else "all bytes"
+    return f"byte {first}" if first == last else f"bytes {first}-{last}"
+
+
 def quote(text: str) -> str:
     r"""Return text as one word of a plan or a trace line: bare, or in quotes with \ escapes."""
     if text and text.isprintable() and not any(c in ' "\\#' for c in text):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.seccomp import Notification
-from goldlock.lockcalls.words import ByteWords
+from goldlock.lockcalls.words import ByteWords, range_words
 
 
 class Wait(NamedTuple):
@@ -45,10 +45,4 @@ def lock_words(call: LockCall, words: ByteWords, inside: str) -> str:
     if call.system == "flock":
         return f"flock of {shown}"
     name = words.name(path, call.first, call.last, call.pid)
-    return f"{_bytes(call.first, call.last)}{f' ({name})' if name else ''} of {shown}"
-
-
-def _bytes(first: int, last: int | None) -> str:
-    if last is None:
-        return f"bytes {first} and up" if first else "all bytes"
-    return f"byte {first}" if first == last else f"bytes {first}-{last}"
+    return f"{range_words(call.first, call.last)}{f' ({name})' if name else ''} of {shown}"
