@@ -5,7 +5,6 @@ There, sessions are of one server (src/test/isolation). Here they are programs, 
 on files. Each permutation begins with what is in the case's directory now, in a copy of it.
 """
 
-import math
 import os
 import shutil
 import signal
@@ -22,6 +21,7 @@ from goldlock.case.permutation import Permutation, Ran, Steps
 from goldlock.errors import CaseError, choice
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import byte_words
+from goldlock.orders.history import interleavings
 from goldlock.orders.scratch import copy_tree
 from goldlock.orders.spoken import SLEEPS, SilentError, Spoken
 from goldlock.orders.stage import Stage
@@ -95,7 +95,7 @@ class Permutations:
             stack.callback(self._starters[name].close)
 
     def _all(self) -> None:
-        total = _interleavings([len(each.steps) for each in self._sessions.values()])
+        total = interleavings(len(each.steps) for each in self._sessions.values())
         if total > MOST:
             raise CaseError(f"{total} permutations are too many: orders=[...] names some of them")
         ran = self._play(())
@@ -196,14 +196,6 @@ def _compare(before: Ran, ran: Ran, same: int) -> None:
                 f"{' '.join(ran.steps[: i + 1])}: what was\n{before.texts[i]}is another time\n"
                 f"{ran.texts[i]}what is not the same on each run is for a filter"
             )
-
-
-def _interleavings(lengths: Sequence[int]) -> int:
-    """Return in how many orders chains of so many steps can be put."""
-    total = math.factorial(sum(lengths))
-    for length in lengths:
-        total //= math.factorial(length)
-    return total
 
 
 def _claim(whole: int, short: int, total: int) -> str:

@@ -6,6 +6,7 @@ lead to the same end.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -132,6 +133,15 @@ def order_text(actors: Sequence[str]) -> str:
 def switches(actors: Sequence[str]) -> int:
     """Return how often another program goes on than before."""
     return max(0, sum(1 for _ in groupby(map(program_of, actors))) - 1)
+
+
+def interleavings(lengths: Iterable[int]) -> int:
+    """Return in how many orders chains of so many steps can be put."""
+    lengths = list(lengths)
+    total = math.factorial(sum(lengths))
+    for length in lengths:
+        total //= math.factorial(length)
+    return total
 
 
 _MOST_STEPS = 1_000_000

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was found, in words: for a terminal and for goldens."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from goldlock.orders.effects import Step
 from goldlock.orders.explorer import Found
-from goldlock.orders.history import order_text, switches
+from goldlock.orders.history import interleavings, order_text, switches
 from goldlock.orders.outcome import Outcome, indented, name_of
 from goldlock.orders.search import Choice
 from goldlock.text import count
@@ -65,7 +64,7 @@ def claim(found: Found, choice: Choice) -> str:
         more = len(found.diverged)
         return f"{outcomes}, of {count(found.whole, 'order')}: {more} more came by another way"
     if found.cut or choice.chance is not None:
-        total = number_of_orders(list(found.longest.values()))
+        total = brief(interleavings(found.longest.values()))
         text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}{of_shard(choice)}"
         text += "" if choice.chance is None else f", by chance, seed {choice.seed}"
         return f"{text}: the time was up" if found.cut else text
@@ -87,12 +86,9 @@ def silent(found: Found, names: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} makes no lock call"
 
 
-def number_of_orders(lengths: Sequence[int]) -> str:
-    """Return in how many orders chains of so many steps can be put: ``24`` or ``1.6e+08``."""
-    total = math.factorial(sum(lengths))
-    for length in lengths:
-        total //= math.factorial(length)
-    return str(total) if total < 100_000 else f"{total:.1e}"
+def brief(number: int) -> str:
+    """Return ``24`` or ``1.6e+08``."""
+    return str(number) if number < 100_000 else f"{number:.1e}"
 
 
 def times(number: int, noun: str) -> str:
