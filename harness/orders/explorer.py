@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -83,6 +83,20 @@ class Pool:
             if result.problem == "broken":
                 raise ExploreError(result.text)
             yield result
+
+    def run(self, jobs: Iterable[Job], end: float | None = None) -> Iterator[Result]:
+        """Run these orders, and yield what comes of each; raise ExploreError.
+
+        None is begun any more at *end*, a time of `time.monotonic`.
+        """
+        left = list(jobs)
+        while left or self.is_busy():
+            if end is not None and time.monotonic() >= end:
+                left.clear()
+            while left and self.can_take():
+                self.give(left.pop(0))
+            if self.is_busy():
+                yield from self.results()
 
     def close(self) -> None:
         """End all that runs."""
@@ -189,8 +203,8 @@ def _note_longest(longest: dict[str, int], steps: Sequence[Step]) -> None:
 
 def replay(workers: Pool, order: Sequence[tuple[str, str]]) -> Result:
     """Run one order: actors and the words of their calls, "" for any; then as it comes."""
-    workers.give(Job(tuple(order)))
-    return next(iter(workers.results()))
+    (result,) = workers.run([Job(tuple(order))])
+    return result
 
 
 def confirm(
@@ -215,19 +229,15 @@ def _wrong(
     todo: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
     for each in outcomes:
         todo.setdefault(tuple((step.actor, step.call) for step in each.steps), []).append(each)
-    left = list(todo)
     wrong = {}
-    while left or workers.is_busy():
-        while left and workers.can_take():
-            workers.give(Job(left.pop()))
-        for result in workers.results():
-            for expected in todo[result.job.prefix]:
-                order = order_text(expected.actors)
-                if result.ran is None:
-                    wrong[expected.text] = f"{order}: {result.text}"
-                elif clean(result.text) != expected.text:
-                    wrong[expected.text] = (
-                        f"{order}: another outcome when it is run again; "
-                        "is there something in it that is not the same on each run?"
-                    )
+    for result in workers.run(map(Job, todo)):
+        for expected in todo[result.job.prefix]:
+            order = order_text(expected.actors)
+            if result.ran is None:
+                wrong[expected.text] = f"{order}: {result.text}"
+            elif clean(result.text) != expected.text:
+                wrong[expected.text] = (
+                    f"{order}: another outcome when it is run again; "
+                    "is there something in it that is not the same on each run?"
+                )
     return wrong

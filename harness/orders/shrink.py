@@ -7,8 +7,7 @@ left out; and after that, another block is made as long as can be. What leads to
 switches is gone on from, until nothing does.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from itertools import groupby
 
 from goldlock.orders.effects import program_of
@@ -16,7 +15,6 @@ from goldlock.orders.explorer import Pool
 from goldlock.orders.history import switches
 from goldlock.orders.jobs import Job
 from goldlock.orders.outcome import Outcome
-from goldlock.orders.worker import Result
 
 _Block = tuple[str, ...]
 _LONG = 400
@@ -35,7 +33,8 @@ def shrunk(
         blocks = [tuple(steps) for _, steps in groupby(map(program_of, best.actors))]
         for orders in (_without_one(blocks), _stretched(blocks)):
             new = best
-            for result in _results(workers, orders, end):
+            jobs = (Job(tuple((actor, "") for actor in order), loose=True) for order in orders)
+            for result in workers.run(jobs, end):
                 if result.ran and clean(result.text) == outcome.text:
                     new = new.or_by(Outcome.of(outcome.text, result.ran.steps))
             if switches(new.actors) < switches(best.actors):
@@ -72,14 +71,3 @@ def _stretched(blocks: list[_Block]) -> list[_Block]:
 
 def _joined(blocks: Iterable[_Block]) -> _Block:
     return tuple(actor for block in blocks for actor in block)
-
-
-def _results(workers: Pool, orders: Sequence[_Block], end: float | None) -> Iterator[Result]:
-    left = list(orders)
-    while left or workers.is_busy():
-        if end is not None and time.monotonic() >= end:
-            left.clear()
-        while left and workers.can_take():
-            workers.give(Job(tuple((actor, "") for actor in left.pop(0)), loose=True))
-        if workers.is_busy():
-            yield from workers.results()
