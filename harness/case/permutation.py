@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One permutation of the steps of some sessions: what each step shows, and what comes of it."""
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from goldlock.filters import Filter
 from goldlock.orders.speech import Speech
 from goldlock.orders.spoken import Spoken
 from goldlock.orders.stage import Stage
-from goldlock.text import ending
+from goldlock.text import ending, signal_name
 
 Step = str | int
 """What a session is told, or the number of a signal that it is sent."""
@@ -103,7 +102,7 @@ class Permutation:
     def _step(self, step: str) -> str:
         name = self._whose[step]
         told = self._sessions[name].steps[step]
-        shown = signal.Signals(told).name if isinstance(told, int) else told
+        shown = signal_name(told) if isinstance(told, int) else told
         self._at[name] = step
         self._keep(f"{name} <- {shown}\n")
         with stack_dump.waiting_for(f"{name} to answer {shown!r}, or what comes of it"):

@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
-from goldlock.orders.effects import Step
+from goldlock.orders.effects import Step, program_of
 from goldlock.orders.history import order_text
 from goldlock.orders.jobs import Job, Search
 from goldlock.orders.outcome import Outcome, Outcomes
@@ -195,7 +195,7 @@ def explore(
 def _note_longest(longest: dict[str, int], steps: Sequence[Step]) -> None:
     now: dict[str, int] = {}
     for step in steps:
-        letter = step.actor.partition(".")[0]
+        letter = program_of(step.actor)
         now[letter] = now.get(letter, 0) + 1
     for letter, number in now.items():
         longest[letter] = max(longest.get(letter, 0), number)

@@ -3,12 +3,12 @@
 
 import os
 import re
-import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from goldlock.orders.effects import Step
 from goldlock.orders.history import History, switches
+from goldlock.text import signal_name
 
 DEADLOCK, BROKEN = "deadlock\n", "broken: "
 
@@ -26,7 +26,7 @@ def outcome_text(
 def ending(status: int) -> str:
     """Return a wait status in words."""
     if os.WIFSIGNALED(status):
-        return f"ended by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"ended by {signal_name(os.WTERMSIG(status))}"
     return f"exit status {os.WEXITSTATUS(status)}"
 
 

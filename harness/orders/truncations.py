@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls that cut a file off: (f)truncate(2), and open(2) with O_TRUNC; and who may see that."""
 
-# Asked at each such call of each program, where pathlib takes longer than the kernel:
 import errno
 import os
 import stat

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from goldlock import linux
 from goldlock.orders import shell
 from goldlock.orders.always import NotAtFirstError
+from goldlock.orders.effects import program_of
 from goldlock.orders.guide import DivergedError
 from goldlock.orders.jobs import Job, Ran
 from goldlock.orders.lane import RestlessError
@@ -117,7 +118,7 @@ class _Bench:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _complaint(self, error: Exception) -> str:
-        name = self._programs.by_letter[str(error).partition(".")[0]]
+        name = self._programs.by_letter[program_of(str(error))]
         if isinstance(error, EndlessError):
             return f"{name}: more than {MOST_STEPS} steps, and no end"
         limit = self._programs.limit

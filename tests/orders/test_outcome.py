@@ -2,7 +2,7 @@
 """What came of an order is told in words that are the same on each run."""
 
 import pytest
-from goldlock.orders.outcome import without_pids
+from goldlock.orders.outcome import ending, without_pids
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,11 @@ from goldlock.orders.outcome import without_pids
 )
 def test_a_process_id_is_a_whole_number(text: str, clean: str) -> None:
     assert without_pids(text, {4682}) == clean
+
+
+def test_a_signal_without_a_name_has_its_number() -> None:
+    assert [ending(status) for status in (9, 40, 3 << 8)] == [
+        "ended by SIGKILL",
+        "ended by signal 40",
+        "exit status 3",
+    ]
