@@ -8,7 +8,6 @@ on files. Each permutation begins with what is in the case's directory now, in a
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from math import inf
@@ -21,6 +20,7 @@ from goldlock.case.permutation import Permutation, Ran, Steps
 from goldlock.errors import CaseError, choice
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import byte_words
+from goldlock.orders import shell
 from goldlock.orders.history import interleavings
 from goldlock.orders.scratch import copy_tree
 from goldlock.orders.spoken import SLEEPS, SilentError, Spoken
@@ -140,11 +140,10 @@ class Permutations:
         """Return what the command says that tells what has come of a permutation."""
         if not self._outcome:
             return ""
-        done = subprocess.run(
-            self._outcome, shell=True, cwd=self._folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode("utf-8", "surrogateescape")
+        try:
+            _, text = shell.run(self._outcome, self._folder, shell.LIMIT)
+        except shell.LateError as error:
+            raise CaseError(str(error)) from None
         return f"$ {self._outcome}\n" + self._case.stderr_output(self._clean(text))
 
     def _show(self, ran: Ran) -> None:

@@ -8,6 +8,7 @@ from goldlock.lockcalls.words import ByteWords
 from goldlock.orders.always import Predicate
 from goldlock.orders.effects import LOCKS
 from goldlock.orders.jobs import LETTERS
+from goldlock.orders.shell import LIMIT
 
 
 class Programs(NamedTuple):
@@ -26,7 +27,7 @@ class Programs(NamedTuple):
     outcome: str
     words: ByteWords
     points: str = LOCKS
-    limit: float = 60
+    limit: float = LIMIT
     clean: Callable[[str], str] = str
     always: Predicate | None = None
     holders: bool = False

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from goldlock import linux
 
+LIMIT = 60
+"""Seconds, where nobody has asked for others."""
+
 
 class LateError(Exception):
     """A command line did not end in time; str() says which one, and is a line."""
