@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of goldlock.lockcalls share: an image, a locking program, a supervised run."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,17 @@ from tests.lockcalls.support import LOCKER, Run
 def _possible() -> None:
     if reason := unavailable():
         pytest.skip(f"no fault injection here: {reason}")
+
+
+@pytest.fixture
+def _of_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have git make the same commits on each machine."""
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "n")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "e@example.com")
+        monkeypatch.setenv(f"GIT_{who}_DATE", "2000-01-01T00:00:00Z")
 
 
 @pytest.fixture

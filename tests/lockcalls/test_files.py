@@ -22,14 +22,8 @@ RANDOM = by_chance("random_files", *NUMBERS)
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, _of_git: None) -> Path:
     need("git")
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
-        monkeypatch.setenv(name, os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "n")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "e@example.com")
-        monkeypatch.setenv(f"GIT_{who}_DATE", "2000-01-01T00:00:00Z")
     path = tmp_path / "r"
     subprocess.run(["git", "init", "-q", path], check=True)
     (path / "a").write_text("a\n")

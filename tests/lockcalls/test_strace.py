@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """strace beside the trace, of programs that everybody has: the same calls with the same results."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -74,16 +73,7 @@ PROGRAMS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _of_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
-        monkeypatch.setenv(name, os.devnull)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "n")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "e@example.com")
-        monkeypatch.setenv(f"GIT_{who}_DATE", "2000-01-01T00:00:00Z")
-
-
+@pytest.mark.usefixtures("_of_git")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_same_as_strace(
     supervised: Run, tmp_path: Path, traced: Callable[[], list[str]], name: str

@@ -34,5 +34,17 @@ def outcomes(text: str) -> list[str]:
     return [part.partition("\n")[2] for part in re.split(r"^outcome ", text, flags=re.M)[1:]]
 
 
+EITHER_OR_BOTH = [
+    ["A: exit status 0", "B: exit status 0"],
+    ["A: exit status 0", "B: exit status 1"],
+    ["A: exit status 1", "B: exit status 0"],
+]
+
+
+def ends(text: str) -> list[list[str]]:
+    """Return how the programs A and B ended, in each outcome."""
+    return sorted(re.findall(r"[AB]: exit status \d", each) for each in outcomes(text))
+
+
 def locker(*steps: str) -> str:
     return " ".join([*LOCKER, "f", *steps])
