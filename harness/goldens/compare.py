@@ -62,9 +62,13 @@ class Comparison:
     ) -> None:
         self.golden = golden
         self.got = got
-        self._ours = sections(golden, heading)
+        self._heading = heading
         self._theirs = sections(got, heading)
         self._partner: dict[int, int] = {}
+
+    @cached_property
+    def _ours(self) -> list[Section]:
+        return sections(self.golden, self._heading)
 
     @cached_property
     def results(self) -> list[SectionResult]:

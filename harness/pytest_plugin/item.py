@@ -42,22 +42,23 @@ _TOLD = (SectionDiffers, CaseFailed, UsageError, pytest.fail.Exception)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Report a case that passed in one step: no fixtures, no subtests, no captured output.
+    """Report a case that passed, or was not run, in one step: no fixtures, no captured output.
 
     That is most of what pytest does for an item, and a quick case takes no longer. A case that
-    failed, or was not run, goes the whole way.
+    failed, or has subtests that were skipped, goes the whole way.
     """
     if not isinstance(item, CaseItem):
         return None
     hooks = item.ihook  # looked up anew each time
     hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    if item.passes():
+    if state := item.plain_state():
+        skipped = state is State.NOT_RUN
         report = pytest.TestReport(
             item.nodeid,
             item.location,
             {},
-            outcome="passed",
-            longrepr=None,
+            outcome="skipped" if skipped else "passed",
+            longrepr=(item.location[0], 0, f"Skipped: {item.reason}") if skipped else None,
             when="call",
             user_properties=item.user_properties,
             duration=item.result.seconds,
@@ -123,18 +124,24 @@ class CaseItem(pytest.Function):
         """Put what came of the case where its own report carries it."""
         self.user_properties.append((console.RESULT, self.result.as_dict()))
 
-    def passes(self) -> bool:
-        """Wait for the case; tell whether it passed. What was wrong is told by `run_and_report`."""
+    @property
+    def reason(self) -> str:
+        """Why the case was not run."""
+        return printable(self.result.reason)
+
+    def plain_state(self) -> State | None:
+        """Wait for the case; return its state. None where `run_and_report` has more to tell."""
         try:
-            passed = self.result.state is State.PASSED and not self.result.skipped
+            result = self.result
         except UsageError:
-            return False
+            return None
         except pytest.fail.Exception as error:  # of pytest-timeout, which ends the wait for it
             self._given_up = error
-            return False
-        if passed:
-            self._tell()
-        return passed
+            return None
+        if result.state is State.FAILED or result.skipped:
+            return None
+        self._tell()
+        return result.state
 
     def forget(self) -> None:
         """Drop what was reported: there may be many cases, and pytest keeps them all."""
@@ -160,7 +167,7 @@ class CaseItem(pytest.Function):
                     pytest.skip(printable(part))
         self._tell()  # after the sections, whose reports have no use for it
         if result.state is State.NOT_RUN:
-            pytest.skip(printable(result.reason))
+            pytest.skip(self.reason)
         if result.state is State.FAILED:
             if more:
                 more.insert(0, f"{SHOWN} of them are shown; the others are:")

@@ -141,7 +141,7 @@ class _Watch:
         self._pid = pid
         self._pidfd = os.pidfd_open(pid)
         self._capture = capture
-        self._tasks = _tasks()
+        self._tasks = self._fewest = _tasks()
         self.error = ""
 
     def close(self) -> None:
@@ -181,11 +181,13 @@ class _Watch:
     def _count_processes(self) -> None:
         """Have a case ended that has more processes than it may.
 
-        How many there are on the machine is soon read; whose they are is not. Where they become
-        more all the while, there would be no processor left to find that out: they are stopped.
+        How many there are on the machine is soon read; whose they are is not, so that is for when
+        they are that many more than they were. Where they become more all the while, there would
+        be no processor left to find it out: they are stopped.
         """
         before, self._tasks = self._tasks, _tasks()
-        if self._tasks < PROCESS_LIMIT:
+        self._fewest = min(self._fewest, self._tasks)
+        if self._tasks - self._fewest < PROCESS_LIMIT:
             return
         if rush := self._tasks - before >= _RUSH:
             _kill(-self._pid, signal.SIGSTOP)

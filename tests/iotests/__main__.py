@@ -31,11 +31,11 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".import"))  # `goldlock` is harness/
 
-from goldlock import linux
 from goldlock.errors import UsageError
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.locate import locate, of_build
 from goldlock.kits.qemu_iotests import qtest
+from goldlock.runner.orphans import adopt, reap
 
 from tests.iotests.source import tree
 from tests.versions.__main__ import KNOWN, Failed, do, installed
@@ -226,11 +226,12 @@ def _timed(
 ) -> tuple[str, float, float]:
     """Run a command; return what it printed, and the seconds that went by, and of processors.
 
-    Those of daemons count, too, which are this process's children once they lose their parents.
+    Those of daemons count, too, which are this process's children once they lose their parents;
+    check leaves thousands that have ended.
     """
-    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+    adopt()
     began, used = time.monotonic(), os.times()
-    done = subprocess.run(
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=environ,
@@ -239,14 +240,15 @@ def _timed(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        check=False,
     )
-    with suppress(ChildProcessError):
-        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
-            pass
+    said = None
+    while said is None:
+        with suppress(subprocess.TimeoutExpired):
+            said, _ = process.communicate(timeout=1)
+        reap(but=process.pid)
     now = os.times()
     cpu = now.children_user + now.children_system - used.children_user - used.children_system
-    return done.stdout, time.monotonic() - began, cpu
+    return said, time.monotonic() - began, cpu
 
 
 def _processes(scratch: Path) -> list[str]:

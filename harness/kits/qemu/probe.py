@@ -33,14 +33,19 @@ class QemuProbe:
 
     They are asked from the start; `programs` waits for their answers. *scratch* is a folder
     on the file system that the cases will use, for an image to lock and for the embedded
-    programs. *chosen* has the values of the kit's options, by their names. Raises UsageError as
-    `locate`.
+    programs. *chosen* has the values of the kit's options, by their names. Only where goldens have
+    variants for *traits*, locks are asked about. Raises UsageError as `locate`.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], scratch: Path, chosen: Mapping[str, str]
+        self,
+        environ: Mapping[str, str],
+        scratch: Path,
+        chosen: Mapping[str, str],
+        *,
+        traits: bool = True,
     ) -> None:
-        self._chosen, kind = chosen, chosen["programs"]
+        self._chosen, kind, self._with_traits = chosen, chosen["programs"], traits
         self._environ = environ
         if chosen["build"]:  # and no others, whatever the environment names
             self._paths, self._missing = of_build(chosen["build"])
@@ -62,7 +67,7 @@ class QemuProbe:
         self._image = _LockedImage(scratch)
         filename = str(self._image.path).replace(",", ",,")
         options = f"driver=raw,file.driver=file,file.locking=on,file.filename={filename}"
-        asked = qemu_img if self._image.locked else None
+        asked = qemu_img if traits and self._image.locked else None
         conflict = _asked(environ, asked, "map", "--image-opts", options)
         writes = ("bench", "-w", "-c", "1", "--image-opts", options)
         failure = _asked(environ, *_with_failing_unlock(asked, *writes))
@@ -108,9 +113,12 @@ class QemuProbe:
             name = "embedded, as QEMU" if self._launchers else "QEMU"
             kind = "embedded, in place of QEMU" if self._launchers else "QEMU"
             accelerated = f"accelerator {accelerator or 'none'}"
-            said = f"{name} {version}, {accelerated}, lock conflicts {conflicts}"
+            said = f"{name} {version}, {accelerated}"
+            if self._with_traits:
+                said += f", lock conflicts {conflicts}"
+                rows = [("Lock conflicts", conflicts), *rows]
             heading += [f"programs: {said}", *(f"  {n}: {path}" for n, path in paths.items())]
-            rows = [("Programs", f"{kind} {version}"), ("Lock conflicts", conflicts), *rows]
+            rows = [("Programs", f"{kind} {version}"), *rows]
         else:
             heading.append("programs: no QEMU found; cases that need it are not run")
             rows = [("Programs", "no QEMU found"), *rows]

@@ -31,6 +31,7 @@ _NOT_PASSED_ON = ("PYTHONDONTWRITEBYTECODE", "GDB_OPTIONS")
 
 _IMPORT = re.compile(r"^(?:import|from) ([\w.]+)", re.MULTILINE)
 
+_HEADS = ("==", "---", "FAIL: ", "ERROR: ")
 _HEADING = re.compile(r"(={2,5}|-{3}) +([^ =-].*?)(?: +\1)?")
 _METHOD = re.compile(r"(?:FAIL|ERROR): \w+ \(.+\)")
 _LEFT_OUT = re.compile(r"\s*\[case not run\]\s*")
@@ -54,9 +55,10 @@ def _lines(text: str) -> list[str]:
 
 def _heading(line: str) -> str:
     """Return the words of a heading: of a shell test, or of a failure that unittest prints."""
-    if found := _HEADING.fullmatch(line) if line.startswith(("==", "---")) else None:
-        return found[2]
-    return line if line.startswith(("FAIL: ", "ERROR: ")) and _METHOD.fullmatch(line) else ""
+    if not line.startswith(_HEADS):  # most lines
+        return ""
+    found = _HEADING.fullmatch(line)
+    return found[2] if found else line * bool(_METHOD.fullmatch(line))
 
 
 class IotestsDialect(Dialect):

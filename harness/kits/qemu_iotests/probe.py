@@ -30,7 +30,7 @@ class IotestsProbe:
     ) -> None:
         self._environ, self._scratch, self._chosen = environ, scratch, chosen
         self._tree = tree.found(Path(chosen["tree"]))
-        self._qemu = QemuProbe(environ, scratch, chosen)
+        self._qemu = QemuProbe(environ, scratch, chosen, traits=False)
 
     def stop(self) -> None:
         """End what has not answered; from any thread, also a signal handler."""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +78,19 @@ def found(folder: Path) -> Tree:
 def python(build: str) -> str:
     """Return the interpreter for tests: that of QEMU's build directory, or python3 on PATH."""
     own = Path(build or "/", "pyvenv/bin/python3")
-    return str(own) if build and own.exists() else shutil.which("python3") or sys.executable
+    return str(own) if build and own.exists() else _interpreter(shutil.which("python3"))
+
+
+@cache
+def _interpreter(found: str | None) -> str:
+    """Return what a python3 starts: that of pyenv is a script, which takes as long as a test."""
+    if not found or not os.access(found, os.R_OK):
+        return found or sys.executable
+    with Path(found).open("rb") as file:
+        if file.read(2) != b"#!":
+            return found
+    command = [found, "-c", "import sys; print(sys.executable)"]
+    return os.fsdecode(_answer(command, os.environ, Path(), found)).strip()
 
 
 def bytecode(environ: Mapping[str, str]) -> dict[str, str]:
