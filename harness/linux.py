@@ -5,7 +5,7 @@ System calls without a wrapper, struct flock, the kernel's table of locks, and B
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH208
 
 import errno
 import os
@@ -231,9 +231,8 @@ def processes_below(root: int) -> "Iterator[tuple[int, int]]":
     """
     try:
         for task in os.listdir(f"/proc/{root}/task"):
-            with open(f"/proc/{root}/task/{task}/children", encoding="ascii") as children:
-                pids = [int(pid) for pid in children.read().split()]
-            for pid in pids:
+            children = b"".join(_pages(f"/proc/{root}/task/{task}/children"))
+            for pid in map(int, children.split()):
                 yield pid, root
                 yield from processes_below(pid)
     except OSError:  # it is gone

@@ -5,11 +5,10 @@
 # ruff: noqa: PTH115, PTH116, PTH208
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 
-from goldlock import linux
 from goldlock.linux import KernelLock
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
 from goldlock.lockcalls.calls import Call
@@ -26,6 +25,7 @@ NUMBERS = {arch: (*EXITS[arch], *_CLOSES[arch]) for arch in EXITS}
 
 
 _LARGEST = 2**63 - 1
+_MOST = 65536
 
 
 class EndCall(Call):
@@ -54,27 +54,42 @@ def is_end(notification: Notification) -> bool:
 
 
 class _Through:
-    """A descriptor by which a program has locks on a file."""
+    """A descriptor by which a program has locks on a file: those that there were last."""
 
-    __slots__ = ("file", "locks", "name")
+    __slots__ = ("file", "info", "locks", "name", "text")
 
-    def __init__(self, name: str, file: tuple[int, int]) -> None:
+    def __init__(self, pid: int, fd: int, name: str, file: tuple[int, int]) -> None:
+        self.info = -1
+        with suppress(OSError):  # it is gone
+            self.info = os.open(f"/proc/{pid}/fdinfo/{fd}", os.O_RDONLY)
         self.name = name
         self.file = file
+        self.text = b""
         self.locks: list[KernelLock] = []
+
+    def close(self) -> None:
+        if self.info >= 0:
+            os.close(self.info)
 
 
 class Holdings:
-    """What a program, all of its processes included, has locked."""
+    """What a program, all of its processes included, has locked. close() it."""
 
-    def __init__(self, starter: int) -> None:
-        """*starter* is the process above all of them."""
-        self._starter = starter
+    def __init__(self, processes: Callable[[], Iterable[int]]) -> None:
+        """Begin with none; *processes* returns those of the program."""
+        self._processes = processes
         self._through: dict[tuple[int, int], _Through] = {}
 
     def note(self, pid: int, fd: int, name: str, file: tuple[int, int]) -> None:
         """Note that a process is about to lock a file, which has a name, by a descriptor."""
-        self._through.setdefault((pid, fd), _Through(name, file))
+        if (pid, fd) not in self._through:
+            self._through[pid, fd] = _Through(pid, fd, name, file)
+
+    def close(self) -> None:
+        """Let go of the files in which the kernel tells of locks."""
+        for through in self._through.values():
+            through.close()
+        self._through.clear()
 
     def any(self) -> bool:
         """Return whether the program may have locks."""
@@ -122,11 +137,15 @@ class Holdings:
     def ends(self) -> tuple[Effect, ...]:
         """Return which locks are gone since this was last asked."""
         gone: list[Effect] = []
-        for (pid, fd), through in list(self._through.items()):
-            now, before = locks_through(pid, fd), through.locks
-            through.locks = now
+        for key, through in list(self._through.items()):
+            text, before = _text(through.info), through.locks
+            if text and text == through.text:
+                continue
+            through.text, through.locks = text, _locks_in(text)
+            now = through.locks
             if not now:
-                del self._through[pid, fd]
+                through.close()
+                del self._through[key]
                 if before and self._moved(through, before):
                     continue
             for lock in before:
@@ -145,7 +164,7 @@ class Holdings:
         """Return whether another process of the program has the same open file still."""
         if lost[0].system == "POSIX":
             return False
-        for pid, _ in linux.processes_below(self._starter):
+        for pid in self._processes():
             for fd, file, locks in self._by_descriptor(pid, {through.file}):
                 if {lock.key() for lock in lost} <= {lock.key() for lock in locks}:
                     self.note(pid, fd, through.name, file)
@@ -192,11 +211,23 @@ def locks_through(pid: int, fd: int) -> list[KernelLock]:
     except OSError:
         return []
     try:
-        text = b"".join(iter(lambda: os.read(info, 65536), b""))
-    except OSError:
-        return []
+        return _locks_in(_text(info))
     finally:
         os.close(info)
+
+
+def _text(info: int) -> bytes:
+    """Return what an open file of /proc tells now; nothing when its process is gone."""
+    try:
+        text = os.pread(info, _MOST, 0)
+        while len(text) % _MOST == 0 and (more := os.pread(info, _MOST, len(text))):
+            text += more
+    except OSError:
+        return b""
+    return text
+
+
+def _locks_in(text: bytes) -> list[KernelLock]:
     if b"lock:" not in text:
         return []
     lines = text.decode("ascii").splitlines()

@@ -6,9 +6,11 @@ A program that was let go is waited for by events alone: its next lock call, or 
 
 import os
 import select
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeVar
 
+from goldlock import linux
 from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
@@ -21,7 +23,7 @@ from goldlock.orders.starter import Starter
 
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
-_AT_ONCE = 50
+_AT_ONCE = 8
 _NAP = 3
 """The same, while one sleeps for a time that it has set itself, such as the 10 ms of QEMU's."""
 
@@ -66,7 +68,7 @@ class Lane:
         """The calls at which its threads stand, by actor: "A", "A.2"."""
 
         self.pids: set[int] = set()
-        self.holdings = Holdings(starter.pid)
+        self.holdings = Holdings(self._processes)
         self._folder = f"{folder}/"
         self._starter = starter
         self._actors: dict[int, str] = {}
@@ -96,20 +98,20 @@ class Lane:
         looks = 0
         while not self.ended:
             stands = bool(self.standing or self._arrived)
-            pace = _NAP if self._rest.has_alarm else 0 if looks < _AT_ONCE else _PACE
-            limit = pace if stands else self._limit
-            events = dict(self._poll.poll(limit))
-            if not events and not stands:
-                raise RestlessError(self.letter)
+            rests = stands and self._rest.is_at_rest(self._standing_tids())
+            pace = _NAP if self._rest.has_alarm else 0 if rests or looks < _AT_ONCE else _PACE
+            events = dict(self._poll.poll(pace if stands else self._limit))
             if self._starter.listener.fd in events:
                 self._arrive()
                 looks = 0
             elif self._pidfd in events:
                 self.ended = True
-            elif self._rest.is_at_rest(self._standing_tids()):
+            elif rests:
                 break
-            else:
+            elif stands:
                 looks += 1
+            else:
+                raise RestlessError(self.letter)
         self._name_arrived()
         if self.ended:  # what runs on behind a program is not waited for
             self._leave()
@@ -118,6 +120,12 @@ class Lane:
         for standing in self.standing.values():
             standing.call.close()
         self.standing.clear()
+
+    def _processes(self) -> Iterable[int]:
+        """Return the processes of the program, as far as they are at rest."""
+        if not self.ended:
+            return self._rest.processes
+        return [pid for pid, _ in linux.processes_below(self._starter.pid)]
 
     def _standing_tids(self) -> set[int]:
         standing = (each.notification.tid for each in self.standing.values())
@@ -128,6 +136,9 @@ class Lane:
         if not listener.wait():
             return
         notification = listener.call()
+        if is_end(notification) and not self.holdings.any():  # as most are, of what is linked
+            listener.pass_on()
+            return
         try:
             call = self._read(notification)
         except (OSError, ValueError, OtherCallError):  # the kernel refuses it, or it is no matter
@@ -139,8 +150,6 @@ class Lane:
     def _read(self, notification: Notification) -> Call:
         """Return a call whose order can matter; raise OtherCallError for any other."""
         if is_end(notification):
-            if not self.holdings.any():
-                raise OtherCallError
             end = EndCall(notification)
             if not self.holdings.lets_go(end):
                 raise OtherCallError
@@ -190,6 +199,7 @@ class Lane:
     def end(self) -> int:
         """End all that runs still of it; return its wait status."""
         self._leave()
+        self.holdings.close()
         self._rest.close()
         status = self._starter.clear()
         for fd in (self._pidfd, self.output):

@@ -152,7 +152,9 @@ class _Game:
     def _name(self, call: Call) -> str:
         """Return the name of an open file: that which it was met by, whatever became of it."""
         if isinstance(call, LockCall | DataCall):
-            return self._files.setdefault(call.file, self._new_name(call.path()))
+            if call.file not in self._files:
+                self._files[call.file] = self._new_name(call.path())
+            return self._files[call.file]
         return ""
 
     def _text(self, call: Call, name: str) -> str:

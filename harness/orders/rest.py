@@ -2,112 +2,129 @@
 """Whether a program is at rest: none of its threads can do anything until one is let go.
 
 A thread that stands at a lock call is frozen. All others must sleep; that each was seen asleep is
-not enough, as one may have woken another that was looked at before. So the kernel's counts of how
-often each was on a processor are compared between two looks: threads whose counts are equal have
-slept all the time, and there was a moment when all slept.
+not enough, as one may have woken another that was looked at before. So the kernel's clock of the
+processor time of each process is read before and after. Who goes to sleep adds to it: where it is
+the same, those who were seen asleep slept all the time, and nobody was left who could wake them.
+
+The state of a thread is that of one asleep a moment before it leaves its processor, too, and it may
+turn back. Of what call it is in, the kernel tells only if it has left.
 """
 
 # Asked at each step of each order, where pathlib takes longer than the kernel:
-# ruff: noqa: PTH116, PTH208
+# ruff: noqa: PTH208
 
 import os
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Collection
+from contextlib import suppress
 
-_ASLEEP = (b"S", b"Z", b"X", b"I")
+_ASLEEP = b"SZXI"
 _LONGEST = 65536
 _TIMED = {"x86_64": (35, 230), "aarch64": (101, 115)}  # nanosleep, clock_nanosleep
 
 
 class Restfulness:
-    """What was seen of the threads of a program, all of its processes included. close() it."""
+    """What is known of the threads of a program, all of its processes included. close() it."""
 
     def __init__(self, starter: int) -> None:
-        """Look at what is below the process *starter*."""
+        """Look at what is below the process *starter*; OSError where the kernel tells nothing."""
         self._starter = starter
-        self._seen: dict[int, bytes] = {}
-        self._files: dict[tuple[int, str], int] = {}
-        self._threads: dict[int, tuple[int, list[int]]] = {}
-        self._timed = _TIMED.get(os.uname().machine, ())
+        self.processes: list[int] = []
+        """All of them, when they were last seen at rest."""
+        self._folders: dict[int, int] = {}
+        """How many entries the kernel says that a folder of threads has, by its descriptor."""
+        self._children: dict[int, bytes] = {}
+        """The children of threads, by the descriptor of the file that tells of them."""
+        self._threads: dict[int, tuple[int, int]] = {}
+        """Descriptors of what tells the state and the call of a thread."""
+        self._timed = [b"%d" % number for number in _TIMED.get(os.uname().machine, ())]
         self.has_alarm = False
         """Whether one slept, when it was last asked, for a time that it has set itself."""
 
+        self._look_below(starter)
+
     def close(self) -> None:
         """Let go of the files in which the kernel tells of threads."""
-        for fd in self._files.values():
-            os.close(fd)
-        self._files.clear()
+        of_threads = sum(self._threads.values(), ())
+        for fd in (*self._folders, *self._children, *of_threads):
+            if fd >= 0:
+                os.close(fd)
+        for known in (self.processes, self._folders, self._children, self._threads):
+            known.clear()
 
     def is_at_rest(self, standing: Collection[int]) -> bool:
         """Return whether all threads but those that stand at a call sleep, and go on to.
 
-        False may be just for now: ask again.
+        False may be just for now: ask again. A call that has come meanwhile is of one that sleeps.
         """
         self.has_alarm = False
-        before = self._seen
-        now = self._look(standing)
-        self._seen = now or {}
-        return now is not None and all(before.get(tid) == counts for tid, counts in now.items())
-
-    def _look(self, standing: Collection[int]) -> dict[int, bytes] | None:
-        """Return the counts of all threads that do not stand; None: one of them is not asleep."""
-        found = {}
-        for tid in self._threads_below(self._starter):
-            if tid not in standing:
-                counts = self._counts(tid)
-                if counts is None or (counts != self._seen.get(tid) and self._sleeps_for(tid)):
-                    return None
-                found[tid] = counts
-        return found
-
-    def _threads_below(self, parent: int) -> Iterator[int]:
-        """Yield all threads of all processes below one, but not its own."""
-        for tid in self._threads_of(parent):
-            if parent != self._starter:
-                yield tid
-            for child in self._read(tid, "children").split():
-                yield from self._threads_below(int(child))
-
-    def _threads_of(self, pid: int) -> list[int]:
-        """Return the threads of a process: those that are known, if as many are there now."""
-        folder = f"/proc/{pid}/task"
         try:
-            number = os.stat(folder).st_nlink
-            if pid not in self._threads or self._threads[pid][0] != number:
-                self._threads[pid] = (number, [int(name) for name in os.listdir(folder)])
-        except OSError:  # it has just ended
-            return []
-        return self._threads[pid][1]
+            before = self._clocks()
+            if self._has_changed():
+                self._look_around()
+                return False
+            for tid, (state, call) in self._threads.items():
+                if tid not in standing and not self._sleeps(state, call):
+                    return False
+            return self._clocks() == before
+        except OSError:  # one has ended
+            self.close()
+            return False
 
-    def _counts(self, tid: int) -> bytes | None:
-        """Return how often a thread was on a processor, as the kernel words it; None: awake."""
-        text = self._read(tid, "status")
-        if not text:
-            return b"gone"
-        state = text[text.index(b"State:") :].split(None, 2)[1]
-        asleep = state in _ASLEEP
-        return text[text.index(b"\nvoluntary_ctxt_switches:") :] if asleep else None
+    def _clocks(self) -> list[int]:
+        """Return how many nanoseconds each process was on a processor."""
+        return [time.clock_gettime_ns(~pid << 3 | 2) for pid in self.processes]
 
-    def _sleeps_for(self, tid: int) -> bool:
-        """Return whether a thread sleeps for a time that it has set itself."""
-        words = self._read(tid, "syscall").split()
-        self.has_alarm = bool(words) and words[0] in [b"%d" % number for number in self._timed]
-        return self.has_alarm
+    def _has_changed(self) -> bool:
+        """Return whether there are other threads, or processes, than those that are known."""
+        for fd, links in self._folders.items():
+            if os.fstat(fd).st_nlink != links:
+                return True
+        for fd, pids in self._children.items():
+            if os.pread(fd, _LONGEST, 0) != pids:
+                return True
+        return not self._children
 
-    def _read(self, tid: int, name: str) -> bytes:
-        """Return what the kernel tells of a thread, by a file that is opened once; b"": gone."""
-        known = self._files.pop((tid, name), -1)
-        if known >= 0:
-            try:
-                text = os.pread(known, _LONGEST, 0)
-                self._files[tid, name] = known
-                return text
-            except OSError:  # it has ended, and another may be there instead
-                os.close(known)
-                self._threads.clear()
-        try:
-            fd = os.open(f"/proc/{tid}/task/{tid}/{name}", os.O_RDONLY)
-            self._files[tid, name] = fd
-            return os.pread(fd, _LONGEST, 0)
-        except OSError:
-            self._threads.clear()
-            return b""
+    def _look_around(self) -> None:
+        """Find all threads that there are now."""
+        self.close()
+        self._look_below(self._starter)
+
+    def _look_below(self, parent: int) -> None:
+        """Find the threads of all processes below one; its own were found."""
+        for tid in os.listdir(f"/proc/{parent}/task"):
+            children = os.open(f"/proc/{parent}/task/{tid}/children", os.O_RDONLY)
+            self._children[children] = os.pread(children, _LONGEST, 0)
+            for pid in map(int, self._children[children].split()):
+                self._find(pid)
+
+    def _find(self, pid: int) -> None:
+        """Find the threads of a process, and what is below it."""
+        self.processes.append(pid)
+        folder = os.open(f"/proc/{pid}/task", os.O_RDONLY)
+        self._folders[folder] = os.fstat(folder).st_nlink
+        for tid in map(int, os.listdir(folder)):
+            self._threads[tid] = (
+                os.open(f"/proc/{pid}/task/{tid}/stat", os.O_RDONLY),
+                _open_private(f"/proc/{pid}/task/{tid}/syscall"),
+            )
+        self._look_below(pid)
+
+    def _sleeps(self, state: int, call: int) -> bool:
+        """Return whether a thread is asleep, but not for a time that it has set itself."""
+        text = os.pread(state, _LONGEST, 0)
+        if text[text.rindex(b")") + 2] not in _ASLEEP:
+            return False
+        number = b""
+        with suppress(OSError):  # who may not look into it is not told
+            number = os.pread(call, _LONGEST, 0).split(None, 1)[0]
+        self.has_alarm = number in self._timed
+        return not self.has_alarm and number != b"running"
+
+
+def _open_private(path: str) -> int:
+    """Open a file of a thread for who may look into it; -1 where that is forbidden."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return -1

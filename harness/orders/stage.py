@@ -16,7 +16,7 @@ from goldlock.orders.wait import Wait
 
 _PACE = 0.001
 """Seconds between looks at threads that are to come to rest, after some at once."""
-_AT_ONCE = 50
+_AT_ONCE = 8
 _LONG = 3600
 
 
