@@ -2,8 +2,9 @@
 """Filters by their names, for headers and for cases in other languages; also those of a kit."""
 
 import os
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -52,22 +53,44 @@ def arguments(function: Callable[..., Any]) -> list[str]:
     return [each.name for each in taken if each.default is Parameter.empty and each.name != "text"]
 
 
-def plain(kit: str) -> list[str]:
-    """Return the names of the filters that take no arguments: what a header can have."""
-    return [name for name, function in known(kit).items() if not arguments(function)]
+def declared(text: str, kit: str) -> list[tuple[str, ...]]:
+    """Return the filters that a header or a ``suite.toml`` names, each with its arguments.
+
+    They stand in *text* as words for a shell. Raises UnknownError where one could not be had.
+    """
+    words = shlex.shlex(text, posix=True, punctuation_chars="")
+    words.whitespace += ","
+    words.whitespace_split, words.commenters = True, ""
+    try:
+        named = list(_named([*words], kit))
+    except ValueError as error:
+        raise UnknownError(f"{str(error).lower()}; write it as for a shell") from None
+    return [(name, *given) for name, given, _ in named]
 
 
-def chosen(words: list[str], kit: str, environ: Mapping[str, str] = os.environ) -> Filter:
+def chosen(words: Sequence[str], kit: str, environ: Mapping[str, str] = os.environ) -> Filter:
     """Return the filter that names, each with its arguments, stand for; raise UnknownError.
 
     *environ* has the directories of the case, for `paths`.
     """
-    made, rest = [], list(words)
+    directories = [environ.get(each, "") for each in DIRECTORIES]
+    return filters.compose(
+        *(
+            made if name != PATHS else filters.paths(*directories)
+            for name, _, made in _named(words, kit)
+        )
+    )
+
+
+def _named(words: Sequence[str], kit: str) -> Iterator[tuple[str, list[str], Filter]]:
+    """Yield each filter with its name and its arguments; `paths` is still to be given its own."""
+    rest = list(words)
     while rest:
         name = rest.pop(0)
         if name not in known(kit):
+            near = suggest(name, known(kit))
             raise UnknownError(
-                f"unknown filter {name!r}{suggest(name, known(kit))}; --list lists them"
+                f"unknown filter {name!r}{near or ';'} goldlock filter --list lists them"
             )
         function = known(kit)[name]
         wanted = arguments(function)
@@ -75,10 +98,7 @@ def chosen(words: list[str], kit: str, environ: Mapping[str, str] = os.environ) 
         if len(given) < len(wanted):
             missing = " ".join(word.upper() for word in wanted)
             raise UnknownError(f"{name} wants {missing}, and was given {len(given)} of them")
-        if function is filters.paths:
-            function = partial(function, *(environ.get(each, "") for each in DIRECTORIES))
         try:
-            made.append(function(*given) if wanted or name == PATHS else function)
+            yield name, given, function(*given) if wanted else function
         except ValueError as error:
             raise UnknownError(f"{name}: {error}") from None
-    return filters.compose(*made)

@@ -21,7 +21,7 @@ from goldlock.command_line import (
 )
 from goldlock.dialects import known as dialects
 from goldlock.dialects.dialect import Asked
-from goldlock.errors import UsageError
+from goldlock.errors import NotFoundError, UsageError
 from goldlock.pytest_plugin import run_pytest
 from goldlock.reports import files
 from goldlock.runner import shards
@@ -167,7 +167,7 @@ def _here() -> Path:
 def _chosen(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
     try:
         return _select(options, checkout)
-    except UsageError:
+    except NotFoundError:
         check_no_helper(options.cases)
         raise
 

@@ -8,6 +8,10 @@ class UsageError(Exception):
     """Something that a person gave is wrong. The message is one line; exit status 2."""
 
 
+class NotFoundError(UsageError):
+    """A case, or a suite, that is not there: the name of one may be another word with a slip."""
+
+
 class CaseError(Exception):
     """A case cannot go on; the message says which program did what."""
 

@@ -4,10 +4,11 @@
 # `goldlock show` starts often, and typing takes 3 ms to load.
 
 import os
+import shlex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ALIAS = "GOLDLOCK_ALIAS"
 """Names a link that a script of ours makes to its program, and starts that by: `stand_for`."""
@@ -23,19 +24,39 @@ def path_without_shims(environ: "Mapping[str, str]") -> str:
 _PROGRAM = """\
 goldlock_program={}
 if [ "${}" ]; then  # the kernel is to name its processes so
-    ln -sf "$goldlock_program" "${}"
+    ln -sf "$(command -v "$goldlock_program")" "${}"
     goldlock_program=${}
     unset {}
 fi
 """
 
 
-def stand_for(program: str) -> str:
-    """Return the lines of a script for the shell that set ``$goldlock_program``, to be started.
+LEAVE_PATH = """\
+for goldlock_folder in "${0%/*}" "${GOLDLOCK_SHIMS:-none}"; do
+    case :$PATH: in
+    *":$goldlock_folder:"*)
+        goldlock_path=:$PATH:
+        PATH=${goldlock_path%%":$goldlock_folder:"*}:${goldlock_path#*":$goldlock_folder:"}
+        PATH=${PATH#:}
+        PATH=${PATH%:}
+        ;;
+    esac
+done
+"""
+"""The lines of a script by which it takes its folder, and that of shims, from PATH."""
 
-    That is *program*, quoted for the shell; or a link to it, where the environment names one.
+
+def stand_for(command: "Sequence[str]", name: str) -> tuple[str, str]:
+    """Return the first lines of a script called *name* for the shell, and the words that it starts.
+
+    One of the words is the program, or a link to it, where the environment names one: the first,
+    or that which is *name*, as in ``stdbuf -o0 tdbtool``. That does not lead back to the script.
     """
-    return _PROGRAM.format(program, *[ALIAS] * 4)
+    words = [*map(shlex.quote, command)]
+    at = command.index(name) if name in command[1:] else 0
+    lines = _PROGRAM.format(words[at], *[ALIAS] * 4)
+    words[at] = '"$goldlock_program"'
+    return f"{LEAVE_PATH if at else ''}{lines}", " ".join(words)
 
 
 def stands_for_program(path: str) -> bool:

@@ -242,6 +242,20 @@ def test_a_slip_in_the_name_of_a_command(tmp_path: Path) -> None:
     )
 
 
+def test_a_case_whose_name_is_nearly_that_of_a_command(suite: MakeSuite) -> None:
+    suite.case("fault", "# needs: flokc\n")
+    path = f"{suite.root}/cases/fault"
+    refused(goldlock("--suite", str(suite.root), "fault"), f"goldlock: {path}:2: unknown word in")
+
+
+def test_a_helper_that_is_taken_for_a_case(suite: MakeSuite) -> None:
+    suite.case("1", "")
+    path = suite.root / "cases" / "wait.sh"
+    path.write_text("sleep 1\n")
+    said = f"goldlock: {path}: no case: one with a name can be executed, begins with #!"
+    refused(goldlock(str(path)), said)
+
+
 def test_the_help_names_the_commands_each_of_which_has_one() -> None:
     said = goldlock("--help").stdout
     for name in HELPERS:

@@ -225,9 +225,10 @@ class Case(Starts):
     ) -> None:
         """Run programs in every order of their lock calls; show each thing that can come of it.
 
-            case.orders({"writer": (sqlite, "t.db", WRITE), "reader": (sqlite, "t.db", READ)})
+            case.orders({"writer": (sqlite, "t.db", WRITE), "reader": "sqlite3 t.db .dump"})
 
-        The programs, each with its arguments, run in copies of the directory of the case. *outcome*
+        The programs, each with its arguments, run in copies of the directory of the case; of a
+        string, the words are those as a shell has them, but no shell runs it. *outcome*
         is a shell's command line that tells what came of it; if left out, which files there are,
         with checksums. With *switches*, only orders with so few switches away from a program that
         could go on; with *points* "files", what makes, cuts off or removes files is a step, with
@@ -270,7 +271,7 @@ class Case(Starts):
         from goldlock.case.permutation import Steps  # only for the cases that want it
         from goldlock.orders.speech import Speech
 
-        program = self.program(program) if isinstance(program, str) else program
+        program = self._found(program)
         own_name, speech = program.own_name, Speech(prompt, marker)
         shown = shlex.join((program.name, *arguments))
         return Steps(

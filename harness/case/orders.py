@@ -23,8 +23,8 @@ from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines
 from goldlock.orders.search import Choice
 
-Call = Sequence["Program | str"]
-"""A program, and its arguments."""
+Call = str | Sequence[Program | str]
+"""A program, and its arguments; or a string, whose words are those as a shell has them."""
 
 
 class Asked(NamedTuple):
@@ -47,10 +47,10 @@ class Orders:
                 "orders have a supervisor of their own; '# needs: orders' in the header"
             )
         self._case = case
-        self._calls = programs
+        self._calls = {name: _words(call) for name, call in programs.items()}
         self._never = re.compile(asked.never, re.S | re.M) if asked.never else None
         self._choice = Choice(asked.switches)
-        commands = tuple(_argv(call) for call in programs.values())
+        commands = tuple(map(_argv, self._calls.values()))
         if asked.points not in POINTS:
             raise CaseError(f"points: {', '.join(POINTS)}, not {asked.points}")
         self._programs = Programs(
@@ -103,13 +103,23 @@ class Orders:
         self._case.log(f"\noutcome {number}\n{text}", self._case.paths)
 
 
-def _argv(call: Call) -> tuple[str, ...]:
+def _words(call: Call) -> Sequence[Program | str]:
+    try:
+        words = shlex.split(call) if isinstance(call, str) else call
+    except ValueError as error:
+        raise CaseError(f"{call}: {str(error).lower()}; write it as for a shell") from None
+    if not words:
+        raise CaseError("a program, and its arguments: none is given")
+    return words
+
+
+def _argv(call: Sequence[Program | str]) -> tuple[str, ...]:
     program, *arguments = call
     words = [str(word) for word in arguments]
     return tuple(program.argv(*words)) if isinstance(program, Program) else (program, *words)
 
 
-def _echo(call: Call) -> str:
+def _echo(call: Sequence[Program | str]) -> str:
     program, *arguments = call
     words = [str(word) for word in arguments]
     return shlex.join((program.name if isinstance(program, Program) else program, *words))

@@ -62,8 +62,9 @@ def _case_of_kit(environ: Mapping[str, str], script: str) -> Case:
 def _context(root: int, directory: str) -> str:
     """Tell of the case's processes and locks, if there is more than the case and its tasks."""
     from goldlock.inspect.process_report import report  # only at a failure
+    from goldlock.lockcalls.words import byte_words
 
-    text = report(root, directory, os.environ.get(KIT_VARIABLE, ""))
+    text = report(root, directory, byte_words())
     case, *others = text.splitlines() or [""]
     own = case.strip().rpartition(" (pid ")[0]  # a task has it, after its name
     if all(other.rpartition(" (pid ")[0].endswith(own) for other in others):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 30.0
 """Seconds that a program has for one answer."""
 
+NOTHING = "nothing; if it holds back what it prints to a pipe, stdbuf -o0 before it lets that out"
+"""What a program has printed that is waited for in vain."""
+
 WRAPPER_GRACE = 2.0
 """Seconds that the command before a program has to notice its end, and to finish its log."""
 
@@ -196,5 +199,5 @@ class Session:
         if status is None and self._stream.flag_eof:
             status = self.process.wait()
         state = f"within {self.limit:g} s" if status is None else f"(exit status {status})"
-        printed = "\n".join(f"  {line}" for line in self._printed) or "  nothing"
+        printed = "\n".join(f"  {line}" for line in self._printed) or f"  {NOTHING}"
         return CaseError(f"{self.name} failed {purpose} {state}; it printed:\n{printed}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Starts(Output):
     """What a case starts is in its log, and known to who looks for locks."""
 
-    def show(self, program: Program, *arguments: str, stdin: str = "") -> Completed:
+    def show(self, program: str | Program, /, *arguments: str, stdin: str = "") -> Completed:
         """Show a command, run it, and show what it writes, and its exit status if that is not 0.
 
             $ git add a
@@ -33,6 +33,7 @@ class Starts(Output):
 
         ``goldlock show -- git add a`` does the same in a shell.
         """
+        program = self._found(program)
         self.log(f"$ {program.echo(*arguments)}", self.paths)
         done = program(*arguments, stdin=stdin)
         self.log(done.stdout, self.paths)
@@ -40,11 +41,12 @@ class Starts(Output):
         self.log(done.ending, str)
         return done
 
-    def show_errors(self, program: Program, *arguments: str) -> Completed:
+    def show_errors(self, program: str | Program, /, *arguments: str) -> Completed:
         """Show a command, run it, and show what it writes to standard error.
 
         Its standard output is not shown: it is the same whoever has a lock.
         """
+        program = self._found(program)
         self.log()
         self.log(program.echo(*arguments), self.paths)
         done = program(*arguments)
@@ -94,9 +96,7 @@ class Starts(Output):
         """
         from goldlock.case.holder import Holder  # pexpect: only for the cases that talk
 
-        if isinstance(program, str):
-            program = self.program(program)
-        program = self._known_as(program, name)
+        program = self._known_as(self._found(program), name)
         speech = (prompt, marker)
         return self._register(
             Holder(program, *arguments, case=self, speech=speech, limit=limit, ready=ready)
@@ -118,10 +118,8 @@ class Starts(Output):
         """
         from goldlock.case.daemon import Daemon  # only for the cases that have one
 
-        if isinstance(program, str):
-            program = self.program(program)
         return self._register(
-            Daemon(program, *arguments, pidfile=pidfile, limit=limit, ready=ready)
+            Daemon(self._found(program), *arguments, pidfile=pidfile, limit=limit, ready=ready)
         )
 
     def wait_for(self, *, limit: float = 0, **state: "Unpack[Fields]") -> str:
@@ -129,7 +127,7 @@ class Starts(Output):
 
         =================================== =======================================================
         ``locked="t.db"``                   a lock is held on the file; ``byte=5`` or
-                                            ``byte=(5, 9)``: on these; ``byte="SHARED"``: on those
+                                            ``byte=(5, 9)``: on these; ``byte="SHARED"``: on some
                                             that the suite calls so; ``by=holder``: by a session,
                                             a daemon, a pid, or what is below it;
                                             ``exclusive=True``: one to write
@@ -153,6 +151,9 @@ class Starts(Output):
         from goldlock.case.waits import wait_for  # only for the cases that wait
 
         return wait_for(state, limit)
+
+    def _found(self, program: str | Program) -> Program:
+        return self.program(program) if isinstance(program, str) else program
 
     def _known_as(self, program: "P", name: str) -> "P":
         folder = f"{os.path.dirname(self.test_dir)}/names"  # noqa: PTH120 - as for the logs

@@ -69,11 +69,11 @@ def state_of(fields: Fields) -> states.State:
             raise CaseError(f"{name}= does not go with {kind}=")
     by = pid_of(given["by"]) if "by" in given else 0
     span = _span(given["byte"], value, by) if "byte" in given else None
-    exclusive = given.get("exclusive", False)
+    exclusive, part = given.get("exclusive", False), isinstance(given.get("byte"), str)
     if kind == "line" and not isinstance(given.get("of"), str | os.PathLike):
         raise CaseError("line= wants of=: a file, or a session that was started by case.start")
     made: dict[str, Callable[[], states.State]] = {
-        "locked": lambda: lock_states.Locked(value, span, by, exclusive=exclusive),
+        "locked": lambda: lock_states.Locked(value, span, by, exclusive=exclusive, part=part),
         "unlocked": lambda: lock_states.Unlocked(value, span, by),
         "blocked": lambda: lock_states.Blocked(pid_of(value)),
         "refused": lambda: _refused(value),

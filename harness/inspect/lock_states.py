@@ -35,13 +35,23 @@ def span_of(name: str, path: str, by: int = 0) -> Span:
 
 
 class Locked(State):
-    """A lock is held on a file: on a span of bytes, or any; by a process, or what is below it."""
+    """A lock is held on a file: on a span of bytes, or any; by a process, or what is below it.
+
+    Where *part*, on some of the bytes.
+    """
 
     def __init__(
-        self, path: str, span: Span | None = None, by: int = 0, *, exclusive: bool = False
+        self,
+        path: str,
+        span: Span | None = None,
+        by: int = 0,
+        *,
+        exclusive: bool = False,
+        part: bool = False,
     ) -> None:
         self._path = path
         self._span = span
+        self._part = part
         self._exclusive = exclusive
         self.needs = self._by = by
 
@@ -62,6 +72,8 @@ class Locked(State):
         if self._span is None:
             return True
         first, last = self._span
+        if self._part:
+            return lock.overlaps(first, last)
         return lock.first <= first and (
             lock.last is None or (last is not None and last <= lock.last)
         )

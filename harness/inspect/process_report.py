@@ -8,7 +8,8 @@ from contextlib import suppress
 import psutil
 from goldlock.inspect import lock_table, process_facts, processes
 from goldlock.lockcalls import SUPERVISOR_NAME
-from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE
+from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 
 def name_of(process: psutil.Process) -> str:
@@ -22,16 +23,17 @@ def describe(pid: int) -> str:
         variables = psutil.Process(pid).environ()
     except psutil.Error:  # gone, or a zombie
         variables = {}
-    return report(pid, variables.get("TEST_DIR", ""), variables.get(KIT_VARIABLE, ""))
+    words = byte_words(variables.get(KIT_VARIABLE, ""), variables.get(LOCKS_VARIABLE, ""))
+    return report(pid, variables.get("TEST_DIR", ""), words)
 
 
-def report(root: int, directory: str, kit: str = "") -> str:
+def report(root: int, directory: str, words: ByteWords) -> str:
     """Return the tree of processes from *root* down, then who holds locks on a directory's files.
 
-    *kit* names the one whose words for bytes are used.
+    *words* are what bytes are called.
     """
     text = tree(root)
-    held = lock_table.table(directory, byte_words(kit)) if directory else ""
+    held = lock_table.table(directory, words) if directory else ""
     return text + ("\nlocks held:\n" + indented(held) if held else "")
 
 

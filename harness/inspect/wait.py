@@ -23,7 +23,7 @@ USAGE = """\
 Wait until something is so; never for a time.
 
   goldlock wait --locked FILE [--byte N] [--by PID] [--exclusive]
-                                   a lock is held on FILE: on byte N, bytes FIRST-LAST, or those
+                                   a lock is held on FILE: on byte N, bytes FIRST-LAST, or some
                                    that the suite gives a name; by process PID or one below it
   goldlock wait --unlocked FILE [--byte N] [--by PID]
                                    none is
@@ -119,9 +119,10 @@ def _state(kind: str, value: str, more: dict[str, str]) -> "State":
         return states.Line(value, more["of"])
     by = _number(int, "by", more["by"]) if "by" in more else 0
     span = _span(more["byte"], value, by) if "byte" in more else None
+    part = "byte" in more and not more["byte"][0].isdigit()  # a name
     if kind == "unlocked":
         return lock_states.Unlocked(value, span, by)
-    return lock_states.Locked(value, span, by, exclusive="exclusive" in more)
+    return lock_states.Locked(value, span, by, exclusive="exclusive" in more, part=part)
 
 
 def _refused(pid: int) -> "State":

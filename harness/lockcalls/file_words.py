@@ -4,6 +4,7 @@
     [locks."*.db"]
     0x40000000 = "PENDING"
     0x40000002-0x400001ff = "SHARED"
+    0x40000200- = "DATA"
 
     [locks."lock.mdb"]
     pid = "READER"
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class FileWord:
     """The bytes *first* to *last* of files like *pattern* are called *name*.
 
-    *first* and *last* are None for the byte that is the pid of who locks it.
+    *last* is None for the end of the file, both are for the byte that is the pid of who locks it.
     """
 
     def __init__(self, pattern: str, first: int | None, last: int | None, name: str) -> None:
@@ -48,11 +49,9 @@ class FileWord:
         end = "/".join(path.removesuffix(" (deleted)").split("/")[-parts:])
         return fnmatchcase(end, self.pattern)
 
-    def span(self, pid: int) -> tuple[int, int]:
-        """Return the first and the last byte that a process has this name for."""
-        if self.first is None or self.last is None:
-            return pid, pid
-        return self.first, self.last
+    def span(self, pid: int) -> "tuple[int, int | None]":
+        """Return the first and the last byte that a process has this name for; None: the end."""
+        return (pid, pid) if self.first is None else (self.first, self.last)
 
 
 def names_of(
@@ -61,18 +60,20 @@ def names_of(
     """Return what the bytes *first* to *last* of a file are called, locked by process *pid*.
 
     Each name once, in the order of bytes; the first word for a byte counts. Empty where a byte
-    has no name; also for *last* None, the end of the file.
+    has no name; *last* is None for the end of the file.
     """
-    if last is None:
-        return []
     spans = [(word.span(pid), word.name) for word in words if word.is_for(path)]
     names: list[str] = []
-    while first <= last:
-        found = next(((end, name) for (a, end), name in spans if a <= first <= end), None)
+    while last is None or first <= last:
+        found = next(
+            ((b, name) for (a, b), name in spans if a <= first and (b is None or first <= b)), None
+        )
         if not found:
             return []
-        first = found[0] + 1
         names += [found[1]] if found[1] not in names else []
+        if found[0] is None:
+            break
+        first = found[0] + 1
     return names
 
 
@@ -90,9 +91,9 @@ def unpack(text: str) -> "Sequence[FileWord]":
             words.append(FileWord(pattern, None, None, name))
         else:
             first, last = range_.split("-")
-            words.append(FileWord(pattern, int(first), int(last), name))
+            words.append(FileWord(pattern, int(first), int(last) if last else None, name))
     return words
 
 
 def _range(word: FileWord) -> str:
-    return PID if word.is_pid else f"{word.first}-{word.last}"
+    return PID if word.is_pid else f"{word.first}-{'' if word.last is None else word.last}"

@@ -59,6 +59,7 @@ class Fault:
     nth      the first matching call that fails, counted from 1 since the fault was added
     times    how many calls fail; None: all.  EINTR needs a number, or ALWAYS
     exactly  whether the range of a call must have nothing else
+    part     whether some of the bytes are enough
     may_miss whether it is in order if no call fails
     to       of link and rename, only calls that make this new name; None: any
     delay    milliseconds that the call stands still before it is carried out, PAUSED: until the
@@ -77,6 +78,7 @@ class Fault:
     may_miss: bool = False
     to: str | None = None
     delay: int = 0
+    part: bool = False
 
     def __post_init__(self) -> None:
         _ = self.calls  # which looks at its fields
@@ -94,7 +96,9 @@ class Fault:
     @property
     def calls(self) -> Calls:
         """Return which calls it is about."""
-        return Calls(self.call, self.byte, self.image, self.program, self.exactly, self.to)
+        return Calls(
+            self.call, self.byte, self.image, self.program, self.exactly, self.to, self.part
+        )
 
     def __str__(self) -> str:
         """Return the line of a plan that parse_plan reads back as this fault."""
@@ -160,6 +164,7 @@ def _fault(line: Line, words: ByteWords) -> Fault:
         may_miss,
         calls.to,
         delay,
+        calls.part,
     )
 
 

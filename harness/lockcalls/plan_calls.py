@@ -44,6 +44,7 @@ class Calls:
     program: str | None = None
     exactly: bool = False
     to: str | None = None
+    part: bool = False
 
     def __post_init__(self) -> None:
         if self.call not in CALLS:
@@ -79,7 +80,7 @@ class Calls:
         """Return the words of a plan that `parse_calls` reads back."""
         parts = [self.call]
         if self.call in _WITH_BYTES:
-            parts += ["exactly"] if self.exactly else []
+            parts += ["exactly"] if self.exactly else ["some of"] if self.part else []
             parts.append(range_text(*self.span) if self.span else "any byte")
         for word, name in (("of", self.image), ("to", self.to), ("by", self.program)):
             parts += [word, quote(name)] if name is not None else []
@@ -118,7 +119,10 @@ def parse_calls(line: Line, words: ByteWords) -> Calls:
     """Read the words up to what shall become of the calls; raises PlanError."""
     bare_calls = [call for call in CALLS if " " not in call]
     call = line.need(f"a call: {', '.join(bare_calls[:-1])} or {bare_calls[-1]}", *bare_calls)
-    exactly = call in _WITH_BYTES and line.take("exactly", "covering") == "exactly"
+    how = line.take("exactly", "covering", "some") if call in _WITH_BYTES else ""
+    exactly, part = how == "exactly", how == "some"
+    if part:
+        line.need('"of" and a range', "of")
     named = _Bytes(line, words)
     byte = named.read(exactly=exactly) if call in _WITH_BYTES else None
     is_bare = False
@@ -130,13 +134,14 @@ def parse_calls(line: Line, words: ByteWords) -> Calls:
     image = _path(line, "the path of an image") if is_bare or line.take("of") else None
     if named.name:
         byte = named.of(image)
+        part = part or (not how and isinstance(byte, tuple))
     to = None
     if line.current == "to" and call not in _WITH_TWO_NAMES:
         line.fail(f"{call} has one name")
     if line.take("to"):
         to = _path(line, "the new path")
     program = _checked(line, "the name of a program", no_program) if line.take("by") else None
-    return Calls(call, byte, image, program, exactly, to)
+    return Calls(call, byte, image, program, exactly, to, part)
 
 
 def _path(line: Line, what: str) -> str:

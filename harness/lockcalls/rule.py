@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A fault that is at work: which calls it is about, and how many of them it made fail."""
 
+from goldlock.linux import overlap
 from goldlock.lockcalls import PAUSED
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
@@ -26,6 +27,8 @@ def matches(calls: "Calls", call: "Call") -> bool:
 def _is_there(calls: "Calls", call: "Call", first: int, last: int | None) -> bool:
     if calls.exactly:
         return (call.first, call.last) == (first, last)
+    if calls.part:
+        return overlap((call.first, call.last), (first, last))
     return call.covers(first, last)
 
 

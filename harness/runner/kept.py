@@ -52,7 +52,7 @@ def filter_output(case: Case, output: Path, environ: Mapping[str, str]) -> None:
 
     printed = safe_open.read(output)
     text = printed.decode("utf-8", "surrogateescape")
-    change = by_name.chosen(list(case.filters), case.kit, environ)
+    change = by_name.chosen(case.filters, case.kit, environ)
     filtered = change(text).encode("utf-8", "surrogateescape")
     if filtered != printed:
         _write(output.with_name(UNFILTERED), printed)

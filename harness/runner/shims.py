@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-_SCRIPT = r"""#!/bin/sh
+from goldlock.stand_ins import LEAVE_PATH
+
+_LOG_IT = r"""#!/bin/sh
 # Puts down in the log of the case what is started, and becomes it.
 goldlock_line="$ ${0##*/}"
 for goldlock_word; do
@@ -29,12 +31,8 @@ done
 for goldlock_file in "$GOLDLOCK_LOG" "$GOLDLOCK_PRINT"; do
     [ -z "$goldlock_file" ] || printf '%s\n' "$goldlock_line" 2>/dev/null >>"$goldlock_file"
 done
-goldlock_path=:$PATH:
-PATH=${goldlock_path%%":${0%/*}:"*}:${goldlock_path#*":${0%/*}:"}
-PATH=${PATH#:}
-PATH=${PATH%:}
-exec "${0##*/}" "$@"
 """
+_SCRIPT = f'{_LOG_IT}{LEAVE_PATH}exec "${{0##*/}}" "$@"\n'
 
 
 class Shims:

@@ -123,7 +123,7 @@ class Wrappers:
             script = directory / _SCRIPTS / name / Path(paths[name]).name
             script.parent.mkdir(parents=True)
             if self._gdb(name):
-                text = self._gdb_script(program, number, script.parent / "own-stderr")
+                text = self._gdb_script(name, program, number, script.parent / "own-stderr")
             else:
                 text = self._script(name, program, directory / LOGS / script.name)
             _write(script, text)
@@ -152,19 +152,19 @@ class Wrappers:
         wants_log = any(_LOG.search(word) for word in words)
         before = _NEXT_LOG.format(log=log, name=log.name) if wants_log else ""
         shown = " ".join('"$log"'.join(map(_quote, _LOG.split(word))) for word in words)
-        path, *more = map(shlex.quote, program)
-        start = " ".join(["exec", shown, '"$goldlock_program"', *more, '"$@"'])
-        return f"{stand_for(path)}{before}{start}\n"
+        lines, started = stand_for(program, name)
+        return f'{lines}{before}exec {shown} {started} "$@"\n'
 
-    def _gdb_script(self, program: Sequence[str], number: str, own_stderr: Path) -> str:
+    def _gdb_script(self, name: str, program: Sequence[str], number: str, own_stderr: Path) -> str:
         _write(own_stderr, _OWN_STDERR)  # gdbserver cannot take a command with quotes
+        lines, started = stand_for(program, name)
         hint = f"gdb {shlex.quote(program[0])} -ex 'target remote {self.gdb[-1]}'"
-        return _WAIT_FOR_GDB.format(
+        return lines + _WAIT_FOR_GDB.format(
             hint=shlex.quote(f"\ngoldlock: case {number} waits for {hint}"),
             own_stderr=own_stderr,
             gdbserver=shlex.quote(self.gdb[0]),
             options=shlex.join(self.gdb[1:]),
-            program=shlex.join(program),
+            program=started,
             terminal=self.terminal,
         )
 

@@ -3,15 +3,17 @@
 
 A case is a file in ``cases/`` called by a number or a name, with or without an extension:
 ``153.py``, ``busy-timeout.sh``. Of the files that have a name, those are cases that can be
-executed, begin with ``#!`` or have a golden; others are helpers. A case's title is the first line
-of its docstring, or else the first comment that says something. Its header is made of the comment
-lines at its top, before a docstring or behind it, that have the form ``# key: value``:
+executed, begin with ``#!``, have a golden or, in Python, call ``run``; others are helpers. A
+case's title is the first line of its docstring, or else the first comment that says something. Its
+header is made of the comment lines at its top, before a docstring or behind it, that have the form
+``# key: value``:
 
     # group: rw quick          groups it can be selected by
     # needs: faults            abilities (ofd-locks, faults) and programs of the suite or its kit
     # timeout: 30              time limit, in seconds
     # exclusive: port-80       never beside another case of that name
-    # filters: paths pids      filters that all of its output goes through, in this order
+    # filters: paths pids      filters that all of its output goes through, in this order, each
+                               with its arguments, as a shell has them
 
 and those of the suite's kit, such as ``formats``.
 """
@@ -37,6 +39,7 @@ LONGEST = 40
 _MODULES = sys.stdlib_module_names | {"goldlock", "pexpect", "psutil", "ptyprocess"}
 """What neither a case nor a helper beside it is called: Python looks in their folder first."""
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
+_CALLS_RUN = re.compile(rb"^run\(", re.M)
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _DOCSTRING = re.compile(r'((?:[ \t]*(?:#.*)?\n)*)[rR]?("""|\'\'\'|"|\')([\s\S]*?)(?:\2|\Z)')
 _SAYS_NOTHING = re.compile(r"!|-\*-|.*(?:SPDX-|Copyright|coding[:=]|vim?:)|\W*$", re.I)
@@ -49,7 +52,7 @@ _KEYS = ("group", "needs", "timeout", "exclusive", "filters")
 class Case:
     """A case and what its header says; *words* is what it says by the keys of the suite's kit.
 
-    The name of most is a number.
+    The name of most is a number. *filters* are names, and behind each its arguments.
     """
 
     name: str
@@ -153,11 +156,13 @@ def _is_meant_to_run(path: Path) -> bool:
         if path.stat().st_mode & 0o111:
             return True
         with path.open("rb") as file:
-            begins = file.read(2)
+            text = file.read(2)
+            if text != b"#!" and path.suffix == ".py":
+                text += file.read()
     except OSError:
         return False
     golden = path.parent.parent / "expected" / f"{path.name.partition('.')[0]}.out"
-    return begins == b"#!" or golden.exists()
+    return text[:2] == b"#!" or bool(_CALLS_RUN.search(text)) or golden.exists()
 
 
 @cache  # a run reads its suite, collects it, and looks for goldens that no case owns
@@ -197,7 +202,7 @@ def read_case(path: Path) -> Case:
         needs=tuple(dict.fromkeys((*suite.needs, *_words(fields.get("needs", ""))))),
         timeout=float(fields["timeout"]) if "timeout" in fields else None,
         exclusive=fields.get("exclusive", ""),
-        filters=tuple(dict.fromkeys((*suite.filters, *_words(fields.get("filters", ""))))),
+        filters=_filters(suite, fields.get("filters", ""), str(path)),
         words={key: _words(fields[key]) for key in suite.kit.words if key in fields},
         kit=suite.kit.name,
         suite=suite.root,
@@ -228,9 +233,7 @@ def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, 
     if not value.strip():
         raise UsageError(f"{where}: {key!r} has no value")
     if key == "filters":
-        from goldlock.filters import by_name  # for those who want it
-
-        values["filters"] = by_name.plain(suite.kit.name)
+        _filters(suite, value, where)
     for word in _words(value) if key in values else ():
         if word not in values[key]:
             declare = f"; [programs.{word}] in {FILE} declares a program" if key == "needs" else ""
@@ -241,6 +244,19 @@ def _read_field(fields: dict[str, str], key: str, value: str, suite: SuiteFile, 
     ):
         raise UsageError(f"{where}: timeout is a number of seconds, not {value.strip()!r}")
     fields[key] = value.strip()
+
+
+def _filters(suite: SuiteFile, value: str, where: str) -> tuple[str, ...]:
+    """Return those of a suite, then those that a header has; each once, with its arguments."""
+    if not value:
+        return tuple(word for each in dict.fromkeys(suite.filters) for word in each)
+    from goldlock.filters.by_name import UnknownError, declared  # for those who want it
+
+    try:
+        named = dict.fromkeys((*suite.filters, *declared(value, suite.kit.name)))
+    except UnknownError as error:
+        raise UsageError(f"{where}: filters: {error}") from None
+    return tuple(word for each in named for word in each)
 
 
 def _words(value: str) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ class DeclaredTrait(NamedTuple):
 class SuiteFile:
     """What the ``suite.toml`` in *root* says; of a suite without one, nothing.
 
-    *declared_traits* are by their names; *locks* in the order of the file.
+    *declared_traits* are by their names; *locks* in the order of the file; *filters* are names,
+    each with its arguments.
     """
 
     root: Path
@@ -49,7 +50,7 @@ class SuiteFile:
     declared_traits: Mapping[str, DeclaredTrait] = field(default_factory=dict)
     locks: "Sequence[FileWord]" = ()
     needs: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
+    filters: tuple[tuple[str, ...], ...] = ()
     environment: tuple[str, ...] = ()
 
     @property

@@ -156,8 +156,8 @@ class DeclaredProbe:
         """Write a script that stands for a command by a program's name, in a folder of its own."""
         script = self._folder / name / name
         script.parent.mkdir(parents=True)
-        program, words = shlex.quote(command[0]), shlex.join(command[1:])
-        script.write_text(f'#!/bin/sh\n{stand_for(program)}exec "$goldlock_program" {words} "$@"\n')
+        lines, words = stand_for(command, name)
+        script.write_text(f'#!/bin/sh\n{lines}exec {words} "$@"\n')
         script.chmod(0o755)
         return script
 

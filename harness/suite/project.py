@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from goldlock.errors import UsageError, choice, suggest
+from goldlock.errors import NotFoundError, UsageError, choice, suggest
 from goldlock.suite.suite_file import suite_file
 
 FILE = "pyproject.toml"
@@ -38,7 +38,7 @@ def find_suite(given: str | None, here: Path, checkout: Path | None) -> Path:
     for folder in (here, *here.parents):
         if os.path.isfile(folder / FILE):  # noqa: PTH113 - pathlib raises for what it may not look at
             return _only(folder, declared(folder))
-    raise UsageError(f"{here}: no cases/ and no {FILE} here; {_WAYS}")
+    raise NotFoundError(f"{here}: no cases/ and no {FILE} here; {_WAYS}")
 
 
 def _is_dir(path: Path) -> bool:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from goldlock.errors import UsageError, choice, suggest
+from goldlock.errors import NotFoundError, UsageError, choice, suggest
 from goldlock.suite.cases import LONGEST, Case, Suite
 
 
@@ -53,7 +53,7 @@ class Known:
     def find(self, word: str) -> Case:
         """Return the case that is meant: its name, ``2`` for 002, or its file, as seen from here.
 
-        Raises UsageError where there is none.
+        Raises NotFoundError where there is none.
         """
         if found := self._by_name.get(word):
             return found
@@ -65,8 +65,13 @@ class Known:
             found = self._by_file.get(word)
         if found:
             return found
+        if "/" in word and os.path.isfile(word):  # noqa: PTH113 - pathlib raises for what it may not look at
+            raise UsageError(
+                f"{word}: no case: one with a name can be executed, begins with #!, calls run, or"
+                " has a golden; chmod +x it"
+            )
         near = suggest(word, [*self._by_name, *self._by_file])
-        raise UsageError(f"unknown case {word!r}{near or ';'} -n lists them")
+        raise NotFoundError(f"unknown case {word!r}{near or ';'} -n lists them")
 
 
 def suite_of(word: str) -> Path | None:

@@ -20,9 +20,9 @@ _LARGEST = 2**63 - 1
 _PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*", re.A)
 _TRAIT = re.compile(r"[A-Za-z0-9_][\w-]*", re.A)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.A)
-_RANGE = re.compile(r"(0x[0-9a-f]+|[0-9]+)(?:-(0x[0-9a-f]+|[0-9]+))?", re.I)
+_RANGE = re.compile(r"(0x[0-9a-f]+|[0-9]+)(?:-(0x[0-9a-f]+|[0-9]+)?)?", re.I)
 _WORD = re.compile(r"[A-Za-z][\w-]*(?: [\w-]+)*", re.A)
-_OF_PLANS = ("all", "any", "by", "byte", "covering", "exactly", "fails", "of")
+_OF_PLANS = ("all", "any", "by", "byte", "covering", "exactly", "fails", "of", "some")
 """Words that mean something else where a plan has a byte's name."""
 _OWN = ("PATH", "HOME", "PWD", "TMPDIR", "TEST_DIR", "SOCK_DIR", "PYTHON")
 """Variables that are each case's own, beside those of goldlock."""
@@ -117,19 +117,22 @@ class Reader:
         if key == PID:
             return FileWord(pattern, None, None, name)
         if not (found := _RANGE.fullmatch(key)):
-            self._fail(f"{key!r} is no byte; as in 100, 0x64, 100-109, or {PID}", *at)
+            self._fail(f"{key!r} is no byte; as in 100, 0x64, 100-109, 100-, or {PID}", *at)
         first = int(found[1], 0)
         last = int(found[2], 0) if found[2] else first
         if not first <= last <= _LARGEST:
             self._fail(f"{key!r}: bytes are up to {_LARGEST}, the last not before the first", *at)
-        return FileWord(pattern, first, last, name)
+        return FileWord(pattern, first, None if key.endswith("-") else last, name)
 
-    def _filters(self, kit: Kit) -> tuple[str, ...]:
-        if "filters" not in self._given:
+    def _filters(self, kit: Kit) -> tuple[tuple[str, ...], ...]:
+        if not (given := self._names("filters")):
             return ()
-        from goldlock.filters.by_name import plain  # for those who want it
+        from goldlock.filters.by_name import UnknownError, declared  # for those who want it
 
-        return self._known("filters", plain(kit.name))
+        try:
+            return tuple(found for each in given for found in declared(each, kit.name))
+        except UnknownError as error:
+            self._fail(f"filters: {error}", "filters")
 
     def _known(self, key: str, known: Collection[str]) -> tuple[str, ...]:
         names = self._names(key)

@@ -69,7 +69,7 @@ def test_the_log_tells_who_has_the_lock(run_tests: RunTests, suite: MakeSuite) -
     [
         ("git add a", "-- stands before the command that is shown"),
         ("--", "-- stands before the command that is shown"),
-        ("no_filter -- true", "unknown filter 'no_filter'; --list lists them"),
+        ("no_filter -- true", "unknown filter 'no_filter'; goldlock filter --list lists them"),
         ("volatile x -- true", "volatile wants PATTERN NAME, and was given 1 of them"),
     ],
 )

@@ -36,9 +36,12 @@ def test_each_filter_is_listed_in_a_line() -> None:
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["one-line"], "unknown filter 'one-line'; did you mean 'one_line'?; --list lists them"),
-        (["compose"], "unknown filter 'compose'; --list lists them"),
-        (["one_line", "x"], "unknown filter 'x'; --list lists them"),
+        (
+            ["one-line"],
+            "unknown filter 'one-line'; did you mean 'one_line'? goldlock filter --list",
+        ),
+        (["compose"], "unknown filter 'compose'; goldlock filter --list lists them"),
+        (["one_line", "x"], "unknown filter 'x'; goldlock filter --list lists them"),
         (["volatile", "x"], "volatile wants PATTERN NAME, and was given 1 of them"),
         (["directory", "x", "y"], "directory: not the absolute path of a directory below"),
         ([], "no filter named; --list lists them"),

@@ -66,13 +66,18 @@ def test_bytes_that_the_suite_has_names_for(
         FileWord("f", 5, 5, "FIVE"),
         FileWord("g", 6, 6, "SIX"),
         FileWord("f", None, None, "P"),
+        FileWord("f", 4, None, "REST"),
     ]
     monkeypatch.setenv(LOCKS_VARIABLE, pack(words))
     assert lock_states.span_of("FIVE", "f") == (5, 5)
     assert lock_states.span_of("P", "f", 7) == (7, 7)
     assert main(["--locked", "f", "--byte", "FIVE", "--by", str(holder.pid)]) == 0
+    assert main(["--locked", "f", "--byte", "REST"]) == 0  # some of them
+    assert complaint(lock_states.Locked("f", lock_states.span_of("REST", "f")))
     for name in ("SIX", "P"):
-        with pytest.raises(ValueError, match=f"no bytes of f are called '{name}'; .* FIVE, P$"):
+        with pytest.raises(
+            ValueError, match=f"no bytes of f are called '{name}'; .* FIVE, P, REST$"
+        ):
             lock_states.span_of(name, "f")
     monkeypatch.setenv("GOLDLOCK_KIT", "qemu")
     assert lock_states.span_of("uses write", "x") == (101, 101)

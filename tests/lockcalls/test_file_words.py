@@ -9,6 +9,8 @@ SQLITE = (
     FileWord("*.db", 12, 521, "SHARED"),
     FileWord("lock.mdb", None, None, "READER"),
     FileWord("refs/*.lock", 0, 0, "ref"),
+    FileWord("*.tdb", 8, 8, "TRANSACTION"),
+    FileWord("*.tdb", 9, None, "CHAINS"),
 )
 
 
@@ -27,6 +29,10 @@ SQLITE = (
         ("/a/lock.mdb", 78, 78, ""),
         ("/a/refs/x.lock", 0, 0, "ref"),
         ("/a/x.lock", 0, 0, ""),
+        ("/a/t.tdb", 900, 901, "CHAINS"),
+        ("/a/t.tdb", 9, None, "CHAINS"),
+        ("/a/t.tdb", 8, None, "TRANSACTION, CHAINS"),
+        ("/a/t.tdb", 7, None, ""),
         ("/a/t.qcow2", 101, 101, "uses write"),
     ],
 )

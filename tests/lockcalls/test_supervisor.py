@@ -70,6 +70,7 @@ RANGES = ("lock:10-19", "lock:10-18", "lock:0-29", "lock:10-", "lock", "lock:15"
     [
         ("10-19", "lock:10-19 lock:0-29 lock:10- lock"),
         ("exactly 10-19", "lock:10-19"),
+        ("some of 18-30", "lock:10-19 lock:10-18 lock:0-29 lock:10- lock"),
         ("exactly 15", "lock:15"),
         ("15", "lock:10-19 lock:10-18 lock:0-29 lock:10- lock lock:15"),
         ("10-", "lock:10- lock"),

@@ -221,7 +221,10 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),
         (["true", "--kit", "nokit"], "no kit has the name nokit"),
-        (["true", "--filter", "nofilter"], "unknown filter 'nofilter'; --list lists them"),
+        (
+            ["true", "--filter", "nofilter"],
+            "'nofilter'; goldlock filter --list lists them",
+        ),
     ],
 )
 def test_bad_usage_is_one_line(orders: Orders, arguments: list[str], complaint: str) -> None:

@@ -38,8 +38,9 @@ def test_what_was_printed_before_is_kept(run_tests: RunTests, suite: MakeSuite) 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("pathes", "unknown word in filters: 'pathes'; did you mean 'paths'?"),
-        ("volatile", "unknown word in filters: 'volatile'"),  # it takes arguments
+        ("pathes", "filters: unknown filter 'pathes'; did you mean 'paths'?"),
+        ("volatile a", "filters: volatile wants PATTERN NAME, and was given 1 of them"),
+        ("volatile 'a", "filters: no closing quotation; write it as for a shell"),
         ("", "'filters' has no value"),
     ],
 )

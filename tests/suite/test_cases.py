@@ -32,9 +32,12 @@ def test_a_helper_is_no_case(suite: MakeSuite) -> None:
         (folder / name).write_text("#!/bin/sh\n" if name[0] in "_.z" else "x = 1\n")
     for name in ("with-hash-bang.sh", "with-golden.py", "executable.sh"):
         (folder / name).write_text("#!/bin/sh\n" if "bang" in name else "x = 1\n")
+    (folder / "calls-run.py").write_text("from goldlock import run\n\n\nrun(print)\n")
+    (folder / "helps-run.py").write_text("def go():\n    run()\n")
     (folder / "executable.sh").chmod(0o755)
     (suite.root / "expected" / "with-golden.out").write_text("")
     assert [path.name for path in case_files(suite.root)] == [
+        "calls-run.py",
         "executable.sh",
         "with-golden.py",
         "with-hash-bang.sh",

@@ -23,6 +23,16 @@ version = ["--version"]
 command = "../bin/other -v"
 version = "mytool --version; echo more"
 """
+PYTHON = """# needs: mytool
+from goldlock import Case, run
+
+
+def main(case: Case) -> None:
+    case.show(case.program("mytool", name="one"), "a")
+
+
+run(main)
+"""
 MYTOOL = '#!/bin/sh\n[ "$1" = --version ] && echo "mytool 1.2" || echo "mytool:$*"\n'
 
 
@@ -195,6 +205,25 @@ def test_a_command_before_one_that_stands_for_more(run_tests: RunTests, tools: M
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("option", [(), ("--wrap", "env Y=2"), ("--gdb",)])
+def test_a_command_that_has_its_own_name_in_it(
+    run_tests: RunTests, tools: MakeSuite, option: tuple[str, ...]
+) -> None:
+    """As ``stdbuf -o0 tdbtool`` has, for a program that holds back what it prints."""
+    program(
+        tools.root.parent / "bin" / "mytool", '#!/bin/sh\necho "$X $*" "$(cat /proc/$$/comm)"\n'
+    )
+    program(tools.root.parent / "bin" / "gdbserver", '#!/bin/sh\nshift 5; exec "$@"\n')
+    toml = '[programs.mytool]\ncommand = "env X=1 mytool -v"\nversion = "--version"\n'
+    (tools.root / "suite.toml").write_text(toml)
+    tools.case("1", '# needs: mytool\nmytool; "$MYTOOL_PROG"', golden="1 -v mytool\n1 -v mytool\n")
+    tools.case("2.py", PYTHON, golden="$ one a\n1 -v a one\n")
+    (tools.root / "cases" / "2").unlink()
+    done = run_tests("--suite", str(tools.root), *option, "1", "2", PATH=path_with(tools))
+    assert done.returncode == 0, done.stdout
+    assert "program mytool: 1 -v --version mytool (" in done.stdout
+
+
 def test_gdb_stands_before_the_one_that_is_declared_first(
     run_tests: RunTests, tools: MakeSuite
 ) -> None:
@@ -237,9 +266,14 @@ def test_a_program_that_is_not_declared(run_tests: RunTests, suite: MakeSuite) -
 
 
 def test_filters_of_all_cases(run_tests: RunTests, suite: MakeSuite) -> None:
-    (suite.root / "suite.toml").write_text('filters = ["paths", "errno_names"]\n')
+    toml = (
+        """filters = ["paths", "errno_names", "volatile 'E([A-Z]+)' NAME", "volatile NAME IO"]\n"""
+    )
+    (suite.root / "suite.toml").write_text(toml)
     said = 'echo "$TEST_DIR/t: Input/output error"'
     suite.case("1", said, golden="TEST_DIR/t: EIO\n")
     suite.case("2", f"# filters: one_line\n{said}; echo", golden="TEST_DIR/t: EIO\n")
+    header = "# filters: errno_names, volatile 'took ([0-9]+) s' SECONDS"
+    suite.case("3", f"{header}\necho took $$ s", golden="took SECONDS s\n")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 0, done.stdout

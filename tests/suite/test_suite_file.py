@@ -48,7 +48,7 @@ def read(folder: Path, text: str) -> SuiteFile:
 def test_what_it_says(tmp_path: Path) -> None:
     file = read(tmp_path, WHOLE)
     assert file.kit.name == "qemu"
-    assert (file.needs, file.filters) == (("sqlite3", "qemu-img"), ("errno_names",))
+    assert (file.needs, file.filters) == (("sqlite3", "qemu-img"), (("errno_names",),))
     assert file.environment == ("LANG",)
     one, two, three = file.programs.values()
     assert (one.command, one.variable) == (("../build/sqlite3", "-batch"), "SQLITE3_PROG")
@@ -89,7 +89,7 @@ def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
         ('needs = "git"', ":1: needs takes a list of names"),
         (
             'filters = ["errno_name"]',
-            ":1: unknown word in filters: 'errno_name'; did you mean 'errno_names'?",
+            ":1: filters: unknown filter 'errno_name'; did you mean 'errno_names'?",
         ),
         ('environment = ["a b"]', ":1: not the name of a variable: 'a b'"),
         ('environment = ["HOME"]', ":1: HOME is each case's own"),
@@ -121,7 +121,7 @@ def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
         ('[traits]\n"a.b" = "x"', ":2: a trait's name has letters, digits, _ and -, not 'a.b'"),
         ('kit = "qemu"\n[traits]\nnone = "x"', ":3: the kit qemu has the trait 'none'"),
         ('[locks]\n"*.db" = 1', ':2: a table for each kind of file, as in [locks."*.db"]'),
-        ('[locks."*.db"]\n1x = "A"', ":2: '1x' is no byte; as in 100, 0x64, 100-109, or pid"),
+        ('[locks."*.db"]\n1x = "A"', ":2: '1x' is no byte; as in 100, 0x64, 100-109, 100-, or pid"),
         (
             '[locks."*.db"]\n5-4 = "A"',
             ":2: '5-4': bytes are up to 9223372036854775807, the last not before the first",
