@@ -9,9 +9,11 @@ from pathlib import Path
 from goldlock.inspect.process_facts import name
 from goldlock.inspect.process_report import describe, tree
 from goldlock.inspect.processes import descendants
+from goldlock.lockcalls.file_words import LOCKS_VARIABLE, FileWord, pack
 
 from tests.conftest import MakeSuite, RunTests
 
+WORD = FileWord("file", 0, None, "WHOLE")
 HOLDER = """
 import fcntl, sys
 if "stay" in sys.argv:
@@ -30,7 +32,7 @@ def test_processes_and_locks(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [str(script)],
         cwd=tmp_path,
-        env={**os.environ, "TEST_DIR": str(tmp_path)},
+        env={**os.environ, "TEST_DIR": str(tmp_path), LOCKS_VARIABLE: pack([WORD])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -45,7 +47,7 @@ def test_processes_and_locks(tmp_path: Path) -> None:
     assert said[1].startswith(f"    sh -c 'echo ready; read x; exit' (pid {child}), ")
     assert said[2:] == [  # the child has the file open, too, as it was started so
         "locks held:",
-        f"  file: all bytes, exclusive (flock): case.sh (pid {process.pid}, holder)",
+        f"  file: all bytes, WHOLE, exclusive (flock): case.sh (pid {process.pid}, holder)",
     ]
     assert describe(process.pid) == ""
     assert tree(process.pid) == ""
