@@ -2,11 +2,12 @@
 """The locks on one file, by whatever path it is known: as few looks as will do."""
 
 # `goldlock wait` starts often, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH116, PTH123, PTH208
+# ruff: noqa: PTH123, PTH208
 
 import os
 
 from goldlock import linux
+from goldlock.inspect.mount_table import mount_of
 from goldlock.linux import KernelLock, all_locks, locks_of_descriptor, processes_below
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
@@ -15,28 +16,25 @@ if TYPE_CHECKING:
 
 
 def held(path: str, by: int) -> "Iterator[KernelLock]":
-    """Yield the locks on a file that a process and those below it hold; of 0, that anybody does."""
+    """Yield the locks on a file that a process and those below it hold; of 0, that anybody does.
+
+    What they have open otherwise is not asked for: it may be on a server that does not answer.
+    """
     try:
-        status = os.stat(path)
+        place = place_of(path)
     except OSError:
         return
     if not by:
-        yield from _on(path)
+        lines = (line for line in all_locks()[0] if f" {place} " in line and "->" not in line)
+        yield from map(KernelLock, lines)
         return
     for pid in family(by):
         for fd in _descriptors(pid):
             try:
-                if os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), status):
-                    yield from locks_of_descriptor(pid, fd)
+                locks = locks_of_descriptor(pid, fd)
             except OSError:  # closed meanwhile
                 continue
-
-
-def _on(path: str) -> "Iterator[KernelLock]":
-    place = place_of(path)
-    for line in all_locks()[0]:
-        if f" {place} " in line and "->" not in line:
-            yield KernelLock(line)
+            yield from (lock for lock in locks if lock.place == place)
 
 
 def place_of(path: str) -> str:
@@ -50,9 +48,7 @@ def place_of(path: str) -> str:
         status, info = os.fstat(fd), linux.read(f"/proc/self/fdinfo/{fd}")
     finally:
         os.close(fd)
-    mounts = "\n" + linux.read("/proc/self/mountinfo")
-    _, _, found = mounts.partition(f"\n{field(info, 'mnt_id')} ")
-    device = found.split(" ", 2)[1] if found else ""  # 27 1 254:0 / / rw ...
+    device = mount_of("self", field(info, "mnt_id"))[1]
     major, _, minor = device.partition(":")
     numbers = int(major or os.major(status.st_dev)), int(minor or os.minor(status.st_dev))
     return f"{numbers[0]:02x}:{numbers[1]:02x}:{field(info, 'ino') or status.st_ino}"

@@ -17,7 +17,7 @@ from functools import cache
 from typing import NamedTuple
 
 from goldlock.inspect import process_facts, processes
-from goldlock.inspect.open_files import DELETED, Files, awaited, locked_files
+from goldlock.inspect.open_files import Files, awaited, locked_files
 from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, same_open_file
 from goldlock.lockcalls import SUPERVISOR_NAME
 
@@ -68,14 +68,12 @@ class Look:
         unknown: list[Found] = []
         root = processes.root_of_case(self.files.top)
         lines = few_locks() if root else _all_lines(self.files)
-        listed = list(listed_on(self.files, lines or ()))
         for pids in _stages(root, likely if lines is not None else ()):
             new = set(pids) - asked
             asked |= new
             found += [each for pid in sorted(new) for each in self._held_by(pid)]
             self.held = [each for each in found if not _is_inherited(each, found)]
-            if any(each.path.endswith(DELETED) for each in found):  # now it is known where they are
-                listed = list(listed_on(self.files, lines or ()))
+            listed = list(listed_on(self.files, lines or ()))  # now more of the files are known
             if lines is None:
                 self.waiting = self._waiting(asked)
                 return []

@@ -142,10 +142,10 @@ def locks_below(directory: str) -> set[Lock]:
     Whoever holds them; but in a case only the case's, where there are many on the machine.
     """
     top = os.path.realpath(directory, strict=True)
-    lines = few_locks()
-    if lines is None:
+    lines, files = few_locks(), Files(top)
+    if lines is None or files.served:
         return {Lock.of(each.path, each.kernel) for each in Look(top).held}
-    found = listed_on(Files(top), lines)
+    found = listed_on(files, lines)
     return {Lock.of(each.path, each.kernel) for each in found if not each.kernel.waiting}
 
 

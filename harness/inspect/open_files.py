@@ -10,6 +10,7 @@ is about a file where the kernel says so of a descriptor of it (``mnt_id`` and `
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
 # ruff: noqa: PTH112, PTH115, PTH116, PTH120, PTH208
 
+import errno
 import fcntl
 import os
 import stat
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 from goldlock import linux
 from goldlock.inspect.file_locks import field, place_of
+from goldlock.inspect.mount_table import Mount, everything, may_wait, mount_of
 from goldlock.linux import KernelLock
 
 DELETED = " (deleted)"
@@ -43,8 +45,15 @@ class OpenFile(NamedTuple):
         return cls(pid, fd, said, linux.read(f"/proc/{pid}/fdinfo/{fd}") if said[0] == "/" else "")
 
     def status(self) -> os.stat_result:
-        """Return what the file is; raises OSError as `of`."""
+        """Return what the file is; raises OSError as `of`, and where a server is to be asked."""
+        if may_wait(mount_of(self.pid, self.mount)[3]):
+            raise OSError(errno.EAGAIN, "on a file system of a server, which may not answer")
         return os.stat(f"/proc/{self.pid}/fd/{self.fd}")
+
+    @property
+    def mount(self) -> str:
+        """The number of the mount by which it was opened."""
+        return field(self.info, "mnt_id")
 
     def locks(self) -> list[KernelLock]:
         """Return the locks that the process has through the descriptor."""
@@ -66,7 +75,7 @@ class Files:
 
     def __init__(self, top: str) -> None:
         self.top = top
-        self._folder = f"{top}/" if os.path.isdir(top) else ""
+        self._folder = f"{top.rstrip('/')}/" if os.path.isdir(top) else ""
         self._places: dict[str, str] = {}
 
     def name(self, path: str) -> str:
@@ -76,27 +85,23 @@ class Files:
 
     def path_of(self, file: OpenFile) -> str:
         """Return the path of what a process has open; nothing for a file that is elsewhere."""
+        is_below = self._is_below(file.said)
+        if is_below and file.mount in self._mounts:  # the kernel tells this process's own path
+            return file.said
         try:
             status = file.status()
-            if self._is_said(file.said, status):
+            if is_below and _is_said(file.said, status):
                 return file.said
         except OSError:  # closed, or removed meanwhile
             return ""
         only_name = status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode)
-        if only_name and field(file.info, "mnt_id") == self._mount:
+        if only_name and file.mount == self._mount:
             return ""
         return self._paths.get((status.st_dev, status.st_ino), "")
 
-    def _is_said(self, path: str, status: os.stat_result) -> bool:
-        """Tell whether the path of a file in its own process's eyes is one for this process."""
+    def _is_below(self, path: str) -> bool:
         below = self._folder and path.startswith(self._folder)
-        if not below and path.removesuffix(DELETED) != self.top:
-            return False
-        if path.endswith(DELETED) and not os.path.lexists(path):
-            return os.stat(os.path.dirname(path)).st_dev == status.st_dev
-        with suppress(FileNotFoundError):
-            return os.path.samestat(os.stat(path), status)
-        return False
+        return bool(below) or path.removesuffix(DELETED) == self.top
 
     def path_at(self, place: str) -> str:
         """Return the path of the file that the kernel's table numbers so; nothing if elsewhere."""
@@ -124,6 +129,17 @@ class Files:
             os.close(fd)
 
     @cached_property
+    def _mounts(self) -> dict[str, Mount]:
+        """What is mounted, by number: what others have mounted for themselves is not in it."""
+        return {each[0]: each for each in everything()}
+
+    @cached_property
+    def served(self) -> set[str]:
+        """What is mounted below that a server answers for: it is not searched for files."""
+        points = {point for _, _, point, kind in self._mounts.values() if may_wait(kind)}
+        return {point for point in points if self._folder and point.startswith(self._folder)}
+
+    @cached_property
     def _by_number(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for (_, number), path in self._paths.items():
@@ -137,20 +153,31 @@ class Files:
         with suppress(OSError):
             status = os.stat(self.top)
             found[status.st_dev, status.st_ino] = self.top
-        for path, inode in sorted(_below(self.top)) if self._folder else ():
+        for path, inode in sorted(_below(self.top, self.served)) if self._folder else ():
             found.setdefault(inode, path)
         return found
 
 
-def _below(top: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield all that is below a directory, each with its device and inode."""
+def _is_said(path: str, status: os.stat_result) -> bool:
+    """Tell whether the path of a file in its own process's eyes is one for this process."""
+    if path.endswith(DELETED) and not os.path.lexists(path):
+        return os.stat(os.path.dirname(path)).st_dev == status.st_dev
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), status)
+    return False
+
+
+def _below(top: str, but: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield all that is below a directory, each with its device and inode, *but* some mounts."""
     with suppress(OSError), os.scandir(top) as entries:  # removed meanwhile
         for entry in entries:
+            if entry.path in but:
+                continue
             with suppress(OSError):
                 status = entry.stat(follow_symlinks=False)
                 yield entry.path, (status.st_dev, status.st_ino)
                 if stat.S_ISDIR(status.st_mode):
-                    yield from _below(entry.path)
+                    yield from _below(entry.path, but)
 
 
 def awaited(pid: int, tasks: list[str]) -> Iterator[tuple[OpenFile, KernelLock]]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from select import POLLPRI, poll
 from typing import NamedTuple
 
+from goldlock.inspect import mount_table
+
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 _LOOP_CLR_FD = 0x4C01
 
@@ -74,13 +76,8 @@ def over(folder: Path) -> list[Mount]:
 
 def everything() -> list[Mount]:
     """Return all that is mounted, the last first."""
-    found = []
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        words = line.split()  # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/x rw
-        point = os.fsdecode(words[4].decode("unicode_escape").encode("latin-1"))
-        kind = os.fsdecode(words[words.index(b"-") + 1])
-        found.append(Mount(int(words[0]), Path(point), kind))
-    return found[::-1]
+    found = mount_table.everything()
+    return [Mount(int(number), Path(point), kind) for number, _, point, kind in reversed(found)]
 
 
 def clear(folder: Path, *, itself: bool = False) -> list[str]:

@@ -107,6 +107,7 @@ def reap_killed(pid: int) -> int | None:
     if _lives(pid) and _remaining([pid], KILLING, reap_all=False):
         _others.add(pid)
         return None
+    _others.discard(pid)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

@@ -119,6 +119,8 @@ def _wait_for_end(
                 _stop(pid, watch)
             status = reap_killed(pid)
             left, stubborn = end_orphans(interrupt, tell=ended)
+            if status is None:  # a server of files that it waited for may have been among them
+                status = reap_killed(pid)
             left += clear()
     if status is None:
         status, stubborn = -signal.SIGKILL, [*stubborn, f"pid {pid}, which cannot be killed"]

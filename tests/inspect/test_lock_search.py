@@ -21,11 +21,13 @@ from goldlock.linux import KernelLock
 from tests.conftest import ROOT
 
 NAME = Path(sys.executable).name
+HUNG_FUSE = ROOT / "tests" / "hung_fuse.py"
 APART = ("unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]))
 BEGIN = f"""
 import fcntl, os, subprocess, sys
 sys.path.insert(0, {str(ROOT / ".import")!r})
-from goldlock.inspect.lock_table import table
+from goldlock.inspect.file_locks import held
+from goldlock.inspect.lock_table import held_by, locks_below, table
 
 def sh(script):
     subprocess.run(["sh", "-ec", script], check=True)
@@ -239,3 +241,53 @@ def test_who_waits_is_read_off_the_call(tmp_path: Path, call: str, said: str) ->
     kind = "WRITE" if lock.exclusive else "READ"
     assert f"{lock.system} {kind} {lock.first} {lock.last}" == said
     assert (opened.said, lock.waiting) == (str(tmp_path / "t"), True)
+
+
+HOLDER = """
+import fcntl, os, sys
+locked, lock = os.pipe()
+child = os.fork()
+os.close(locked if child else lock)
+if not child:
+    os.read(locked, 1)
+file = os.open(f"{sys.argv[1]}/f", os.O_RDWR)
+if child:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    os.close(lock)
+    sys.stdin.read()
+else:
+    print("ready", flush=True)
+    fcntl.flock(file, fcntl.LOCK_EX)
+"""
+
+
+def test_file_systems_whose_servers_do_not_answer(tmp_path: Path) -> None:
+    """Who asks them would hang, too: neither a file of them is looked at, nor what is there."""
+    said = apart(
+        tmp_path,
+        f"""
+import signal
+signal.alarm(90)  # should it ask, an answer comes when the servers end
+sh("mkdir top top/m elsewhere; : >top/f")
+servers = [start(sys.executable, {str(HUNG_FUSE)!r}, point) for point in ("top/m", "elsewhere")]
+assert [server.stdout.readline() for server in servers] == ["ready\\n"] * 2
+holders = [start(sys.executable, "-c", {HOLDER!r}, at) for at in ("top/m", "elsewhere", "top")]
+assert [holder.stdout.readline() for holder in holders] == ["ready\\n"] * 3
+for server in servers:
+    server.stdin.close()
+show("top", contenders=2)
+print(sorted(os.path.relpath(lock.path) for lock in locks_below("top")))
+for holder in holders:
+    print([lock.exclusive for lock in held("top/f", holder.pid)], held_by(holder.pid)[0].bytes())
+assert [server.poll() for server in servers] == [None, None]
+for server in servers:
+    server.kill()
+""",
+    )
+    assert said == [
+        *[f"f: all bytes, exclusive (flock): {NAME}"] * 2,
+        *[f"m/f: all bytes, exclusive (flock): {NAME}"] * 2,
+        "['top/f', 'top/m/f']",
+        *["[] all of f"] * 2,
+        "[True] all of f",
+    ]
