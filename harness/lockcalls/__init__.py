@@ -19,3 +19,6 @@ PAUSED = -1
 
 LONGEST_STATUS = 4096
 """Bytes of what a supervisor says of a program's end: a pipe takes so many as one."""
+
+UNWRITTEN, MISSED = 2, 123
+"""Exit statuses: the trace could not be written; no call failed, and a plan says that one must."""

@@ -7,7 +7,7 @@
 import os
 import stat
 
-from goldlock.lockcalls import FAULTS_VARIABLE, control, launcher
+from goldlock.lockcalls import FAULTS_VARIABLE, MISSED, control, launcher
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 TYPE_CHECKING = False
@@ -30,9 +30,9 @@ FILE gets a line for each lock call; with --files, or a plan that has such a cal
 file that is made, renamed or removed.  --suite DIR gives bytes names in both, those of a
 suite.toml; --kit NAME those of a kit.
 
-Exit status: that of the program; 2 usage or plan, 77 forbidden here, 123 the plan made no call
-fail and does not say "may miss", 125 supervisor broken, 126 and 127 program not executable and
-not found.
+Exit status: that of the program; 2 usage, plan, or a trace that could not be written, 77 forbidden
+here, 123 the plan made no call fail and does not say "may miss", 125 supervisor broken, 126 and 127
+program not executable and not found.
 """
 
 PLAN_VARIABLE = "GOLDLOCK_FAULT_PLAN"
@@ -222,7 +222,7 @@ def _join(program: list[str], faults: "tuple[Fault, ...]", option: str) -> int:
     keys = [connection.add(fault) for fault in faults]
     status = launcher.run_here(program)
     missed = [complaint for key in keys if (complaint := connection.clear(key)[1])]
-    return launcher.end_as(status, missed)
+    return launcher.end_as(status, MISSED, missed)
 
 
 def _request(verb: str, text: str) -> int:
@@ -237,4 +237,4 @@ def _request(verb: str, text: str) -> int:
         return 0
     hits, missed = connection.clear(int(text))
     _say(f"{hits}\n")
-    return launcher.end_as(0, [missed] if missed else [])
+    return launcher.end_as(0, MISSED, [missed] if missed else [])

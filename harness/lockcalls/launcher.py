@@ -15,7 +15,7 @@ Three processes: the *launcher* is the one that the caller started.  It starts t
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH208
+# ruff: noqa: PTH123, PTH208
 
 import errno
 import os
@@ -49,8 +49,6 @@ COMMAND = "goldlock faults"
 
 UNAVAILABLE = 77
 """Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
-MISSED = 123
-"""Exit status when a plan has made no call fail, and does not say that it may."""
 BROKEN = 125
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
@@ -60,6 +58,7 @@ _FORWARDED = (
 
 
 _speaker = [COMMAND]
+_report: list[str] = []
 
 
 def speak_as(command: str) -> None:
@@ -71,6 +70,23 @@ def complain(text: str) -> None:
     """Say one line on standard error, if there is one."""
     with suppress(OSError):
         os.write(2, os.fsencode(f"{_speaker[0]}: {text}\n"))
+
+
+def report_to(path: str) -> None:
+    """Have what there is to say at the end, about plans and the trace, in a file of its own."""
+    _report[:] = [path]
+
+
+def _tell(complaints: list[str]) -> None:
+    try:
+        for path in _report:
+            with open(path, "ab") as file:
+                file.write(os.fsencode("".join(f"{line}\n" for line in complaints)))
+            return
+    except OSError:  # it is not to be lost
+        pass
+    for line in complaints:
+        complain(line)
 
 
 def occupy_standard_descriptors() -> None:
@@ -134,7 +150,7 @@ def run(
 
     def read_status() -> list[str] | None:
         try:
-            return os.fsdecode(os.read(status, LONGEST_STATUS)).split(" ", 3)
+            return os.fsdecode(os.read(status, LONGEST_STATUS)).split(" ", 4)
         except BlockingIOError:
             _keep_going(supervisor)
             return None
@@ -143,7 +159,7 @@ def run(
     if what == "ended":
         if rest[1] == "gone":
             os.waitpid(supervisor, 0)
-        return end_as(int(rest[0]), rest[2].splitlines())
+        return end_as(int(rest[0]), int(rest[2]), rest[3].splitlines())
     os.waitpid(supervisor, 0)
     _kill_all_below()
     complain(" ".join(rest) or "the supervisor was killed, and so are its programs")
@@ -196,15 +212,14 @@ def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
             return answer
 
 
-def end_as(status: int, missed: list[str]) -> int:
+def end_as(status: int, instead: int, complaints: list[str]) -> int:
     """Return the exit status in a wait status, or die by the signal that it tells of.
 
-    *missed* are complaints about a plan; if there are any, they are what is to be told.
+    If there are *complaints*, they are what is to be told, with the exit status *instead*.
     """
-    for line in missed:
-        complain(line)
-    if missed:
-        return MISSED
+    _tell(complaints)
+    if complaints:
+        return instead
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     fatal = os.WTERMSIG(status)
@@ -253,7 +268,9 @@ def _supervise(
         theirs.close()
         os.setsid()  # after the fork: the program stays in the session of the launcher
         os.chdir("/")
-        signal.signal(signal.SIGIO, signal.SIG_IGN)  # it tries leases, which somebody may break
+        # It tries leases, which somebody may break, and writes to files and pipes.
+        for number in (signal.SIGIO, signal.SIGXFSZ, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
         listener = accept(program, ours, open_there)
         from goldlock.lockcalls.loop import Loop  # now: the program starts meanwhile
         from goldlock.lockcalls.supervisor import Supervisor

@@ -32,8 +32,8 @@ class Loop:
     supervisor, listener  who decides, and the descriptor by which the calls come
     control               what a case asks for
     program               the process whose end the launcher wants to hear of
-    status_pipe           the pipe to the launcher: "ended WAITSTATUS gone|staying MISSED", a line
-                          for each fault that made no call fail, though it should
+    status_pipe           the pipe to the launcher: "ended WAITSTATUS gone|staying INSTEAD LINES",
+                          what there is to complain about, and the exit status for it
     """
 
     def __init__(
@@ -140,8 +140,9 @@ class Loop:
     def _tell_launcher(self, status: int) -> None:
         events = [event for fd, event in self._poll.poll(0) if fd == self._listener]
         deserted = self._deserted or any(event & select.POLLHUP for event in events)
-        missed = "\n".join(self._supervisor.missed())
-        text = f"ended {status} {'gone' if deserted else 'staying'} {missed}"
+        instead, said = self._supervisor.complaints()
+        lines = "\n".join(said)
+        text = f"ended {status} {'gone' if deserted else 'staying'} {instead} {lines}"
         with suppress(OSError):  # somebody killed the launcher meanwhile
             os.write(self._status_pipe, os.fsencode(text)[:LONGEST_STATUS])
         if os.getppid() == self._launcher:

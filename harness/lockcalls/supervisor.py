@@ -5,7 +5,7 @@ import errno
 from _thread import allocate_lock  # the package threading takes 2 ms to load
 
 from goldlock.linux import errno_name
-from goldlock.lockcalls import PAUSED, abi
+from goldlock.lockcalls import MISSED, PAUSED, UNWRITTEN, abi
 from goldlock.lockcalls.calls import Call, LockCall, OtherCallError, UncertainError
 from goldlock.lockcalls.file_log import FileLog
 from goldlock.lockcalls.file_numbers import IO_URING_SETUP
@@ -78,6 +78,13 @@ class Supervisor:
         """Return a line for each fault that made no call fail up to now, though it should."""
         with self._rules_at_rest:
             return [line for rule in self._rules.values() if (line := rule.missed())]
+
+    def complaints(self) -> tuple[int, list[str]]:
+        """Return what is to be said at the end, with the exit status that goes with it; 0: none."""
+        missed = self.missed()
+        if self._trace and self._trace.problem:
+            return UNWRITTEN, [self._trace.problem, *missed]
+        return MISSED if missed else 0, missed
 
     def look_again(self) -> int | None:
         """Return after how many milliseconds to call `settle` again; None: no need."""

@@ -61,17 +61,18 @@ def call_text(call: Call, words: ByteWords, show: "Callable[[str], str]" = str) 
     return text
 
 
-class TraceError(Exception):
-    """The trace cannot be written; str() says why."""
-
-
 class Trace:
-    """The file that the lines go to, as each call is answered."""
+    """The file that the lines go to, as each call is answered.
+
+    problem  why it could not be written, as a disk is full: what came after is not in it. The
+             programs have no part in that, and go on.
+    """
 
     def __init__(self, path: str, words: ByteWords) -> None:
         """Make the file anew; OSError as open()."""
         self._words = words
         self.path = os.path.abspath(path)
+        self.problem = ""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         self.fd = os.open(path, flags, 0o666)
 
@@ -86,8 +87,10 @@ class Trace:
         self.write(f"{recorded}: {result}")
 
     def write(self, text: str) -> None:
-        """Add a line; it is in the file when this returns.  Raises TraceError."""
+        """Add a line; it is in the file when this returns, unless there is a `problem`."""
+        rest = b"" if self.problem else os.fsencode(text) + b"\n"
         try:
-            os.write(self.fd, os.fsencode(text) + b"\n")
+            while rest:
+                rest = rest[os.write(self.fd, rest) :]
         except OSError as error:
-            raise TraceError(f"cannot write the trace: {error.strerror}") from error
+            self.problem = f"cannot write the trace {self.path}: {error.strerror}"

@@ -14,6 +14,7 @@ from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.inspect.stack_dump import render
 from goldlock.result import CaseResult
 from goldlock.runner.process import Transcript
+from goldlock.runner.supervision import SUPERVISION
 from goldlock.text import printable, signal_name
 
 _TOO_LARGE = 8 * 1024 * 1024
@@ -59,6 +60,8 @@ def _problems(transcript: Transcript, left: Sequence[str]) -> list[str]:
         )
     elif transcript.stopped:
         problems.append(transcript.stopped)
+    elif said := safe_open.text(transcript.output.with_name(SUPERVISION))[:_TOO_LARGE]:
+        problems.append(said.rstrip("\n"))
     elif transcript.status:
         status, number = transcript.status, -transcript.status
         signalled = f"signal {signal_name(number).removeprefix('signal ')}"

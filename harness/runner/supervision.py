@@ -11,8 +11,8 @@ from goldlock.runner.spawn import Start, child_setup, spawn
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 
-LOCKS = "locks"
-"""The file of a case's directory with the lock calls of its programs."""
+LOCKS, SUPERVISION = "locks", "supervision"
+"""Files of a case: the lock calls of its programs, what was wrong with plan or trace."""
 
 _SUPERVISED = frozenset({"faults", "lock-files"})
 BY_SECCOMP = _SUPERVISED | {"orders"}
@@ -25,7 +25,7 @@ def start_of(case: Case, settings: Settings, directories: Directories) -> Start:
     if not wanted or "orders" in case.needs:  # which bring their own: a process can have one
         return spawn
     plans = _plans(case, settings, directories)
-    return under_supervision(directories.top / LOCKS, plans, files=sees_files(case, settings))
+    return under_supervision(directories.top, plans, files=sees_files(case, settings))
 
 
 def sees_files(case: Case, settings: Settings) -> bool:
@@ -47,19 +47,20 @@ def _plans(case: Case, settings: Settings, directories: Directories) -> list[str
 
 
 def under_supervision(
-    trace: Path | None, plans: Sequence[str] = (), *, files: bool = False
+    folder: Path | None, plans: Sequence[str] = (), *, files: bool = False
 ) -> Start:
-    """Return what starts a program under a supervisor, which writes its lock calls to a file.
+    """Return what starts a program under a supervisor, which writes to files of a folder, if any.
 
-    With *files*, also calls that make, rename and remove files.
+    Its lock calls to `LOCKS`; with *files*, also calls that make, rename and remove files. What
+    there is to complain about at the end, to `SUPERVISION`.
 
     It does what ``goldlock faults PLAN ... --trace FILE -- PROGRAM ...`` would, in a fork
     of this process: to start a Python for it takes as long again, 8 ms.
     """
-    options = [*(["--trace", str(trace)] if trace else []), *plans]
+    options = [*(["--trace", str(folder / LOCKS)] if folder else []), *plans]
     options += ["--files"] if files else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
-    from goldlock.lockcalls import command, loop, plan, supervisor  # noqa: F401 - as above
+    from goldlock.lockcalls import command, launcher, loop, plan, supervisor  # noqa: F401 - as above
     from goldlock.lockcalls import trace as traces  # noqa: F401 - as above
 
     def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
@@ -69,6 +70,8 @@ def under_supervision(
         if pid == 0:
             with child_setup(environ, directory, output):
                 processes.set_command_line(["goldlock", "faults", *arguments])
+                if folder:
+                    launcher.report_to(str(folder / SUPERVISION))
                 os._exit(command.main(arguments))
         return pid
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from goldlock.lockcalls import launcher
+from goldlock.lockcalls import MISSED, launcher
 from goldlock.lockcalls.api import wrap
 from goldlock.lockcalls.plan import Fault
 
@@ -57,7 +57,7 @@ def test_exit_status(supervised: Run, image: Path, status: int) -> None:
 def test_plan_that_made_no_call_fail(supervised: Run, image: Path, end: str) -> None:
     plan = f"lock 1 of {image} fails with EIO\nlock 2 fails with EIO may miss"
     done = supervised([*LOCKER, str(image), end], plan)
-    assert done.returncode == launcher.MISSED
+    assert done.returncode == MISSED
     assert done.stderr == (
         f"goldlock faults: lock 1 of {image} fails with EIO: no call failed; of such calls there "
         'were none; write "may miss" behind it if that is in order\n'

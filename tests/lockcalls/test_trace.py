@@ -141,11 +141,23 @@ def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> No
 
 
 @pytest.mark.usefixtures("_possible")
-def test_trace_that_cannot_be_written(image: Path) -> None:
-    line = wrap([*LOCKER, str(image), "lock:1", "input"], trace="/dev/full")
-    # The pipe's end is waited for: the program ends with its supervisor.
+@pytest.mark.parametrize(
+    ("limit", "trace", "why"),
+    [("", "/dev/full", "No space left on device"), ("ulimit -f 1;", "trace", "File too large")],
+)
+def test_trace_that_cannot_be_written(
+    image: Path, tmp_path: Path, limit: str, trace: str, why: str
+) -> None:
+    """Its programs have no part in that; it is told in a line, also in the middle."""
+    path = tmp_path / trace
+    line = wrap([*LOCKER, str(image), *["lock:1"] * 50], trace=path)
     done = subprocess.run(
-        line, stdin=None, capture_output=True, text=True, check=False, timeout=120
+        ["sh", "-c", f'{limit} exec "$@"', "sh", *line],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 125
-    assert "cannot write the trace: No space left on device\n" in done.stderr
+    assert done.returncode == 2
+    assert done.stderr == f"goldlock faults: cannot write the trace {path}: {why}\n"
+    assert done.stdout.split() == ["lock:1:", "ok"] * 50
+    assert path.is_char_device() or path.read_text().startswith("locker.py: lock 1 of ")

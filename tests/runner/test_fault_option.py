@@ -15,9 +15,22 @@ def test_a_fault_in_the_directory_of_each_case(run_tests: RunTests, suite: MakeS
     done = run_tests("--suite", str(suite.root), "--fault", plan)
     assert done.returncode == 1
     assert "flock: t.lock: No locks available" in done.stdout
-    assert "exit status 123" in done.stdout
+    assert re.search(r"^flock of \S+/t.lock fails with ENOLCK: no call failed; ", done.stdout, re.M)
+    assert "exit status 123" not in done.stdout
+    assert "2 sections, 1 differ" in done.stdout
     done = run_tests("--suite", str(suite.root), "2", "--fault", f"{plan} may miss")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_trace_that_cannot_be_written(run_tests: RunTests, suite: MakeSuite) -> None:
+    """The case fails for that, and for nothing else; its programs have no part in it."""
+    need("prlimit")
+    suite.case("1", "prlimit --pid $PPID --fsize=1; flock f echo taken", golden="taken\n")
+    done = run_tests("--suite", str(suite.root), "--trace-locks")
+    assert done.returncode == 1
+    assert re.search(r"^cannot write the trace \S+/1/locks: File too large$", done.stdout, re.M)
+    assert "did not come to its end" not in done.stdout
+    assert "1 section, 0 differ" in done.stdout
 
 
 def test_a_plan_has_the_words_of_the_suite(run_tests: RunTests) -> None:
