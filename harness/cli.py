@@ -132,7 +132,8 @@ def _main(arguments: Sequence[str], checkout: Path | None) -> int:
         return _run_builds(arguments, options, suite.root, checkout)
     cases = _shard(options, suite, cases)
     if options.list:
-        _list(cases, names_only=options.tap_lines)
+        listed = dialects.of_kit(suite.kit).listed(suite, cases, options)
+        _list(listed, names_only=options.tap_lines)
     if options.list or not cases:
         return 0
     settings = choices.settings(options, os.environ, [suite.root])

@@ -6,6 +6,7 @@ Options are the kit's, and which folders are such suites, too (`Kit.recognises`)
 """
 
 from abc import ABC, abstractmethod
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -59,6 +60,10 @@ class Dialect(ABC):
     @abstractmethod
     def select(self, suite: Suite, asked: Asked) -> list[Case]:
         """Return the cases that are asked for; raise UsageError for what there is not."""
+
+    def listed(self, suite: Suite, cases: Sequence[Case], options: Namespace) -> Sequence[Case]:
+        """Return those of the selected cases that are told of where none is run."""
+        return cases
 
     @abstractmethod
     def collected(self, suite: Suite) -> Path:

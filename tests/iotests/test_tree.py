@@ -230,6 +230,20 @@ def test_lines_of_tap(run_tests: RunTests, tree: Tree) -> None:
     assert f"{tree.tests}/002.out:1: the output differs from the golden" in done.stdout
 
 
+def test_a_list_leaves_out_what_that_of_check_does(run_tests: RunTests, tree: Tree) -> None:
+    for name, needs in (("001", "qcow2"), ("002", "raw")):
+        tree.add(name, f"_supported_fmt {needs}")
+    (tree.tests / "check").write_text(
+        "#!/usr/bin/env python3\nimport os, sys\nassert os.listdir(os.environ['TEST_DIR']) == []\n"
+        "flag, format, *names = sys.argv[1:]\nassert flag == '-n'\n"
+        "said = f'_supported_fmt {format[1:]}'\n"
+        "print(*(name for name in names if said in open(name).read()), sep='\\n')\n"
+    )
+    for words, names in ((["-qcow2"], ["001"]), (["-raw", "2"], ["002"]), ([], ["001", "002"])):
+        done = run_tests("--suite", str(tree.tests), "-tap", "-n", *words)
+        assert (done.returncode, done.stdout.split()) == (0, names), done.stderr
+
+
 def test_a_command_with_the_environment_of_a_test(run_tests: RunTests, tree: Tree) -> None:
     tree.add("001", ":")
     tell = 'echo "$CHECKED $ASAN_OPTIONS $GDB_OPTIONS"; '

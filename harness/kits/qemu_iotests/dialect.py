@@ -8,6 +8,7 @@ may not run for it writes to ``TEST_DIR/NAME.notrun``, what of it was left out t
 
 import os
 import re
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -102,6 +103,11 @@ class IotestsDialect(Dialect):
         )
         wanted = {*told["tests"]}
         return [case for case in suite.cases if str(case.path.relative_to(where.tests)) in wanted]
+
+    def listed(self, suite: Suite, cases: Sequence[Case], options: Namespace) -> Sequence[Case]:
+        where = tree.found(suite.root)
+        names = tree.listed(where, where.build, options.imgfmt, [case.name for case in cases])
+        return [case for case in cases if case.name in names]
 
     def collected(self, suite: Suite) -> Path:
         return tree.found(suite.root).tests

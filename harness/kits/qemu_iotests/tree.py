@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from goldlock.errors import UsageError
@@ -111,6 +112,17 @@ def tests(tree: Tree, build: str, **asked: Sequence[str] | str | None) -> dict[s
     if error := told["error"]:
         raise UsageError(f"{tree.tests}: {error}; -n lists them")
     return told
+
+
+def listed(tree: Tree, build: str, imgfmt: str | None, names: Sequence[str]) -> Collection[str]:
+    """Return which tests ``check -n`` lists for a format: as of QEMU 10.2, not those of others."""
+    if not imgfmt or "supported_fmt" not in tree.check.read_text("utf-8", "replace"):
+        return names
+    with TemporaryDirectory() as scratch:
+        own = {"TEST_DIR": scratch, "SOCK_DIR": scratch, **bytecode(os.environ)}
+        command = [python(build), str(tree.check), "-n", f"-{imgfmt}", *names]
+        said = _answer(command, {**os.environ, **own}, tree.check.parent, "check")
+    return os.fsdecode(said).split()
 
 
 def environment(
