@@ -142,12 +142,9 @@ def _set_up(options: argparse.Namespace, folder: Path) -> None:
     if not options.setup:
         return
     try:
-        status, said = shell.run(options.setup, folder, options.limit)
-    except shell.LateError as error:
+        shell.set_up(options.setup, folder, options.limit)
+    except shell.ShellError as error:
         raise UsageError(str(error)) from None
-    if status:
-        last = said.strip().rpartition("\n")[2]
-        raise UsageError(f"the set-up failed with exit status {status}: {last or options.setup}")
 
 
 def _order(options: argparse.Namespace) -> list[str] | None:
@@ -167,7 +164,7 @@ def _order(options: argparse.Namespace) -> list[str] | None:
 def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
     result = replay(workers, [(actor, "") for actor in order])
     if result.ran is None:
-        return _fail(result.text, 1)
+        raise ExploreError(result.text)
     text = task.clean(result.text)
     outcome = Outcome(text, result.ran.steps, result.ran.steps)
     problems: list[str] = []

@@ -141,8 +141,8 @@ class Permutations:
         if not self._outcome:
             return ""
         try:
-            _, text = shell.run(self._outcome, self._folder, shell.LIMIT)
-        except shell.LateError as error:
+            text = shell.outcome(self._outcome, self._folder, shell.LIMIT)
+        except shell.ShellError as error:
             raise CaseError(str(error)) from None
         return f"$ {self._outcome}\n" + self._case.stderr_output(self._clean(text))
 

@@ -30,13 +30,14 @@ class Command:
     """A predicate: whether a shell's command line succeeds, which reads who holds what."""
 
     def __init__(self, command: str, limit: float) -> None:
-        """Make one, which raises LateError when it does not end in *limit* seconds."""
+        """Make one, which raises ShellError when it does not end in *limit* seconds, or is none."""
         self.__name__ = command
         self._limit = limit
 
     def __call__(self, state: State) -> bool:
         held = "".join(f"{each}\n" for each in state.held)
         status, _ = shell.run(self.__name__, state.folder, self._limit, held, quiet=True)
+        shell.must_be_found("predicate", self.__name__, status)
         return status == 0
 
 

@@ -34,7 +34,7 @@ class Guide:
                 return actor, ""
         elif self._count < len(self._job.prefix):
             actor, text = self._job.prefix[self._count]
-            if able.get(actor) != text and (text or actor not in able):
+            if text and able.get(actor) != text:
                 raise DivergedError(_divergence(self._count, actor, text, able))
             return actor, ""
         awake = [actor for actor in sorted(able) if actor not in self._sleep]
@@ -63,8 +63,12 @@ class Guide:
 
 
 def _divergence(count: int, actor: str, text: str, able: Mapping[str, str]) -> str:
-    there = "; ".join(f"{each}: {call}" for each, call in able.items()) or "nothing"
-    return f"step {count + 1} is to be {actor}: {text or 'any call'}; there is {there}"
+    return f"step {count + 1} is to be {actor}: {text}; there is {there_is(able)}"
+
+
+def there_is(able: Mapping[str, str]) -> str:
+    """Return who can go, with which call."""
+    return "; ".join(f"{each}: {call}" for each, call in able.items()) or "nothing"
 
 
 class Chance:

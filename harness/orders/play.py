@@ -15,17 +15,22 @@ from goldlock.orders.always import Watch
 from goldlock.orders.data import DataCall
 from goldlock.orders.effects import ALL, LOCKS, Effect, Step
 from goldlock.orders.ends import EndCall, space
-from goldlock.orders.guide import Guide
+from goldlock.orders.guide import Guide, there_is
 from goldlock.orders.jobs import LETTERS, Job, Ran
 from goldlock.orders.lane import Lane, exchange
 from goldlock.orders.outcome import without_pids
 from goldlock.orders.programs import Programs
 from goldlock.orders.starter import Starter
 from goldlock.orders.truncations import data_effects, name_effects
+from goldlock.text import count
 
 MOST_STEPS = 2000
 """Steps of one order, at most: more are of a program that asks for ever."""
 _TRIES = 5
+
+
+class OrderError(Exception):
+    """The actor that was asked for cannot go; str() says after how many steps, and why."""
 
 
 class EndlessError(Exception):
@@ -56,7 +61,7 @@ class Player:
         """Run an order in a folder.
 
         Raises OSError for a program that cannot be started, DivergedError, EndlessError,
-        RestlessError, and NotAtFirstError.
+        NotAtFirstError, OrderError, and RestlessError.
         """
         game = _Game(self._programs, folder)
         try:
@@ -104,9 +109,12 @@ class _Game:
         guide = Guide(job)
         self._watch.begin(self.lanes)
         while True:
-            self._name_as(*guide.wanted())
+            wanted, text = guide.wanted()
+            self._name_as(wanted, text)
             able = [actor for actor in self._texts if self._can_go(actor)]
             states.append({actor: self._texts[actor][2] for actor in able})
+            if wanted and not text and wanted not in able:
+                raise OrderError(self._why_not(wanted, len(steps), states[-1]))
             actor, end = guide.choose(states[-1])
             if not actor:
                 waits = {each: self._wait(each) for each in self._texts if each not in able}
@@ -119,6 +127,17 @@ class _Game:
                 steps[number] = steps[number]._replace(broken=text)
             if len(steps) > MOST_STEPS:
                 raise EndlessError(actor)
+
+    def _why_not(self, actor: str, after: int, able: Mapping[str, str]) -> str:
+        """Return why an actor cannot go, after so many steps."""
+        if actor in self._texts:
+            call, letters = self._wait(actor)
+            why = f"{actor} waits: {call}, held by {' and '.join(letters)}"
+        elif self._lane(actor).ended:
+            why = f"{effects.program_of(actor)} has ended"
+        else:
+            why = f"{actor} has no step to make"
+        return f"after {count(after, 'step')}, {why}; there is {there_is(able)}"
 
     def _name_as(self, actor: str, text: str) -> None:
         """Give an actor's name to the thread of its program that is about to make its call.

@@ -13,8 +13,41 @@ LIMIT = 60
 """Seconds, where nobody has asked for others."""
 
 
-class LateError(Exception):
-    """A command line did not end in time; str() says which one, and is a line."""
+class ShellError(Exception):
+    """A command line does not do what it is for; str() says which one, and is a line."""
+
+
+class LateError(ShellError):
+    """It did not end in time."""
+
+
+_CANNOT, _NOT_FOUND = 126, 127
+"""Exit statuses of a shell that cannot execute a program, or has not found it."""
+
+
+def set_up(command: str, folder: Path, limit: float) -> None:
+    """Run a command line that must succeed; raise ShellError."""
+    status, said = run(command, folder, limit)
+    if status:
+        raise _failed("set-up", command, status, said)
+
+
+def outcome(command: str, folder: Path, limit: float) -> str:
+    """Return what a command line says, whatever it ends with; raise ShellError if it is none."""
+    status, said = run(command, folder, limit)
+    must_be_found("outcome", command, status, said)
+    return said
+
+
+def must_be_found(what: str, command: str, status: int, said: str = "") -> None:
+    """Raise ShellError where a shell has not found what it is to execute, or cannot."""
+    if status in (_CANNOT, _NOT_FOUND):
+        raise _failed(what, command, status, said)
+
+
+def _failed(what: str, command: str, status: int, said: str) -> ShellError:
+    last = said.strip().rpartition("\n")[2]
+    return ShellError(f"the {what} failed with exit status {status}: {last or command}")
 
 
 def run(

@@ -18,7 +18,7 @@ from goldlock.orders.guide import DivergedError
 from goldlock.orders.jobs import Job, Ran
 from goldlock.orders.lane import RestlessError
 from goldlock.orders.outcome import BROKEN, deadlock_text, outcome_text
-from goldlock.orders.play import MOST_STEPS, EndlessError, Played, Player
+from goldlock.orders.play import MOST_STEPS, EndlessError, OrderError, Played, Player
 from goldlock.orders.programs import Programs
 from goldlock.orders.scratch import copy_tree, listing
 from goldlock.orders.starter import Starter, UnavailableError
@@ -108,7 +108,9 @@ class _Bench:
             return Result(job, "", self._text(played), played.ran)
         except DivergedError as error:
             return Result(job, "diverged", str(error))
-        except (NotAtFirstError, shell.LateError) as error:
+        except OrderError as error:
+            return Result(job, "broken", f"--order: {error}")
+        except (NotAtFirstError, shell.ShellError) as error:
             return Result(job, "broken", str(error))
         except (RestlessError, EndlessError) as error:
             return Result(job, "broken", self._complaint(error))
@@ -139,5 +141,5 @@ class _Bench:
     def _left(self) -> str:
         if not self._programs.outcome:
             return listing(self._folder)
-        _, text = shell.run(self._programs.outcome, self._folder, self._programs.limit)
+        text = shell.outcome(self._programs.outcome, self._folder, self._programs.limit)
         return text if text.endswith("\n") or not text else f"{text}\n"

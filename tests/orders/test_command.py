@@ -195,6 +195,19 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
     [
         (["no-such-program"], "no-such-program: no such program"),
         (["true", "--setup", "echo so; exit 3"], "the set-up failed with exit status 3: so"),
+        (
+            ["true", "--setup", "nosuch"],
+            "the set-up failed with exit status 127: /bin/sh: 1: nosuch: not found",
+        ),
+        (
+            ["true", "--outcome", "nosuch"],
+            "the outcome failed with exit status 127: /bin/sh: 1: nosuch: not found",
+        ),
+        (
+            ["true", "--setup", "touch f", "--outcome", "./f"],
+            "the outcome failed with exit status 126: /bin/sh: 1: ./f: Permission denied",
+        ),
+        (["true", "--always", "nosuch"], "the predicate failed with exit status 127: nosuch"),
         (["true", "--order", "9Q"], "--order: 9Q: expected how many steps of whom, such as 9A"),
         (["true", "--order", "2B"], "--order: B: the last program is A"),
         (["true", "--never", "("], "--never: missing ), unterminated subpattern at position 0"),
@@ -242,14 +255,24 @@ def test_more_workers_than_are_of_use_are_refused(orders: Orders) -> None:
     )
 
 
-def test_an_order_that_cannot_be_is_told(orders: Orders) -> None:
-    done = orders("--setup", "touch f", "--order", "1A 1A", locker("write:1"), "true")
-    assert done.returncode == 0
-    done = orders("--setup", "touch f", "--order", "3B", locker("write:1"), "true")
-    assert done.returncode == 1
-    assert done.stderr == (
-        "goldlock orders: step 1 is to be B: any call; there is A: lock 1 of f, write\n"
-    )
+@pytest.mark.parametrize(
+    ("order", "complaint"),
+    [
+        ("1A 1B", "after 1 step, B waits: flock of f, exclusive waiting, held by A"),
+        ("2A.2", "after 0 steps, A.2 has no step to make"),
+        ("1A 1A.2 1A 1B 2A", "after 4 steps, A has ended"),
+    ],
+)
+def test_an_order_that_cannot_be_is_told(orders: Orders, order: str, complaint: str) -> None:
+    done = orders("--order", order, "flock f true", "flock f true")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"goldlock orders: --order: {complaint}; there is ")
+
+
+def test_an_outcome_that_fails_is_one(orders: Orders) -> None:
+    done = orders("true", "--outcome", "echo gone; exit 1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  gone\n" in done.stdout
 
 
 def test_an_output_that_cannot_be_written_is_one_line() -> None:
