@@ -15,6 +15,8 @@ from goldlock.bootstrap import NO_SETUP
 from goldlock.errors import UsageError, suggest
 from goldlock.options import GROUPS, HOW, WHICH
 from goldlock.suite import kit as kits
+from goldlock.suite.project import find_suite
+from goldlock.suite.suite_file import suite_file
 
 NAME_IN_CHECKOUT = "run_tests.py"
 
@@ -68,9 +70,25 @@ def parse(arguments: Sequence[str], checkout: Path | None = None) -> argparse.Na
     parser = parser_for(checkout)
     options, unknown = parser.parse_known_intermixed_args(arguments)
     for word in unknown:
-        flags = [flag for action in parser._actions for flag in action.option_strings]
-        raise UsageError(f"unknown option {word!r}{suggest(word, flags)}")
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        flags -= _flags_of_other_kits(options, checkout)
+        near = [flag for flag in sorted(flags) if flag.startswith("--") or word[:2] != "--"]
+        raise UsageError(f"unknown option {word!r}{suggest(word, near)}")
     return options
+
+
+def _flags_of_other_kits(options: argparse.Namespace, checkout: Path | None) -> set[str]:
+    """Return the options that the suite which is chosen so does not have."""
+    try:
+        own = suite_file(find_suite(options.suite, Path.cwd(), checkout)).kit
+    except (UsageError, OSError):  # that is another mistake
+        own = kits.Kit()
+    return set().union(*map(_flags_of, kits.every())) - _flags_of(own)
+
+
+def _flags_of(kit: kits.Kit) -> set[str]:
+    words = [f"-{word}" for option in kit.options for word in option.words]
+    return {*words, *(flag for option in kit.options for flag in (option.flag, option.short))}
 
 
 def check_no_helper(words: Sequence[str]) -> None:

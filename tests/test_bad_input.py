@@ -224,6 +224,24 @@ def test_names_that_only_a_kit_knows(
     assert (done.returncode, done.stdout) == (2, f"run_tests.py: {said}\n")
 
 
+@pytest.mark.parametrize(
+    ("kit", "word", "near"),
+    [
+        ("", "--imgfm", ""),
+        ("", "-bohcs", ""),
+        ("qemu", "--imgfm", "; did you mean '--imgfmt'?"),
+        ("qemu", "-bohcs", "; did you mean '-bochs'?"),
+    ],
+)
+def test_no_option_is_meant_that_the_suite_does_not_have(
+    run_tests: RunTests, suite: MakeSuite, kit: str, word: str, near: str
+) -> None:
+    if kit:
+        suite.kit(kit)
+    done = run_tests("--suite", str(suite.root), word)
+    assert (done.returncode, done.stdout) == (2, f"run_tests.py: unknown option {word!r}{near}\n")
+
+
 @pytest.mark.parametrize("header", ["formats: raw", "protocols: file"])
 def test_a_header_of_a_kit_that_the_suite_does_not_have(
     run_tests: RunTests, suite: MakeSuite, header: str
@@ -233,6 +251,22 @@ def test_a_header_of_a_kit_that_the_suite_does_not_have(
     key = header.partition(":")[0]
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     assert f"cases/1:2: '{key}' is of the kit qemu, which this suite does not have" in done.stdout
+
+
+def test_a_path_as_long_as_can_be(run_tests: RunTests, tmp_path: Path) -> None:
+    """What still fits is run; beyond that it is one line, not that of each file that does not."""
+    root = tmp_path
+    while (room := 3950 - len(os.fsencode(root)) - 1) > 250:
+        root /= "d" * 200
+    for length, status in ((room, 0), (room + 1, 2)):
+        suite = MakeSuite(root / ("s" * length))
+        suite.case("1", "echo one", golden="one\n")
+        done = run_tests("--suite", str(suite.root))
+        assert done.returncode == status, done.stdout
+        assert "too long" not in done.stdout
+    assert (
+        done.stdout == f"run_tests.py: {suite.root}: the path of a suite has at most 3950 bytes\n"
+    )
 
 
 def test_a_slip_in_the_name_of_a_command(tmp_path: Path) -> None:

@@ -127,6 +127,30 @@ def test_the_exit_status(tmp_path: Path, words: tuple[str, ...], status: int, sa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("inner", "said"),
+    [
+        (("trace",), "goldlock trace: goldlock trace or faults, or a case, has a"),
+        (("trace", "--files"), "goldlock trace: goldlock trace or faults, or a case, has a"),
+        (
+            ("faults", "--files"),
+            "goldlock faults: --files: goldlock trace or faults, or a case, has a",
+        ),
+        (
+            ("faults", "--trace", "lines"),
+            "goldlock faults: --trace: goldlock trace or faults, or a case, has a",
+        ),
+    ],
+)
+def test_a_trace_within_a_trace_is_refused_by_what_was_typed(
+    tmp_path: Path, inner: tuple[str, ...], said: str
+) -> None:
+    done = trace(tmp_path, "-o", "lines", "--", *COMMAND[:-1], *inner, "--", "touch", "ran")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(said)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("flag", ["--html", "--perfetto"])
 @pytest.mark.parametrize(
     ("file", "said"),

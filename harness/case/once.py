@@ -11,8 +11,11 @@ from goldlock.case import stack_dump
 from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE
 
-_WORD = re.compile(r"[A-Za-z0-9_-]+")
-"""A name: it has no dot, so that none is the mark of another one, NAME.lock or NAME.done."""
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,250}")
+"""A name: it has no dot, so that none is the mark of another one, NAME.lock or NAME.done.
+
+These have 255 bytes at most, as a file's name has.
+"""
 
 
 def made_once(run: str, own: str, name: str, make: Callable[[str], object]) -> str:
@@ -23,7 +26,7 @@ def made_once(run: str, own: str, name: str, make: Callable[[str], object]) -> s
     Raises CaseError for a name that is not one plain word, as what it names may be removed.
     """
     if not isinstance(name, str) or not _WORD.fullmatch(name):
-        raise CaseError(f"once: {name!r}: expected a name of letters, digits, - and _")
+        raise CaseError(f"once: {name!r}: expected a name of 1 to 250 letters, digits, - and _")
     if not run or os.environ.get(FAULTS_VARIABLE):
         return _made(f"{own}/{name}", make)
     os.makedirs(run, exist_ok=True)  # noqa: PTH103 - as in all that cases load

@@ -128,10 +128,9 @@ class Blocked(State):
 def _bytes(span: Span | None) -> str:
     if span is None:
         return ""
-    first, last = span
-    if last is None:
-        return f"bytes {first} and up of "
-    return f"byte {first} of " if first == last else f"bytes {first}-{last} of "
+    from goldlock.lockcalls.words import range_words  # only where a wait was in vain
+
+    return f"{range_words(*span)} of "
 
 
 def _locks_on(path: str) -> str:

@@ -76,7 +76,7 @@ def _run(argv: list[str]) -> int:
     faults = _faults(plans)
     _tell_of_privileges(program[0])
     if os.environ.get(FAULTS_VARIABLE):
-        return _join(program, faults, "--files" if files else trace[0])
+        return _join(program, faults, trace[0] or ("--files" if files else ""))
     files = files or any(fault.calls.is_by_name for fault in faults)
     return launcher.run(program, faults, _open(*trace), files=files)
 
@@ -214,10 +214,12 @@ def _open(option: str, path: str) -> "Trace | None":
 def _join(program: list[str], faults: "tuple[Fault, ...]", option: str) -> int:
     """Run under the supervisor that is at work already: a process can have only one.
 
-    *option* is one that it would have to be started with.
+    *option* is one that it would have to be started with, a word of `goldlock trace` perhaps.
     """
     if option:
-        raise UsageError(f"{option}: a supervisor is at work already; it is for who started that")
+        typed = "" if option == "--events" else f"{option}: "
+        where = "goldlock trace or faults, or a case, has a supervisor for lock calls here already"
+        raise UsageError(f"{typed}{where}: a process can have only one")
     connection = control.Control()
     keys = [connection.add(fault) for fault in faults]
     status = launcher.run_here(program)

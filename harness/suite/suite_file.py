@@ -31,11 +31,15 @@ from goldlock.suite import kit as kits
 from goldlock.suite.declared import SuiteFile
 
 FILE = "suite.toml"
+_LONGEST = 4095 - 145
+"""Bytes that leave room below for the paths of goldens, and of what is remembered."""
 
 
 @cache
 def suite_file(root: Path) -> SuiteFile:
     """Read the file of the suite in *root*; raise UsageError, with file and line, for a bad one."""
+    if len(os.fsencode(root)) > _LONGEST:
+        raise UsageError(f"{root}: the path of a suite has at most {_LONGEST} bytes")
     path = root / FILE
     try:
         if not os.path.lexists(path):

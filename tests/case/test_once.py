@@ -73,7 +73,22 @@ def test_what_came_to_no_end_is_made_anew(
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../esc", "d/e", "/abs", "a.done", "a.lock", "a\n", "\0", "\xe4", b"a", 1],
+    [
+        "",
+        ".",
+        "..",
+        "../esc",
+        "d/e",
+        "/abs",
+        "a.done",
+        "a.lock",
+        "a\n",
+        "\0",
+        "\xe4",
+        b"a",
+        1,
+        "a" * 251,
+    ],
 )
 @pytest.mark.parametrize("below_supervisor", [False, True])
 def test_a_name_is_one_plain_word(
@@ -89,7 +104,7 @@ def test_a_name_is_one_plain_word(
         (folder / "kept").touch()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(
-        CaseError, match=r"\Aonce: .*: expected a name of letters, digits, - and _\Z"
+        CaseError, match=r"\Aonce: .*: expected a name of 1 to 250 letters, digits, - and _\Z"
     ):
         made_once(str(run), str(own), name, lambda _: pytest.fail("it was made"))
     assert sorted(tmp_path.rglob("*")) == before
@@ -99,7 +114,7 @@ def test_a_bad_name_fails_the_case_in_one_line(run_tests: RunTests, suite: MakeS
     script = CASE.format(made="made", between="").replace('"common"', '"../../esc"')
     suite.case("1.py", script, "a b\n")
     done = run_tests("--suite", str(suite.root))
-    assert "once: '../../esc': expected a name of letters, digits, - and _" in done.stdout
+    assert "once: '../../esc': expected a name of 1 to 250 letters, digits, - and _" in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -113,3 +128,8 @@ def test_plain_words_have_folders_of_their_own(tmp_path: Path) -> None:
         "a-done",
     ]
     assert all(Path(folder).is_dir() for folder in folders)
+
+
+def test_a_name_as_long_as_can_be(tmp_path: Path) -> None:
+    made_once(str(tmp_path), "", "a" * 250, lambda _: None)
+    assert {len(each.name) for each in tmp_path.iterdir()} == {250, 255}

@@ -123,6 +123,13 @@ def test_one_that_waits_for_a_lock(kind: str) -> None:
     assert said.endswith(f" has ended; ? (pid {waiter.pid}) is gone")
 
 
+@pytest.mark.parametrize(
+    ("span", "said"), [((0, None), "all bytes"), ((7, None), "bytes 7 and up"), ((7, 7), "byte 7")]
+)
+def test_bytes_are_called_as_in_the_table_of_locks(span: lock_states.Span, said: str) -> None:
+    assert str(lock_states.Locked("f", span)) == f"{said} of f to be locked"
+
+
 def test_one_that_waits_for_no_lock(holder: "subprocess.Popen[bytes]") -> None:
     said = complaint(lock_states.Blocked(holder.pid))
     assert f" (pid {holder.pid}) to wait for a lock; " in said
