@@ -13,7 +13,7 @@ from goldlock.text import count, shorten
 
 _SHOWN = 10
 """How many lines of a golden are told that could not pass."""
-VOLATILE = "filters.volatile (in a shell goldlock filter volatile) writes a name for a pattern"
+VOLATILE = "'# filters: volatile PATTERN NAME' in the header writes a name for a pattern"
 _PID_FILTERS = {"pids": filters.pids, "holders": filters.holders}
 
 

@@ -25,7 +25,9 @@ def span_of(name: str, path: str, by: int = 0) -> Span:
     words = byte_words()
     declared = [word for word in words.declared if word.is_for(os.path.abspath(path))]
     for word in declared:
-        if word.name == name and (by or not word.is_pid):
+        if word.name == name and word.is_pid and not by:
+            raise ValueError(f"{name} is the pid of who locks it, and nothing says by whom")
+        if word.name == name:
             return word.span(by)
     for byte, known in words.names.items():
         if known == name:

@@ -31,6 +31,7 @@ class Question:
         self._argv = list(argv)
         self._subject = subject or " ".join(argv[:2])
         self._said: str | None = None
+        self._hung = False
         if not argv:
             return
         try:
@@ -50,14 +51,20 @@ class Question:
         """Return what it prints, whatever its exit status; raise UsageError if it hangs."""
         if not self._argv or self._said is not None:
             return self._said or ""
+        if self._hung:
+            raise self._no_answer()
         try:
             said, _ = self._process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             self.stop()
             self._process.wait()
-            raise UsageError(f"{self._subject}: no answer in {LIMIT:g} s") from None
+            self._hung = True
+            raise self._no_answer() from None
         self._said = said.decode("utf-8", "replace")
         return self._said
+
+    def _no_answer(self) -> UsageError:
+        return UsageError(f"{self._subject}: no answer in {LIMIT:g} s")
 
     def status(self) -> int:
         """Return its exit status, negative for a signal; raise UsageError if it hangs."""

@@ -29,9 +29,9 @@ WAYS = [
     "1.out:2: not written, as it could not pass: SOCK_DIR of this run;"
     " '# filters: paths' in the header mends it",
     "1.out:3: not written, as it could not pass: a directory of this run;"
-    " filters.volatile (in a shell goldlock filter volatile) writes a name for a pattern",
+    " '# filters: volatile PATTERN NAME' in the header writes a name for a pattern",
     "1.out:5: not written, as it could not pass: the name of this run's scratch directory;"
-    " filters.volatile (in a shell goldlock filter volatile) writes a name for a pattern",
+    " '# filters: volatile PATTERN NAME' in the header writes a name for a pattern",
 ]
 
 
@@ -62,10 +62,10 @@ def test_process_ids_in_one_run(run_tests: RunTests, suite: MakeSuite) -> None:
     ("script", "way", "differs"),
     [
         ('echo "process $$"', "'# filters: pids' in the header mends it", r"[-+]process \d+"),
-        ('echo "$$ bytes"', "filters.volatile (in a shell", r"[-+]\d+ bytes"),
+        ('echo "$$ bytes"', "'# filters: volatile PATTERN NAME' in", r"[-+]\d+ bytes"),
         (
             'echo "process $$"; echo "$$ bytes"',
-            "'# filters: pids' in the header mends it in part, and filters.volatile",
+            "'# filters: pids' in the header mends it in part, and '# filters: volatile PATTERN",
             r"[-+](process \d+|\d+ bytes)",
         ),
         (

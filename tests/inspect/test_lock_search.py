@@ -149,6 +149,19 @@ def test_a_file_that_others_have_by_a_hard_link(tmp_path: Path) -> None:
         assert table(str(tmp_path / "top" / "b")).startswith("b: all bytes, shared (flock): ")
 
 
+def test_who_waits_has_the_file_by_the_name_that_its_holder_has(tmp_path: Path) -> None:
+    file = tmp_path / "b"
+    file.touch()
+    (tmp_path / "a").hardlink_to(file)
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(["flock", file, "true"]):
+            while "contender" not in (said := table(str(tmp_path))):
+                os.sched_yield()
+            fcntl.flock(held, fcntl.LOCK_UN)
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["b", "b"]
+
+
 def test_what_another_user_holds(tmp_path: Path) -> None:
     """The kernel's table tells of it; by whom, but for flock and OFD locks."""
     if os.geteuid():
