@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from types import FunctionType
-from typing import Any
 
 from goldlock import filters
 from goldlock.errors import suggest
@@ -18,12 +17,17 @@ DIRECTORIES = ("TEST_DIR", "SOCK_DIR")
 """The variables whose directories `paths` writes the names of."""
 
 
+TYPE_CHECKING = False  # as in typing, which takes 5 ms to load, and `goldlock filter` starts often
+if TYPE_CHECKING:
+    from typing import Any
+
+
 class UnknownError(Exception):
     """What was asked for is no filter; str() says why."""
 
 
 @cache
-def known(kit: str) -> dict[str, Callable[..., Any]]:
+def known(kit: str) -> "dict[str, Callable[..., Any]]":
     """Return all filters, and what makes filters, by name, those of a kit among them.
 
     *kit* is the empty string for none; raises UnknownError for one that there is not.
@@ -39,7 +43,7 @@ def known(kit: str) -> dict[str, Callable[..., Any]]:
     return dict(sorted(found.items()))
 
 
-def arguments(function: Callable[..., Any]) -> list[str]:
+def arguments(function: "Callable[..., Any]") -> list[str]:
     """Return the names of the arguments that a filter must be given; none for a plain one."""
     if function is filters.paths:
         return []

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 _MARK = "~"
-_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_NAME = r"[A-Z][A-Z0-9_]*"
 
 
 def unordered(text: str) -> str:
@@ -34,7 +34,7 @@ def volatile(pattern: str, name: str) -> Callable[[str], str]:
     before: ``took 12.7 s``
     after:  ``took SECONDS s``, with ``volatile(r"took ([\d.]+)", "SECONDS")``
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise ValueError(f"not a name in capitals, which a reader would see: {name!r}")
     try:
         known = re.compile(pattern, re.M)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 r"""Names that differ from run to run: directories, process ids."""
 
+# `goldlock show` and `filter` start often: an expression is compiled where it is used.
+
 import os
 import re
 from collections.abc import Callable
@@ -21,9 +23,14 @@ def directory(path: str, name: str) -> Callable[[str], str]:
         raise ValueError(f"not the absolute path of a directory below the root: {path!r}")
     # The only slash that may stand before an absolute path is that of a URL.
     real = os.path.realpath(path)
-    known = "|".join(map(re.escape, [path, real] if real != "/" else [path]))
-    pattern = re.compile(rf"(?:(?<![\w./-])|(?<=://))(?:{known})(?![\w-]|\.\w)")
-    return lambda text: pattern.sub(lambda _: name, text)
+    known = [path, real] if real != "/" else [path]
+    any_of = "|".join(map(re.escape, known))
+    pattern = rf"(?:(?<![\w./-])|(?<=://))(?:{any_of})(?![\w-]|\.\w)"
+
+    def named(text: str) -> str:
+        return re.sub(pattern, lambda _: name, text) if any(p in text for p in known) else text
+
+    return named
 
 
 def paths(test_dir: str, sock_dir: str) -> Callable[[str], str]:
@@ -42,10 +49,10 @@ def pids(text: str) -> str:
     before: ``is held by process 1234 (apt); sshd[99]: pid: 1234``
     after:  ``is held by process PID (apt); sshd[PID]: pid: PID``
     """
-    return _PID.sub("PID", text)
+    return re.sub(_PID, "PID", text)
 
 
-_PID = re.compile(
+_PID = (
     r"(?:(?<=\b[Pp][Ii][Dd] )|(?<=\b[Pp][Ii][Dd]: )|(?<=\b[Pp][Ii][Dd]=)"
     r"|(?<=\b[Pp]rocess )|(?<=\w\[)(?=[0-9]+\]:))[0-9]+\b"
 )
@@ -57,9 +64,9 @@ def holders(text: str) -> str:
     before: ``t.db: byte 101, exclusive: sqlite3 (pid 7, holder)``
     after:  ``t.db: byte 101, exclusive: sqlite3 (pid PID, holder)``
     """
-    text = _HOLDER.sub(r"\1PID\2", text)
-    return _LOCK_FILE.sub(lambda line: pids(line[0]), text)
+    text = re.sub(_HOLDER, r"\1PID\2", text)
+    return re.sub(_LOCK_FILE, lambda line: pids(line[0]), text)
 
 
-_LOCK_FILE = re.compile(r": created by [^:\n]+ \(pid \d+\), open in .*$", re.M)
-_HOLDER = re.compile(r"(: [^:\n]+ \(pid )\d+(, (?:holder|contender)\))$", re.M)
+_LOCK_FILE = r"(?m): created by [^:\n]+ \(pid \d+\), open in .*$"
+_HOLDER = r"(?m)(: [^:\n]+ \(pid )\d+(, (?:holder|contender)\))$"

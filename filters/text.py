@@ -50,7 +50,7 @@ _OTHER_NAMES = {"EDEADLOCK": "EDEADLK", "EOPNOTSUPP": "ENOTSUP"}  # of Python, f
 
 
 # Quicker to compile than all texts, of which one has a colon.
-_LAST_WORDS = re.compile(r"(?<=: )(?:Too many references: )?[^:\r\n\\\"]+(?=$|[\r\\\"])", re.M)
+_LAST_WORDS = r"(?m)(?<=: )(?:Too many references: )?[^:\r\n\\\"]+(?=$|[\r\\\"])"
 
 
 @cache
@@ -89,4 +89,4 @@ def errno_names(text: str) -> str:
     before: ``Failed to lock byte 101: Input/output error``
     after:  ``Failed to lock byte 101: EIO``
     """
-    return _LAST_WORDS.sub(lambda found: _errnos().get(found[0], found[0]), text)
+    return re.sub(_LAST_WORDS, lambda found: _errnos().get(found[0], found[0]), text)

@@ -67,6 +67,21 @@ def errno_name(code: int) -> str:
     return errno.errorcode.get(code, f"errno {code}")
 
 
+def ending(status: int) -> str:
+    """Return how a program ended, as goldens have it; nothing for exit status 0."""
+    if status >= 0:
+        return f"[exit status {status}]" if status else ""
+    return f"[ended by {signal_name(-status)}]"
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGKILL``; for a signal without a name, a real-time one, ``signal 40``."""
+    import signal  # 5 ms that those do without who tell of none
+
+    names = {each.value: each.name for each in signal.Signals}
+    return names.get(number, f"signal {number}")
+
+
 FLOCK = struct.Struct("@hhqqi4x")
 """struct flock of fcntl(2) where off_t has 64 bits: type, whence, start, length, pid."""
 

@@ -137,18 +137,3 @@ def for_github(text: str) -> str:
 def for_github_property(text: str) -> str:
     """Return *text* as a property of such a command."""
     return for_github(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def ending(status: int) -> str:
-    """Return how a program ended, as goldens have it; nothing for exit status 0."""
-    if status >= 0:
-        return f"[exit status {status}]" if status else ""
-    return f"[ended by {signal_name(-status)}]"
-
-
-def signal_name(number: int) -> str:
-    """Return ``SIGKILL``; for a signal without a name, a real-time one, ``signal 40``."""
-    import signal  # 5 ms that those do without who tell of none
-
-    names = {each.value: each.name for each in signal.Signals}
-    return names.get(number, f"signal {number}")

@@ -15,7 +15,7 @@ from goldlock.case.session import Session
 from goldlock.case.waits import Fields, reach, size_of_trace, state_of
 from goldlock.errors import CaseError
 from goldlock.inspect import processes, states
-from goldlock.text import ending
+from goldlock.linux import ending
 
 if TYPE_CHECKING:
     from goldlock.case.output import Output

@@ -24,7 +24,7 @@ from goldlock.case.raw_log import read
 from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.errors import CaseError
 from goldlock.inspect.stack_dump import render
-from goldlock.text import signal_name
+from goldlock.linux import signal_name
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=ParallelCase)

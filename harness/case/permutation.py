@@ -8,10 +8,10 @@ from goldlock.case import stack_dump
 from goldlock.case.program import Program
 from goldlock.errors import CaseError
 from goldlock.filters import Filter
+from goldlock.linux import ending, signal_name
 from goldlock.orders.speech import Speech
 from goldlock.orders.spoken import Spoken
 from goldlock.orders.stage import Stage
-from goldlock.text import ending, signal_name
 
 Step = str | int
 """What a session is told, or the number of a signal that it is sent."""

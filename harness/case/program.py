@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Self
 
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
+from goldlock.linux import ending
 from goldlock.stand_ins import ALIAS, stands_for_program
-from goldlock.text import ending
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 """Starts a program: takes a command line and the streams, as `subprocess.Popen` does."""

@@ -9,9 +9,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from goldlock.case.refusals import REFUSED
 from goldlock.filters import Filter, compose, paths
-from goldlock.linux import search_error
+from goldlock.linux import ending, search_error
 from goldlock.stand_ins import path_without_shims
 
 USAGE = """\
@@ -61,8 +60,6 @@ def main(arguments: list[str]) -> int:
     for text in map(change, written):
         _write(text if not text or text.endswith("\n") else f"{text}\n")
     if status:
-        from goldlock.text import ending  # 3 ms for those that fail
-
         _write(f"{ending(status)}\n")
     return status if status >= 0 else 128 - status
 
@@ -119,6 +116,10 @@ def _keep(argv: Sequence[str], text: str) -> None:
 
 def _locks(text: str) -> str:
     """Tell who holds what, for the log, where a program says that it was refused a lock."""
+    if not text:
+        return ""
+    from goldlock.case.refusals import REFUSED  # 2 ms for what has something to say
+
     if not REFUSED.search(text):
         return ""
     from goldlock.inspect.lock_table import table  # 10 ms for those who were refused one

@@ -8,7 +8,6 @@ Both sides use this where time counts: psutil, which takes 30 ms to load, is for
 # ruff: noqa: PTH110, PTH120, PTH123, PTH208
 
 import os
-import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -106,6 +105,8 @@ def kill(pid: int) -> bool:
     It may be gone. False for one that goes on: another user's, or one that the kernel does not
     end in `KILL_LIMIT`.
     """
+    import signal  # which who only looks does without
+
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -123,6 +124,8 @@ def kill(pid: int) -> bool:
 
 def kill_tree(root: int) -> list[int]:
     """Kill a process and all below it, as `kill` does; return them."""
+    import signal  # as above
+
     found: list[int] = []
     while new := {root, *descendants(root)}.difference(found):
         found += new

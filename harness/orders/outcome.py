@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from goldlock.linux import signal_name
 from goldlock.orders.effects import Step
 from goldlock.orders.history import History, switches
-from goldlock.text import signal_name
 
 DEADLOCK, BROKEN = "deadlock\n", "broken: "
 

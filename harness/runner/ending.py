@@ -12,10 +12,11 @@ from goldlock.dialects.dialect import Verdict
 from goldlock.dialects.own import tail
 from goldlock.environment import FAILURE_REPORT, STACK_DUMP
 from goldlock.inspect.stack_dump import render
+from goldlock.linux import signal_name
 from goldlock.result import CaseResult
 from goldlock.runner.process import Transcript
 from goldlock.runner.supervision import SUPERVISION
-from goldlock.text import printable, signal_name
+from goldlock.text import printable
 
 _TOO_LARGE = 8 * 1024 * 1024
 
