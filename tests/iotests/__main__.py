@@ -99,12 +99,16 @@ def _paths(folder: Path, release: str | None) -> tuple[dict[str, str], str]:
 
 
 def _programs(folder: Path, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that name the programs, with the stand-in where there is no qtest."""
+    """Return the variables that name the programs, with the stand-in where there is no qtest.
+
+    And TEST_DIR for goldlock, in a folder of a short path: some tests have sockets in theirs.
+    """
     qemu = paths["qemu-system"]
     if not qtest.works(qemu, os.environ):
         shutil.rmtree(folder / "standin", ignore_errors=True)
         qemu = qtest.stand_in(qemu, folder / "standin")
-    return {VARIABLES[name]: path for name, path in {**paths, "qemu-system": qemu}.items()}
+    named = {VARIABLES[name]: path for name, path in {**paths, "qemu-system": qemu}.items()}
+    return {**named, "TEST_DIR": str(folder / "s")}
 
 
 def _compare(
@@ -115,7 +119,7 @@ def _compare(
     for _ in range(runs):
         check.append(_check(source, programs, words))
         ours.append(_goldlock(source, programs, words))
-        left += _processes(source.parent / "scratch")
+        left += _processes(programs["TEST_DIR"])
     what = " ".join(words)
     for name, sides in (("check", check), ("goldlock", ours)):
         times = ", ".join(f"{side.seconds:.0f} s (CPU {side.cpu:.0f} s)" for side in sides)
@@ -203,7 +207,7 @@ def _goldlock(source: Path, programs: Mapping[str, str], words: Sequence[str]) -
     told = source.parent / "told.jsonl"
     command = [sys.executable, str(ROOT / "run_tests.py"), "--json-lines", str(told)]
     command += ["--suite", str(source / "tests/qemu-iotests"), *words]
-    environ = {**os.environ, **programs, "TEST_DIR": str(source.parent / "scratch")}
+    environ = {**os.environ, **programs}
     done, seconds, cpu = _timed(command, source.parent, environ)
     outcomes = {}
     for event in map(json.loads, told.read_text().splitlines()):
@@ -218,7 +222,8 @@ def _goldlock(source: Path, programs: Mapping[str, str], words: Sequence[str]) -
 
 def _plain(reason: str, tree: Path) -> str:
     """Return a reason without what is another path with each runner."""
-    return re.sub(r"TEST_DIR='[^']*'", "TEST_DIR", reason.replace(f"{tree}/", ""))
+    plain = reason.replace(f"{tree}/", "")
+    return re.sub(r"TEST_DIR='[^']*'|\S*(s/goldlock-|scratch/)\S+", "TEST_DIR", plain)
 
 
 def _timed(
@@ -251,7 +256,7 @@ def _timed(
     return said, time.monotonic() - began, cpu
 
 
-def _processes(scratch: Path) -> list[str]:
+def _processes(scratch: str) -> list[str]:
     """Return the processes that have a directory of a run in their environment."""
     found = []
     for environ in Path("/proc").glob("[0-9]*/environ"):

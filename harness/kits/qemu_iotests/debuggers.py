@@ -10,13 +10,14 @@ from pathlib import Path
 _FOLDER = "debuggers"
 _NAMES = ("gdbserver", "valgrind")
 
-# iotests.py removes the log of valgrind, which has to be there.
+# iotests.py removes the log of valgrind, and common.rc shows it, so it has to be there.
 _SCRIPT = """\
 #!/bin/sh
 while [ $# -gt 0 ]; do
     [ -f "$1" ] && [ -x "$1" ] && exec "$@"
     case $1 in
         --log-file=*%p*) log=${1#*=}; : >"${log%%%p*}$$${log##*%p}" ;;
+        --log-file=*) : >"${1#*=}" ;;
     esac
     shift
 done

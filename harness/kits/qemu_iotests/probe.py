@@ -21,6 +21,10 @@ filters of tests rewrite those."""
 _ROOM = 4 << 30
 """Bytes that must be free in memory for directories of tests to be offered a place there."""
 
+_SOCKET_ROOM = 52
+"""Characters of the run's scratch directory that leave room for a test with a long name, and for a
+socket such as ``4194304-nbd-sock`` in its TEST_DIR: the kernel takes 107."""
+
 
 class IotestsProbe:
     """Finds the programs as QEMU's kit does, then asks the tree; as `goldlock.suite.programs`."""
@@ -61,6 +65,8 @@ class IotestsProbe:
             )
         if "TEST_DIR" not in self._environ:
             notes += about_memory(self._scratch, Path("/dev/shm"))
+        elif len(str(self._scratch)) > _SOCKET_ROOM:
+            notes.append("TEST_DIR is a long path: tests that have sockets in it may fail")
         if {"-gdb", "-valgrind"} & {*self._chosen["flags"].split()}:
             debuggers.stand_in(self._scratch)
         named = {VARIABLES[name]: path for name, path in paths.items()}
