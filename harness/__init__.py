@@ -6,6 +6,7 @@ What a case imports: ``from goldlock import Case, run``. A kit has a Case with m
 """
 
 import os
+import sys
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
@@ -16,6 +17,32 @@ __version__ = "0.2.0.dev0"
 
 IMPORTED_FROM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - loaded by all
 """The folder on ``sys.path`` that this package was found in."""
+
+
+_ROOM = 16 * 1024 * 1024
+
+
+def may_be_cut(folder: str) -> bool:
+    """Tell whether what is written to a folder may not fit: a full disk, or ``ulimit -f``.
+
+    Python 3.11 does not look whether all of a module's bytecode was written. Where it was not, no
+    run can load the module from then on: ``EOFError: marshal data too short``.
+    """
+    try:
+        with open("/proc/self/limits", "rb") as limits:  # noqa: PTH123 - as above
+            limited = b"Max file size             unlimited" not in limits.read()
+        room = os.statvfs(folder)
+    except OSError:  # nobody can tell
+        return False
+    return limited or room.f_bavail * room.f_frsize < _ROOM
+
+
+if not sys.dont_write_bytecode and may_be_cut(sys.pycache_prefix or IMPORTED_FROM):
+    sys.dont_write_bytecode = True
+    try:  # noqa: SIM105 - contextlib takes a while to load
+        os.unlink(str(__spec__ and __spec__.cached))  # noqa: PTH108 - as above; it may be cut
+    except OSError:
+        pass
 
 
 def __getattr__(name: str) -> object:

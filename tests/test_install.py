@@ -179,7 +179,9 @@ def test_a_build_of_qemu_is_tested(goldlock: Goldlock, tmp_path: Path) -> None:
     (tmp_path / "build").mkdir()
     for name in ("qemu-system-x86_64", "qemu-img", "qemu-io", "qemu-nbd"):
         (tmp_path / "build" / name).symlink_to(shutil.which(name) or "/")
-    done = goldlock("--suite", "qemu", "--build", str(tmp_path / "build"), "182")
+    done = goldlock(
+        "--suite", "qemu", "--build", str(tmp_path / "build"), "182", HOME=str(tmp_path)
+    )
     assert done.returncode == 0, done.stdout
     assert f"qemu-img: {tmp_path}/build/qemu-img" in done.stdout
 

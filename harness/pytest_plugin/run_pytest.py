@@ -19,7 +19,7 @@ from goldlock.errors import UsageError
 from goldlock.runner.signals import Signals
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, Suite
-from goldlock.suite.project import cache_folder
+from goldlock.suite.project import cache_folder, tidy_cache
 
 _SWITCH = 0.0002
 """Seconds that pytest may keep the interpreter from threads that have cases to hand out."""
@@ -119,6 +119,7 @@ def run_suite(
         words = [*_PYTEST, f"--color={told.color}", *_of_suite(root, for_pytest)]
         words += [*for_pytest, *alone, where]
         status = _pytest(words, plugins)
+        tidy_cache(root)
         return status or bool(scheduler.unclean)
     finally:
         scheduler.close()

@@ -8,14 +8,18 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
 """
 
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from goldlock.errors import NotFoundError, UsageError, choice, suggest
 from goldlock.suite.suite_file import suite_file
 
 FILE = "pyproject.toml"
+_OF = "suite"
+"""The link to a suite in the folder with what is remembered of it."""
 _KEYS = ("suites",)
 _BUNDLED = Path(__file__).resolve().parent.parent / "suites"
 _WAYS = "name one with --suite DIR, or make one: goldlock --new tests/locks"
@@ -74,6 +78,28 @@ def cache_folder(root: Path) -> Path:
 def own_cache(environ: Mapping[str, str]) -> Path:
     """Return the folder for what goldlock keeps between runs of suites that it may not write to."""
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "goldlock").absolute()
+
+
+def bytecode_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for the bytecode of Python's that is kept out of such suites."""
+    return own_cache(environ) / "bytecode"
+
+
+def tidy_cache(root: Path) -> None:
+    """Remove what is remembered of suites of others that are gone; note where that of *root* is."""
+    if not suite_file(root).kit.dialect:
+        return
+    folder, kept = cache_folder(root), bytecode_folder(os.environ)
+    with suppress(OSError):  # it was not made
+        (folder / _OF).symlink_to(root)
+    for each in folder.parent.glob("*/"):
+        link = each / _OF
+        if link.is_symlink() and not os.path.exists(link):  # noqa: PTH110 - as above
+            gone = Path(os.path.abspath(link.readlink()))  # noqa: PTH100 - without dots
+            while not os.path.exists(gone.parent):  # noqa: PTH110 - as above
+                gone = gone.parent
+            shutil.rmtree(kept / gone.relative_to("/"), ignore_errors=True)
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def declared(project: Path) -> list[Path]:

@@ -4,6 +4,8 @@
 import errno
 import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests.attacks.apart import GOES_ON
 from tests.attacks.places import ALL, HERE, fill, has_namespaces, run
-from tests.conftest import MakeSuite
+from tests.conftest import ROOT, MakeSuite, quiet_environment
 
 PIDS = Path("/sys/fs/cgroup/pids")
 
@@ -112,3 +114,20 @@ def test_a_command_in_a_folder_that_is_gone(suite: MakeSuite, tmp_path: Path) ->
     done = run(suite.root, tmp_path / "scratch", before)
     assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
     assert "the current folder" in done.stdout
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 16])
+def test_bytecode_is_whole_or_not_there(tmp_path: Path, blocks: int) -> None:
+    """A run where files may not be long does not harm those that come after it."""
+    shutil.copytree(ROOT / "harness", tmp_path / "goldlock", ignore=lambda *_: {"__pycache__"})
+    where = {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    for limit in (f"ulimit -f {blocks};", ""):
+        done = subprocess.run(
+            ["sh", "-c", f'{limit} exec "$@"', "sh", sys.executable, "-m", "goldlock", "--version"],
+            env={**quiet_environment(), **where},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert any(tmp_path.rglob("cli.*.pyc")) == (not limit)

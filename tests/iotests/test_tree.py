@@ -37,7 +37,7 @@ class Results:
     def __init__(self, run_tests: RunTests, tree: Tree, *words: str, **variables: str) -> None:
         told = tree.tests.parent.parent.parent / "told.jsonl"
         given = ["--suite", str(tree.tests), "--json-lines", str(told), *words]
-        done = run_tests(*given, XDG_CACHE_HOME=str(told.with_name("cache")), **variables)
+        done = run_tests(*given, **variables)
         self.status, self.said = done.returncode, done.stdout
         lines = told.read_text().splitlines() if told.exists() else []
         events = map(json.loads, lines)
@@ -305,6 +305,23 @@ def test_what_ran_last_time_and_not_now(run_tests: RunTests, tree: Tree, tmp_pat
     assert lost not in Results(run_tests, tree, "-raw").said
 
 
+def test_what_is_remembered_of_a_tree_goes_with_it(run_tests: RunTests, tmp_path: Path) -> None:
+    """At the next run of another one."""
+    cache = tmp_path / "cache" / "goldlock"
+    first, second = (Tree(tmp_path / name, "1.2.3") for name in ("first", "second"))
+    for tree in (first, second):
+        tree.add("001", "echo hello", "hello\n")
+        assert Results(run_tests, tree).status == 0
+    links = {each.readlink(): each for each in cache.glob("*/suite")}
+    assert links.keys() == {first.tests, second.tests}
+    bytecode = cache / "bytecode" / tmp_path.relative_to("/")
+    assert sorted(each.name for each in bytecode.iterdir()) == ["first", "second"]
+    shutil.rmtree(tmp_path / "first")
+    assert Results(run_tests, second).status == 0
+    assert not links[first.tests].parent.exists()
+    assert [each.name for each in bytecode.iterdir()] == ["second"]
+
+
 def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
     """They are compared by section, as those of any suite."""
     tree.add(
@@ -323,8 +340,7 @@ def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None
         ):
             (tmp_path / build / name).symlink_to(str(shutil.which(name)))
     matrix = f"old={tmp_path}/old,new={tmp_path}/new"
-    cache = str(tmp_path / "cache")
-    done = run_tests("--suite", str(tree.tests), "--matrix", matrix, XDG_CACHE_HOME=cache)
+    done = run_tests("--suite", str(tree.tests), "--matrix", matrix)
     assert done.returncode == 1, done.stdout
     table = done.stdout[done.stdout.rindex("===") :]
     assert "named-one" in table

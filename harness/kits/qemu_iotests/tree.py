@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from goldlock import may_be_cut
 from goldlock.errors import UsageError
-from goldlock.suite.project import own_cache
+from goldlock.suite.project import bytecode_folder
 
 ANSWER_LIMIT = 120.0
 """Seconds that a tree has to answer; it takes well below one."""
@@ -95,8 +96,11 @@ def _interpreter(found: str | None) -> str:
 
 
 def bytecode(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that keeps Python's bytecode out of a tree, and from run to run."""
-    return {"PYTHONPYCACHEPREFIX": str(own_cache(environ) / "bytecode")}
+    """Return the variables that keep Python's bytecode out of a tree, and from run to run."""
+    folder = bytecode_folder(environ)
+    is_cut = may_be_cut(str(next(each for each in (folder, *folder.parents) if each.exists())))
+    none = {"PYTHONDONTWRITEBYTECODE": "1"} if is_cut else {}
+    return {"PYTHONPYCACHEPREFIX": str(folder), **none}
 
 
 def tests(tree: Tree, build: str, **asked: Sequence[str] | str | None) -> dict[str, Any]:
