@@ -27,7 +27,7 @@ class Restfulness:
     """What is known of the threads of a program, all of its processes included. close() it."""
 
     def __init__(self, starter: int) -> None:
-        """Look at what is below the process *starter*; OSError where the kernel tells nothing."""
+        """Look below *starter*, a process of one thread; OSError where the kernel does not tell."""
         self._starter = starter
         self.processes: list[int] = []
         """All of them, when they were last seen at rest."""
@@ -41,7 +41,7 @@ class Restfulness:
         self.has_alarm = False
         """Whether one slept, when it was last asked, for a time that it has set itself."""
 
-        self._look_below(starter)
+        self._look_around()
 
     def close(self) -> None:
         """Let go of the files in which the kernel tells of threads."""
@@ -88,27 +88,21 @@ class Restfulness:
     def _look_around(self) -> None:
         """Find all threads that there are now."""
         self.close()
-        self._look_below(self._starter)
+        self._look_below(f"/proc/{self._starter}/task/{self._starter}")
 
-    def _look_below(self, parent: int) -> None:
-        """Find the threads of all processes below one; its own were found."""
-        for tid in os.listdir(f"/proc/{parent}/task"):
-            children = os.open(f"/proc/{parent}/task/{tid}/children", os.O_RDONLY)
-            self._children[children] = os.pread(children, _LONGEST, 0)
-            for pid in map(int, self._children[children].split()):
-                self._find(pid)
-
-    def _find(self, pid: int) -> None:
-        """Find the threads of a process, and what is below it."""
-        self.processes.append(pid)
-        folder = os.open(f"/proc/{pid}/task", os.O_RDONLY)
-        self._folders[folder] = os.fstat(folder).st_nlink
-        for tid in map(int, os.listdir(folder)):
-            self._threads[tid] = (
-                os.open(f"/proc/{pid}/task/{tid}/stat", os.O_RDONLY),
-                _open_private(f"/proc/{pid}/task/{tid}/syscall"),
-            )
-        self._look_below(pid)
+    def _look_below(self, thread: str) -> None:
+        """Find the threads of all processes that one has started, and of those below them."""
+        children = os.open(f"{thread}/children", os.O_RDONLY)
+        self._children[children] = os.pread(children, _LONGEST, 0)
+        for pid in map(int, self._children[children].split()):
+            self.processes.append(pid)
+            folder = os.open(f"/proc/{pid}/task", os.O_RDONLY)
+            self._folders[folder] = os.fstat(folder).st_nlink
+            for tid in map(int, os.listdir(folder)):
+                below = f"/proc/{pid}/task/{tid}"
+                state = os.open(f"{below}/stat", os.O_RDONLY)
+                self._threads[tid] = (state, _open_private(f"{below}/syscall"))
+                self._look_below(below)
 
     def _sleeps(self, state: int, call: int) -> bool:
         """Return whether a thread is asleep, but not for a time that it has set itself."""

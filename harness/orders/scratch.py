@@ -12,6 +12,7 @@ from pathlib import Path
 from goldlock.text import count
 
 _BLOCK = 65536
+_ZEROS = [bytes(_BLOCK >> halved) for halved in range(_BLOCK.bit_length())]
 _NAMED = {stat.S_IFIFO: "a fifo", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
 
 
@@ -70,7 +71,9 @@ def _checksum(path: Path, size: int) -> str:
     with path.open("rb") as file:
         for first, last in _data(file.fileno(), size):
             for start in range(first - first % _BLOCK, last, _BLOCK):
-                block = os.pread(file.fileno(), _BLOCK, start).rstrip(b"\0")
+                block = os.pread(file.fileno(), _BLOCK, start)
+                for zeros in _ZEROS:  # rstrip looks at each byte by itself
+                    block = block.removesuffix(zeros)
                 if block:
                     total.update(b"%d:%d:" % (start, len(block)) + block)
     return total.hexdigest()[:8]
