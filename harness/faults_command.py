@@ -7,7 +7,7 @@ programs below find it, too, so that in a shell under a supervisor the words are
 
 import os
 
-from goldlock.lockcalls import command, launcher
+from goldlock.lockcalls import command, complaints
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
         if option != "--suite":
             rest.append(word)
         elif problem := _take(value if equals else next(words, "")):
-            launcher.complain(problem)
+            complaints.complain(problem)
             return 2
     return command.main(rest + argv[at:])
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What Linux has and Python's standard library has no words for.
 
-System calls without a wrapper, struct flock, the kernel's table of locks, and BPF programs.
+System calls without a wrapper, struct flock, and the kernel's table of locks.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
@@ -14,7 +14,7 @@ import struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator
 
 Span = tuple[int, int | None]
 """The first and the last byte of a range; None is the end of the file."""
@@ -254,10 +254,8 @@ def processes_below(root: int) -> "Iterator[tuple[int, int]]":
         return
 
 
-_IN_NONBLOCK, _IN_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
-_IN_ANY_CHANGE = (
-    0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200
-)  # modify, attributes, moves, create, delete
+_IN_ANY_CHANGE = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200
+"""That a file is modified, its attributes are, it moves away, or here, is created, is deleted."""
 
 
 class FolderWatch:
@@ -268,7 +266,7 @@ class FolderWatch:
 
     def __init__(self) -> None:
         """Watch nothing yet; raises OSError where a user has too many of these."""
-        self._fd = _checked(_libc().inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
+        self._fd = _checked(_libc().inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def fileno(self) -> int:
         return self._fd
@@ -287,38 +285,6 @@ class FolderWatch:
 
     def close(self) -> None:
         os.close(self._fd)
-
-
-BPF_LOAD, BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_RETURN = 0x20, 0x15, 0x45, 0x06
-
-
-BpfLine = str | tuple[int, int] | tuple[int, int, str, str]
-
-
-def bpf_program(lines: "Iterable[BpfLine]") -> bytes:
-    """Return a classic BPF program, of instructions and of names that jumps lead to.
-
-    A line is a name, or an operation with a value; a jump has two names more, for where to go
-    on if the test is true, and if not: an empty one is the next instruction. Only forward.
-    """
-    names: dict[str, int] = {}
-    code: list[tuple[int, int, str, str]] = []
-    for line in lines:
-        if isinstance(line, str):
-            names[line] = len(code)
-        else:
-            operation, value, *targets = line
-            yes, no = targets or ("", "")
-            code.append((operation, value, yes, no))
-    return b"".join(_instructions(code, names))
-
-
-def _instructions(
-    code: list[tuple[int, int, str, str]], names: "Mapping[str, int]"
-) -> "Iterator[bytes]":
-    for here, (operation, value, *targets) in enumerate(code):
-        steps = [names[name] - here - 1 if name else 0 for name in targets]
-        yield struct.pack("=HBBI", operation, *steps, value)  # struct.error past 255 steps
 
 
 def search_error(error: OSError, program: str, path: str) -> OSError:

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from goldlock.errors import CaseError
 from goldlock.lockcalls import FAULTS_VARIABLE, TRACE_VARIABLE
+from goldlock.lockcalls.complaints import COMMAND
 from goldlock.lockcalls.control import Control, NoSupervisorError
-from goldlock.lockcalls.launcher import COMMAND, UNAVAILABLE
+from goldlock.lockcalls.launcher import UNAVAILABLE
 from goldlock.lockcalls.plan import ALWAYS, Fault, absolute, parse_plan
 from goldlock.lockcalls.plan_line import PlanError
 

@@ -7,7 +7,7 @@
 import os
 import stat
 
-from goldlock.lockcalls import FAULTS_VARIABLE, MISSED, control, launcher
+from goldlock.lockcalls import FAULTS_VARIABLE, MISSED, complaints, control, launcher
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words
 
 TYPE_CHECKING = False
@@ -48,13 +48,13 @@ def main(argv: list[str]) -> int:
     try:
         return _run(argv)
     except UsageError as error:
-        launcher.complain(str(error))
+        complaints.complain(str(error))
         return 2
     except control.NoSupervisorError as error:
-        launcher.complain(str(error))
+        complaints.complain(str(error))
         return launcher.UNAVAILABLE
     except OSError as error:  # a sandbox refuses a call that nobody else does
-        launcher.complain(f"{error.strerror}")
+        complaints.complain(f"{error.strerror}")
         return launcher.UNAVAILABLE if launcher.is_refusal(error) else launcher.BROKEN
 
 
@@ -101,7 +101,7 @@ def _tell_of_privileges(name: str) -> None:
         (stat.S_ISGID, "set-group-id", status.st_gid == os.getegid()),
     ):
         if status.st_mode & bit and not is_own:
-            launcher.complain(f"{name}: {what} has no effect under a supervisor (no_new_privs)")
+            complaints.complain(f"{name}: {what} has no effect under a supervisor (no_new_privs)")
 
 
 def _say(text: str) -> None:
@@ -143,7 +143,7 @@ def _options(words: list[str]) -> tuple[list[str], tuple[str, str]]:
             elif option != "--kit":
                 trace = (option, text)
                 if option == "--events":  # which that command alone reads
-                    launcher.speak_as("goldlock trace")
+                    complaints.speak_as("goldlock trace")
                 if text == "-":
                     raise UsageError(f"{option} -: takes a file; standard output is the program's")
             else:

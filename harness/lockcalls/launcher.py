@@ -15,7 +15,7 @@ Three processes: the *launcher* is the one that the caller started.  It starts t
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH208
 
 import errno
 import os
@@ -29,8 +29,10 @@ from goldlock.lockcalls import (
     LONGEST_STATUS,
     SUPERVISOR_NAME,
     TRACE_VARIABLE,
+    complaints,
     seccomp,
 )
+from goldlock.lockcalls.complaints import complain
 from goldlock.lockcalls.control import Control, ControlServer, NoSupervisorError
 from goldlock.lockcalls.facilities import RefusedError, accept, offer
 
@@ -44,9 +46,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-COMMAND = "goldlock faults"
-"""What messages begin with, unless `speak_as` was told another command."""
-
 UNAVAILABLE = 77
 """Exit status when kernel or sandbox forbids it (as automake and meson say "skipped")."""
 BROKEN = 125
@@ -55,38 +54,6 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _FORWARDED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2
 )  # fmt: skip
-
-
-_speaker = [COMMAND]
-_report: list[str] = []
-
-
-def speak_as(command: str) -> None:
-    """Have messages begin with the name of the command that a person typed."""
-    _speaker[:] = [command]
-
-
-def complain(text: str) -> None:
-    """Say one line on standard error, if there is one."""
-    with suppress(OSError):
-        os.write(2, os.fsencode(f"{_speaker[0]}: {text}\n"))
-
-
-def report_to(path: str) -> None:
-    """Have what there is to say at the end, about plans and the trace, in a file of its own."""
-    _report[:] = [path]
-
-
-def _tell(complaints: list[str]) -> None:
-    try:
-        for path in _report:
-            with open(path, "ab") as file:
-                file.write(os.fsencode("".join(f"{line}\n" for line in complaints)))
-            return
-    except OSError:  # it is not to be lost
-        pass
-    for line in complaints:
-        complain(line)
 
 
 def occupy_standard_descriptors() -> None:
@@ -212,13 +179,13 @@ def _wait(child: int, happened: "Callable[[], T | None]") -> "T":
             return answer
 
 
-def end_as(status: int, instead: int, complaints: list[str]) -> int:
+def end_as(status: int, instead: int, said: list[str]) -> int:
     """Return the exit status in a wait status, or die by the signal that it tells of.
 
-    If there are *complaints*, they are what is to be told, with the exit status *instead*.
+    If there is something *said* against it, that is to be told, with the exit status *instead*.
     """
-    _tell(complaints)
-    if complaints:
+    if said:
+        complaints.tell(said)
         return instead
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)

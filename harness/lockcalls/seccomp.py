@@ -14,8 +14,15 @@ import struct
 from contextlib import suppress
 
 from goldlock import linux
-from goldlock.linux import BPF_JUMP_EQUAL, BPF_JUMP_SET, BPF_LOAD, BPF_RETURN
 from goldlock.lockcalls.abi import FCNTL_NUMBERS, FLOCK_NUMBERS, X32_BIT
+from goldlock.lockcalls.bpf import (
+    BPF_JUMP_EQUAL,
+    BPF_JUMP_SET,
+    BPF_LOAD,
+    BPF_RETURN,
+    BpfLine,
+    bpf_program,
+)
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, IO_URING_SETUP, O_CREAT
 
 TYPE_CHECKING = False
@@ -47,7 +54,7 @@ def program(
     and of open with one of *open_flags*, 0: always; *also* are numbers of others, for each ABI.
     """
     allow, notify = (BPF_RETURN, ALLOW), (BPF_RETURN, NOTIFY)
-    lines: list[linux.BpfLine] = [(BPF_LOAD, ARCH_AT)]
+    lines: list[BpfLine] = [(BPF_LOAD, ARCH_AT)]
     lines += [(BPF_JUMP_EQUAL, arch, f"ABI {arch}", "") for arch in numbers]
     lines.append(allow)
     for arch, fcntls in numbers.items():
@@ -62,10 +69,10 @@ def program(
         lines += [(BPF_JUMP_SET, open_flags, "lock", ""), allow]
     lines += ["fcntl", (BPF_LOAD, ARGUMENTS_AT + 8)]
     lines += [(BPF_JUMP_EQUAL, command, "lock", "") for command in LOCK_COMMANDS]
-    return linux.bpf_program([*lines, allow, "lock", notify])
+    return bpf_program([*lines, allow, "lock", notify])
 
 
-def _file_calls(arch: int, open_flags: int) -> list[linux.BpfLine]:
+def _file_calls(arch: int, open_flags: int) -> list[BpfLine]:
     calls = {**FILE_NUMBERS[arch], IO_URING_SETUP: "", IO_URING_SETUP | X32_BIT: ""}
     return [
         (BPF_JUMP_EQUAL, number, name if name in FLAGS_AT and open_flags else "lock", "")

@@ -60,7 +60,7 @@ def under_supervision(
     options = [*(["--trace", str(folder / LOCKS)] if folder else []), *plans]
     options += ["--files"] if files else []
     # Only for those who want it; and all of it once, so that no fork need load it again.
-    from goldlock.lockcalls import command, launcher, loop, plan, supervisor  # noqa: F401 - as above
+    from goldlock.lockcalls import command, complaints, loop, plan, supervisor  # noqa: F401 - as above
     from goldlock.lockcalls import trace as traces  # noqa: F401 - as above
 
     def start(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
@@ -71,7 +71,7 @@ def under_supervision(
             with child_setup(environ, directory, output):
                 processes.set_command_line(["goldlock", "faults", *arguments])
                 if folder:
-                    launcher.report_to(str(folder / SUPERVISION))
+                    complaints.report_to(str(folder / SUPERVISION))
                 os._exit(command.main(arguments))
         return pid
 
