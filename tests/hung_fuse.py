@@ -30,6 +30,16 @@ _ANSWERS = {
 }
 
 
+def need_fuse() -> None:
+    """Skip a test where this system has no such file systems, or not for this user."""
+    import pytest  # not for the server
+
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as error:
+        pytest.skip(f"/dev/fuse: {error.strerror}")
+
+
 def mount(point: str) -> int:
     """Mount the file system; return the descriptor by which it is served."""
     fd = os.open("/dev/fuse", os.O_RDWR)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.attacks.places import NAMESPACES, has_namespaces, run
 from tests.conftest import ROOT, MakeSuite
+from tests.hung_fuse import need_fuse
 
 CASE = f"""#!/usr/bin/env python3
 # timeout: 30
@@ -25,6 +26,7 @@ def test_a_case_waits_for_its_own_server(suite: MakeSuite, tmp_path: Path) -> No
     """Its time limit holds, it is told what it has locked, and nothing is left."""
     if not has_namespaces():
         pytest.skip("needs the right to mount in a namespace")
+    need_fuse()
     suite.case("1.py", CASE, golden="")
     suite.case("2", "echo two", golden="two\n")
     done = run(suite.root, tmp_path / "scratch", NAMESPACES)

@@ -19,6 +19,7 @@ from goldlock.inspect.process_facts import waiting_tasks
 from goldlock.linux import KernelLock
 
 from tests.conftest import ROOT
+from tests.hung_fuse import need_fuse
 
 NAME = Path(sys.executable).name
 HUNG_FUSE = ROOT / "tests" / "hung_fuse.py"
@@ -276,6 +277,7 @@ else:
 
 def test_file_systems_whose_servers_do_not_answer(tmp_path: Path) -> None:
     """Who asks them would hang, too: neither a file of them is looked at, nor what is there."""
+    need_fuse()
     said = apart(
         tmp_path,
         f"""
