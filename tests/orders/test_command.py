@@ -236,7 +236,7 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["true", "--kit", "nokit"], "no kit has the name nokit"),
         (
             ["true", "--filter", "nofilter"],
-            "'nofilter'; goldlock filter --list lists them",
+            "unknown filter 'nofilter'; goldlock filter --list lists them",
         ),
     ],
 )
