@@ -61,6 +61,7 @@ sqlite3 t.db 'select count(*) from t;'
     ("words", "said"),
     [
         (["--suite", "no"], "no: has no suite.toml, which could name bytes"),
+        (["--suite", "n" * 300], "n" * 300 + ": has no suite.toml, which could name bytes"),
         (["--suite"], "--suite: expected a value"),
         (["--suite="], "--suite: expected a value"),
         ([*SQLITE, "lock SHRED fails with EIO"], "plan:1:6: SHRED: expected a byte: "),

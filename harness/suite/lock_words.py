@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a suite calls the bytes that its programs lock, for plans and programs outside of it."""
 
+import os
 from pathlib import Path
 
 from goldlock.errors import UsageError
@@ -20,7 +21,7 @@ def variables(root: Path) -> dict[str, str]:
 
     Raises UsageError: the folder is no suite that could have some, or its file cannot be read.
     """
-    if not (root / FILE).is_file():
+    if not os.path.isfile(root / FILE):  # noqa: PTH113 - pathlib raises for what it may not look at
         raise UsageError(f"{root}: has no {FILE}, which could name bytes")
     suite = suite_file(root)
     return {KIT_VARIABLE: suite.kit.name, LOCKS_VARIABLE: pack(suite.locks)}
