@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from goldlock.command_line import parser_for
+from goldlock.lockcalls.file_words import pack
+from goldlock.lockcalls.plan import parse_plan
+from goldlock.lockcalls.words import byte_words
 from goldlock.suite.programs import Programs
+from goldlock.suite.suite_file import suite_file
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
@@ -62,6 +66,17 @@ def test_what_is_shown_of_this_repository_is_in_it() -> None:
     assert len(shown) == 5
     for path, text in shown.items():
         assert (ROOT / path).read_text().lstrip("\n") == text, path
+
+
+def test_each_plan_that_is_shown_can_be_read() -> None:
+    of_sqlite = suite_file(ROOT / "tests" / "worlds" / "sqlite")
+    words = byte_words("qemu", pack(of_sqlite.locks))
+    first = "    lock any byte of t.qcow2 fails"
+    lines = f"{first}{DOCS['faults.md'].split(first)[1]}".split("\n\n")[0].splitlines()
+    quoted = re.findall(r"'((?:un)?lock [^']* (?:fails with|is) [^']*)'", "\n".join(DOCS.values()))
+    assert (len(lines), len(quoted)) == (9, 5)
+    for line in (*lines, *quoted):
+        assert parse_plan(line, words), line
 
 
 def test_each_option_is_told_of() -> None:
