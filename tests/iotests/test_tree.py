@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from goldlock.kits.qemu_iotests.probe import about_memory
+from goldlock.kits.qemu_iotests.probe import about_memory, about_sockets
 
 from tests.conftest import ROOT, RunTests, quiet_environment
 from tests.iotests.tiny import Tree
@@ -285,6 +285,8 @@ def test_a_debugger_that_a_test_starts(
         {program} --log-file="$TEST_DIR/%p.log" --error-exitcode=99 "$QEMU_IMG_PROG" --version &
         wait
         rm "$TEST_DIR/$!.log"
+        {program} --log-file="$TEST_DIR/one.log" /bin/true
+        cat "$TEST_DIR/one.log"
         echo "$CHECKED"
         """
     version = subprocess.run(["qemu-img", "--version"], capture_output=True, text=True, check=True)
@@ -351,3 +353,11 @@ def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None
 def test_a_disk_is_not_offered_as_memory(tmp_path: Path) -> None:
     assert about_memory(tmp_path, tmp_path / "none") == []
     assert about_memory(tmp_path, tmp_path) == []
+
+
+def test_a_path_too_long_for_sockets_is_told() -> None:
+    """The longest that there is room for has a socket of 107 characters, the kernel's limit."""
+    longest = 107 - len("/migrate-bitmaps-postcopy-test/test/4194304-nbd-sock")
+    assert about_sockets(Path(f"/{'x' * (longest - 1)}")) == []
+    (said,) = about_sockets(Path(f"/{'x' * longest}"))
+    assert said.startswith("TEST_DIR is a long path")
