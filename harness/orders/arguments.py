@@ -69,8 +69,8 @@ def parser(command: str) -> argparse.ArgumentParser:
                         help=f"orders at the same time, up to {_JOBS_EACH} for each processor; "
                         "else one for each")  # fmt: skip
     parser.add_argument("--points", choices=POINTS, default=LOCKS,
-                        help="lock calls are steps; or what makes files, too; or reads and writes, "
-                        "too")  # fmt: skip
+                        help="lock calls are steps; or what makes files and looks at them by "
+                        "name, too; or each open, read and write, too")  # fmt: skip
     parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
     return parser
 

@@ -9,7 +9,7 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 
-from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
+from goldlock.lockcalls.abi import AARCH64, X32_BIT, X86_64, names_by_number
 from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.copies import process_of
 from goldlock.lockcalls.seccomp import Notification
@@ -17,30 +17,26 @@ from goldlock.lockcalls.words import quote, range_text
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect
 
-_CALLS = {  # by name, those of x86_64, x32, aarch64, i386, arm; -1: it has none
-    "read": (0, 0, 63, 3, 3),
-    "write": (1, 1, 64, 4, 4),
-    "pread64": (17, 17, 67, 180, 180),
-    "pwrite64": (18, 18, 68, 181, 181),
-    "readv": (19, 515, 65, 145, 145),
-    "writev": (20, 516, 66, 146, 146),
-    "preadv": (295, 534, 69, 333, 361),
-    "pwritev": (296, 535, 70, 334, 362),
-    "preadv2": (327, 546, 286, 378, 392),
-    "pwritev2": (328, 547, 287, 379, 393),
-    "fsync": (74, 74, 82, 118, 118),
-    "fdatasync": (75, 75, 83, 148, 148),
-    "fallocate": (285, 285, 47, 324, 352),
-    "sendfile": (40, 40, 71, 187, 187),
-    "sendfile64": (-1, -1, -1, 239, 239),
-    "copy_file_range": (326, 326, 285, 377, 391),
-}
-_ABIS = ((X86_64, 0), (X86_64, X32_BIT), (AARCH64, 0), (I386, 0), (ARM, 0))
-_NAMES: dict[int, dict[int, str]] = {arch: {} for arch, _ in _ABIS}
-for _name, _numbers in _CALLS.items():
-    for (_arch, _bit), _number in zip(_ABIS, _numbers, strict=True):
-        if _number >= 0:
-            _NAMES[_arch][_number | _bit] = _name
+_NAMES = names_by_number(
+    {
+        "read": (0, 0, 63, 3, 3),
+        "write": (1, 1, 64, 4, 4),
+        "pread64": (17, 17, 67, 180, 180),
+        "pwrite64": (18, 18, 68, 181, 181),
+        "readv": (19, 515, 65, 145, 145),
+        "writev": (20, 516, 66, 146, 146),
+        "preadv": (295, 534, 69, 333, 361),
+        "pwritev": (296, 535, 70, 334, 362),
+        "preadv2": (327, 546, 286, 378, 392),
+        "pwritev2": (328, 547, 287, 379, 393),
+        "fsync": (74, 74, 82, 118, 118),
+        "fdatasync": (75, 75, 83, 148, 148),
+        "fallocate": (285, 285, 47, 324, 352),
+        "sendfile": (40, 40, 71, 187, 187),
+        "sendfile64": (-1, -1, -1, 239, 239),
+        "copy_file_range": (326, 326, 285, 377, 391),
+    }
+)
 NUMBERS = {arch: tuple(names) for arch, names in _NAMES.items()}
 """The numbers of these calls, for each ABI."""
 

@@ -16,7 +16,7 @@ from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.seccomp import Notification
-from goldlock.orders import data, truncations
+from goldlock.orders import data, looks, truncations
 from goldlock.orders.ends import EndCall, Holdings, is_end
 from goldlock.orders.rest import Restfulness
 from goldlock.orders.starter import Starter
@@ -154,11 +154,12 @@ class Lane:
             if not self.holdings.lets_go(end):
                 raise OtherCallError
             return end
-        if notification.number == IO_URING_SETUP:
+        if notification.number == IO_URING_SETUP or looks.is_elsewhere(notification, self._folder):
             raise OtherCallError
         call = (
             data.read(notification, self._folder)
             or truncations.read(notification, self._folder)
+            or looks.read(notification)
             or read_call(notification)
         )
         if isinstance(call, FileCall):

@@ -18,10 +18,10 @@ from goldlock.orders.ends import EndCall, space
 from goldlock.orders.guide import Guide, there_is
 from goldlock.orders.jobs import LETTERS, Job, Ran
 from goldlock.orders.lane import Lane, exchange
+from goldlock.orders.names import data_effects, name_effects
 from goldlock.orders.outcome import without_pids
 from goldlock.orders.programs import Programs
 from goldlock.orders.starter import Starter
-from goldlock.orders.truncations import data_effects, name_effects
 from goldlock.text import count
 
 MOST_STEPS = 2000

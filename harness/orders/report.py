@@ -46,7 +46,7 @@ def brief_lines(steps: Sequence[Step], names: Mapping[str, str]) -> Iterator[str
 
 def is_plain(step: Step) -> bool:
     """Return whether a step met nobody, and breaks nothing."""
-    return step.result in ("ok", "free", "created", "ENOENT") and not step.broken
+    return step.result in ("ok", "free", "created", "not there", "ENOENT") and not step.broken
 
 
 def step_text(step: Step, names: Mapping[str, str]) -> str:

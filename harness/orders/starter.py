@@ -18,7 +18,7 @@ from goldlock import linux
 from goldlock.lockcalls import seccomp
 from goldlock.lockcalls.file_numbers import O_CREAT, O_TRUNC
 from goldlock.lockcalls.seccomp import Listener
-from goldlock.orders import data, ends, truncations
+from goldlock.orders import data, ends, looks, truncations
 from goldlock.orders.effects import ALL, LOCKS
 
 _ANSWER = struct.Struct("=iii")  # an errno or whether more is left, a process id, a wait status
@@ -162,7 +162,7 @@ def _serve(
 def _listener(points: str, more: Mapping[int, tuple[int, ...]]) -> int:
     """Put this process under the filter."""
     tables = [more]
-    tables += [truncations.NUMBERS] if points != LOCKS else []
+    tables += [truncations.NUMBERS, looks.NUMBERS] if points != LOCKS else []
     tables += [data.NUMBERS] if points == ALL else []
     also = {arch: sum((table[arch] for table in tables), ()) for arch in more}
     flags = 0 if points == ALL else O_CREAT | O_TRUNC

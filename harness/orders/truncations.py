@@ -1,20 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls that cut a file off: (f)truncate(2), and open(2) with O_TRUNC; and who may see that."""
-
-import errno
-import os
-import stat
-from collections.abc import Callable, Iterator
+"""Calls that cut a file off: (f)truncate(2), and open(2) with O_TRUNC."""
 
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
-from goldlock.lockcalls.calls import Call, LockCall, OtherCallError
-from goldlock.lockcalls.file_names import Name, error_of
-from goldlock.lockcalls.file_numbers import FILE_NUMBERS, O_CREAT, O_TRUNC
-from goldlock.lockcalls.files import FileCall, Shape
+from goldlock.lockcalls.calls import Call, OtherCallError
+from goldlock.lockcalls.file_numbers import FILE_NUMBERS, O_CREAT, O_EXCL, O_TRUNC
+from goldlock.lockcalls.files import Shape
 from goldlock.lockcalls.seccomp import Notification
-from goldlock.orders import effects
-from goldlock.orders.data import DataCall, data_effect
-from goldlock.orders.effects import Effect
+from goldlock.orders.data import DataCall
+from goldlock.orders.names import Named
 
 _BY_DESCRIPTOR = {X86_64: (77, X32_BIT | 77), I386: (93, 194), AARCH64: (46,), ARM: (93, 194)}
 _BY_PATH = {X86_64: (76, X32_BIT | 76), I386: (92, 193), AARCH64: (45,), ARM: (92, 193)}
@@ -36,29 +29,6 @@ class Truncation(DataCall):
             raise OtherCallError
 
 
-class Named(FileCall):
-    """A call on a file by its name, that may leave names as they are."""
-
-    makes_names = False
-    cuts = False
-
-    def foretell(self) -> str:
-        if self.makes_names:
-            return super().foretell()
-        name = self.names[0]
-        found = name.status(follow=True)
-        if found is None:
-            raise error_of(errno.ENOENT)
-        if not self.cuts:
-            return "ok"
-        if stat.S_ISDIR(found.st_mode):
-            raise error_of(errno.EISDIR)
-        path = name.name or "."
-        if self.sure and not os.access(path, os.W_OK, dir_fd=name.folder, effective_ids=True):
-            raise error_of(errno.EACCES)
-        return "ok"
-
-
 class PathTruncation(Named):
     """A call of truncate."""
 
@@ -76,6 +46,7 @@ class Opening(Named):
         is_creat = FILE_NUMBERS[notification.arch][self.number] == "creat"
         self.makes_names = is_creat or bool(self._flags & O_CREAT)
         self.cuts = is_creat or bool(self._flags & O_TRUNC)
+        self.follows = not (self.makes_names and self._flags & O_EXCL)
 
     def _correct_call(self, name: str) -> None:
         if name == "creat" or self._flags & O_CREAT:
@@ -94,39 +65,3 @@ def read(notification: Notification, folder: str) -> Call | None:
     if FILE_NUMBERS.get(notification.arch, {}).get(number) in _OPENS:
         return Opening(notification)
     return None
-
-
-def name_effects(call: FileCall, short: Callable[[str], str]) -> Iterator[Effect]:
-    """Yield what a call does to names, as they are now: what opens a file that is there looks."""
-    looks = isinstance(call, Named) and not (call.makes_names and _is_nothing(call.names[0]))
-    for each in call.names:
-        mode = effects.LOOK_READ if looks else effects.WRITE
-        yield Effect(f"the name {short(each.path)}", 0, None, mode)
-
-
-def _is_nothing(name: Name) -> bool:
-    try:
-        return name.status() is None
-    except OSError:  # there is no such folder
-        return False
-
-
-def data_effects(
-    call: Call, name: str, short: Callable[[str], str], *, reads: bool
-) -> Iterator[Effect]:
-    """Yield what a call does to the data of files: *name* is that of an open file.
-
-    Unless *reads* are steps of their own, a program may read a file after it opened it, or made a
-    lock call on it: what changes the data may come before that, or after it.
-    """
-    if isinstance(call, DataCall):
-        yield from call.effects(name, short)
-    elif isinstance(call, Named):
-        if call.cuts or not reads:
-            mode = effects.WRITE if call.cuts else effects.LOOK_READ
-            yield data_effect(short(call.path()), mode)
-    elif isinstance(call, FileCall) and call.call == "rename":
-        for renamed in call.names:
-            yield data_effect(short(renamed.path), effects.WRITE)
-    elif isinstance(call, LockCall) and not reads:
-        yield data_effect(name, effects.LOOK_READ)

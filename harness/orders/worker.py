@@ -13,7 +13,7 @@ from typing import NamedTuple
 from goldlock import linux
 from goldlock.orders import shell
 from goldlock.orders.always import NotAtFirstError
-from goldlock.orders.effects import program_of
+from goldlock.orders.effects import LOCKS, program_of
 from goldlock.orders.guide import DivergedError
 from goldlock.orders.jobs import Job, Ran
 from goldlock.orders.lane import RestlessError
@@ -107,7 +107,7 @@ class _Bench:
             played = self._player.play(job, str(self._folder))
             return Result(job, "", self._text(played), played.ran)
         except DivergedError as error:
-            return Result(job, "diverged", str(error))
+            return Result(job, "diverged", f"{error}{self._way_out()}")
         except OrderError as error:
             return Result(job, "broken", f"--order: {error}")
         except (NotAtFirstError, shell.ShellError) as error:
@@ -118,6 +118,11 @@ class _Bench:
             return Result(job, "broken", f"{error.filename or self._folder}: {error.strerror}")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _way_out(self) -> str:
+        if self._programs.points != LOCKS:
+            return ""
+        return "; if that follows from a look at a file by its name, --points files makes it a step"
 
     def _complaint(self, error: Exception) -> str:
         name = self._programs.by_letter[program_of(str(error))]

@@ -113,3 +113,71 @@ def test_another_thread_may_make_the_call(tmp_path: Path) -> None:
         ran = replay(workers, [("A.5", "flock of f, exclusive waiting")]).ran
     assert ran is not None
     assert ran.steps[0].actor == "A.5"
+
+
+@pytest.mark.parametrize(
+    ("setup", "looks", "other"),
+    [
+        ("true", "test -e f", "touch f"),
+        ("touch f", "test -e f", "rm f"),
+        ("mkdir d; touch d/f", "test -e d/f", "mv d e"),
+        ("ln -s f l", "test -e l", "touch f"),
+        ("printf 1 >f", "test -s f", "truncate -s 0 f"),
+    ],
+)
+def test_looks_at_files_by_name_are_steps(
+    orders: Orders, setup: str, looks: str, other: str
+) -> None:
+    """Of what is there, by a link, in a folder, with data in it."""
+    given = (
+        "--setup",
+        setup,
+        "--outcome",
+        "true",
+        f"sh -c '{looks} && echo yes || echo no'",
+        other,
+    )
+    done = orders(*given)
+    assert "1 outcome, of all orders\n" in done.stdout
+    done = orders("--points", "files", *given)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (
+        len(re.findall(r"^    (?:yes|no)$", done.stdout, re.M)) == len(outcomes(done.stdout)) == 2
+    )
+
+
+def test_every_call_that_looks_is_told(orders: Orders) -> None:
+    """And none on what is in no folder of the order, nor by a descriptor."""
+    names = ("os.stat('f')", "os.lstat('l')", "os.access('no', 0)", "os.readlink('l')")
+    also = ("os.stat('f', dir_fd=d)", "os.access('f', 0, dir_fd=d)", "os.readlink('l', dir_fd=d)")
+    none = ("os.stat('.')", "os.stat(d)", "os.path.exists('/nosuch/f')", "os.stat('../..')")
+    calls = "; ".join((*names, *none, *also))
+    program = f"{sys.executable} -I -S -c \"import os; d = os.open('.', 0); {calls}\""
+    setup = "touch f; ln -s f l"
+    done = orders("--points", "files", "--steps", "--setup", setup, program)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = re.findall(r"^    A: (.*)", done.stdout, re.M)
+    assert told == [
+        *("look at f: ok", "look at l: ok", "look at no: not there", "look at l: ok"),
+        *("look at f: ok", "look at f: ok", "look at l: ok"),
+    ]
+
+
+def test_who_is_told_how_long_a_file_is_sees_what_is_written_to_it(orders: Orders) -> None:
+    """But only what makes it longer."""
+    stat = f"{sys.executable} -I -S -c 'import os; print(os.stat(\"f\").st_size)'"
+    for write, sizes in (("echo >>f", ["1", "2"]), ("printf 1 | dd of=f conv=notrunc", ["1"])):
+        given = ("--setup", "printf 0 >f", "--outcome", "true", stat, f"sh -c '{write} 2>&-'")
+        done = orders("--points", "all", *given)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sorted(re.findall(r"^    (\d)$", done.stdout, re.M)) == sizes
+
+
+def test_what_follows_from_no_step_is_told_with_a_way_out(orders: Orders) -> None:
+    """Here it follows from the process id."""
+    way_out = "; if that follows from a look at a file by its name, --points files makes it a step"
+    for points in ("locks", "files"):
+        done = orders("--points", points, "sh -c 'flock -n f$$ true'")
+        assert done.returncode == 1
+        assert "step 1 is to be A: " in done.stderr
+        assert (way_out in done.stderr) == (points == "locks")

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # group: orders
 # needs: orders
-"""Two commits at once, in every order of the files that they make, rename and remove.
+"""Two commits at once, in every order of the files that they make, look at, rename and remove.
 
-git locks by making files: index.lock, HEAD.lock. One commit is refused, or comes later and sees
-that HEAD is another one than it was; in no order are both there, and in none is a lock left.
+git locks by making files: index.lock, HEAD.lock. A commit that begins when the other one is there
+is put on top of it; else one is refused, as there is a lock, or as HEAD is another one than it was
+when it began. In no order is a lock left.
 """
 
 import os
