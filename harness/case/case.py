@@ -145,8 +145,8 @@ class Case(Starts):
 
             .git/index.lock: created by git (pid 7), open in none
 
-        Where the system does not tell who waits, the case is not run. Raises FileNotFoundError
-        where nothing is at *path*.
+        Where the system does not tell who waits, the case is not run. Raises CaseError where
+        nothing is at *path*.
         """
         from goldlock.inspect.lock_files import lock_files  # only for the cases that ask
         from goldlock.inspect.lock_table import NOBODY, table
@@ -155,7 +155,10 @@ class Case(Starts):
         if why := why_no_lock_table():
             self.not_run(why)
         path = path or self.test_dir
-        return table(path) + lock_files(path) or NOBODY
+        try:
+            return table(path) + lock_files(path) or NOBODY
+        except FileNotFoundError as error:
+            raise CaseError(f"locks of {path}: {error.strerror}") from None
 
     def faults(self, *plan: str, **fields: Any) -> "AbstractContextManager[ActiveFaults]":
         """Make lock calls of the programs fail, for the length of a ``with`` block.
@@ -227,22 +230,22 @@ class Case(Starts):
 
             case.orders({"writer": (sqlite, "t.db", WRITE), "reader": "sqlite3 t.db .dump"})
 
-        The programs, each with its arguments, run in copies of the directory of the case; of a
-        string, the words are those as a shell has them, but no shell runs it. *outcome*
-        is a shell's command line that tells what came of it; if left out, which files there are,
-        with checksums. With *switches*, only orders with so few switches away from a program that
-        could go on; with *points* "files", what makes, cuts off or removes files is a step, with
-        "all", what reads or writes them, too. Each outcome is shown with the shortest order that
-        leads there.
+        The programs, each with its arguments, or a string with words as for a shell, run in copies
+        of the directory of the case. *outcome* is a shell's command line that tells what came of
+        it; if left out, which files there are, with checksums. With *switches*, only orders with so
+        few switches away from a program that could go on; with *points* "files", what makes, cuts
+        off or removes files is a step, with "all", what reads or writes them, too. Each outcome is
+        shown with the shortest order that leads there.
 
         *always* is a function that is given the `State` at each moment at which all programs stand
         still: its `folder`, and who has `held` what; it returns whether all is as it must be. With
         *holders*, no two may hold what excludes each other: a lock of a file of one name, or bytes
         of which the kit says so.
 
-        The case's header must have ``needs: orders``. Raises CaseError without that, where an
-        outcome matches the regular expression *never* or breaks what must be so always, and where
-        one is not the same when its order is run again: `stderr_output` is the filter for it.
+        The case's header has ``needs: orders``, as they cannot be had everywhere. Raises CaseError
+        where an outcome matches the regular expression *never* or breaks what must be so always,
+        and where one is not the same when its order is run again: `stderr_output` is the filter
+        for it.
         """
         from goldlock.case.orders import Asked, Orders  # only for the cases that want it
 

@@ -30,7 +30,7 @@ class Daemon:
         if self.started.status:
             raise CaseError(
                 f"{self.name} left no daemon behind {self.started.ending}; it printed:\n"
-                f"{self.started.text}"
+                f"{self.started.text or '  nothing'}"
             )
         file = _PidFile(pidfile, began)
         reach(file, limit)
@@ -110,8 +110,10 @@ class _PidFile(states.State):
         return f"the pid of a daemon in {self._path}"
 
     def instead(self) -> str:
+        if self.pid <= 0 and os.path.exists(self._path):  # noqa: PTH110 - as above
+            return "what is there begins with no number"
         if self.pid <= 0:
-            return states.Exists(self._path).instead()
+            return states.beside(self._path)
         return f"it has {self.pid}, which is {states.named(self.pid)}, and no daemon of this start"
 
     def _read(self) -> int:

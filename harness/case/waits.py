@@ -61,7 +61,10 @@ def state_of(fields: Fields) -> states.State:
     given: dict[str, Any] = dict(fields)
     chosen = [name for name in _STATES if name in given]
     if len(chosen) != 1:
-        raise CaseError(f"one of {', '.join(_STATES)} says what to wait for")
+        others = "".join(
+            f"; {name}= is none" for name in given if name not in Fields.__annotations__
+        )
+        raise CaseError(f"one of {', '.join(_STATES)} says what to wait for{others}")
     (kind,) = chosen
     value = given.pop(kind)
     for name in given:

@@ -161,6 +161,17 @@ def test_a_program_that_leaves_no_daemon(case: Case) -> None:
     with pytest.raises(CaseError) as caught:
         case.daemon("sh", "-c", "echo no; exit 3", pidfile="pid")
     assert str(caught.value) == "sh left no daemon behind [exit status 3]; it printed:\nno\n"
+    with pytest.raises(CaseError, match=r"for the pid of a daemon in pid; its folder is empty$"):
+        case.daemon("true", pidfile="pid", limit=0.01)
+    with pytest.raises(CaseError, match=r"in pid; what is there begins with no number$"):
+        case.daemon("sh", "-c", "echo no >pid", pidfile="pid", limit=0.01)
+
+
+def test_what_is_no_state(case: Case) -> None:
+    with pytest.raises(CaseError, match=r"says what to wait for; lokced= is none$"):
+        case.wait_for(lokced="f")  # type: ignore[call-arg] # that is the point
+    with pytest.raises(CaseError, match=r"^locks of f: No such file or directory$"):
+        case.locks("f")
 
 
 REFUSED = """#!/usr/bin/env python3
