@@ -17,7 +17,7 @@ import select
 import struct
 import sys
 
-LIMIT = 60
+LIMIT = 100
 
 _LOOKUP, _OPEN, _RELEASE, _INIT = 1, 14, 18, 26
 _ATTRIBUTES = struct.pack("=6Q10I", 2, 0, 0, 0, 0, 0, 0, 0, 0, 0o100666, 1, 0, 0, 0, 512, 0)

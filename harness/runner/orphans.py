@@ -103,12 +103,18 @@ def end_orphans(interrupt: int, *, tell: bool) -> tuple[list[str], list[str]]:
 
 
 def reap_killed(pid: int) -> int | None:
-    """Return the exit status of a child that was killed, or has ended; None if it has not."""
+    """Return the exit status of a child that was killed, or has ended; None if it has not.
+
+    That of one which ended late, and was reaped with the orphans, is that it was killed.
+    """
     if _lives(pid) and _remaining([pid], KILLING, reap_all=False):
         _others.add(pid)
         return None
     _others.discard(pid)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return -signal.SIGKILL
 
 
 def _orphans() -> list[int]:

@@ -30,7 +30,7 @@ def test_a_case_waits_for_its_own_server(suite: MakeSuite, tmp_path: Path) -> No
     suite.case("1.py", CASE, golden="")
     suite.case("2", "echo two", golden="two\n")
     done = run(suite.root, tmp_path / "scratch", NAMESPACES)
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stdout
     assert "time limit: the case was still running after 30 s" in done.stdout
     assert re.search(
         r"  mnt/f: all bytes, exclusive \(flock\): 1\.py \(pid \d+, holder\)$", done.stdout, re.M

@@ -282,7 +282,7 @@ def test_file_systems_whose_servers_do_not_answer(tmp_path: Path) -> None:
         tmp_path,
         f"""
 import signal
-signal.alarm(90)  # should it ask, an answer comes when the servers end
+signal.alarm(150)  # should it ask, an answer comes when the servers end
 sh("mkdir top top/m elsewhere; : >top/f")
 servers = [start(sys.executable, {str(HUNG_FUSE)!r}, point) for point in ("top/m", "elsewhere")]
 assert [server.stdout.readline() for server in servers] == ["ready\\n"] * 2
