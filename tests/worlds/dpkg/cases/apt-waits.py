@@ -11,7 +11,9 @@ from system import make_apt, make_system
 def main(case: Case) -> None:
     dpkg = make_system(case)
     apt_get = make_apt(case)
-    patient = ("-o", "DPkg::Lock::Timeout=3600", "remove", "hello")
+    # With --quiet, whether apt 2.6 tells of it follows from a variable that it has not set.
+    told = ("-o", "quiet=0")
+    patient = ("-o", "DPkg::Lock::Timeout=3600", *told, "remove", "hello")
     with (
         case.start(dpkg, "--install", "hello_2.deb", prompt="[default=N] ? ") as installer,
         case.start(apt_get, *patient, line="Waiting for cache lock") as waiter,
