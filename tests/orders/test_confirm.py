@@ -78,6 +78,17 @@ def test_of_two_outcomes_with_one_order_each_is_confirmed() -> None:
     assert line.startswith("1A 1B: another outcome when it is run again; ")
 
 
+def test_where_looks_by_name_are_steps_each_order_can_be_gone_by_again(orders: Orders) -> None:
+    need("sqlite3")
+    insert = 'sqlite3 t.db "begin immediate; insert into t values({}); commit"'
+    done = orders(
+        "--points", "files", "-j", "4", "--setup", "sqlite3 t.db 'create table t(x)'",
+        "--outcome", "sqlite3 t.db 'select x from t'", insert.format(1), insert.format(2),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ", of all orders\n" in done.stdout
+
+
 def test_an_order_that_was_rearranged_past_a_look_by_name_is_not_shown(orders: Orders) -> None:
     """As sqlite asks by name whether there is a journal, and that is no step."""
     need("sqlite3")
