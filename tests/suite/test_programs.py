@@ -267,9 +267,7 @@ def test_a_program_that_is_not_declared(run_tests: RunTests, suite: MakeSuite) -
 
 
 def test_filters_of_all_cases(run_tests: RunTests, suite: MakeSuite) -> None:
-    toml = (
-        """filters = ["paths", "errno_names", "volatile ': E(IO)' NAME", "volatile NAME IO"]\n"""
-    )
+    toml = """filters = ["paths", "errno_names", "volatile ': E(IO)' NAME", "volatile NAME IO"]\n"""
     (suite.root / "suite.toml").write_text(toml)
     said = 'echo "$TEST_DIR/t: Input/output error"'
     suite.case("1", said, golden="TEST_DIR/t: EIO\n")
