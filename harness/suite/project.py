@@ -7,6 +7,7 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
     suites = ["tests/locks"]
 """
 
+import glob
 import os
 import shutil
 import zlib
@@ -76,8 +77,15 @@ def cache_folder(root: Path) -> Path:
 
 
 def own_cache(environ: Mapping[str, str]) -> Path:
-    """Return the folder for what goldlock keeps between runs of suites that it may not write to."""
-    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "goldlock").absolute()
+    """Return the folder for what goldlock keeps between runs of suites that it may not write to.
+
+    Raises UsageError where the user has no home, and the environment names none.
+    """
+    given = environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(given or Path.home() / ".cache", "goldlock").absolute()
+    except RuntimeError:
+        raise UsageError("no home folder is known: set HOME, or XDG_CACHE_HOME") from None
 
 
 def bytecode_folder(environ: Mapping[str, str]) -> Path:
@@ -92,14 +100,17 @@ def tidy_cache(root: Path) -> None:
     folder, kept = cache_folder(root), bytecode_folder(os.environ)
     with suppress(OSError):  # it was not made
         (folder / _OF).symlink_to(root)
-    for each in folder.parent.glob("*/"):
-        link = each / _OF
-        if link.is_symlink() and not os.path.exists(link):  # noqa: PTH110 - as above
-            gone = Path(os.path.abspath(link.readlink()))  # noqa: PTH100 - without dots
+    found = glob.glob(f"*/{_OF}", root_dir=folder.parent)  # noqa: PTH207 - pathlib raises as above
+    for link in map(folder.parent.joinpath, found):
+        with suppress(OSError):  # another run removes it
+            of = link.readlink()
+            if os.path.exists(of):  # noqa: PTH110 - as above
+                continue
+            gone = Path(os.path.abspath(of))  # noqa: PTH100 - without dots
             while not os.path.exists(gone.parent):  # noqa: PTH110 - as above
                 gone = gone.parent
             shutil.rmtree(kept / gone.relative_to("/"), ignore_errors=True)
-            shutil.rmtree(each, ignore_errors=True)
+            shutil.rmtree(link.parent, ignore_errors=True)
 
 
 def declared(project: Path) -> list[Path]:

@@ -324,6 +324,15 @@ def test_what_is_remembered_of_a_tree_goes_with_it(run_tests: RunTests, tmp_path
     assert [each.name for each in bytecode.iterdir()] == ["second"]
 
 
+def test_a_folder_for_what_is_remembered_that_cannot_be(
+    run_tests: RunTests, tree: Tree, tmp_path: Path
+) -> None:
+    tree.add("001", "echo hello", "hello\n")
+    results = Results(run_tests, tree, XDG_CACHE_HOME=str(tmp_path / ("x" * 300)))
+    assert results.status == 0, results.said
+    assert "File name too long; nothing is remembered" in results.said
+
+
 def test_several_builds(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
     """They are compared by section, as those of any suite."""
     tree.add(

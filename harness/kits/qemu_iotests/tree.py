@@ -98,7 +98,8 @@ def _interpreter(found: str | None) -> str:
 def bytecode(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that keep Python's bytecode out of a tree, and from run to run."""
     folder = bytecode_folder(environ)
-    is_cut = may_be_cut(str(next(each for each in (folder, *folder.parents) if each.exists())))
+    places = map(str, (folder, *folder.parents))
+    is_cut = may_be_cut(next(filter(os.path.exists, places)))  # pathlib may raise for some
     none = {"PYTHONDONTWRITEBYTECODE": "1"} if is_cut else {}
     return {"PYTHONPYCACHEPREFIX": str(folder), **none}
 
