@@ -38,7 +38,7 @@ def volatile(pattern: str, name: str) -> Callable[[str], str]:
         raise ValueError(f"not a name in capitals, which a reader would see: {name!r}")
     try:
         known = re.compile(pattern, re.M)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression: {pattern!r}: {error}") from None
     if known.match(""):
         raise ValueError(f"it matches nothing at all, which is everywhere: {pattern!r}")

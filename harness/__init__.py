@@ -39,8 +39,9 @@ def may_be_cut(folder: str) -> bool:
 
 if not sys.dont_write_bytecode and may_be_cut(sys.pycache_prefix or IMPORTED_FROM):
     sys.dont_write_bytecode = True
-    try:  # noqa: SIM105 - contextlib takes a while to load
-        os.unlink(str(__spec__ and __spec__.cached))  # noqa: PTH108 - as above; it may be cut
+    try:
+        if __spec__ and __spec__.cached:  # what is loaded from a zip file has none
+            os.unlink(__spec__.cached)  # noqa: PTH108 - as above; it may be cut
     except OSError:
         pass
 

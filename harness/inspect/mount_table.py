@@ -15,7 +15,7 @@ NOWHERE = ("", "", "", "")
 
 def everything() -> list[Mount]:
     """Return all that is mounted, the first first; nothing where the kernel's table is masked."""
-    return [_mount(line) for line in _table("self").splitlines()]
+    return [_mount(line) for line in _table("self").split("\n") if line]
 
 
 def mount_of(pid: int | str, number: str) -> Mount:
@@ -24,7 +24,7 @@ def mount_of(pid: int | str, number: str) -> Mount:
     `NOWHERE` for one that the process does not have, and where the kernel's table is masked.
     """
     _, _, found = f"\n{_table(pid)}".partition(f"\n{number} ")
-    return _mount(f"{number} {found.splitlines()[0]}") if found else NOWHERE
+    return _mount(f"{number} {found}".partition("\n")[0]) if found else NOWHERE
 
 
 def may_wait(kind: str) -> bool:

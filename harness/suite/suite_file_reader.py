@@ -20,7 +20,8 @@ _LARGEST = 2**63 - 1
 _PROGRAM = re.compile(r"[A-Za-z0-9_][\w.+-]*", re.A)
 _TRAIT = re.compile(r"[A-Za-z0-9_][\w-]*", re.A)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.A)
-_RANGE = re.compile(r"(0x[0-9a-f]+|[0-9]+)(?:-(0x[0-9a-f]+|[0-9]+)?)?", re.I)
+_BYTE = r"(0x[0-9a-f]{1,99}|0|[1-9][0-9]{0,99})"  # 010 may be meant for an octal number
+_RANGE = re.compile(f"{_BYTE}(?:-{_BYTE}?)?", re.I)
 _WORD = re.compile(r"[A-Za-z][\w-]*(?: [\w-]+)*", re.A)
 _OF_PLANS = ("all", "any", "by", "byte", "covering", "exactly", "fails", "of", "some")
 """Words that mean something else where a plan has a byte's name."""

@@ -94,6 +94,8 @@ def test_a_directory_is_absolute_and_below_the_root(path: str) -> None:
     ("pattern", "name", "problem"),
     [
         ("(", "N", "not a regular expression"),
+        ("a{99999999999}", "N", "not a regular expression"),
+        ("(" * 5000, "N", "not a regular expression"),
         ("x*", "N", "nothing at all"),
         ("x", "n", "not a name in capitals"),
         ("x", r"\1", "not a name in capitals"),

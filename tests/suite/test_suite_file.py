@@ -122,6 +122,7 @@ def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
         ('kit = "qemu"\n[traits]\nnone = "x"', ":3: the kit qemu has the trait 'none'"),
         ('[locks]\n"*.db" = 1', ':2: a table for each kind of file, as in [locks."*.db"]'),
         ('[locks."*.db"]\n1x = "A"', ":2: '1x' is no byte; as in 100, 0x64, 100-109, 100-, or pid"),
+        ('[locks."*.db"]\n010 = "A"', ":2: '010' is no byte; as in 100, 0x64, 100-109, 100-, or"),
         (
             '[locks."*.db"]\n5-4 = "A"',
             ":2: '5-4': bytes are up to 9223372036854775807, the last not before the first",
