@@ -73,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     words = [*arguments[at + 1 :]] or ["-g", "quick"]
     try:
         folder = options.folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
         paths, release = _paths(folder.parent / "qemu", options.release)
         source = options.tree or tree(folder, paths["qemu-img"], release)
         programs = _programs(folder, paths)
@@ -101,7 +102,8 @@ def _paths(folder: Path, release: str | None) -> tuple[dict[str, str], str]:
 def _programs(folder: Path, paths: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that name the programs, with the stand-in where there is no qtest.
 
-    And TEST_DIR for goldlock, in a folder of a short path: some tests have sockets in theirs.
+    And TEST_DIR for goldlock, in a folder of a short path, as check has its: some tests have
+    sockets in theirs, or refuse one with a dot in it.
     """
     qemu = paths["qemu-system"]
     if not qtest.works(qemu, os.environ):
@@ -190,7 +192,9 @@ def _check(source: Path, programs: Mapping[str, str], words: Sequence[str]) -> S
     (work / "tests").mkdir(parents=True)
     shutil.copytree(source / "tests/qemu-iotests", work / "tests/qemu-iotests", symlinks=True)
     shutil.copytree(source / "python", work / "python", symlinks=True)
-    environ = {**os.environ, **programs, "TEST_DIR": str(work / "scratch")}
+    scratch = Path(programs["TEST_DIR"]).with_name("scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    environ = {**os.environ, **programs, "TEST_DIR": str(scratch)}
     command = ["./check", "-j", str(os.cpu_count()), *words]
     done, seconds, cpu = _timed(command, work / "tests/qemu-iotests", environ)
     outcomes = {}
