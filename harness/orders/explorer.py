@@ -8,6 +8,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
@@ -51,9 +53,13 @@ class Pool:
 
     def __init__(self, programs: Programs, template: Path, folder: Path, size: int) -> None:
         """Start them. Each order has a folder below *folder*."""
-        self._workers = [Worker(programs, template, folder / f"run{i}") for i in range(size)]
-        self._idle = list(self._workers)
+        self._new = partial(Worker, programs, template)
+        self._folders = (folder / f"run{number}" for number in count())
+        self._limit = programs.limit
+        self._idle = [self._new(next(self._folders)) for _ in range(size)]
         self._busy: dict[object, Worker] = {}
+        self.given_up = 0
+        """How many orders did not come to their end in time."""
 
     def can_take(self) -> bool:
         """Return whether a worker has nothing to do."""
@@ -69,9 +75,17 @@ class Pool:
         worker.connection.send(job)
         self._busy[worker.connection] = worker
 
-    def results(self) -> Iterator[Result]:
-        """Wait until a worker is done, and yield what came of it; raise ExploreError."""
-        for ready in wait([worker.connection for worker in self._busy.values()]):
+    def results(self, end: float | None = None) -> Iterator[Result]:
+        """Wait until a worker is done, and yield what came of it; raise ExploreError.
+
+        An order that runs on for the limit of a program after *end*, a time of `time.monotonic`,
+        is given up, and nothing is yielded.
+        """
+        limit = None if end is None else max(0, end + self._limit - time.monotonic())
+        done = wait([worker.connection for worker in self._busy.values()], limit)
+        if not done:
+            self._give_up()
+        for ready in done:
             worker = self._busy.pop(ready)
             try:
                 result: Result = worker.connection.recv()
@@ -96,11 +110,18 @@ class Pool:
             while left and self.can_take():
                 self.give(left.pop(0))
             if self.is_busy():
-                yield from self.results()
+                yield from self.results(end)
+
+    def _give_up(self) -> None:
+        """End what runs, and have others in the place of those workers."""
+        while self._busy:
+            self._busy.popitem()[1].close()
+            self.given_up += 1
+            self._idle.append(self._new(next(self._folders)))
 
     def close(self) -> None:
         """End all that runs."""
-        for worker in self._workers:
+        for worker in (*self._idle, *self._busy.values()):
             worker.close()
 
 
@@ -176,7 +197,7 @@ def explore(
             workers.give(job)
         if not workers.is_busy():
             break
-        for result in workers.results():
+        for result in workers.results(end):
             runs += 1
             if result.ran is None:
                 diverged.append(result.text)
@@ -188,7 +209,7 @@ def explore(
                 _note_longest(longest, result.ran.steps)
             progress(runs, len(outcomes), search.left)
         cut = end is not None and time.monotonic() >= end
-    cut = cut and search.left > 0
+    cut = cut and (search.left > 0 or workers.given_up > 0)
     return Found(outcomes.sorted(), runs, whole, diverged, cut, longest)
 
 

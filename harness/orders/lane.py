@@ -6,6 +6,7 @@ A program that was let go is waited for by events alone: its next lock call, or 
 
 import os
 import select
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeVar
@@ -95,7 +96,7 @@ class Lane:
 
     def come_to_rest(self) -> None:
         """Wait until all threads stand, sleep or have ended; raise RestlessError."""
-        looks = 0
+        looks, since = 0, time.monotonic()
         while not self.ended:
             stands = bool(self.standing or self._arrived)
             rests = stands and self._rest.is_at_rest(self._standing_tids())
@@ -103,12 +104,12 @@ class Lane:
             events = dict(self._poll.poll(pace if stands else self._limit))
             if self._starter.listener.fd in events:
                 self._arrive()
-                looks = 0
+                looks, since = 0, time.monotonic()
             elif self._pidfd in events:
                 self.ended = True
             elif rests:
                 break
-            elif stands:
+            elif stands and time.monotonic() - since < self._limit / 1000:
                 looks += 1
             else:
                 raise RestlessError(self.letter)

@@ -19,8 +19,11 @@ from collections.abc import Collection
 from contextlib import suppress
 
 _ASLEEP = b"SZXI"
+_UNINTERRUPTED = b"D"
+"""So sleeps, too, who has called vfork(2), until its child is another program, or has ended."""
 _LONGEST = 65536
 _TIMED = {"x86_64": (35, 230), "aarch64": (101, 115)}  # nanosleep, clock_nanosleep
+_FORKS = {"x86_64": (58, 56, 435), "aarch64": (220, 435)}  # vfork, clone, clone3
 
 
 class Restfulness:
@@ -38,6 +41,7 @@ class Restfulness:
         self._threads: dict[int, tuple[int, int]] = {}
         """Descriptors of what tells the state and the call of a thread."""
         self._timed = [b"%d" % number for number in _TIMED.get(os.uname().machine, ())]
+        self._forks = [b"%d" % number for number in _FORKS.get(os.uname().machine, ())]
         self.has_alarm = False
         """Whether one slept, when it was last asked, for a time that it has set itself."""
 
@@ -107,11 +111,14 @@ class Restfulness:
     def _sleeps(self, state: int, call: int) -> bool:
         """Return whether a thread is asleep, but not for a time that it has set itself."""
         text = os.pread(state, _LONGEST, 0)
-        if text[text.rindex(b")") + 2] not in _ASLEEP:
+        letter = text[text.rindex(b")") + 2]
+        if letter not in _ASLEEP + _UNINTERRUPTED:
             return False
         number = b""
         with suppress(OSError):  # who may not look into it is not told
             number = os.pread(call, _LONGEST, 0).split(None, 1)[0]
+        if letter in _UNINTERRUPTED and number not in self._forks:  # a file system's, for a moment
+            return False
         self.has_alarm = number in self._timed
         return not self.has_alarm and number != b"running"
 

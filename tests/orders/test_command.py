@@ -147,6 +147,41 @@ def test_a_program_that_does_not_come_to_rest_is_named(orders: Orders) -> None:
     )
 
 
+def test_a_thread_that_never_sleeps_is_named(orders: Orders) -> None:
+    """Though another one stands at a lock call."""
+    spins = (
+        f"spins: {sys.executable} -I -S -c 'import _thread, fcntl; "
+        'f = open("f", "w"); begin = _thread.allocate_lock(); begin.acquire(); '
+        "_thread.start_new_thread(lambda: (begin.release(), [0 for _ in iter(int, 1)]), ()); "
+        "begin.acquire(); fcntl.flock(f, fcntl.LOCK_EX)'"
+    )
+    done = orders("--limit", "2", spins)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "goldlock orders: spins: no lock call and no end in 2 s; it does not come to rest\n"
+    )
+
+
+def test_who_waits_for_a_child_that_stands_is_at_rest(orders: Orders) -> None:
+    """As vfork(2) makes it wait; so does posix_spawn, whose child may open files before."""
+    spawn = (
+        f'{sys.executable} -I -S -c \'import os; pid = os.posix_spawn("/bin/true", ["true"], {{}}, '
+        'file_actions=[(os.POSIX_SPAWN_OPEN, 1, "f", os.O_CREAT | os.O_EXCL, 384)]); '
+        "os._exit(os.waitpid(pid, 0)[1])'"
+    )
+    done = orders("--points", "files", spawn, spawn)
+    assert done.stderr == ""
+    assert "A: create f: EEXIST\n" in done.stdout
+
+
+def test_an_order_without_an_end_is_given_up_with_the_budget(orders: Orders) -> None:
+    asks = "sh -c 'while :; do flock f true; sleep 0.2; done'"
+    done = orders("--budget", "0.1", "--limit", "10", asks)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0 outcomes, of " in done.stdout
+    assert "the time was up" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [("echo hi\n", "Exec format error"), ("#!/nosuch/x\n", "No such file or directory")],
