@@ -49,8 +49,8 @@ def probe(environ: Mapping[str, str], folder: Path, **chosen: str) -> Programs:
     return QemuProbe(environ, folder, {**default, "imgopts": "", "build": "", **chosen}).programs()
 
 
-PLUGIN = ("-p", "goldlock.pytest_plugin.entry")
-"""What has pytest load goldlock where it is not installed."""
+PLUGIN = ("-p", "no:goldlock", "-p", "goldlock.pytest_plugin.entry")
+"""What has pytest load goldlock where it is not installed, and not twice after `pip install .`."""
 
 RunTests = Callable[..., "subprocess.CompletedProcess[str]"]
 
