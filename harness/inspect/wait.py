@@ -142,7 +142,10 @@ def _span(text: str, path: str, by: int) -> "Span":
     start = _number(_integer, "byte", first)
     if not dash:
         return start, start
-    return start, _number(_integer, "byte", last) if last else None
+    end = _number(_integer, "byte", last) if last else None
+    if end is not None and end < start:
+        raise _UsageError(f"--byte: {text}: the last byte is before the first")
+    return start, end
 
 
 def _integer(text: str) -> int:

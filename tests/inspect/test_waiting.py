@@ -199,6 +199,7 @@ def test_a_process_that_goes() -> None:
         ("--exists f --missing f", 2, "one of --locked"),
         ("--exists f --byte 5", 2, "--byte does not go with --exists"),
         ("--locked f --byte 1x", 2, "--byte takes a number, not '1x'"),
+        ("--locked f --byte 9-5", 2, "--byte: 9-5: the last byte is before the first"),
         ("--locked f --byte X", 2, "--byte: no bytes of f are called 'X'; there are: none"),
         ("--gone -1", 2, "--gone takes a number from 0 on, not '-1'"),
         ("--timeout nan --exists f", 2, "--timeout takes a number from 0 on, not 'nan'"),
