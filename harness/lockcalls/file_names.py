@@ -21,6 +21,8 @@ class Name:
     def __init__(self, tid: int, folder: int, path: str) -> None:
         base = f"/proc/{tid}/cwd" if folder == AT_FDCWD else f"/proc/{tid}/fd/{folder}"
         base = f"/proc/{tid}/root" if path.startswith("/") else base
+        self._given = (base, path)
+        self._of = (tid, folder)
         if path.startswith(("/proc/self/", "/proc/thread-self/")):
             path = f"/proc/{tid}/{path.split('/', 3)[3]}"
         head, _, self.name = path.rstrip("/").rpartition("/")
@@ -38,6 +40,15 @@ class Name:
                 raise  # it is this process that has too many files open
             self.problem = problem
             self.path = path if path.startswith("/") else f"{_told(base)}/{path}"
+
+    def again(self) -> "Name":
+        """Return the name as it is now: another folder may be there, or none, or one at last."""
+        return Name(*self._of, self._given[1])
+
+    def given(self) -> str:
+        """Return the path from the root, as the call has it: the process must stand there still."""
+        base, path = self._given
+        return f"{_told(base)}/{path}"
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -127,6 +127,11 @@ class FileCall(Call):
             for name in self.names:
                 name.close()
 
+    def look_again(self) -> None:
+        """See where the names lead now: others may have had time since the call was read."""
+        self.close()
+        self.names = [name.again() for name in self.names]
+
     def holding(self) -> list[int]:
         return [] if self.in_the_way is None else [self.in_the_way]
 

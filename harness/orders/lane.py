@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from goldlock import linux
 from goldlock.lockcalls.calls import Call, OtherCallError
+from goldlock.lockcalls.file_names import Name
 from goldlock.lockcalls.file_numbers import IO_URING_SETUP
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.reading import read_call
@@ -142,7 +143,8 @@ class Lane:
             return
         try:
             call = self._read(notification)
-        except (OSError, ValueError, OtherCallError):  # the kernel refuses it, or it is no matter
+        except (OSError, ValueError, OverflowError, OtherCallError):
+            # The kernel refuses it, as for an address that is none, or it is no matter.
             listener.let_through(notification)
             return
         self.pids.add(call.pid)
@@ -164,13 +166,18 @@ class Lane:
             or read_call(notification)
         )
         if isinstance(call, FileCall):
-            matters = any(name.path.startswith(self._folder) for name in call.names)
+            matters = any(self._is_here(name) for name in call.names)
         else:
             matters = call.call != "probe"  # of /dev/null
         if not matters:
             call.close()
             raise OtherCallError
         return call
+
+    def _is_here(self, name: Name) -> bool:
+        """Return whether a name is in the folder, or a link there may be on its way."""
+        given = name.path if name.path.startswith(self._folder) else os.path.normpath(name.given())
+        return given.startswith(self._folder)
 
     def _name_arrived(self) -> None:
         """Give those that have come to stand their names, which are the same on each run."""

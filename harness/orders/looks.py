@@ -107,9 +107,8 @@ def is_elsewhere(notification: Notification, folder: str) -> bool:
         os.close(memory)
     if not path:  # it is about a descriptor
         return True
-    if not path.startswith(b"/"):
-        fd = AT_FDCWD if at is None else notification.signed(at)
-        base = "cwd" if fd == AT_FDCWD else f"fd/{fd}"
-        path = os.fsencode(os.readlink(f"/proc/{notification.tid}/{base}")) + b"/" + path
+    fd = AT_FDCWD if at is None else notification.signed(at)
+    base = "root" if path.startswith(b"/") else "cwd" if fd == AT_FDCWD else f"fd/{fd}"
+    path = os.fsencode(os.readlink(f"/proc/{notification.tid}/{base}")) + b"/" + path
     whole = os.path.normpath(b"/" + path.lstrip(b"/"))
     return not whole.startswith((os.fsencode(folder), b"/proc/"))

@@ -2,7 +2,7 @@
 """Names of files: which calls make, remove or exchange what is there by them, and which look."""
 
 # Asked at each such call of each program, where pathlib takes longer than the kernel:
-# ruff: noqa: PTH114
+# ruff: noqa: PTH114, PTH115
 
 import errno
 import os
@@ -16,6 +16,7 @@ from goldlock.orders import effects
 from goldlock.orders.data import DataCall, data_effect
 from goldlock.orders.effects import Effect
 
+_MOST_LINKS = 40  # that the kernel follows
 _MAKE, _REMOVE = ("open", "create", "mkdir", "symlink"), ("unlink", "rmdir")
 
 
@@ -60,14 +61,16 @@ def name_effects(call: FileCall, short: Callable[[str], str]) -> Iterator[Effect
 
     Where the folder has what is to be made, or has not what is to be removed, it only looks.
     """
-    paths = [os.path.normpath(name.path) for name in call.names]
+    paths = [_path(name) for name in call.names]
     looks = isinstance(call, Named) and not call.makes_names
     looks = looks or only_looks(call.call, is_there=_is_there(call.names[0]))
-    changed = [] if looks else paths[-1:] if call.call == "link" else paths
+    changed = [] if looks else paths[-1:] if call.call == "link" else list(paths)
     if isinstance(call, Named) and (target := _followed(call)) != paths[0]:
         changed += [target] if call.makes_names and not os.path.lexists(target) else []
         paths.append(target)
-    for path in paths:
+    follows = isinstance(call, Named) and call.follows
+    links = [link for name in call.names for link in _links(name, follows=follows)]
+    for path in dict.fromkeys((*paths, *links)):
         yield from name_effect(short(path), changes=path in changed)
 
 
@@ -119,6 +122,33 @@ def _is_there(name: Name) -> bool:
 
 def _followed(call: FileCall) -> str:
     """Return the path of the file that a call is about: where a link leads, if it follows that."""
-    path = os.path.normpath(call.path())
+    path = _path(call.names[0])
     follows = isinstance(call, Named) and call.follows and os.path.islink(path)
     return os.path.realpath(path) if follows else path
+
+
+def _path(name: Name) -> str:
+    """Return the path of a name, with no link on the way; where there is no folder, too."""
+    folder, _, last = name.path.rpartition("/")
+    return os.path.normpath(f"{os.path.realpath(folder)}/{last}" if name.problem else name.path)
+
+
+def _links(name: Name, *, follows: bool) -> Iterator[str]:
+    """Yield the symbolic links on the way to what a name is of, itself too if that *follows*."""
+    given, path = name.given().rstrip("/"), _path(name)
+    if os.path.normpath(f"/{given.lstrip('/')}") == path and not (follows and os.path.islink(path)):
+        return
+    todo = (given if follows else given.rpartition("/")[0]).split("/")[::-1]
+    here, left = "", _MOST_LINKS
+    while todo and left:
+        part = todo.pop()
+        folder = here
+        here = folder.rpartition("/")[0] if part == ".." else f"{folder}/{part}"
+        if part in ("", "."):
+            here = folder
+        elif part != ".." and os.path.islink(here):
+            yield here
+            target = os.readlink(here)
+            here = "" if target.startswith("/") else folder
+            todo += target.split("/")[::-1]
+            left -= 1

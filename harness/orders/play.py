@@ -210,6 +210,8 @@ class _Game:
     def _step(self, actor: str) -> Step:
         call, name, text = self._texts.pop(actor)
         lane = self._lane(actor)
+        if isinstance(call, FileCall):
+            call.look_again()
         result, error = self._carried_out(call)
         if isinstance(call, LockCall) and call.kind != "unlock":
             lane.holdings.note(call.pid, call.program_fd, name, call.file)

@@ -97,6 +97,7 @@ class Restfulness:
     def _look_below(self, thread: str) -> None:
         """Find the threads of all processes that one has started, and of those below them."""
         children = os.open(f"{thread}/children", os.O_RDONLY)
+        self._children[children] = b""  # it is known, and closed, though the next call fails
         self._children[children] = os.pread(children, _LONGEST, 0)
         for pid in map(int, self._children[children].split()):
             self.processes.append(pid)
@@ -105,6 +106,7 @@ class Restfulness:
             for tid in map(int, os.listdir(folder)):
                 below = f"/proc/{pid}/task/{tid}"
                 state = os.open(f"{below}/stat", os.O_RDONLY)
+                self._threads[tid] = (state, -1)
                 self._threads[tid] = (state, _open_private(f"{below}/syscall"))
                 self._look_below(below)
 

@@ -10,6 +10,8 @@ from tests.orders.conftest import Orders, outcomes
 _ALL = ("--always", "true")
 """What must always be so may depend on any two steps, so no order is left out."""
 
+_LINKS = "mkdir d e; touch d/f; ln -s d m; ln -s m l; ln -s e n"
+
 
 @pytest.mark.parametrize(
     "given",
@@ -19,6 +21,8 @@ _ALL = ("--always", "true")
         ("--points", "files", "--setup", "touch f", "flock f rm f", "flock f true"),
         ("--points", "files", "--setup", "touch a b", "mv a c", "mv b c", "sh -c 'echo new >c'"),
         ("--points", "files", "--setup", "touch a b", "ln a l", "sh -c 'ln b l; rm l'"),
+        ("--points", "files", "mkdir d/x", "mkdir d", "sh -c 'test -e d/x && echo yes'"),
+        ("--points", "files", "--setup", _LINKS, "sh -c 'test -e l/f && echo yes'", "mv -T n m"),
         ("--points", "all", "sh -c 'echo 1 >>f; echo 2 >>f'", "sh -c 'echo 3 >>f; echo 4 >>f'"),
     ],
 )

@@ -181,3 +181,10 @@ def test_what_follows_from_no_step_is_told_with_a_way_out(orders: Orders) -> Non
         assert done.returncode == 1
         assert "step 1 is to be A: " in done.stderr
         assert (way_out in done.stderr) == (points == "locks")
+
+
+def test_a_path_that_is_no_address_is_left_to_the_kernel(orders: Orders) -> None:
+    call = "print(ctypes.CDLL(None).access(ctypes.c_void_p(2**64 - 1), 0))"
+    done = orders("--points", "files", f"{sys.executable} -I -S -c 'import ctypes; {call}'")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "    -1\n" in done.stdout
