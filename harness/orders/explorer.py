@@ -121,7 +121,10 @@ class Pool:
 
     def close(self) -> None:
         """End all that runs."""
-        for worker in (*self._idle, *self._busy.values()):
+        workers = (*self._idle, *self._busy.values())
+        for worker in workers:  # first: those that were started later have this open, too
+            worker.connection.close()
+        for worker in workers:
             worker.close()
 
 
