@@ -32,7 +32,7 @@ class _Known(Pool):
     def give(self, job: Job) -> None:
         self._jobs.append(job)
 
-    def results(self) -> Iterator[Result]:
+    def results(self, end: float | None = None) -> Iterator[Result]:  # noqa: ARG002 - none is late
         job = self._jobs.pop()
         text = self._known.get("".join(actor for actor, _ in job.prefix))
         if text is None:
