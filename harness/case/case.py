@@ -234,8 +234,8 @@ class Case(Starts):
         of the directory of the case. *outcome* is a shell's command line that tells what came of
         it; if left out, which files there are, with checksums. With *switches*, only orders with so
         few switches away from a program that could go on; with *points* "files", what makes, cuts
-        off or removes files is a step, with "all", what reads or writes them, too. Each outcome is
-        shown with the shortest order that leads there.
+        off or removes files is a step, and what looks at one by its name, with "all", what reads or
+        writes them, too. Each outcome is shown with the shortest order that leads there.
 
         *always* is a function that is given the `State` at each moment at which all programs stand
         still: its `folder`, and who has `held` what; it returns whether all is as it must be. With

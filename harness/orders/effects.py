@@ -23,7 +23,7 @@ _DEPENDS = {
 
 
 POINTS = LOCKS, FILES, ALL = "locks", "files", "all"
-"""What is a step: lock calls; or what makes, cuts off and removes files, too; or all of data."""
+"""What is a step: lock calls; or what makes, removes and looks at files, too; or all of data."""
 
 
 class Effect(NamedTuple):
