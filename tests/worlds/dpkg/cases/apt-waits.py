@@ -11,12 +11,12 @@ from system import make_apt, make_system
 def main(case: Case) -> None:
     dpkg = make_system(case)
     apt_get = make_apt(case)
-    # With --quiet, whether apt 2.6 tells of it follows from a variable that it has not set.
-    told = ("-o", "quiet=0")
-    patient = ("-o", "DPkg::Lock::Timeout=3600", *told, "remove", "hello")
+    # Whether apt 2.6 tells of it with --quiet, and else ends that line, follows from a variable
+    # that it has not set.
+    patient = ("-o", "DPkg::Lock::Timeout=3600", "-o", "quiet=0", "remove", "hello")
     with (
         case.start(dpkg, "--install", "hello_2.deb", prompt="[default=N] ? ") as installer,
-        case.start(apt_get, *patient, line="Waiting for cache lock") as waiter,
+        case.start(apt_get, *patient, prompt="Waiting for cache lock") as waiter,
     ):
         case.log("apt-get waits")
         installer.tell("Y")
