@@ -10,6 +10,7 @@ A project declares its suites in its ``pyproject.toml``, by their paths below it
 import glob
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +22,8 @@ from goldlock.suite.suite_file import suite_file
 FILE = "pyproject.toml"
 _OF = "suite"
 """The link to a suite in the folder with what is remembered of it."""
+_KEPT = 90 * 24 * 3600
+"""For how many seconds after its last run it is remembered."""
 _KEYS = ("suites",)
 _BUNDLED = Path(__file__).resolve().parent.parent / "suites"
 _WAYS = "name one with --suite DIR, or make one: goldlock --new tests/locks"
@@ -94,23 +97,23 @@ def bytecode_folder(environ: Mapping[str, str]) -> Path:
 
 
 def tidy_cache(root: Path) -> None:
-    """Remove what is remembered of suites of others that are gone; note where that of *root* is."""
+    """Remove what is remembered of suites of others that were not run for so long; note *root*.
+
+    They are not looked at: they may be on a server that hangs, or on a disk that is away today.
+    """
     if not suite_file(root).kit.dialect:
         return
     folder, kept = cache_folder(root), bytecode_folder(os.environ)
-    with suppress(OSError):  # it was not made
-        (folder / _OF).symlink_to(root)
+    with suppress(OSError):  # the folder was not made
+        (folder / _OF).unlink(missing_ok=True)
+        (folder / _OF).symlink_to(root)  # anew: its age is how long ago that was
     found = glob.glob(f"*/{_OF}", root_dir=folder.parent)  # noqa: PTH207 - pathlib raises as above
     for link in map(folder.parent.joinpath, found):
         with suppress(OSError):  # another run removes it
-            of = link.readlink()
-            if os.path.exists(of):  # noqa: PTH110 - as above
-                continue
-            gone = Path(os.path.abspath(of))  # noqa: PTH100 - without dots
-            while not os.path.exists(gone.parent):  # noqa: PTH110 - as above
-                gone = gone.parent
-            shutil.rmtree(kept / gone.relative_to("/"), ignore_errors=True)
-            shutil.rmtree(link.parent, ignore_errors=True)
+            if link.lstat().st_mtime < time.time() - _KEPT:
+                of = os.path.abspath(link.readlink())  # noqa: PTH100 - without dots
+                shutil.rmtree(kept / of.lstrip("/"), ignore_errors=True)
+                shutil.rmtree(link.parent, ignore_errors=True)
 
 
 def declared(project: Path) -> list[Path]:
