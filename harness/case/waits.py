@@ -91,14 +91,18 @@ def state_of(fields: Fields) -> states.State:
 
 def _span(byte: Any, path: str, by: int) -> lock_states.Span:
     if isinstance(byte, int):
-        return byte, byte
+        byte = byte, byte
     if isinstance(byte, str):
         try:
             return lock_states.span_of(byte, path, by)
         except ValueError as error:
             raise CaseError(str(error)) from None
-    first, last = byte
-    return first, last
+    match byte:
+        case (int() as first, int() as last) if 0 <= first <= last:
+            return first, last
+        case (int() as first, None) if first >= 0:  # up to the end of the file
+            return first, None
+    raise CaseError(f"byte= is a number, a name, or the first and the last byte: {byte!r}")
 
 
 def _refused(process: Any) -> states.State:

@@ -3,6 +3,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from goldlock.case.case import Case
@@ -172,6 +173,12 @@ def test_what_is_no_state(case: Case) -> None:
         case.wait_for(lokced="f")  # type: ignore[call-arg] # that is the point
     with pytest.raises(CaseError, match=r"^locks of f: No such file or directory$"):
         case.locks("f")
+
+
+@pytest.mark.parametrize("byte", [-1, 2.5, (9, 5), (1, 2, 3)])
+def test_bytes_that_cannot_be(case: Case, byte: Any) -> None:
+    with pytest.raises(CaseError, match="byte= is a number, a name, or the first and the last"):
+        case.wait_for(locked="f", byte=byte)
 
 
 REFUSED = """#!/usr/bin/env python3
