@@ -23,6 +23,12 @@ _UNINTERRUPTED = b"D"
 """So sleeps, too, who has called vfork(2), until its child is another program, or has ended."""
 _LONGEST = 65536
 _TIMED = {"x86_64": (35, 230), "aarch64": (101, 115)}  # nanosleep, clock_nanosleep
+_NAPS = {
+    "x86_64": {b"23": (1, 5), b"270": (1, 5), b"7": (2, 3), b"271": (2, 3)},
+    "aarch64": {b"72": (1, 5), b"73": (2, 3)},
+}
+"""Of select, pselect6, poll and ppoll: which words tell how many files they wait for, how long."""
+_NO_LIMIT = (b"0x0", b"0xffffffff", b"0xffffffffffffffff")
 _FORKS = {"x86_64": (58, 56, 435), "aarch64": (220, 435)}  # vfork, clone, clone3
 
 
@@ -41,6 +47,7 @@ class Restfulness:
         self._threads: dict[int, tuple[int, int]] = {}
         """Descriptors of what tells the state and the call of a thread."""
         self._timed = [b"%d" % number for number in _TIMED.get(os.uname().machine, ())]
+        self._naps = _NAPS.get(os.uname().machine, {})
         self._forks = [b"%d" % number for number in _FORKS.get(os.uname().machine, ())]
         self.has_alarm = False
         """Whether one slept, when it was last asked, for a time that it has set itself."""
@@ -116,12 +123,16 @@ class Restfulness:
         letter = text[text.rindex(b")") + 2]
         if letter not in _ASLEEP + _UNINTERRUPTED:
             return False
-        number = b""
+        words = [b""]
         with suppress(OSError):  # who may not look into it is not told
-            number = os.pread(call, _LONGEST, 0).split(None, 1)[0]
+            words = os.pread(call, _LONGEST, 0).split()
+        number = words[0]
         if letter in _UNINTERRUPTED and number not in self._forks:  # a file system's, for a moment
             return False
-        self.has_alarm = number in self._timed
+        files, limit = self._naps.get(number, (0, 0))
+        self.has_alarm = number in self._timed or (
+            files > 0 and words[files] == b"0x0" and words[limit] not in _NO_LIMIT
+        )
         return not self.has_alarm and number != b"running"
 
 

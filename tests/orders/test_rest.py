@@ -66,8 +66,26 @@ def test_who_runs_is_not_at_rest(program: str) -> None:
         assert not rest.has_alarm
 
 
-def test_who_sleeps_for_a_time_is_not_at_rest() -> None:
-    with running("sleep", "1000") as (rest, _):
+PYTHON = (sys.executable, "-I", "-S", "-c")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("sleep", "1000"),
+        (*PYTHON, "import select; select.select([], [], [], 1000)"),
+        (*PYTHON, "import select; select.poll().poll(1000000)"),
+    ],
+)
+def test_who_sleeps_for_a_time_is_not_at_rest(argv: tuple[str, ...]) -> None:
+    with running(*argv) as (rest, _):
         assert any(rest.has_alarm or each for each in looks(rest) if rest.processes)
         assert rest.has_alarm
         assert not rest.is_at_rest(())
+
+
+def test_who_waits_for_files_or_for_ever_is_at_rest() -> None:
+    with running(*PYTHON, "import select; select.select([0], [], [], 1000)") as (rest, _):
+        assert any(rest.processes and each for each in looks(rest))
+    with running(*PYTHON, "import select; select.poll().poll()") as (rest, _):
+        assert any(rest.processes and each for each in looks(rest))
