@@ -168,8 +168,8 @@ def _here() -> Path:
 def _chosen(options: argparse.Namespace, checkout: Path | None) -> tuple[Suite, list[Case]]:
     try:
         return _select(options, checkout)
-    except NotFoundError:
-        check_no_helper(options.cases)
+    except NotFoundError as error:
+        check_no_helper([error.word] if error.word else options.cases)
         raise
 
 

@@ -9,7 +9,11 @@ class UsageError(Exception):
 
 
 class NotFoundError(UsageError):
-    """A case, or a suite, that is not there: the name of one may be another word with a slip."""
+    """A case, or a suite, that is not there: *word*, or any, may be another word with a slip."""
+
+    def __init__(self, message: str, word: str = "") -> None:
+        super().__init__(message)
+        self.word = word
 
 
 class CaseError(Exception):

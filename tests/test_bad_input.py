@@ -280,6 +280,9 @@ def test_a_case_whose_name_is_nearly_that_of_a_command(suite: MakeSuite) -> None
     suite.case("fault", "# needs: flokc\n")
     path = f"{suite.root}/cases/fault"
     refused(goldlock("--suite", str(suite.root), "fault"), f"goldlock: {path}:2: unknown word in")
+    suite.case("fault", "echo a\n", golden="a\n")
+    missing = "goldlock: unknown case 'steps'; -n lists them"
+    refused(goldlock("--suite", str(suite.root), "fault", "steps"), missing)
 
 
 def test_a_helper_that_is_taken_for_a_case(suite: MakeSuite) -> None:

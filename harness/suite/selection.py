@@ -71,7 +71,7 @@ class Known:
                 " has a golden; chmod +x it"
             )
         near = suggest(word, [*self._by_name, *self._by_file])
-        raise NotFoundError(f"unknown case {word!r}{near or ';'} -n lists them")
+        raise NotFoundError(f"unknown case {word!r}{near or ';'} -n lists them", word)
 
 
 def suite_of(word: str) -> Path | None:
