@@ -44,9 +44,12 @@ class OpenFile(NamedTuple):
         said = os.readlink(f"/proc/{pid}/fd/{fd}")
         return cls(pid, fd, said, linux.read(f"/proc/{pid}/fdinfo/{fd}") if said[0] == "/" else "")
 
-    def status(self) -> os.stat_result:
-        """Return what the file is; raises OSError as `of`, and where a server is to be asked."""
-        if may_wait(mount_of(self.pid, self.mount)[3]):
+    def status(self, mount: Mount | None = None) -> os.stat_result:
+        """Return what the file is; raises OSError as `of`, and where a server is to be asked.
+
+        The *mount* that it is on is looked up where nobody knows it.
+        """
+        if may_wait((mount or mount_of(self.pid, self.mount))[3]):
             raise OSError(errno.EAGAIN, "on a file system of a server, which may not answer")
         return os.stat(f"/proc/{self.pid}/fd/{self.fd}")
 
@@ -85,11 +88,11 @@ class Files:
 
     def path_of(self, file: OpenFile) -> str:
         """Return the path of what a process has open; nothing for a file that is elsewhere."""
-        is_below = self._is_below(file.said)
-        if is_below and file.mount in self._mounts:  # the kernel tells this process's own path
+        is_below, mount = self._is_below(file.said), self._mounts.get(file.mount)
+        if is_below and mount:  # the kernel tells this process's own path
             return file.said
         try:
-            status = file.status()
+            status = file.status(mount)
             if is_below and _is_said(file.said, status):
                 return file.said
         except OSError:  # closed, or removed meanwhile
