@@ -69,9 +69,12 @@ def errno_name(code: int) -> str:
 
 def ending(status: int) -> str:
     """Return how a program ended, as goldens have it; nothing for exit status 0."""
-    if status >= 0:
-        return f"[exit status {status}]" if status else ""
-    return f"[ended by {signal_name(-status)}]"
+    return f"[{how_ended(status)}]" if status else ""
+
+
+def how_ended(status: int) -> str:
+    """Return an exit status in words, -N where signal N ended the program."""
+    return f"exit status {status}" if status >= 0 else f"ended by {signal_name(-status)}"
 
 
 def signal_name(number: int) -> str:
@@ -136,6 +139,14 @@ def overlap(one: Span, other: Span) -> bool:
     """Return whether two ranges of bytes have one in common."""
     (first, last), (other_first, other_last) = one, other
     return (last is None or other_first <= last) and (other_last is None or first <= other_last)
+
+
+def covers(one: Span, other: Span) -> bool:
+    """Return whether the first of two ranges of bytes has all of the second."""
+    (first, last), (other_first, other_last) = one, other
+    return first <= other_first and (
+        last is None or (other_last is not None and other_last <= last)
+    )
 
 
 def locks_of_descriptor(pid: int, fd: int | str) -> list[KernelLock]:

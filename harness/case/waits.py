@@ -10,6 +10,7 @@ from typing import Any, TypedDict, cast
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
 from goldlock.inspect import lock_states, states, waiting
+from goldlock.linux import Span
 from goldlock.lockcalls import TRACE_VARIABLE
 
 
@@ -89,7 +90,7 @@ def state_of(fields: Fields) -> states.State:
     return made[kind]()
 
 
-def _span(byte: Any, path: str, by: int) -> lock_states.Span:
+def _span(byte: Any, path: str, by: int) -> Span:
     if isinstance(byte, int):
         byte = byte, byte
     if isinstance(byte, str):

@@ -9,10 +9,7 @@ import os
 from goldlock.inspect import process_facts
 from goldlock.inspect.file_locks import family, held, inodes
 from goldlock.inspect.states import State, beside, named
-from goldlock.linux import KernelLock, all_locks
-
-Span = tuple[int, "int | None"]
-"""The first byte and the last one; None for the end of the file."""
+from goldlock.linux import KernelLock, Span, all_locks, covers, overlap
 
 
 def span_of(name: str, path: str, by: int = 0) -> Span:
@@ -73,12 +70,8 @@ class Locked(State):
             return False
         if self._span is None:
             return True
-        first, last = self._span
-        if self._part:
-            return lock.overlaps(first, last)
-        return lock.first <= first and (
-            lock.last is None or (last is not None and last <= lock.last)
-        )
+        meets = overlap if self._part else covers
+        return meets((lock.first, lock.last), self._span)
 
 
 class Unlocked(State):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from goldlock.inspect.lock_states import Span
     from goldlock.inspect.states import State
+    from goldlock.linux import Span
 
     N = TypeVar("N", int, float)
 

@@ -18,7 +18,7 @@ import fcntl
 import os
 from contextlib import suppress
 
-from goldlock.linux import locks_of_descriptor
+from goldlock.linux import covers, locks_of_descriptor
 from goldlock.lockcalls.copies import duplicate
 from goldlock.lockcalls.holders import holders, openers, program_name, same_open_file
 
@@ -80,8 +80,7 @@ class Call:
 
     def covers(self, first: int, last: int | None) -> bool:
         """Return whether the range of the call has all of these bytes."""
-        ends = self.last is None or (last is not None and last <= self.last)
-        return self.first <= first and ends
+        return covers((self.first, self.last), (first, last))
 
     def path(self) -> str:
         """Return the path of the file, or the old one, as the kernel tells it."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from goldlock.linux import signal_name
+from goldlock.linux import how_ended
 from goldlock.orders.effects import Step
 from goldlock.orders.history import History, switches
 
@@ -25,9 +25,7 @@ def outcome_text(
 
 def ending(status: int) -> str:
     """Return a wait status in words."""
-    if os.WIFSIGNALED(status):
-        return f"ended by {signal_name(os.WTERMSIG(status))}"
-    return f"exit status {os.WEXITSTATUS(status)}"
+    return how_ended(os.waitstatus_to_exitcode(status))
 
 
 def indented(text: str) -> str:
