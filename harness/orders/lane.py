@@ -20,12 +20,11 @@ from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.orders import data, looks, truncations
 from goldlock.orders.ends import EndCall, Holdings, is_end
-from goldlock.orders.rest import Restfulness
+from goldlock.orders.rest import AT_ONCE, Restfulness
 from goldlock.orders.starter import Starter
 
 _PACE = 1
 """Milliseconds between looks at threads that are to come to rest, after some at once."""
-_AT_ONCE = 8
 _NAP = 3
 """The same, while one sleeps for a time that it has set itself, such as the 10 ms of QEMU's."""
 
@@ -101,7 +100,7 @@ class Lane:
         while not self.ended:
             stands = bool(self.standing or self._arrived)
             rests = stands and self._rest.is_at_rest(self._standing_tids())
-            pace = _NAP if self._rest.has_alarm else 0 if rests or looks < _AT_ONCE else _PACE
+            pace = _NAP if self._rest.has_alarm else 0 if rests or looks < AT_ONCE else _PACE
             events = dict(self._poll.poll(pace if stands else self._limit))
             if self._starter.listener.fd in events:
                 self._arrive()

@@ -18,6 +18,8 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
+AT_ONCE = 8
+"""How often one who waits for rest looks at once, before there is a pause between looks."""
 _ASLEEP = b"SZXI"
 _UNINTERRUPTED = b"D"
 """So sleeps, too, who has called vfork(2), until its child is another program, or has ended."""

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from goldlock.orders.rest import AT_ONCE
 from goldlock.orders.spoken import SilentError, Spoken
 from goldlock.orders.wait import Wait
 
 _PACE = 0.001
 """Seconds between looks at threads that are to come to rest, after some at once."""
-_AT_ONCE = 8
 _LONG = 3600
 
 
@@ -113,7 +113,7 @@ class Stage:
         looks = 0
         while (left := end - time.monotonic()) > 0:
             settled = session.is_settled()
-            pace = (0 if looks < _AT_ONCE else _PACE) if settled else min(left, _LONG)
+            pace = (0 if looks < AT_ONCE else _PACE) if settled else min(left, _LONG)
             happened = self._serve(pace)
             looks = 0 if happened else looks + 1
             rests = settled and not happened and all(each.is_at_rest() for each in self._sessions)
