@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import NoReturn
 
+from goldlock import atomic_file
 from goldlock.errors import UsageError
 from goldlock.orders.effects import LOCKS, POINTS
 
@@ -89,10 +90,11 @@ def check(options: argparse.Namespace) -> None:
     for name in ("never", "always", "order", "html"):  # a variable that is not set, in a script
         if getattr(options, name) is not None and not getattr(options, name).strip():
             raise UsageError(f"--{name}: empty")
-    if options.html and (
-        Path(options.html).is_dir() or not os.access(Path(options.html).absolute().parent, os.W_OK)
-    ):  # before all is run
-        raise UsageError(f"--html {options.html}: no file can be written there")
+    if options.html:
+        try:
+            atomic_file.check(Path(options.html))  # before all is run
+        except OSError:
+            raise UsageError(f"--html {options.html}: no file can be written there") from None
     _check_choice(options)
 
 
