@@ -10,34 +10,36 @@ from contextlib import suppress
 COMMAND = "goldlock faults"
 """What messages begin with, unless `speak_as` was told another command."""
 
-_speaker = [COMMAND]
-_report: list[str] = []
+
+class _Voice:
+    """Who speaks, and the file for what there is to say at the end; "": standard error."""
+
+    command = COMMAND
+    report = ""
 
 
 def speak_as(command: str) -> None:
     """Have messages begin with the name of the command that a person typed."""
-    _speaker[:] = [command]
+    _Voice.command = command
 
 
 def complain(text: str) -> None:
     """Say one line on standard error, if there is one."""
     with suppress(OSError):
-        os.write(2, os.fsencode(f"{_speaker[0]}: {text}\n"))
+        os.write(2, os.fsencode(f"{_Voice.command}: {text}\n"))
 
 
 def report_to(path: str) -> None:
     """Have what there is to say at the end, about plans and the trace, in a file of its own."""
-    _report[:] = [path]
+    _Voice.report = path
 
 
 def tell(said: list[str]) -> None:
     """Say what there is to say at the end, a line each."""
-    try:
-        for path in _report:
-            with open(path, "ab") as file:
+    if _Voice.report:
+        with suppress(OSError):  # it is not to be lost: then it is said as all else
+            with open(_Voice.report, "ab") as file:
                 file.write(os.fsencode("".join(f"{line}\n" for line in said)))
             return
-    except OSError:  # it is not to be lost
-        pass
     for line in said:
         complain(line)
