@@ -59,7 +59,9 @@ def _heading(line: str) -> str:
     if not line.startswith(_HEADS):  # most lines
         return ""
     found = _HEADING.fullmatch(line)
-    return found[2] if found else line * bool(_METHOD.fullmatch(line))
+    if found:
+        return found[2]
+    return line if _METHOD.fullmatch(line) else ""
 
 
 class IotestsDialect(Dialect):
