@@ -139,26 +139,23 @@ def test_what_is_not_the_same_on_each_run_is_told(orders: Orders) -> None:
     assert "    TIME\n" in done.stdout
 
 
-def test_a_program_that_does_not_come_to_rest_is_named(orders: Orders) -> None:
-    done = orders("--limit", "0.1", "idle: sleep 3600")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "goldlock orders: idle: no lock call and no end in 0.1 s; it does not come to rest\n"
-    )
+SPINS = (
+    f"{sys.executable} -I -S -c 'import _thread, fcntl; "
+    'f = open("f", "w"); begin = _thread.allocate_lock(); begin.acquire(); '
+    "_thread.start_new_thread(lambda: (begin.release(), [0 for _ in iter(int, 1)]), ()); "
+    "begin.acquire(); fcntl.flock(f, fcntl.LOCK_EX)'"
+)
+"""One of its threads never sleeps, though another one stands at a lock call."""
 
 
-def test_a_thread_that_never_sleeps_is_named(orders: Orders) -> None:
-    """Though another one stands at a lock call."""
-    spins = (
-        f"spins: {sys.executable} -I -S -c 'import _thread, fcntl; "
-        'f = open("f", "w"); begin = _thread.allocate_lock(); begin.acquire(); '
-        "_thread.start_new_thread(lambda: (begin.release(), [0 for _ in iter(int, 1)]), ()); "
-        "begin.acquire(); fcntl.flock(f, fcntl.LOCK_EX)'"
-    )
-    done = orders("--limit", "2", spins)
+@pytest.mark.parametrize(("limit", "program"), [("0.1", "sleep 3600"), ("2", SPINS)])
+def test_a_program_that_does_not_come_to_rest_is_named(
+    orders: Orders, limit: str, program: str
+) -> None:
+    done = orders("--limit", limit, f"idle: {program}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "goldlock orders: spins: no lock call and no end in 2 s; it does not come to rest\n"
+        f"goldlock orders: idle: no lock call and no end in {limit} s; it does not come to rest\n"
     )
 
 
