@@ -71,7 +71,8 @@ def case(top: Path) -> None:
         return run
 
     in_process = [lambda: table(str(top)), lambda: locks_below(str(top))]
-    held, below, command, by_hand = milliseconds([*in_process, locks(environ), locks(elsewhere)])
+    held, below = milliseconds(in_process)
+    command, by_hand = milliseconds([locks(environ), locks(elsewhere)])
     waiter = subprocess.Popen(["flock", str(top / "0"), "true"])
     while "contender" not in table(str(top)):
         os.sched_yield()
