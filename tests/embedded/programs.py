@@ -74,7 +74,8 @@ _FILTERS = (
     (r"Run completed in [\d.]+ seconds", "Run completed in TIME"),
     (r"\x1b\[[KD]", ""),
     (r"#block\d+", "#block"),
-    (r"(disk size: |\"actual-size\": ).*", r"\1SIZE"),
+    (r"(disk size: ).*", r"\1SIZE"),
+    (r"(\"actual-size\": )\d+", r"\1SIZE"),
     (r"QEMU 7\.2\.22 .*monitor", "QEMU monitor"),
 )
 

@@ -3,13 +3,14 @@
 
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.embedded.conftest import make_images
 from tests.embedded.left_behind import differences
-from tests.embedded.programs import QUIET, filtered, run
+from tests.embedded.programs import QUIET, TIME_LIMIT, command, environment, filtered, run
 
 pytestmark = pytest.mark.real
 
@@ -32,6 +33,8 @@ def make_all_images(folder: Path) -> None:
     """Make the images that the table names; what ours cannot make, the real programs do."""
     make_images(folder)
     shutil.copy(folder / "t", folder / "snap")
+    (folder / "odd").write_bytes(b"odd " * 250)
+    (folder / "cut").write_bytes((folder / "base").read_bytes()[: 3 << 16])
     for words in (
         ("snapshot", "-c", "one", "snap"),
         ("snapshot", "-c", "2", "snap"),
@@ -88,3 +91,32 @@ def test_what_is_not_served_is_refused_by_name_and_touches_nothing(
 def test_the_tables_are_as_long_as_promised() -> None:
     assert len(lines(refused=False)) >= 500
     assert len(lines(refused=True)) >= 180
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "img create -f raw new 2M",
+        "img create -f raw raw 2M",
+        "img convert -f raw -O raw large new",
+        "img resize -f raw raw 2M",
+        "io -f raw -c 'truncate 2M' raw",
+    ],
+)
+def test_a_file_that_cannot_grow_is_told_as_by_the_real_program(line: str, tmp_path: Path) -> None:
+    answers = []
+    for kind in ("real", "ours"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        for name, size in (("raw", 1 << 16), ("large", 2 << 20)):
+            with (folder / name).open("wb") as file:
+                file.truncate(size)
+        program, *words = shlex.split(line)
+        limited = ["sh", "-c", 'trap "" XFSZ; ulimit -f 1024; exec "$@"', "sh"]
+        done = subprocess.run(
+            [*limited, *command(NAMES[program], kind), *words], cwd=folder, env=environment(),
+            capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
+        )  # fmt: skip
+        answers.append((done.returncode, done.stdout, done.stderr))
+    assert answers[0] == answers[1]
+    assert "too large" in answers[0][2]

@@ -5,11 +5,20 @@ import asyncio
 import contextlib
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.embedded.programs import HAVE_REAL, QUIET, Holder, command, environment, run
+from tests.embedded.programs import (
+    HAVE_REAL,
+    QUIET,
+    Holder,
+    command,
+    environment,
+    held_bytes,
+    run,
+)
 
 qmp = pytest.importorskip("qemu.qmp")
 
@@ -110,3 +119,48 @@ def test_a_signal_ends_the_emulator_as_quit_does(number: signal.Signals, images:
     assert b'"SHUTDOWN", "data": {"guest": false, "reason": "host-signal"}' in stdout
     assert stderr == b"qemu-system-x86_64: terminating on signal %d\n" % number
     assert holder.process.returncode == 0
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["real", "ours"])
+def test_images_are_opened_when_the_awaited_client_has_come(kind: str, images: Path) -> None:
+    words = ("-drive", "if=none,file=base", "-qmp", "unix:qmp.sock,server=on")
+    process = subprocess.Popen(
+        [*command("qemu-system-x86_64", kind), *QUIET, *words], cwd=images, env=environment(),
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        waiting = b"info: QEMU waiting for connection on: disconnected:unix:qmp.sock,server=on\n"
+        assert process.stderr.readline() == (
+            b"qemu-system-x86_64: -qmp unix:qmp.sock,server=on: " + waiting
+        )
+        assert held_bytes(images / "base") == []
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(images / "qmp.sock"))
+            assert b'"QMP"' in client.recv(4096)
+            assert len(held_bytes(images / "base")) == 4
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("kind", ["real", "ours"])
+def test_the_pid_file_is_locked_and_goes_with_its_process(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    words = ("-pidfile", "pid", "-monitor", "none")
+    holder = Holder(kind, *words, cwd=tmp_path)
+    assert file.read_text() == f"{holder.process.pid}\n"
+    second = run("qemu-system-x86_64", kind, *QUIET, *words, cwd=tmp_path)
+    assert (second.status, second.stderr) == (
+        1,
+        "qemu-system-x86_64: cannot create PID file: Cannot lock pid file: "
+        "Resource temporarily unavailable\n",
+    )
+    assert file.read_text() == f"{holder.process.pid}\n"
+    assert holder.quit() == 0
+    assert not file.exists()
+    failed = run("qemu-system-x86_64", kind, *QUIET, *words, "-drive", "if=none,file=no",
+                 cwd=tmp_path)  # fmt: skip
+    assert (failed.status, file.exists()) == (1, False)

@@ -29,6 +29,14 @@ def test_a_case_that_was_refused_something_is_not_run(
     assert (suite.root / "expected" / "1.out").read_text() == golden
 
 
+def test_a_case_that_hangs_then_fails(run_tests: RunTests, suite: MakeSuite) -> None:
+    """As does one that says itself why it cannot run: its time limit is told, not the reason."""
+    suite.case("1.sh", f"{HEADER}{CASES['shown'].partition(';')[0]}; sleep 1000", "")
+    done = run_tests("--suite", str(suite.root), "--programs", "embedded", "--time-limit", "2")
+    assert (done.returncode, "time limit: the case was still" in done.stdout) == (1, True)
+    assert "1 case: 1 failed" in done.stdout
+
+
 def test_a_python_case_is_not_run_either_and_all_is_named(
     run_tests: RunTests, suite: MakeSuite
 ) -> None:

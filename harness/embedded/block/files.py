@@ -60,13 +60,9 @@ class FileNode(Node):
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
             os.close(fd)
-            kind = "block" if stat.S_ISBLK(mode) else "char" if stat.S_ISCHR(mode) else "regular"
-            if kind == "regular":
-                raise BlockError(f"'file' driver requires '{self.filename}' to be a regular file")
-            raise BlockError(
-                f"'file' driver requires '{self.filename}' to be a regular file "
-                f"({kind} devices are not served by the embedded programs)"
-            )
+            if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+                raise not_served(f"A device as an image ('{self.filename}')")
+            raise BlockError(f"'file' driver requires '{self.filename}' to be a regular file")
         return fd
 
     @property
@@ -185,6 +181,8 @@ def create_file(filename: str, length: int) -> None:
     except OSError as failure:
         raise report.os_error(f"Could not create '{filename}'", failure.errno or 0) from None
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise not_served(f"An image that is no file ('{filename}')")
         ofd_available()  # a creator always locks; this settles with which kind
         used, shared = 0b1010, ALL & ~RESIZE
         take(fd, used, shared)
@@ -196,7 +194,7 @@ def create_file(filename: str, length: int) -> None:
             failure.hint = f"Is another process using the image [{filename}]?\n"
             raise
         except OSError as failure:
-            raise report.os_error("Failed to resize file", failure.errno or 0) from None
+            raise report.os_error("Could not resize file", failure.errno or 0) from None
         finally:
             release_all(fd)
     finally:
@@ -232,6 +230,7 @@ class RawNode(Node):
     def __init__(self, filename: str) -> None:
         super().__init__(filename)
         self.name = next_node_name()
+        self.probed = False  # then only whole sectors are written
 
     @property
     def storage(self) -> Node:
@@ -247,4 +246,9 @@ class RawNode(Node):
         return self.storage.read(offset, length)
 
     def write(self, offset: int, data: bytes) -> None:
+        if self.probed:
+            head, tail = offset % SECTOR, -(offset + len(data)) % SECTOR
+            before = self.read(offset - head, head) if head else b""
+            after = self.read(offset + len(data), tail) if tail else b""
+            offset, data = offset - head, b"".join((before, data, after))
         self.storage.write(offset, data)

@@ -62,6 +62,7 @@ class Node:
         self.parents: list[Edge] = []
         self.file: Edge | None = None
         self.backing: Edge | None = None
+        self.implied_backing = ""  # the name of the backing file that the image alone led to
         self.read_only = False
         self.auto_read_only = False
         self.force_share = False
@@ -175,6 +176,11 @@ def _below(node: Node, seen: list[Node]) -> list[Node]:
             _below(edge.node, seen)
     seen.append(node)
     return seen
+
+
+def is_below(node: Node, top: Node) -> bool:
+    """Tell whether `node` is `top`, or lies somewhere below it."""
+    return node in _below(top, [])
 
 
 def refresh(node: Node) -> None:

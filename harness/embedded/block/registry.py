@@ -41,6 +41,7 @@ NOT_SERVED = {
     "fat", "iser", "nbd+tcp", "nbd+unix",
 }  # fmt: skip
 SERVED = ("file", "null-co", "raw", "qcow2")
+_LONGEST_NAME = 31
 nodes: dict[str, Node] = {}
 drives: set[str] = set()
 """The ids of drives: no node may have the name of one."""
@@ -90,17 +91,26 @@ def resolve(overlay: str, name: str) -> str:
     return directory + slash + name
 
 
+def is_identifier(name: str) -> bool:
+    """Tell whether a drive or a node can have this name: letters, digits, `-._`, a letter first."""
+    return (
+        name.isascii() and name[:1].isalpha() and all(one.isalnum() or one in "-._" for one in name)
+    )
+
+
 def register(node: Node, name: str | None) -> None:
     """Give `node` the name it was asked to have, or one of our own."""
     if name is None:
         node.name = node.name or graph.next_node_name()
     else:
-        if not name or not (name[0].isalpha() and all(c.isalnum() or c in "-._" for c in name)):
+        if not name or not is_identifier(name):
             raise BlockError(f"Invalid node-name: '{name}'")
         if name in drives:
             raise BlockError(f"node-name={name} is conflicting with a device id")
         if name in nodes:
             raise BlockError(f"Duplicate nodes with node-name='{name}'")
+        if len(name) > _LONGEST_NAME:
+            raise BlockError("Node name too long")
         node.name = name
     nodes[node.name] = node
 

@@ -81,6 +81,18 @@ def take_switch(options: Options, name: str, default: bool) -> bool:
     return default if value is None else switch(name, value)
 
 
+def integer(text: str) -> int | None:
+    """Return what C's strtol reads in the whole of `text` (`10`, `0xa`, `012`), or None."""
+    digits = text.lstrip(_SPACE)
+    sign = -1 if digits[:1] == "-" else 1
+    digits = digits[digits[:1] in ("+", "-") :]
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits[:1] == "0" else 10
+    digits = digits[2:] if base == 16 else digits
+    if not digits or digits.strip("0123456789abcdefABCDEF"[: 22 if base == 16 else base]):
+        return None
+    return sign * int(digits, base)
+
+
 def size(text: str, default_suffix: str = "b") -> int | None:
     """Return a size in bytes (`64k`, `1.5G`, `0x200`), or None for what is no size.
 
@@ -95,17 +107,19 @@ def size(text: str, default_suffix: str = "b") -> int | None:
     try:
         shift = _SUFFIXES[suffix]
         if is_hex:
-            value = int(digits, 16)
-        elif "." in digits:
+            if digits[2:-1] and digits[-1] in "kKmMgGtTpP" and integer(digits[:-1]) is not None:
+                raise not_served(f"A size of '{text}'")  # QEMU tells of a deprecation
+            return value if (value := integer(digits)) is not None and value < 1 << 64 else None
+        if "." in digits:
             whole, _, part = digits.partition(".")
             fraction = bool(part.strip("0"))
             if not whole or not (whole + part).isdecimal() or (fraction and not shift):
                 return None
-            if len(part) > 30:
+            if len(part) > 15:
                 raise not_served(f"A size of '{text}'")
             value = (int(whole) << shift) + int(float("0." + (part or "0")) * (1 << shift))
             return value if value < 1 << 64 else None
-        elif digits.isdecimal() and digits.isascii() and len(digits) < 30:
+        if digits.isdecimal() and digits.isascii() and len(digits) < 30:
             value = int(digits)
         else:
             return None
@@ -157,6 +171,8 @@ def flatten(value: object, prefix: str = "") -> Options:
         flat[prefix] = "on" if value else "off"
     elif value is None:
         flat[prefix] = ""
+    elif not isinstance(value, str) and prefix.rpartition(".")[2] != "size":
+        raise not_served(f"A number as '{prefix}'")
     else:
         flat[prefix] = str(value)
     return flat

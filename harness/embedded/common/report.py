@@ -110,7 +110,7 @@ _where = ""
 
 
 def at(where: str) -> None:
-    """Name the option that is at work: it stands before each warning; "" for none any more."""
+    """Name the option that is at work, "" for none: it stands before warnings and notices."""
     global _where  # noqa: PLW0603 - as for the program's name
     _where = f"{where}: " if where else ""
 
@@ -131,4 +131,4 @@ def warn(message: str) -> None:
 
 def info(message: str) -> None:
     """Report a notice: the program goes on."""
-    write_report(f"{_name()}info: {message}\n")
+    write_report(f"{_name()}{_where}info: {message}\n")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from goldlock.embedded.block import graph, registry
@@ -60,7 +61,12 @@ def create_image(  # noqa: PLR0913, PLR0917 - the options of create
                  if options.get(name, default) is not None]  # fmt: skip
         sys.stdout.write(f"Formatting '{filename}', fmt={fmt} {' '.join(shown)}\n")
         sys.stdout.flush()
-    format_image(filename, fmt, options)
+    try:
+        format_image(filename, fmt, options)
+    except BlockError as failure:
+        if fmt != "raw" or failure.code != errno.EFBIG:
+            raise
+        raise BlockError("The image size is too large for file format 'raw'") from None
 
 
 def format_image(filename: str, fmt: str, options: Options) -> None:
@@ -88,7 +94,10 @@ def known_options(fmt: str, filename: str) -> tuple[tuple[str, str | None], ...]
         raise BlockError(f"Unknown file format '{fmt}'")
     scheme = filename.split("/", 1)[0]
     if ":" in scheme and not scheme.startswith("file:"):
-        raise BlockError(f"Unknown protocol '{scheme.split(':', 1)[0]}'")
+        protocol = scheme.split(":", 1)[0]
+        if protocol in registry.NOT_SERVED:
+            raise registry.unknown_driver(protocol)
+        raise BlockError(f"Unknown protocol '{protocol}'")
     return _RAW_OPTIONS if fmt == "raw" else _QCOW2_OPTIONS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from goldlock.embedded.block.files import FileNode, NullNode
+from goldlock.embedded.block.files import FileNode, NullNode, RawNode
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common.report import not_served
 from goldlock.embedded.image.open_node import backing_of
@@ -20,6 +20,18 @@ def storage_of(node: Node) -> Node:
     return node
 
 
+def name_of(node: Node) -> str:
+    """Return the name of a node; a `json:` name, of an image with some backing file, is refused."""
+    image = node
+    while isinstance(image, RawNode) and image.file is not None:
+        image = image.file.node
+    if isinstance(image, Qcow2Node) and not image.no_io:
+        there = name_of(image.backing.node) if image.backing is not None else ""
+        if there != (image.implied_backing or image.header.backing_file):
+            raise not_served("The name of an image with another backing file than its header's")
+    return node.filename
+
+
 def describe(node: Node) -> dict[str, object]:
     """Return what QEMU's ImageInfo says about a node, in the order in which it prints it."""
     facts: dict[str, object] = {}
@@ -30,7 +42,7 @@ def describe(node: Node) -> dict[str, object]:
     if isinstance(node, Qcow2Node) and node.header.backing_file and node.header.backing_format:
         facts["backing-filename-format"] = node.header.backing_format
     facts["virtual-size"] = node.size
-    facts["filename"] = node.filename
+    facts["filename"] = name_of(node)
     if isinstance(node, Qcow2Node):
         facts["cluster-size"] = node.cluster_size
     facts["format"] = node.driver

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from goldlock.embedded.block import graph
 from goldlock.embedded.block.files import FileNode, NullNode, RawNode
 from goldlock.embedded.block.graph import Node
@@ -28,6 +30,7 @@ from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.image.probe import probe
 
 MAX_CHAIN = 200
+_MOST_LENGTH = (1 << 63) - (1 << 30)
 
 
 class Flags:
@@ -103,8 +106,10 @@ def _open_protocol(driver: str, filename: str | None, options: Options, flags: F
         if filename is not None:
             raise BlockError("The only allowed filename for this driver is 'null-co://'")
         opts.refuse_all_but(options, NULL_OPTIONS)
-        size = opts.size_option("size", options.pop("size", str(1 << 30)))
+        size = _null_size(options.pop("size", str(1 << 30)))
         reject_unknown(options, driver, "protocol")
+        if size > _MOST_LENGTH:
+            raise report.os_error("Could not refresh total sector count", errno.EFBIG)
         node = NullNode("null-co://", size)
     else:
         opts.refuse_all_but(options, FILE_OPTIONS)
@@ -126,6 +131,13 @@ def _open_protocol(driver: str, filename: str | None, options: Options, flags: F
         node.close()
         raise
     return node
+
+
+def _null_size(text: str) -> int:
+    size = opts.size(text)
+    if size is None:
+        raise not_served(f"A null-co with a size of '{text}'")  # at which QEMU aborts
+    return size
 
 
 def _set_flags(node: Node, flags: Flags) -> None:
@@ -156,6 +168,8 @@ def _open_child(filename: str | None, options: Options, flags: Flags) -> Node:
         filename = parse_filename(filename, below)
         if "file.driver" in below:  # null-co://, which has no format of its own below us
             below["driver"] = below.pop("file.driver")
+    if filename is None and "driver" not in below and "filename" not in below:
+        raise BlockError("Must specify either driver or file")
     driver = below.pop("driver", "file")
     inner = _apply_generic(below, flags)
     if driver not in ("file", "null-co"):
@@ -196,8 +210,10 @@ def _open_format(
         forget(node)
         raise
     try:
-        if probed and driver == "raw" and not flags.read_only:
-            _warn_probed_raw(node)
+        if probed and isinstance(node, RawNode):
+            node.probed = child.driver == "file"
+            if not flags.read_only:
+                _warn_probed_raw(node)
         _finish_format(node, options, flags, depth)
     except BlockError:
         graph.dispose(node)
@@ -214,51 +230,60 @@ def _new_format(driver: str, filename: str) -> Node:
 
 
 def _finish_format(node: Node, options: Options, flags: Flags, depth: int) -> None:
-    backing_options = opts.subset(options, "backing")
-    reference = options.pop("backing", None)
     if node.driver == "raw":
         opts.refuse_all_but(options, RAW_OPTIONS)
-        reject_unknown(options, "raw", "format")
-        return
-    opts.refuse_all_but(options, QCOW2_OPTIONS)
-    from goldlock.embedded.qcow2.node import Qcow2Node
+    else:
+        from goldlock.embedded.qcow2.node import Qcow2Node
 
-    assert isinstance(node, Qcow2Node)
-    node.open(flags.checking)
-    graph.refresh(node)  # as QEMU does, now that it knows where the data lies
+        opts.refuse_all_but(options, QCOW2_OPTIONS)
+        assert isinstance(node, Qcow2Node)
+        node.open(flags.checking)
+        graph.refresh(node)  # as QEMU does, now that it knows where the data lies
+    reference = options.get("backing")
+    if reference == "":
+        del options["backing"]
+    elif not flags.no_backing:
+        options.pop("backing", None)
+        _open_backing(node, reference, opts.subset(options, "backing"), flags, depth)
     reject_unknown(options, node.driver, "format")
-    if not flags.no_backing:
-        _open_backing(node, reference, backing_options, flags, depth)
 
 
 def _open_backing(
     node: Node, reference: str | None, options: Options, flags: Flags, depth: int
 ) -> None:
     path, driver = backing_of(node)
-    filename: str | None = path
-    if reference == "":
+    implied = reference is None and not options
+    if implied and not path:
         return
-    if reference is not None:
-        try:
-            backing = _named(reference)
-        except BlockError as failure:
-            raise failure.prefixed("Could not open backing file: ") from None
-    elif not filename and not options:
-        return
-    else:
-        if options and "driver" in options:
-            filename = None
-        elif driver:
-            options.setdefault("driver", driver)
-        try:
-            backing = open_node(filename or None, options, flags.for_backing(), depth + 1)
-        except BlockError as failure:
-            raise failure.prefixed("Could not open backing file: ") from None
+    if node.driver == "raw":
+        raise BlockError("Driver doesn't support backing files")
+    try:
+        if reference is not None:
+            backing = _named_backing(reference, options)
+        else:
+            if driver:
+                options.setdefault("driver", driver)
+            filename = None if "file.filename" in options else path or None
+            backing = open_node(filename, options, flags.for_backing(), depth + 1)
+    except BlockError as failure:
+        raise failure.prefixed("Could not open backing file: ") from None
+    if reference is not None and graph.is_below(node, backing):
+        raise BlockError(
+            f"Making '{backing.name}' a backing child of '{node.name}' would create a cycle"
+        )
     try:
         graph.attach_backing(node, backing)
+        if implied:
+            node.implied_backing = backing.filename
     except BlockError:
         graph.dispose(backing)
         raise
+
+
+def _named_backing(reference: str, options: Options) -> Node:
+    if options:
+        raise not_served(f"Option 'backing.{min(options)}' beside 'backing'")
+    return _named(reference)
 
 
 def backing_of(node: Node) -> tuple[str, str]:
@@ -271,8 +296,6 @@ def backing_of(node: Node) -> tuple[str, str]:
 
 
 def _warn_probed_raw(node: Node) -> None:
-    if node.file is None or node.file.node.driver == "null-co":
-        return
     report.write_error(
         f"WARNING: Image format was not specified for '{node.filename}' and probing guessed raw.\n"
         "         Automatically detecting the format is dangerous for raw images, write "

@@ -22,4 +22,4 @@ def truncate(node: Node, size: int) -> None:
     try:
         node.truncate(size)
     except OSError as failure:
-        raise report.os_error("Failed to resize the file", failure.errno or 0) from None
+        raise report.os_error("Could not resize file", failure.errno or 0) from None

@@ -83,10 +83,7 @@ def _hole_or_data(fd: int, offset: int, length: int, end: int) -> tuple[bool, in
         return (False, length) if failure.errno == errno.ENXIO else (True, length)
     if data > offset:
         return False, min(length, data - offset)
-    hole = os.lseek(fd, offset, os.SEEK_HOLE)
-    if hole >= end:
-        hole = offset + length  # the last sector may end behind the file
-    return True, min(length, hole - offset)
+    return True, min(length, os.lseek(fd, offset, os.SEEK_HOLE) - offset)
 
 
 def reads_as_zero(node: Node, offset: int, length: int) -> tuple[bool, int]:

@@ -8,7 +8,7 @@ import sys
 from goldlock.embedded.block.files import zeroes
 from goldlock.embedded.block.graph import Node
 from goldlock.embedded.common import getopt
-from goldlock.embedded.common.report import BlockError, error
+from goldlock.embedded.common.report import BlockError, error, not_served
 from goldlock.embedded.image.open_node import Flags
 from goldlock.embedded.image.status import reads_as_zero
 from goldlock.embedded.img.common import check_cache_mode, open_one, parse
@@ -53,6 +53,8 @@ def _compare(first: Node, second: Node, strict: bool, quiet: bool) -> tuple[int,
     size = min(first.size, second.size)
     if strict and first.size != second.size:
         return 1, "Strict mode: Image size mismatch!"
+    if strict:
+        raise not_served("compare -s of images of one size")
     place = _first_difference(first, second, 0, size)
     if place is None and first.size != second.size:
         if not quiet:

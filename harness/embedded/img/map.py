@@ -42,13 +42,13 @@ def _walk(node: object, start: int, end: int, output: str) -> None:
 
     assert isinstance(node, Node)
     first = True
-    at = start
-    current: Status | None = None
-    begin = start
+    at = begin = start
+    current = Status(0, 0)  # shown as it is of an empty range
+    current.zero = False
     while at < end:
         piece = status(node, at, end - at)
-        if current is None:
-            current, begin = piece, at
+        if not current.length:
+            current = piece
         elif _continues(current, piece):
             current.length += piece.length
         else:
@@ -56,11 +56,9 @@ def _walk(node: object, start: int, end: int, output: str) -> None:
             first = False
             current, begin = piece, at
         at += piece.length
-    if current is not None:
-        _show(begin, current, output, first)
-        first = False
+    _show(begin, current, output, first)
     if output == "json":
-        sys.stdout.write("[]\n" if first else "]\n")
+        sys.stdout.write("]\n")
 
 
 def _continues(one: Status, other: Status) -> bool:

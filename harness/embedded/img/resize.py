@@ -40,7 +40,7 @@ def resize(words: list[str]) -> int:
                 "Before performing such an operation, make sure there is no important data there."
             )
             return 1
-        truncate(image.node, -(-wanted // 512) * 512 if image.node.driver == "raw" else wanted)
+        truncate(image.node, wanted)
         if not arguments.has("-q"):
             sys.stdout.write("Image resized.\n")
     finally:

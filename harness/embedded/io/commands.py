@@ -133,6 +133,8 @@ def _truncate(edge: Edge, name: str, words: list[str]) -> None:
     permit(edge, WRITE | RESIZE)
     given = command_options(name, words, "m:")
     mode = given.last("-m")
+    if mode in ("metadata", "falloc", "full"):
+        raise not_served(f"truncate -m {mode}")
     if mode not in (None, "off"):
         raise BlockError(f"Invalid preallocation mode '{mode}'")
     size = number(given.operands[0])

@@ -71,11 +71,8 @@ def number(text: str) -> int:
 def _pattern(text: str | None) -> int | None:
     if text is None:
         return None
-    try:
-        value = int(text, 0)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 255:
+    value = opts.integer(text)
+    if value is None or not 0 <= value <= 255:
         raise CommandError(f"{text} is not a valid pattern byte")
     return value
 

@@ -25,7 +25,7 @@ class Session:
         if self.image is not None:
             report.error("file open already, try 'help close'")
             return False
-        if force_share and "force-share" in options and options["force-share"] in ("off", "no"):
+        if force_share and options.get("force-share", "on") != "on":
             report.error("-U conflicts with image options")
             return False
         flags = Flags(read_only=read_only, force_share=force_share)

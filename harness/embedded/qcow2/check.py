@@ -157,10 +157,10 @@ class Checker:
         counts = self._counts()
         result = self.result
         highest = -1
-        in_file = -(-self.file_size // self.node.cluster_size)
+        in_file = max(-(-self.file_size // self.node.cluster_size), max(self.references) + 1)
         for cluster in sorted(counts.keys() | self.references.keys()):
             if cluster >= in_file:
-                break  # QEMU looks no further than the file's end
+                break  # QEMU looks no further than the end of the file, or the last reference
             count, references = counts.get(cluster, 0), self.references.get(cluster, 0)
             highest = cluster
             if count == references:

@@ -46,6 +46,7 @@ class Drive:
         self.image = image
         self.read_only = read_only
         self.attached = ""
+        self.removable = True
 
 
 class Migration:
@@ -62,8 +63,9 @@ class Machine:
     def __init__(self) -> None:
         self.drives: dict[str, Drive] = {}
         self.devices = 0
+        self.device_ids: set[str] = set()
         self.named: dict[str, Options] = {}  # what blockdev-add has made, and from what
-        self.exports: dict[str, tuple[Edge, bool]] = {}
+        self.exports: dict[str, tuple[Edge, bool, str]] = {}
         self.nbd: Server | None = None
         self.running = True
         self.has_bus = True  # that a device can be put on
@@ -94,7 +96,7 @@ class Machine:
         options = opts.parse(text)
         _alias(options)
         name = options.pop("id", "")
-        if name and not _is_identifier(name):
+        if name and not registry.is_identifier(name):
             raise BlockError(
                 "Parameter 'id' expects an identifier",
                 "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.\n",
@@ -114,8 +116,12 @@ class Machine:
             raise BlockError(f"'{media}' invalid media")
         if name in registry.nodes:
             raise not_served(f"Drive '{name}' with the name of a node")
-        read_only = opts.take_switch(options, "read-only", media == "cdrom")
+        read_only = opts.take_switch(options, "read-only", False) or media == "cdrom"
         image = self._open_drive(options, read_only, name)
+        if name in registry.nodes:
+            assert image is not None
+            image.close()
+            raise BlockError(f"Device name '{name}' conflicts with an existing node name")
         drive = Drive(name, image, read_only)
         self.drives[name] = drive
         registry.drives.add(name)
@@ -127,9 +133,11 @@ class Machine:
         opts.refuse_all_but(options, _FIXED)
         fmt = options.pop("format", None)
         if fmt is not None:
-            options.setdefault("driver", fmt)
+            if "driver" in options:
+                raise BlockError("Cannot specify both 'driver' and 'format'")
+            options["driver"] = fmt
         filename = options.pop("file", None)
-        if filename is None and not options:
+        if not filename and not options:
             return None
         flags = Flags(read_only=read_only, auto_read_only=True)
         if "force-share" in options or "read-only" in options:
@@ -145,13 +153,20 @@ class Machine:
 
     def delete_drive(self, name: str) -> None:
         """Close a drive's image and forget the drive (drive_del)."""
-        if name not in self.drives and name in registry.nodes:
-            raise BlockError("Deleting device added with blockdev-add is not supported")
+        if name in registry.nodes:
+            self.delete_node(name)
+            return
         drive = self.drive(name)
+        for export in [one for one, (_, _, device) in self.exports.items() if device == name]:
+            self.delete_export(export)
         del self.drives[name]
         registry.drives.discard(name)
+        if drive.attached:  # the device stays, and has no medium
+            drive.name = ""
+            self.drives[f"/{drive.attached}"] = drive
         if drive.image is not None:
             drive.image.close()
+            drive.image = None
 
     # --- devices
 
@@ -159,26 +174,12 @@ class Machine:
         """Put a device on a drive: it uses the disk and lets nobody else write it."""
         options = opts.parse(text, "driver")
         kind = options.get("driver", "")
-        if kind not in (*_READ_WRITE.split(), _CD) or not self.has_bus:
-            raise not_served(f"Device '{kind}'{'' if self.has_bus else ' of -machine none'}")
-        if further := options.keys() - _FURTHER:
-            raise not_served(f"Property '{min(further)}' of a device")
-        name = options.get("drive")
-        if name is None:
+        where = options.get("id", "")
+        self._check_device(kind, where, options)
+        if "drive" not in options:
             raise BlockError("drive property not set")
         share_rw = opts.switch("share-rw", options.get("share-rw", "off"))
-        if name in registry.nodes and name not in self.drives:
-            image: Image | None = Image(registry.nodes[name], 0, ALL)
-            drive = Drive("", image, registry.nodes[name].read_only)
-            self.drives[f"/{name}"] = drive
-        elif name in self.drives:
-            drive = self.drives[name]
-        else:
-            raise BlockError(
-                f"Property '{kind.split('-pci')[0]}-device.drive' can't find value '{name}'"
-            )
-        if drive.attached:
-            raise BlockError("Drive '%s' is already in use by another block device" % name)  # noqa: UP031
+        drive = self._drive_for(kind, options["drive"])
         if drive.image is None or drive.image.edge is None:
             raise BlockError("Device needs media, but drive is empty")
         shared = CONSISTENT_READ | WRITE_UNCHANGED | (WRITE if share_rw else 0)
@@ -187,12 +188,40 @@ class Machine:
             shared |= RESIZE
             perm |= 0 if drive.read_only else WRITE
         graph.change(drive.image.edge, perm, shared)
-        where = options.get("id")
+        drive.removable = kind == _CD
         drive.attached = (
-            f"/machine/peripheral/{where}/virtio-backend" if where
-            else f"/machine/peripheral-anon/device[{self.devices}]/virtio-backend"
+            f"/machine/peripheral/{where}" if where
+            else f"/machine/peripheral-anon/device[{self.devices}]"
         )  # fmt: skip
+        if kind != _CD:
+            drive.attached += "/virtio-backend"
+        self.device_ids.add(where)
         self.devices += 1
+
+    def _check_device(self, kind: str, where: str, options: Options) -> None:
+        if kind not in (*_READ_WRITE.split(), _CD) or not self.has_bus:
+            raise not_served(f"Device '{kind}'{'' if self.has_bus else ' of -machine none'}")
+        if further := options.keys() - _FURTHER:
+            raise not_served(f"Property '{min(further)}' of a device")
+        if where and (not registry.is_identifier(where) or where in self.device_ids):
+            raise not_served(f"The id '{where}' of a device, wrong or given twice")
+
+    def _drive_for(self, kind: str, name: str) -> Drive:
+        if name in registry.nodes and name not in self.drives:
+            image = Image(registry.nodes[name], 0, ALL)
+            drive = Drive("", image, registry.nodes[name].read_only)
+            self.drives[f"/{name}/{self.devices}"] = drive
+        elif name in self.drives:
+            drive = self.drives[name]
+        else:
+            raise BlockError(
+                f"Property '{kind.removesuffix('-pci')}-device.drive' can't find value '{name}'"
+            )
+        if drive.attached:
+            raise BlockError(f"Drive '{name}' is already in use by another device")
+        if kind == _CD and drive.image is None:
+            raise not_served("An empty ide-cd")
+        return drive
 
     # --- named nodes
 
@@ -221,7 +250,7 @@ class Machine:
         if name not in self.named:
             raise BlockError(f"Node {name} is not owned by the monitor")
         if node.parents:
-            raise BlockError(f"Node {name} is in use")
+            raise BlockError(f"Block device {name} is in use")
         del self.named[name]
         node.refcount -= 1
         graph.dispose(node)
@@ -246,7 +275,8 @@ class Machine:
         name = options.get("snapshot-node-name")
         if "node-name" in options and name is None:
             raise BlockError("New overlay node-name missing")
-        if name is not None and name in registry.nodes:
+        drive = self.drives.get(name or "")
+        if name in registry.nodes or (drive is not None and drive.image is not None):
             raise BlockError("New overlay node-name already in use")
         if options.get("mode", "absolute-paths") != "existing":
             create_image(filename, fmt, {}, node.size, node.filename, node.driver, no_backing=True)
@@ -256,6 +286,8 @@ class Machine:
         flags = Flags(read_only=node.read_only, auto_read_only=node.auto_read_only)
         overlay = open_node(filename, below, flags)
         try:
+            if overlay.driver != "qcow2":
+                raise BlockError("The overlay does not support backing images")
             graph.put_above(overlay, node)
             if report.errno_policy() == "none":
                 graph.refresh(overlay)  # QEMU 5.2 settles the permissions once more
@@ -269,22 +301,22 @@ class Machine:
 
     # --- exports
 
-    def add_export(self, node: Node, name: str, writable: bool) -> None:
-        """Export a node over NBD; the export must not see the disk resized."""
+    def add_export(self, node: Node, name: str, writable: bool, device: str) -> None:
+        """Export a node over NBD until *device* goes; the export must not see the disk resized."""
         if name in self.exports:
             raise BlockError(f"Block export id '{name}' is already in use")
         perm = CONSISTENT_READ | (WRITE if writable else 0)
-        edge = graph.use(node, "root", f"block export '{name}'", perm, ALL)
+        edge = graph.use(node, "root", "an unnamed block device", perm, ALL)
         try:
             graph.change(edge, perm, ALL & ~RESIZE)
         except BlockError:
             graph.release(edge)
             raise
-        self.exports[name] = (edge, writable)
+        self.exports[name] = (edge, writable, device)
 
     def delete_export(self, name: str) -> None:
         """Take an export away."""
-        edge, _ = self.exports.pop(name)
+        edge, _, _ = self.exports.pop(name)
         graph.release(edge)
         self.events.append(("BLOCK_EXPORT_DELETED", {"id": name}))
 
@@ -314,7 +346,3 @@ def _alias(options: Options) -> None:
         if "read-only" in options:
             raise BlockError("'read-only' and its alias 'readonly' can't be used at the same time")
         options["read-only"] = options.pop("readonly")
-
-
-def _is_identifier(name: str) -> bool:
-    return name[:1].isalpha() and all(one.isalnum() or one in "-._" for one in name)

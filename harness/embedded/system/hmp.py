@@ -61,7 +61,8 @@ class _Line:
                 at += 1
                 escaped = left[at : at + 1]
                 if not escaped or escaped not in "nr\\'\"":
-                    sys.stdout.write(f"unsupported escape code: '\\{escaped}'\n")
+                    shown = escaped or "\0"  # the line's end, to QEMU
+                    sys.stdout.write(f"unsupported escape code: '\\{shown}'\n")
                     self.at += at + 1
                     return None
                 parts.append({"n": "\n", "r": "\r"}.get(escaped, escaped))
@@ -132,7 +133,9 @@ def run(machine: Machine, text: str) -> str:
     try:
         answer = function(machine, line.arguments(shown, types))
     except _WrongArguments as failure:
-        answer = f'{failure}\nTry "help {named}" for more information\n'
+        told = str(failure)
+        told += "" if told.endswith("-") else "\n"  # QEMU names no option with a NUL, which ends
+        answer = f'{told}Try "help {named}" for more information\n'
     except BlockError as failure:
         answer = failure.message + "\n" + failure.hint
         if name not in ("drive_add", "drive_del"):
@@ -173,27 +176,30 @@ def _info_status(machine: Machine, arguments: list[str]) -> str:  # noqa: ARG001
 def info_block(machine: Machine, names: list[str]) -> str:
     """Return `info block`: the drives, or those that are named."""
     shown = [
-        _drive_text(name, drive)
-        for name, drive in machine.drives.items()
+        ("\n" if number else "") + _drive_text(drive)  # before all but the first there is
+        for number, (name, drive) in enumerate(machine.drives.items())
         if not names or name in names
     ]
-    return "\n".join(shown)
+    return "".join(shown)
 
 
-def _drive_text(name: str, drive: Drive) -> str:
+def _drive_text(drive: Drive) -> str:
     attached = f"    Attached to:      {drive.attached}\n" if drive.attached else ""
-    removable = "" if drive.attached else "    Removable device: not locked, tray closed\n"
+    removable = "    Removable device: not locked, tray closed\n" if drive.removable else ""
     if drive.image is None:
-        return f"{name}: [not inserted]\n{attached}{removable}"
+        return f"{drive.name or drive.attached}: [not inserted]\n{attached}{removable}"
+    from goldlock.embedded.image.describe import name_of
+
     node = drive.image.node
+    title = f"{drive.name} ({node.name})" if drive.name else node.name
     read_only = ", read-only" if node.read_only else ""
     lines = (
-        f"{name} ({node.name}): {node.filename} ({node.driver}{read_only})\n{attached}{removable}"
+        f"{title}: {name_of(node)} ({node.driver}{read_only})\n{attached}{removable}"
         "    Cache mode:       writeback\n"
     )
     depth = chain_depth(node)
     if node.backing is not None:
-        lines += f"    Backing file:     {node.backing.node.filename} (chain depth: {depth})\n"
+        lines += f"    Backing file:     {name_of(node.backing.node)} (chain depth: {depth})\n"
     return lines
 
 

@@ -20,22 +20,25 @@ if TYPE_CHECKING:
 
     from goldlock.embedded.system.hmp import HmpSession
     from goldlock.embedded.system.monitors import Listener
+    from goldlock.embedded.system.pid_file import PidFile
     from goldlock.embedded.system.qmp import QmpSession
 else:
     import _signal as signal  # without the enums of `signal`, which cost as much as the rest
 
 
-class _Located(Exception):
+class _Located(BlockError):
+    """What failed for the option that stands at `where`."""
+
     def __init__(self, where: str, failure: BlockError) -> None:
-        super().__init__(failure.message)
-        self.where = where
-        self.failure = failure
+        super().__init__(failure.message, failure.hint)
+        self.where = f"{where}: "
 
 
 def main(argv: list[str]) -> int:
     """Run until `quit`, a signal or the end of what can still come; return the exit status."""
     name = report.set_program(argv[0])
     machine = Machine()
+    pid_file = None
     try:
         configuration = parse(argv[1:], name)
         if configuration.answer:
@@ -43,22 +46,39 @@ def main(argv: list[str]) -> int:
             return 0
         machine.running = not configuration.paused
         machine.has_bus = configuration.machine != "none"
-        _start(machine, configuration)
-        loop = Loop(machine, configuration)
+        pid_file = _pid_file(configuration)
+        loop = Loop(machine, configuration)  # its sockets may wait for a client
+        _open_images(machine, configuration)
+        loop.greet()
+        loop.find_monitors(configuration)
+        for where, value in configuration.values["device"]:
+            _located(where, machine.add_device, value)
         loop.run()
-    except _Located as located:
-        report.error(located.failure.message, located.failure.hint, located.where + ": ")
-        sys.stderr.flush()
-        os._exit(1)  # QEMU ends here without closing its images: the kernel drops the locks
     except BlockError as failure:
-        report.error(failure.message, failure.hint)
+        where = failure.where if isinstance(failure, _Located) else ""
+        report.error(failure.message, failure.hint, where)
+        sys.stderr.flush()
+        if pid_file is not None:
+            pid_file.remove()
+        if where:
+            os._exit(1)  # QEMU ends here without closing its images: the kernel drops the locks
         return 1
     machine.close()
+    if pid_file is not None:
+        pid_file.remove()
     return 0
 
 
-def _start(machine: Machine, configuration: Configuration) -> None:
-    """Open drives, then nodes, then devices, as QEMU does; the first failure ends the program.
+def _pid_file(configuration: Configuration) -> PidFile | None:
+    if not configuration.values["pidfile"]:
+        return None
+    from goldlock.embedded.system.pid_file import PidFile  # hardly ever wanted
+
+    return PidFile(configuration.values["pidfile"][-1][1])
+
+
+def _open_images(machine: Machine, configuration: Configuration) -> None:
+    """Open nodes, then drives, as QEMU does; the first failure ends the program.
 
     What is wrong with the text of an option is told before any of it is opened.
     """
@@ -71,12 +91,8 @@ def _start(machine: Machine, configuration: Configuration) -> None:
         _located(where, lambda text, found: found.update(_node_options(text)), value, nodes[-1][1])
     for where, options in nodes:
         _located(where, machine.add_node, options)
-    for name, step in (("drive", machine.add_drive), ("device", machine.add_device)):
-        for where, value in configuration.values[name]:
-            _located(where, step, value)
-    for _, path in configuration.values["pidfile"]:
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs start-up
-            file.write(f"{os.getpid()}\n")
+    for where, value in configuration.values["drive"]:
+        _located(where, machine.add_drive, value)
 
 
 def _located(where: str, step: Callable[..., object], *arguments: object) -> None:
@@ -101,15 +117,19 @@ def _check_id(text: str, named: set[str]) -> None:
 
 def _node_options(text: str) -> opts.Options:
     """Return the options of a -blockdev, checked as those of blockdev-add are."""
+    from goldlock.embedded.common import json_parse, json_split
     from goldlock.embedded.system.qmp_schema import QmpError, check_node, from_text
 
-    is_json = text.startswith("{")
-    options = opts.parse_json_filename(text) if is_json else opts.parse(text, "driver")
     try:
-        check_node(from_text(options))
-    except QmpError as failure:
+        if text.startswith("{"):
+            given = json_parse.parse(text)
+            assert isinstance(given, dict)
+        else:
+            given = from_text(opts.parse(text, "driver"))
+        check_node(given)
+    except (QmpError, json_split.JsonError) as failure:
         raise BlockError(str(failure)) from None
-    return options
+    return opts.flatten(given)
 
 
 def _wake_on_signals() -> int:
@@ -131,6 +151,18 @@ def _signal_that_came(source: int) -> int:
         return 0
 
 
+def _chardev_kinds(configuration: Configuration) -> dict[str, str]:
+    """Return which monitor each -mon puts on its chardev."""
+    kinds = {}
+    for _, value in configuration.values["mon"]:
+        options = opts.parse(value, "chardev")
+        name, mode = options.pop("chardev", ""), options.pop("mode", "readline")
+        if options or mode not in ("control", "readline") or name in kinds:
+            raise not_served(f"-mon {value}{' once more' if name in kinds else ''}")
+        kinds[name] = "qmp" if mode == "control" else "monitor"
+    return kinds
+
+
 class Loop:
     """Waits for what the monitors' clients send, and answers; it wakes for nothing else."""
 
@@ -141,10 +173,14 @@ class Loop:
         self._outputs: dict[int, int] = {}
         self._stdio = ""
         self._running = False
-        for kind in ("monitor", "qmp"):
-            for where, value in configuration.values[kind]:
-                _located(where, self._open, value, kind)
-        self._chardevs(configuration)
+        self._signals = -1
+        self._chardevs: set[str] = set()
+        kinds = _chardev_kinds(configuration)
+        for name, where, value in configuration.channels:
+            if name == "chardev":
+                _located(where, self._open_chardev, value, kinds)
+            else:
+                _located(where, self._open, value, name)
 
     def _open(self, value: str, kind: str) -> None:
         if value in ("none", "null"):
@@ -161,28 +197,31 @@ class Loop:
 
         self._watch(listen(options, kind))
 
-    def _chardevs(self, configuration: Configuration) -> None:
-        known = {}
-        for _, value in configuration.values["chardev"]:
-            options = opts.parse(value, "backend")
-            if options.get("backend") not in ("stdio", "socket"):
-                raise not_served(f"-chardev {value}")
-            known[options.pop("id", "")] = options
+    def _open_chardev(self, value: str, kinds: dict[str, str]) -> None:
+        options = opts.parse(value, "backend")
+        backend, name = options.pop("backend", ""), options.pop("id", "")
+        if backend not in ("stdio", "socket"):
+            raise not_served(f"-chardev {value}")
+        if not name:
+            raise BlockError("chardev: no id specified")
+        if name in self._chardevs:
+            raise BlockError(f"Duplicate ID '{name}' for chardev")
+        if name not in kinds:
+            raise not_served(f"-chardev {value} without -mon")
+        self._chardevs.add(name)
+        if backend == "socket":
+            self._listen(options, kinds[name])
+        elif options:
+            raise not_served(f"-chardev stdio with '{next(iter(options))}'")
+        else:
+            self._stdio_session(kinds[name])
+
+    def find_monitors(self, configuration: Configuration) -> None:
+        """Look for what -mon names: QEMU does so behind the drives."""
         for where, value in configuration.values["mon"]:
-            options = opts.parse(value, "chardev")
-            name, mode = options.pop("chardev", ""), options.pop("mode", "readline")
-            if options or mode not in ("control", "readline"):
-                raise not_served(f"-mon {value}")
-            if name not in known:
+            name = opts.parse(value, "chardev").get("chardev", "")
+            if name not in self._chardevs:
                 raise _Located(where, BlockError(f'chardev "{name}" not found'))
-            device = dict(known[name])
-            kind = "qmp" if mode == "control" else "monitor"
-            if device.pop("backend") == "socket":
-                _located(where, self._listen, device, kind)
-            elif device:
-                raise not_served(f"-chardev stdio with '{next(iter(device))}'")
-            else:
-                _located(where, self._stdio_session, kind)
 
     def _stdio_session(self, kind: str) -> None:
         if self._stdio:
@@ -240,21 +279,27 @@ class Loop:
             if listener.server is not None:
                 self._watch(listener)
 
-    def run(self) -> None:
-        """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
+    def greet(self) -> None:
+        """Greet the clients that there are, and from now on each that comes.
+
+        Who is greeted may send a signal at once, which is to be heard of.
+        """
+        self._signals = _wake_on_signals()
         self._running = True
-        signals = _wake_on_signals()
         for source, session in list(self.sessions.items()):
             self._send(source, session.greeting())
+
+    def run(self) -> None:
+        """Serve until somebody says quit; QEMU stays when its clients have gone, and so do we."""
         while not self.machine.quit_reason:
             waiting: list[int] = [*self.sessions]
             waiting += [fd for fd in self.listeners if fd not in self.sessions]
             nbd = self.machine.nbd
             waiting += [nbd.listener.fileno()] if nbd is not None else []
-            ready, _, _ = select.select([signals, *waiting], [], [])
+            ready, _, _ = select.select([self._signals, *waiting], [], [])
             # What select found can be older than a signal that came on the way out of it, and a
             # client that hangs up after the signal is to hear of it.
-            if number := _signal_that_came(signals):
+            if number := _signal_that_came(self._signals):
                 report.error(f"terminating on signal {number}")
                 self.machine.shut_down("host-signal")
                 self._announce()

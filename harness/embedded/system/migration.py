@@ -26,20 +26,19 @@ _SCHEMES = ("tcp:", "unix:", "fd:", "rdma:", "vsock:")
 
 
 def set_capabilities(machine: Machine, arguments: Arguments) -> object:
-    """Take the capability `events`; any other is refused by name when it is to be on."""
+    """Take the capability `events`; any other is refused by name."""
     check_arguments(arguments, {"capabilities": list})
     listed = arguments["capabilities"]
     assert isinstance(listed, list)
-    for one in listed:
+    for number, one in enumerate(listed):
+        where = f"capabilities[{number}]"
         if not isinstance(one, dict):
-            raise QmpError("Invalid parameter type for 'capabilities', expected: object")
-        check_arguments(one, {"capability": str, "state": bool})
-        if one["state"] and one["capability"] != "events":
-            name = one["capability"]
-            raise not_served(f"Capability '{name}'")
+            raise QmpError(f"Invalid parameter type for '{where}', expected: object")
+        check_arguments(one, {"capability": str, "state": bool}, within=f"{where}.")
+        if one["capability"] != "events":
+            raise not_served(f"Capability '{one['capability']}'")
     for one in listed:
-        if one["capability"] == "events":
-            machine.migration.events_enabled = one["state"]
+        machine.migration.events_enabled = one["state"]
     return {}
 
 

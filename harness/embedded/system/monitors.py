@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 
 from goldlock.embedded.common import options as opts
+from goldlock.embedded.common import report
 from goldlock.embedded.common.report import BlockError, not_served
 from goldlock.embedded.common.sockets import bind_path, connect_path
 
@@ -48,5 +49,6 @@ def listen(options: opts.Options, kind: str) -> Listener:
         raise BlockError(f"Failed to listen on socket: {failure.strerror}") from None
     listener = Listener(endpoint, kind)
     if wait:
+        report.info(f"QEMU waiting for connection on: disconnected:unix:{path},server=on")
         listener.accept()
     return listener

@@ -39,6 +39,7 @@ class Configuration:
 
     def __init__(self) -> None:
         self.values: dict[str, list[tuple[str, str]]] = {name: [] for name in _SERVED}
+        self.channels: list[tuple[str, str, str]] = []
         self.nographic = False
         self.paused = False
         self.machine = ""
@@ -47,6 +48,8 @@ class Configuration:
     def add(self, name: str, spelled: str, value: str) -> None:
         """Keep an option and how it was spelled, which its error messages begin with."""
         self.values[name].append((f"{spelled} {value}", value))
+        if name in ("monitor", "qmp", "chardev"):  # the order among these matters
+            self.channels.append((name, f"{spelled} {value}", value))
 
 
 def parse(words: list[str], name: str) -> Configuration:

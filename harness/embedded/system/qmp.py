@@ -30,6 +30,7 @@ class QmpSession:
         self.machine = machine
         self._splitter = Splitter()
         self._negotiated = False
+        self._out_of_band = False
 
     def greeting(self) -> bytes:
         """Return what the server says first."""
@@ -74,13 +75,19 @@ class QmpSession:
             report.end_monitor()
 
     def _run(self, request: object) -> object:
+        if self._out_of_band and isinstance(request, dict) and "exec-oob" in request:
+            raise not_served("'exec-oob'")
         name, arguments = _check_request(request)
         if not self._negotiated:
             if name != "qmp_capabilities":
                 raise QmpError(
                     "Expecting capabilities negotiation with 'qmp_capabilities'", "CommandNotFound"
                 )
-            self._negotiated = True
+            check_arguments(arguments, {}, {"enable": list})
+            enabled = arguments.get("enable", [])
+            if enabled not in ([], ["oob"]):
+                raise not_served(f"qmp_capabilities of {compact(enabled)}")
+            self._negotiated, self._out_of_band = True, bool(enabled)
             return {}
         if name == "qmp_capabilities":
             raise QmpError(
@@ -107,11 +114,11 @@ def _line(message: dict[str, object]) -> bytes:
 def _check_request(request: object) -> tuple[str, Arguments]:
     if not isinstance(request, dict):
         raise QmpError("QMP input must be a JSON object")
-    name = request.get("execute", request.get("exec-oob"))
+    name = request.get("execute")
     for member, value in request.items():
-        if member not in ("execute", "exec-oob", "id", "arguments", "control"):
+        if member not in ("execute", "id", "arguments"):
             raise QmpError(f"QMP input member '{member}' is unexpected")
-        if member in ("execute", "exec-oob") and not isinstance(value, str):
+        if member == "execute" and not isinstance(value, str):
             raise QmpError(f"QMP input member '{member}' must be a string")
         if member == "arguments" and not isinstance(value, dict):
             raise QmpError("QMP input member 'arguments' must be an object")

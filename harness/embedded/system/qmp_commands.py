@@ -155,34 +155,35 @@ def _snapshot_sync(machine: Machine, arguments: Arguments) -> object:
 
 def _query_block(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
-    return [_drive_facts(name, drive) for name, drive in machine.drives.items()]
+    return [_drive_facts(drive) for drive in machine.drives.values()]
 
 
-def _drive_facts(name: str, drive: Drive) -> dict[str, object]:
-    facts: dict[str, object] = {
-        "device": name, "locked": False, "removable": not drive.attached,
-    }  # fmt: skip
+def _drive_facts(drive: Drive) -> dict[str, object]:
+    facts: dict[str, object] = {"device": drive.name, "locked": False, "removable": drive.removable}
+    if drive.attached and drive.image is not None:
+        facts = {"io-status": "ok", **facts}
     if drive.image is not None:
         facts["inserted"] = _node_facts(drive.image.node, nested=True)
-    if not drive.attached:
-        facts["tray_open"] = False
-    else:
+    if drive.attached:
         facts["qdev"] = drive.attached
+    if drive.removable and drive.attached:
+        facts["tray_open"] = False
     facts["type"] = "unknown"
     return facts
 
 
 def _node_facts(node: Node, nested: bool) -> dict[str, object]:
-    from goldlock.embedded.image.describe import storage_of
+    from goldlock.embedded.image.describe import name_of, storage_of
     from goldlock.embedded.system.hmp import chain_depth
 
+    depth = chain_depth(node) if nested else 0
     facts: dict[str, object] = {
         "iops_rd": 0, "detect_zeroes": "off", "image": _image_facts(node, nested), "iops_wr": 0,
-        "ro": node.read_only, "node-name": node.name, "backing_file_depth": chain_depth(node),
+        "ro": node.read_only, "node-name": node.name, "backing_file_depth": depth,
         "drv": node.driver, "iops": 0, "bps_wr": 0, "write_threshold": 0,
     }  # fmt: skip
     if node.backing is not None:
-        facts["backing_file"] = node.backing.node.filename
+        facts["backing_file"] = name_of(node.backing.node)
     return {
         **facts, "encrypted": False, "bps": 0, "bps_rd": 0,
         "cache": {"no-flush": False, "direct": False, "writeback": True},
@@ -231,10 +232,12 @@ def _nbd_add(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {"device": str}, optional, ("description", "bitmap"))
     device = str(arguments["device"])
     node = machine.find(device, device)
+    if not registry.is_identifier(str(arguments.get("name", device))):
+        raise QmpError("Invalid block export id")
     if machine.nbd is None:
         raise QmpError("NBD server not running")
     writable = bool(arguments.get("writable", False)) and not node.read_only
-    machine.add_export(node, str(arguments.get("name", device)), writable)
+    machine.add_export(node, str(arguments.get("name", device)), writable, device)
     return {}
 
 
@@ -262,7 +265,7 @@ def _query_exports(machine: Machine, arguments: Arguments) -> object:
     check_arguments(arguments, {})
     return [
         {"node-name": edge.node.name, "shutting-down": False, "type": "nbd", "id": name}
-        for name, (edge, _) in machine.exports.items()
+        for name, (edge, _, _) in reversed(machine.exports.items())
     ]
 
 

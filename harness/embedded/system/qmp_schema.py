@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from goldlock.embedded.block import registry
-from goldlock.embedded.common.options import size_option, switch
+from goldlock.embedded.common.options import integer, switch
 from goldlock.embedded.common.report import not_served
 
 TYPE_CHECKING = False  # see graph.py
@@ -109,13 +109,18 @@ def from_text(options: dict[str, str]) -> Arguments:
         kind = _GENERIC.get(last, str)
         within[last] = switch(key, text) if kind is bool else text
         if last == "size":
-            within[last] = size_option(key, text)
+            number = integer(text)
+            if number is None or not -1 << 63 <= number < 1 << 63:
+                raise QmpError(f"Parameter '{key}' expects integer")
+            within[last] = number
     return found
 
 
 def _check_child(name: str, value: object, within: str) -> None:
     if isinstance(value, dict):
         check_node(value, f"{within}{name}.")
+    elif value == "" and name == "backing":
+        raise not_served("An empty 'backing'")  # QEMU tells of a deprecation
     elif not isinstance(value, str) and not (value is None and name == "backing"):
         raise not_served(f"'{within}{name}' that is neither a node's name nor its description")
 
