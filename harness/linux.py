@@ -44,6 +44,14 @@ def syscall(number: int, *arguments: int | bytes) -> int:
     return _checked(_libc().syscall(number, *arguments))
 
 
+def process_vm_writev(pid: int, ours: bytes, theirs: bytes) -> int:
+    """Write to the memory of a process, from one struct iovec to another; return how many bytes.
+
+    Raises OSError.
+    """
+    return _checked(_libc().process_vm_writev(pid, ours, 1, theirs, 1, 0))
+
+
 def _checked(result: int) -> int:
     if result < 0:
         import ctypes  # which made the call
@@ -238,6 +246,14 @@ def same_open_file(one: tuple[int, int | str], other: tuple[int, int | str]) -> 
     return _same(pid, other_pid, _KCMP_FILE, int(fd), int(other_fd))
 
 
+def shares_open_file(one: tuple[int, int | str], other: tuple[int, int | str]) -> bool:
+    """Tell whether two descriptors share an open file; unless told, whether they are equal."""
+    try:
+        return same_open_file(one, other)
+    except OSError:  # one is gone, or may not be compared
+        return int(one[1]) == int(other[1])
+
+
 def same_descriptors(one: int, other: int) -> bool:
     """Tell whether two threads have the same table of descriptors; raises OSError."""
     return _same(one, other, _KCMP_FILES, 0, 0)
@@ -255,14 +271,22 @@ def processes_below(root: int) -> "Iterator[tuple[int, int]]":
 
     None of them where the kernel does not tell of children (CONFIG_PROC_CHILDREN).
     """
+    rest = _children(root)
+    while rest:  # not by recursion: a daemon's way down can be longer than Python's stack
+        pid, parent = rest.pop()
+        yield pid, parent
+        rest += _children(pid)
+
+
+def _children(pid: int) -> list[tuple[int, int]]:
+    """Return the processes that one has started, each with that one, the first of them last."""
+    found: list[bytes] = []
     try:
-        for task in os.listdir(f"/proc/{root}/task"):
-            children = b"".join(_pages(f"/proc/{root}/task/{task}/children"))
-            for pid in map(int, children.split()):
-                yield pid, root
-                yield from processes_below(pid)
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += b"".join(_pages(f"/proc/{pid}/task/{task}/children")).split()
     except OSError:  # it is gone
-        return
+        pass
+    return [(int(child), pid) for child in reversed(found)]
 
 
 _IN_ANY_CHANGE = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200

@@ -16,6 +16,9 @@ HEADING = re.compile(r"(={2,3}) (.+) \1")
 WIDTH_LIMIT = 1000
 """Characters of a line that are shown."""
 
+_TOLD = 100
+"""Lines that are told of a program that is waited for in vain, at most."""
+
 
 def heading(line: str) -> str:
     """Return the words of a line that begins a section; nothing for any other line."""
@@ -74,6 +77,22 @@ def first_lines(text: str, limit: int) -> str:
     lines = text.split("\n", limit)
     more = [f"... and {lines.pop().count(chr(10)) + 1} more lines"] if len(lines) > limit else []
     return "\n".join([*lines, *more])
+
+
+def last_lines(text: str, limit: int) -> str:
+    """Return as many of the last lines of *text*, with how many more there are before them."""
+    lines = text.rsplit("\n", limit)
+    more = [f"... {lines.pop(0).count(chr(10)) + 1} more lines"] if len(lines) > limit else []
+    return "\n".join([*more, *map(shorten, lines)])
+
+
+def it_printed(text: str, nothing: str = "nothing") -> str:
+    """Return what a program printed that is waited for in vain, its last lines, for a message.
+
+    There may be any number of them. Where there are none, *nothing* stands in their place.
+    """
+    last = last_lines(text, _TOLD) or nothing
+    return "; it printed:\n" + "\n".join(f"  {line}" for line in last.split("\n"))
 
 
 def matching_effort(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:

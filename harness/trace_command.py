@@ -17,14 +17,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from goldlock.atomic_file import check, replace
 from goldlock.errors import UsageError
 from goldlock.linux import KernelLock, all_locks
 from goldlock.lockcalls.api import wrap
 from goldlock.lockcalls.history import History, Row
-from goldlock.lockcalls.words import KIT_VARIABLE, byte_words
+from goldlock.lockcalls.words import byte_words
+from goldlock.reports.repo_paths import here
 from goldlock.text import printable
 
 _CHUNK = 65536
@@ -133,7 +134,11 @@ def _pictures(options: argparse.Namespace, history: History) -> Iterator[tuple[s
 
 def _run(options: argparse.Namespace, history: History, view: "_View") -> int:
     """Run the program to its end and that of all it has started; return its exit status."""
-    environ = {**os.environ, **_names(options)}
+    environ = dict(os.environ)
+    if options.kit or options.suite:
+        from goldlock.suite.lock_words import asked  # with all that reads suites
+
+        environ |= asked(options.kit, options.suite)
     with tempfile.TemporaryDirectory(prefix="goldlock-trace-") as folder:
         fifo = f"{folder}/events"
         os.mkfifo(fifo)
@@ -150,16 +155,6 @@ def _run(options: argparse.Namespace, history: History, view: "_View") -> int:
     return 128 - status if status < 0 else status
 
 
-def _names(options: argparse.Namespace) -> dict[str, str]:
-    """Return the variables that tell the supervisor what bytes are called."""
-    of_kit = {KIT_VARIABLE: options.kit} if options.kit else {}
-    if not options.suite:
-        return of_kit
-    from goldlock.suite.lock_words import variables  # TOML
-
-    return {**variables(Path(options.suite)), **of_kit}
-
-
 class _Follower:
     """Reads the events until nobody is left to write any, and watches for ends of processes."""
 
@@ -169,7 +164,7 @@ class _Follower:
         self._launcher = os.pidfd_open(launcher)
         self._history = history
         self._view = view
-        self._folder = os.fsencode(Path.cwd()).rstrip(b"/") + b"/"
+        self._folder = f"{Path.cwd()}/"
         self._rest = b""
         self._processes: dict[int, int] = {}
         """The pids of those that run, by pidfd."""
@@ -207,11 +202,17 @@ class _Follower:
         self._rest = lines.pop()
         pids = set()
         for line in lines:
-            row = self._history.add(json.loads(line.replace(self._folder, b"")))
+            row = self._history.add(self._shortened(json.loads(line)))
             self._view.show(row)
             pids.add(row.pid)
         for pid in sorted(pids - {0, *self._processes.values()}):
             self._watch(pid)
+
+    def _shortened(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event with paths as a person would type them."""
+        for key in {"path", "to"} & event.keys():
+            event[key] = event[key].removeprefix(self._folder)
+        return {**event, "text": here(event["text"])} if "text" in event else event
 
     def _watch(self, pid: int) -> None:
         try:

@@ -91,6 +91,28 @@ def test_files_that_lock_are_shown(tmp_path: Path) -> None:
     assert 'title=".git/index.lock, a file that is there"' in (tmp_path / "p.html").read_text()
 
 
+def test_a_call_that_was_not_done_is_told(tmp_path: Path) -> None:
+    """What only the call itself can find out: no folder can be made there."""
+    done = trace(tmp_path, "--files", "--", "sh", "-c", "mkdir /proc/d; mkdir e")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert re.search(r"mkdir\[\d+\]: mkdir e: ok", done.stderr)
+    # To some it is forbidden anyway, or it is read-only there.
+    assert re.search(r"mkdir\[\d+\]: mkdir /proc/d: (not done|E[A-Z]+)\n", done.stderr)
+
+
+def test_only_paths_below_the_current_folder_are_shortened(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    far = there / str(here).lstrip("/")
+    far.mkdir(parents=True)
+    here.mkdir()
+    done = trace(here, "--", "flock", f"{far}/f", "flock", "f", "true")
+    assert f": flock of {far}/f, exclusive waiting: ok" in done.stderr
+    assert ": flock of f, exclusive waiting: ok" in done.stderr
+    done = trace(Path("/"), "--", "flock", f"{far}/f", "true")
+    assert f": flock of {far}/f, exclusive waiting: ok" in done.stderr
+
+
 def test_bytes_have_the_names_of_a_suite(tmp_path: Path) -> None:
     suite = str(ROOT / "tests" / "worlds" / "sqlite")
     done = trace(tmp_path, "--suite", suite, "--", "sqlite3", "t.db", "create table t (x)")

@@ -160,7 +160,12 @@ class LockCall(Call):
         return (status.st_dev, status.st_ino) == self.file
 
     def path(self) -> str:  # with " (deleted)" after one that is gone
-        return os.readlink(f"/proc/{self.tid}/fd/{self.program_fd}")
+        try:
+            return os.readlink(f"/proc/{self.tid}/fd/{self.program_fd}")
+        except OSError as problem:
+            if problem.errno != errno.ENAMETOOLONG:
+                raise
+            return "?"  # the kernel tells no path that is longer than one may be in a call
 
     def holders(self) -> list[str]:
         self._holders = holders(self.file, self._in_the_way)
@@ -219,7 +224,8 @@ class LeaseCall(LockCall):
         return "ok"
 
     def holders(self) -> list[str]:
-        self._openers = openers(self.file, self._fd, writing=self.kind == "read")
+        if self.kind != "unlock":  # one that is not there is in nobody's way
+            self._openers = openers(self.file, self._fd, writing=self.kind == "read")
         return sorted({program_name(pid) for pid in self._openers} - {""})
 
     def holding(self) -> list[int]:

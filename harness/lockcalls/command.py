@@ -21,7 +21,7 @@ Run a program, and all that it starts, with faults in its lock calls.
   goldlock faults [PLAN ...] [--trace FILE] [--files] -- PROGRAM [ARGUMENT ...]
   goldlock faults --check        say whether it can be done here
   goldlock faults --add PLAN     in a program under it: set a fault, print its key
-  goldlock faults --await KEY    ... wait until a call has failed or stands still by it
+  goldlock faults --await KEY    ... wait, at most 60 s, until a call fails or stands still by it
   goldlock faults --clear KEY    ... take it away, print how many calls it made fail
 
 PLAN is a line such as "lock 101 of t.qcow2 fails with ENOLCK once", or @FILE; lines in the
@@ -36,6 +36,7 @@ program not executable and not found.
 """
 
 PLAN_VARIABLE = "GOLDLOCK_FAULT_PLAN"
+_AWAIT_LIMIT = 60.0
 
 
 class UsageError(Exception):
@@ -232,10 +233,13 @@ def _request(verb: str, text: str) -> int:
     if verb == "--add":
         _say("".join(f"{connection.add(fault)}\n" for fault in _faults([text])))
         return 0
-    if not text.isdigit():
+    if not control.is_key(text):
         raise UsageError(f"{text}: not a key that --add printed")
     if verb == "--await":
-        _say(f"{connection.await_hit(int(text))}\n")
+        try:
+            _say(f"{connection.await_hit(int(text), _AWAIT_LIMIT)}\n")
+        except TimeoutError:
+            return launcher.end_as(0, MISSED, [f"{text}: no such call came in {_AWAIT_LIMIT:g} s"])
         return 0
     hits, missed = connection.clear(int(text))
     _say(f"{hits}\n")

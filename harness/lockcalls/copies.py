@@ -1,16 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Copies of descriptors of other processes (pidfd_getfd(2))."""
+"""What is copied from and to other processes: descriptors (pidfd_getfd(2)), and memory."""
 
 # A supervisor starts ahead of short programs, and pathlib takes 10 ms to load:
 # ruff: noqa: PTH123
 
 import errno
 import os
+import struct
 
 from goldlock import linux
 
 PIDFD_GETFD = 438  # on every machine
 _PIDFD_THREAD = os.O_EXCL  # Linux 6.9
+_MOST_MEMORY = 2**63  # bytes that a "file" can have, of which pread(2) takes the address
+
+
+def memory_of(tid: int, address: int, size: int) -> bytes:
+    """Return what a thread has at an address, no more than there is before the end of memory.
+
+    Raises OSError: there is nothing, or the thread is gone, or it may not be looked into.
+    """
+    if address >= _MOST_MEMORY:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+    memory = os.open(f"/proc/{tid}/mem", os.O_RDONLY)
+    try:
+        return os.pread(memory, size, address)
+    finally:
+        os.close(memory)
+
+
+def write_memory(tid: int, address: int, data: bytes) -> None:
+    """Write to the memory of a thread, as the kernel does in a call of its own.
+
+    Raises OSError: EFAULT where the thread could not write, either. /proc/PID/mem would take it.
+    """
+    import ctypes  # few calls write
+
+    buffer = ctypes.create_string_buffer(data, len(data))
+    ours, theirs = (
+        struct.pack("@PN", at, len(data)) for at in (linux.address_of(buffer), address)
+    )  # struct iovec
+    if linux.process_vm_writev(tid, ours, theirs) < len(data):
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
 
 
 def duplicate(tid: int, fd: int) -> tuple[int, int]:

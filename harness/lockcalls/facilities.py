@@ -6,20 +6,25 @@ it would tell of calls what is not so.
 """
 
 import ctypes
+import errno
 import os
 import socket
 import struct
 
 from goldlock import linux
 from goldlock.lockcalls import seccomp
-from goldlock.lockcalls.copies import PIDFD_GETFD
+from goldlock.lockcalls.copies import PIDFD_GETFD, memory_of, write_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _SAMPLE = b"can this be read"
 _ADDRESS = struct.Struct("=Q")
+_WAY_OUT = " (a container needs --cap-add SYS_PTRACE)"
 
 
 class RefusedError(Exception):
@@ -53,6 +58,7 @@ def accept(program: int, ours: socket.socket, open_there: int) -> int:
     missing = [os.fsdecode(message[_ADDRESS.size :])] if not listeners else []
     missing += _failed(
         ("reading a program's memory", lambda: _read_memory(program, address)),
+        ("writing a program's memory", lambda: _write_memory(program, address)),
         ("copying a program's descriptor", lambda: _copy(program, open_there)),
     )
     if missing:
@@ -71,13 +77,12 @@ def _failed(*attempts: "tuple[str, Callable[[], object]]") -> "Iterator[str]":
 
 
 def _read_memory(program: int, address: int) -> None:
-    memory = os.open(f"/proc/{program}/mem", os.O_RDONLY)
-    try:
-        found = os.pread(memory, len(_SAMPLE), address)
-    finally:
-        os.close(memory)
-    if found != _SAMPLE:
+    if memory_of(program, address, len(_SAMPLE)) != _SAMPLE:
         raise OSError(0, "it is not what it should be")
+
+
+def _write_memory(program: int, address: int) -> None:
+    _named("process_vm_writev", lambda: write_memory(program, address, _SAMPLE))
 
 
 def _copy(program: int, fd: int) -> None:
@@ -88,8 +93,9 @@ def _copy(program: int, fd: int) -> None:
         os.close(process)
 
 
-def _named(name: str, call: "Callable[[], int]") -> int:
+def _named(name: str, call: "Callable[[], T]") -> "T":
     try:
         return call()
     except OSError as error:
-        raise OSError(error.errno, f"{name}(2): {error.strerror}") from None
+        out = _WAY_OUT if error.errno == errno.EPERM else ""
+        raise OSError(error.errno, f"{name}(2): {error.strerror}{out}") from None

@@ -5,10 +5,12 @@
 # ruff: noqa: PTH116
 
 import os
+from contextlib import suppress
 
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name
 from goldlock.lockcalls.posix import TRIES, is_elsewhere
+from goldlock.lockcalls.words import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +64,21 @@ class FileLog:
         """Yield who made each lock file that is there still, under the name that it was given."""
         for (device, inode, _), maker in list(self._makers.items()):
             if maker.is_of_lock() and os.path.lexists(maker.path):
-                folder = os.stat(os.path.dirname(maker.path))  # noqa: PTH120 - as above
-                if (folder.st_dev, folder.st_ino) == (device, inode):
-                    yield maker
+                with suppress(OSError):  # gone meanwhile
+                    folder = os.stat(os.path.dirname(maker.path))  # noqa: PTH120 - as above
+                    if (folder.st_dev, folder.st_ino) == (device, inode):
+                        yield maker
+
+    def lines_of_locks(self, folder: str, after: str) -> list[str]:
+        """Return path, program and pid, as words of a line, for each lock file below a folder.
+
+        They are in the order of their paths, from the first that comes behind the path *after*.
+        """
+        below = f"{folder.rstrip('/')}/"
+        found = [each for each in self.locks() if each.path > after]
+        found = [each for each in found if f"{each.path}/".startswith(below)]
+        found.sort(key=lambda maker: maker.path)
+        return [f"{quote(each.path)} {quote(each.program)} {each.pid}" for each in found]
 
     def begin(self, call: FileCall, recorded: str, result: str) -> None:
         """Note a call as it is let through; *recorded* is what the trace has of it."""

@@ -8,6 +8,9 @@ import errno
 import os
 
 AT_FDCWD = -100
+_LONGEST_NAME = 255
+_OWN = {"/proc/self/": "", "/proc/thread-self/": "", "/dev/fd/": "fd/"}
+"""Paths that lead each process to its own folder in /proc, or to one there."""
 
 
 class Name:
@@ -23,8 +26,9 @@ class Name:
         base = f"/proc/{tid}/root" if path.startswith("/") else base
         self._given = (base, path)
         self._of = (tid, folder)
-        if path.startswith(("/proc/self/", "/proc/thread-self/")):
-            path = f"/proc/{tid}/{path.split('/', 3)[3]}"
+        for link, there in _OWN.items():
+            if path.startswith(link):
+                path = f"/proc/{tid}/{there}{path.removeprefix(link)}"
         head, _, self.name = path.rstrip("/").rpartition("/")
         self.is_odd = self.name in ("", ".", "..") or path.endswith("/")
         self.problem: OSError | None = None
@@ -38,7 +42,13 @@ class Name:
         except OSError as problem:
             if problem.errno in (errno.EMFILE, errno.ENFILE):
                 raise  # it is this process that has too many files open
-            self.problem = problem
+            if problem.errno == errno.ENAMETOOLONG and _may_be(path):
+                self.close()
+                raise ValueError("a path too long to be looked at") from None
+            if os.path.realpath(f"{base}/{head}").startswith(f"/proc/{os.getpid()}/"):
+                raise ValueError("a path by what each process has of its own") from None
+            is_closed = problem.errno == errno.ENOENT and not os.path.lexists(base)
+            self.problem = error_of(errno.EBADF) if is_closed else problem
             self.path = path if path.startswith("/") else f"{_told(base)}/{path}"
 
     def again(self) -> "Name":
@@ -76,6 +86,11 @@ class Name:
         if not os.access(here, os.W_OK | os.X_OK, effective_ids=True):
             read_only = os.statvfs(here).f_flag & os.ST_RDONLY
             raise error_of(errno.EROFS if read_only else errno.EACCES)
+
+
+def _may_be(path: str) -> bool:
+    """Return whether each name in a path is one that a file can have."""
+    return all(len(name) <= _LONGEST_NAME for name in os.fsencode(path).split(b"/"))
 
 
 def _told(link: str) -> str:

@@ -13,7 +13,9 @@ import os
 import stat
 import struct
 
+from goldlock.lockcalls.abi import AARCH64, ARM, I386, X86_64
 from goldlock.lockcalls.calls import Call, OtherCallError, UncertainError
+from goldlock.lockcalls.copies import memory_of
 from goldlock.lockcalls.file_names import AT_FDCWD, Name, error_of
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS, FLAGS_AT, O_CREAT, O_EXCL
 
@@ -42,8 +44,19 @@ _SHAPES: dict[str, Shape] = {
 }
 """What each call is in a plan, and which arguments are folder (None: the current one) and path."""
 
-_AT_REMOVEDIR, _AT_SYMLINK_FOLLOW = 0x200, 0x400
-_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_AT_REMOVEDIR, _AT_SYMLINK_FOLLOW, _AT_EMPTY_PATH = 0x200, 0x400, 0x1000
+_RENAME_NOREPLACE, _RENAME_EXCHANGE, _RENAME_WHITEOUT = 1, 2, 4
+_FLAGS = {
+    "unlinkat": (2, _AT_REMOVEDIR),
+    "linkat": (4, _AT_SYMLINK_FOLLOW | _AT_EMPTY_PATH),
+    "renameat2": (4, _RENAME_NOREPLACE | _RENAME_EXCHANGE | _RENAME_WHITEOUT),
+}
+"""Which argument has the flags of a call, and those that there are."""
+
+_O_PATH, _O_TMPFILE = 0x200000, 0x400000
+_O_DIRECTORY = {X86_64: 0x10000, I386: 0x10000, AARCH64: 0x4000, ARM: 0x4000}
+_OPEN_FLAGS, _MODES = 0x7FFFC3, 0o7777
+_HOW = struct.Struct("=QQQ")  # struct open_how of openat2(2): flags, mode, resolve
 _LONGEST_PATH = 4096
 
 
@@ -62,17 +75,18 @@ class FileCall(Call):
     refusals = (errno.EEXIST, errno.ENOENT)
 
     def __init__(self, notification: "Notification") -> None:
-        """Read the call; OSError when the process cannot be looked into, ValueError: no path.
+        """Read the call; OSError when the process cannot be looked into, OtherCallError: no file.
 
-        OtherCallError: it makes no file.
+        ValueError: the kernel refuses it for what it says, before it looks for a file.
         """
         self.tid = notification.tid
         self.number = notification.number
         name = FILE_NUMBERS[notification.arch].get(self.number, "")
         self.call, places = self._shape(name)
         self._args = notification.args
+        self._is_led = False  # by more than its path
         self._flags = self._read_flags(name)
-        self._correct_call(name)
+        self._correct_call(name, notification.arch)
         self.pid, user = _process_and_user(self.tid)
         self.sure = user == os.geteuid() and _sees_the_same_files(self.tid)
         self.is_kept = False
@@ -90,37 +104,42 @@ class FileCall(Call):
     def _shape(self, name: str) -> Shape:
         return _SHAPES[name]
 
-    def _correct_call(self, name: str) -> None:
+    def _correct_call(self, name: str, arch: int) -> None:
         if self.call == "create":
-            if not self._flags & O_CREAT:
+            if not self._flags & O_CREAT or self._flags & _O_PATH:
                 raise OtherCallError
+            if self._flags & (_O_TMPFILE | _O_DIRECTORY[arch]):  # kernels differ in the latter
+                raise ValueError("no file is made with such flags")
             self.call = "create" if self._flags & O_EXCL else "open"
         elif name == "unlinkat" and self._flags & _AT_REMOVEDIR:
             self.call = "rmdir"
 
     def _read_flags(self, name: str) -> int:
-        if name == "openat2":  # the first of struct open_how
-            how = self._memory(self._args[2], 8)
-            if len(how) < 8:
-                raise OSError(errno.EFAULT, "struct open_how crosses the end of memory")
-            return int(struct.unpack("=Q", how)[0])
-        place = {**FLAGS_AT, "unlinkat": 2, "linkat": 4, "renameat2": 4}.get(name)
-        return self._args[place] & 0xFFFFFFFF if place is not None else 0
+        if name == "openat2":
+            return self._flags_of_openat2()
+        place, known = _FLAGS.get(name, (FLAGS_AT.get(name), 0xFFFFFFFF))
+        flags = self._args[place] & 0xFFFFFFFF if place is not None else 0
+        exchanges = self.call == "rename" and flags & _RENAME_EXCHANGE
+        if flags & ~known or (exchanges and flags != exchanges):
+            raise ValueError("no such flags")
+        return flags
+
+    def _flags_of_openat2(self) -> int:
+        how = memory_of(self.tid, self._args[2], _HOW.size)
+        if len(how) < _HOW.size:
+            raise OSError(errno.EFAULT, "struct open_how crosses the end of memory")
+        flags, mode, resolve = _HOW.unpack(how)
+        if self._args[3] != _HOW.size or flags & ~_OPEN_FLAGS or mode & ~_MODES:
+            raise ValueError("no such flags")
+        self._is_led = bool(resolve)
+        return int(flags)
 
     def _name(self, notification: "Notification", folder: int | None, path: int) -> Name:
         number = AT_FDCWD if folder is None else notification.signed(folder)
-        text, end, _ = self._memory(self._args[path], _LONGEST_PATH).partition(b"\0")
+        text, end, _ = memory_of(self.tid, self._args[path], _LONGEST_PATH).partition(b"\0")
         if not (text and end):
             raise ValueError("not a path")
         return Name(self.tid, number, os.fsdecode(text))
-
-    def _memory(self, address: int, size: int) -> bytes:
-        """Return what is at an address, and no more than there is before the end of memory."""
-        memory = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY)
-        try:
-            return os.pread(memory, size, address)
-        finally:
-            os.close(memory)
 
     def close(self) -> None:
         if not self.is_kept:
@@ -165,8 +184,12 @@ class FileCall(Call):
         It is asked what there is by each name, in the kernel's order, and then whether the folder
         may be changed.  What only the call itself can find out, such as a full disk, is not seen.
         """
+        if self._is_led:
+            raise UncertainError
         is_odd = any(name.is_odd for name in self.names)
         if is_odd and self.call not in ("mkdir", "rmdir"):
+            raise UncertainError
+        if self.call == "rmdir" and self.names[0].name in ("", "."):
             raise UncertainError
         if self.call == "link":
             self._foretell_link()
@@ -217,6 +240,8 @@ class FileCall(Call):
         self._require_one_file_system()
         if old is None or (self._flags & _RENAME_EXCHANGE and new is None):
             raise error_of(errno.ENOENT)
+        if self._flags & _RENAME_NOREPLACE and new is not None:
+            raise error_of(errno.EEXIST)
         old_path, new_path = (f"{name.path}/" for name in self.names)
         if old_path != new_path and new_path.startswith(old_path):
             raise error_of(errno.EINVAL)  # a folder into itself
@@ -227,8 +252,6 @@ class FileCall(Call):
         self.changes = not self._flags & _RENAME_EXCHANGE and not os.path.samestat(old, new)
         if not self.changes:
             return
-        if self._flags & _RENAME_NOREPLACE:
-            raise error_of(errno.EEXIST)
         was_folder, is_folder = stat.S_ISDIR(old.st_mode), stat.S_ISDIR(new.st_mode)
         if was_folder != is_folder:
             raise error_of(errno.ENOTDIR if was_folder else errno.EISDIR)

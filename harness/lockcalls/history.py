@@ -88,22 +88,27 @@ class History:
     rows: list[Row] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     programs: dict[int, str] = field(default_factory=dict)
-    _waiting: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _calls: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Those whose end may be told yet, by their ids: of locks that wait, of files, ..."""
+    _changed: dict[int, tuple[list[Hold], list[Hold]]] = field(default_factory=dict)
+    """... and what each of a file has let go, and taken."""
     _open: list[Hold] = field(default_factory=list)
 
     def add(self, event: Mapping[str, Any]) -> Row:
         """Take an event in; return what it says."""
         if "id" not in event:
             return self._row(event["time"], 0, event["text"], "other")
-        call = self._waiting.pop(event["id"], event)
+        call = self._calls.pop(event["id"], event)
         self.programs.setdefault(call["pid"], call["program"])
         mark, by = _mark(event["result"]), {int(pid): n for pid, n in event.get("by", {}).items()}
         for pid, name in by.items():
             self.programs.setdefault(pid, name)
-        if mark == "waits":
-            self._waiting[event["id"]] = event
-        elif mark == "ok":
+        if mark == "waits" or (mark == "ok" and call["system"] == "file"):
+            self._calls[event["id"]] = call
+        if mark == "ok":
             self._carry_out(call, _hold(call, len(self.rows)))
+        elif event["result"] == "not done":
+            self._take_back(*self._changed.pop(event["id"]))
         result = re.sub(r" \((held|created) by .*\)| by .*", "", event["result"])
         return self._row(event["time"], call["pid"], f"{call['text']}: {result}", mark, (*by,))
 
@@ -130,18 +135,31 @@ class History:
 
     def _carry_out(self, call: Mapping[str, Any], wanted: Hold) -> None:
         if call["system"] == "file":
-            for gone in [h for h in self._open if h.system == "file" and h.path == call["path"]]:
-                if call["call"] in _REMOVES:
-                    self._let_go(gone)
-            if call["call"] in _MAKES:
-                self._take(replace(wanted, path=call["to"], kind="file"))
+            there = [h for h in self._open if h.system == "file" and h.path == call["path"]]
+            gone = there if call["call"] in _REMOVES else []
+            made = [replace(wanted, path=call["to"], kind="file")] * (call["call"] in _MAKES)
+            self._changed[call["id"]] = gone, made
+            for each in gone:
+                self._let_go(each)
+            for each in made:
+                self._take(each)
+            return
         if call["call"] not in ("lock", "unlock", "flock", "flock unlock"):
             return
         self._cut(wanted)
         if wanted.kind != "unlock":
-            for gone in [h for h in self._open if h.pid != wanted.pid and h.conflicts(wanted)]:
-                self._let_go(gone, sure=False)
+            for other in [h for h in self._open if h.pid != wanted.pid and h.conflicts(wanted)]:
+                self._let_go(other, sure=False)
             self._take(wanted)
+
+    def _take_back(self, gone: Sequence[Hold], made: Sequence[Hold]) -> None:
+        """Undo what a call was said to do to files, and has not done."""
+        for hold in made:
+            self.holds = [each for each in self.holds if each is not hold]
+            self._open = [each for each in self._open if each is not hold]
+        for hold in gone:
+            hold.until = None
+            self._open.append(hold)
 
     def _cut(self, wanted: Hold) -> None:
         """End what the process has held of that range, but not what it has beside it."""

@@ -62,13 +62,18 @@ def holders(
     *file* is its device and inode; the question about a lock has the process and descriptor,
     too, where it was found.  What a program has open for those that it starts, it holds alone.
     """
-    held: dict[int, set[int]] = {}
+    held: dict[int, dict[int, bool]] = {}
     found = []
     for pid, parent in linux.processes_below(os.getpid()):
-        held[pid] = set()
+        held[pid] = {}
         with suppress(OSError):  # gone, and its locks with it
             held[pid].update(_descriptors(pid, file, in_the_way))
-        found += [(pid, fd) for fd in held[pid] - held.get(parent, set())]
+        above = [(parent, fd) for fd in held.get(parent, ())]
+        found += [
+            (pid, fd)
+            for fd, is_own in held[pid].items()
+            if is_own or not any(linux.shares_open_file((pid, fd), each) for each in above)
+        ]
     return found
 
 
@@ -100,14 +105,16 @@ def _opens(pid: int, fd: int, file: tuple[int, int], copy: int, writing: bool) -
 
 def _descriptors(
     pid: int, file: tuple[int, int], in_the_way: "Callable[[KernelLock, int, int], bool]"
-) -> "Iterator[int]":
+) -> "Iterator[tuple[int, bool]]":
+    """Yield each with such a lock, and whether it has one of the process, which none inherits."""
     for fd in map(int, os.listdir(f"/proc/{pid}/fd")):
         with suppress(OSError):  # closed meanwhile
             status = os.stat(f"/proc/{pid}/fd/{fd}")
             if (status.st_dev, status.st_ino) == file:
                 locks = linux.locks_of_descriptor(pid, fd)
-                if any(in_the_way(lock, pid, fd) for lock in locks):
-                    yield fd
+                systems = [lock.system for lock in locks if in_the_way(lock, pid, fd)]
+                if systems:
+                    yield fd, "POSIX" in systems
 
 
 def same_open_file(pid: int, fd: int, copy: int) -> bool:

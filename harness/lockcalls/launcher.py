@@ -126,7 +126,7 @@ def run(
     if what == "ended":
         if rest[1] == "gone":
             os.waitpid(supervisor, 0)
-        return end_as(int(rest[0]), int(rest[2]), rest[3].splitlines())
+        return end_as(int(rest[0]), int(rest[2]), list(filter(None, rest[3].split("\n"))))
     os.waitpid(supervisor, 0)
     _kill_all_below()
     complain(" ".join(rest) or "the supervisor was killed, and so are its programs")

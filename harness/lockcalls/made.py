@@ -13,7 +13,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 def makers(trace: str) -> dict[str, str]:
     """Return the program that made each file, by its path; one that is renamed keeps its maker."""
     found: dict[str, str] = {}
-    for line in trace.splitlines():
+    for line in trace.split("\n"):
         if match := _LINE.fullmatch(line):
             program, call, path, to = (_unquoted(word or "") for word in match.groups())
             if call == "rename":

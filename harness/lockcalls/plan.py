@@ -14,8 +14,8 @@
 
 A line is CALL [TARGET] [of FILE] [to FILE] [by PROGRAM] fails with ERRNO [from call N] [HOW OFTEN]
 [may miss], or has "is delayed for N ms" or "is paused" where the errno is.  TARGET is a byte or a
-range, as a trace prints them, with "exactly" before it or not.  A byte has a name where a suite or
-its kit gives it one: see goldlock.lockcalls.words.
+range, as a trace prints them, with "exactly", "some of" or "covering" before it or not.  A byte has
+a name where a suite or its kit gives it one: see goldlock.lockcalls.words.
 """
 
 import errno as errnos
@@ -130,7 +130,7 @@ def parse_plan(text: str, words: ByteWords | None = None) -> tuple[Fault, ...]:
     Raises PlanError with "line:column: word: what is wrong" in one line.
     """
     faults = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         rest = Line(number, line)
         if rest.current:
             faults.append(_fault(rest, byte_words() if words is None else words))

@@ -19,6 +19,14 @@ _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|(#.*)|[^\s"#][^\s"]*|(\S)')
 _UNESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
+def words_of(line: str) -> list[str]:
+    """Return the words of a line, those in quotes without them; raises PlanError."""
+    rest, found = Line(1, line), []
+    while rest.current or rest.quoted:
+        found.append(rest.advance())
+    return found
+
+
 class Line:
     """The words of one line, read from left to right; `current` is "" after the last one."""
 

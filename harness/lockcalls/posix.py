@@ -15,10 +15,10 @@ import fcntl
 import os
 
 from goldlock import linux
-from goldlock.linux import KernelLock
+from goldlock.linux import KernelLock, covers
 from goldlock.lockcalls.calls import Call, UncertainError
 
-_LAST_BYTE = 2**63 - 1
+LAST_BYTE = 2**63 - 1
 _READS = 10
 """How often the kernel's table is read, at most, until it says the same of a file twice."""
 TRIES = 200
@@ -30,34 +30,33 @@ def in_the_way(call: Call, copy: int) -> int | None:
 
     Raises OSError as the call would, UncertainError.
     """
-    found = _in_range(call, copy, call.first, _last(call))  # the range is looked at first
+    found = _in_range(call, copy)  # the range is looked at first
     access = fcntl.fcntl(copy, fcntl.F_GETFL) & os.O_ACCMODE
     if call.call == "lock" and access == (os.O_WRONLY if call.kind == "read" else os.O_RDONLY):
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return found
 
 
-def _last(call: Call) -> int:
-    return _LAST_BYTE if call.last is None else call.last
-
-
-def _in_range(call: Call, copy: int, first: int, last: int) -> int | None:
-    if first > last:
-        return None
+def _in_range(call: Call, copy: int) -> int | None:
     kind = fcntl.F_WRLCK if call.kind == "write" else fcntl.F_RDLCK
-    length = 0 if last == _LAST_BYTE else last - first + 1
-    found, _, start, size, pid = linux.FLOCK.unpack(
-        fcntl.fcntl(copy, fcntl.F_GETLK, linux.flock(kind, first, length))
-    )
-    if found == fcntl.F_UNLCK:
-        return None
-    if pid != call.pid:
-        return int(pid)
-    if found == fcntl.F_RDLCK:  # others may share it
-        return _others(call, first, last)
-    end = start + size - 1 if size else _LAST_BYTE
-    before = _in_range(call, copy, first, start - 1)
-    return before if before is not None else _in_range(call, copy, end + 1, last)
+    ranges = [(call.first, LAST_BYTE if call.last is None else call.last)]
+    while ranges:  # a range with a lock of the caller's own is looked at on both sides of it
+        first, last = ranges.pop()
+        length = 0 if last == LAST_BYTE else last - first + 1
+        found, _, start, size, pid = linux.FLOCK.unpack(
+            fcntl.fcntl(copy, fcntl.F_GETLK, linux.flock(kind, first, length))
+        )
+        if found == fcntl.F_UNLCK:
+            continue
+        if pid != call.pid:
+            return int(pid)
+        if found == fcntl.F_RDLCK:  # others may share it
+            if (other := _others(call, first, last)) is not None:
+                return other
+            continue
+        end = start + size - 1 if size else LAST_BYTE
+        ranges += [each for each in ((end + 1, last), (first, start - 1)) if each[0] <= each[1]]
+    return None
 
 
 def _others(call: Call, first: int, last: int) -> int | None:
@@ -144,7 +143,7 @@ def _is_done(call: Call) -> bool:
     except UncertainError:
         return False
     own = [lock for lock in locks if lock.system == "POSIX" and lock.pid == call.pid]
-    there = [lock for lock in own if lock.overlaps(call.first, call.last)]
     if call.kind == "unlock":
-        return not there
-    return any(lock.exclusive == (call.kind == "write") for lock in there)
+        return not any(lock.overlaps(call.first, call.last) for lock in own)
+    wanted = [lock for lock in own if lock.exclusive == (call.kind == "write")]
+    return any(covers((lock.first, lock.last), (call.first, call.last)) for lock in wanted)

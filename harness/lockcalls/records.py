@@ -11,8 +11,9 @@ from goldlock import linux
 from goldlock.linux import KernelLock
 from goldlock.lockcalls import abi
 from goldlock.lockcalls.calls import LockCall
+from goldlock.lockcalls.copies import memory_of, write_memory
 from goldlock.lockcalls.holders import program_name, same_open_file
-from goldlock.lockcalls.posix import in_the_way
+from goldlock.lockcalls.posix import LAST_BYTE, in_the_way
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _POSIX_64 = {12: fcntl.F_GETLK, 13: fcntl.F_SETLK, 14: fcntl.F_SETLKW}
 _OFD = {36: fcntl.F_OFD_GETLK, 37: fcntl.F_OFD_SETLK, 38: fcntl.F_OFD_SETLKW}
 _GETS = (fcntl.F_GETLK, fcntl.F_OFD_GETLK)
 _WAITS = (fcntl.F_SETLKW, fcntl.F_OFD_SETLKW)
+_WHENCE = (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END)
 _KINDS = {fcntl.F_RDLCK: "read", fcntl.F_WRLCK: "write", fcntl.F_UNLCK: "unlock"}
 _DEV_NULL = os.makedev(1, 3)
 
@@ -58,15 +60,20 @@ class RecordCall(LockCall):
         self._command, self._layout = meaning
         self._address = notification.args[2]
         self._found: int | None = None
-        self.tid = notification.tid
-        raw = self._read_memory()
+        raw = memory_of(notification.tid, self._address, self._layout.size)
+        if len(raw) < self._layout.size:
+            raise OSError(errno.EFAULT, "struct flock crosses the end of memory")
         self._type, self._whence, self._start, self._length, self._owner = self._layout.unpack(raw)
         if self._type not in _KINDS:
             raise ValueError("not a lock type")
+        if (self._command, self._type) == (fcntl.F_GETLK, fcntl.F_UNLCK):
+            raise ValueError("not a lock to ask for")
+        if self._whence not in _WHENCE:
+            raise ValueError("not a place to count from")
         super().__init__(notification)
         try:
             self._make_absolute(self._status.st_size)
-        except OSError:
+        except (OSError, ValueError):
             self.close()
             raise
         self.system = "OFD" if self._command in _OFD.values() else "POSIX"
@@ -86,26 +93,22 @@ class RecordCall(LockCall):
             return "probe" if whole and null else "test"
         return "unlock" if self._type == fcntl.F_UNLCK else "lock"
 
-    def _read_memory(self) -> bytes:
-        memory = os.open(f"/proc/{self.tid}/mem", os.O_RDONLY)
-        try:
-            raw = os.pread(memory, self._layout.size, self._address)
-        finally:
-            os.close(memory)
-        if len(raw) < self._layout.size:
-            raise OSError(errno.EFAULT, "struct flock crosses the end of memory")
-        return raw
-
     def _make_absolute(self, size: int) -> None:
-        """Count the range from the start of the file, as the kernel will."""
+        """Count the range from the start of the file, as the kernel will.
+
+        ValueError: it will find none, and no struct flock could have it.
+        """
         if self._whence == os.SEEK_CUR and self._fd >= 0:
             self._start += os.lseek(self._fd, 0, os.SEEK_CUR)
         elif self._whence == os.SEEK_END:
             self._start += size
+        given = self._start
         if self._length < 0:
             self._start, self._length = self._start + self._length, -self._length
         self.first = self._start
         self.last = self._start + self._length - 1 if self._length else None
+        if not (self._start >= -LAST_BYTE and max(given, self._length) <= LAST_BYTE):
+            raise ValueError("not a range of bytes")
 
     def perform(self) -> str:
         command = fcntl.F_OFD_SETLK if self.waits else self._command
@@ -134,7 +137,10 @@ class RecordCall(LockCall):
         if not self.performable:
             return super().would_wait()
         flock = linux.FLOCK.pack(self._type, os.SEEK_SET, self._start, self._length, self._owner)
-        found = linux.FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, flock))
+        try:
+            found = linux.FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_OFD_GETLK, flock))
+        except OSError:  # as the call will, then
+            return False
         return bool(found[0] != fcntl.F_UNLCK)
 
     def holders(self) -> list[str]:
@@ -147,11 +153,7 @@ class RecordCall(LockCall):
     def _write_memory(self, found: tuple[int, ...]) -> None:
         nothing = found[0] == fcntl.F_UNLCK  # then the rest of the question stays as it was
         raw = struct.pack("@h", fcntl.F_UNLCK) if nothing else self._layout.pack(*found)
-        memory = os.open(f"/proc/{self.tid}/mem", os.O_WRONLY)
-        try:
-            os.pwrite(memory, raw, self._address)
-        finally:
-            os.close(memory)
+        write_memory(self.tid, self._address, raw)
 
     def _in_the_way(self, lock: KernelLock, pid: int, fd: int) -> bool:
         wanted = lock.exclusive or self.kind == "write"

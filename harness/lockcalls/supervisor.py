@@ -104,11 +104,10 @@ class Supervisor:
             self._tell(self._waits.ended())
             self._files.all_calls()
 
-    def lock_files(self, folder: str) -> list[str]:
-        """Return path, program and pid, with tabs between, for each lock file below a folder."""
+    def lock_files(self, folder: str, after: str) -> list[str]:
+        """Return a line for each lock file below a folder: see FileLog.lines_of_locks()."""
         with self._rules_at_rest:
-            found = [m for m in self._files.locks() if f"{m.path}/".startswith(f"{folder}/")]
-        return [f"{maker.path}\t{maker.program}\t{maker.pid}" for maker in found]
+            return self._files.lines_of_locks(folder, after)
 
     @property
     def decides(self) -> bool:
@@ -163,7 +162,8 @@ class Supervisor:
     def _unreadable(self, notification: Notification, problem: Exception) -> None:
         """Let a call through that is no lock call, or that the kernel refuses anyway."""
         reason = errno_name(problem.errno or 0) if isinstance(problem, OSError) else str(problem)
-        if isinstance(problem, (PermissionError, FileNotFoundError)):  # it may come between others
+        unseen = isinstance(problem, (PermissionError, FileNotFoundError))
+        if unseen and self._listener.valid(notification):  # it may come between others
             self._is_blind = True
             for rule in self._rules.values():
                 rule.unread += 1

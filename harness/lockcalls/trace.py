@@ -18,9 +18,10 @@ for a lock that is taken.
 
 RESULT is ok, the name of an errno, or "waits": the program itself does so then; with "(held by
 PROGRAM ...)" where who has the lock is known.  How a wait has ended is another line, as soon as
-it is known: ok, "gave up", or "unseen".  A test is "free" or "held [by PROGRAM ...]".  A call
-about a POSIX lock is carried out by the kernel; its result is told beforehand, with a "?" where
-another process's call may have come between, or as "unseen" where it cannot be.
+it is known: ok, "gave up", or "unseen".  A call that stands still is "paused" or "delayed N ms
+(injected)", and has another line when it goes on.  A test is "free" or "held [by PROGRAM ...]".
+A call about a POSIX lock is carried out by the kernel; its result is told beforehand, with a "?"
+where another process's call may have come between, or as "unseen" where it cannot be.
 """
 
 # A supervisor starts ahead of short programs, and pathlib takes 5 ms to load:

@@ -4,6 +4,7 @@
 import os
 
 from goldlock import linux
+from goldlock.linux import covers
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.posix import is_elsewhere
 
@@ -67,6 +68,6 @@ def _result(call: LockCall) -> str:
     exclusive = call.kind in ("write", "exclusive")
     for lock in locks:
         same = lock.system == _SYSTEMS[call.system] and lock.exclusive == exclusive
-        if same and lock.overlaps(call.first, call.last):
+        if same and covers((lock.first, lock.last), (call.first, call.last)):
             return "ok"
     return "gave up" if has_ended else ""

@@ -16,6 +16,15 @@ def words_of(suite: SuiteFile) -> ByteWords:
     return byte_words(suite.kit.name, pack(suite.locks))
 
 
+def asked(kit: str | None, suite: str | None) -> dict[str, str]:
+    """Return the environment by which bytes have the names of a kit and a suite that are asked for.
+
+    The kit counts where both are. Raises UsageError as `variables`.
+    """
+    of_suite = variables(Path(suite)) if suite else {}
+    return {**of_suite, **({KIT_VARIABLE: kit} if kit else {})}
+
+
 def variables(root: Path) -> dict[str, str]:
     """Return the environment by which a supervisor knows the words of a suite and of its kit.
 

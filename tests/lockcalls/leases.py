@@ -29,6 +29,7 @@ def main(path: str) -> None:
         lease(reader, kind)
     other = os.open(path, os.O_RDONLY)
     lease(reader, "write")
+    lease(reader, "unlock")
     lease(other, "read")
     os.close(other)
     writer = os.open(path, os.O_RDWR)

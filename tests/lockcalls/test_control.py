@@ -8,9 +8,10 @@ import pytest
 from goldlock.lockcalls import control
 from goldlock.lockcalls.api import faults, unavailable
 from goldlock.lockcalls.control import Control, NoSupervisorError
+from goldlock.lockcalls.made import makers
 from goldlock.lockcalls.plan import Fault
 
-from tests.lockcalls.support import LOCKER, Run
+from tests.lockcalls.support import FAULTS, LOCKER, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -198,6 +199,70 @@ while True:
     except NoSupervisorError: pass
 """
     assert case(code) == ["the fault supervisor is gone", "lock:1: ok"]
+
+
+def test_a_key_that_is_none(case) -> None:  # type: ignore[no-untyped-def]
+    """It is served on, whatever was asked for."""
+    code = f"""
+from goldlock.lockcalls.control import Control, NoSupervisorError
+odd = "await \u00b2", "await " + 5000 * "9", "clear \u00b2", "await 7", "locks", "locks a"
+for request in odd:
+    try: Control()._ask(request)
+    except NoSupervisorError as error: print(str(error)[:40])
+for verb in ("--await", "--clear"):
+    done = subprocess.run([*{FAULTS.split()!r}, verb, "\u00b2"], stderr=subprocess.PIPE, text=True)
+    print(done.returncode, done.stderr, end="")
+lock("lock:1")
+"""
+    assert case(code) == [
+        "no such request: await",
+        "no such request: await",
+        "no such fault: \u00b2",
+        "no such fault: 7",
+        "no such fault: ",
+        "no such fault: a",
+        *["2 goldlock faults: \u00b2: not a key that --add printed"] * 2,
+        "lock:1: ok",
+    ]
+
+
+def test_a_call_that_does_not_come(case) -> None:  # type: ignore[no-untyped-def]
+    """Whoever waits for it in a shell is told so in the end."""
+    code = """
+import os
+from goldlock.lockcalls import command
+from goldlock.lockcalls.control import Control
+from goldlock.lockcalls.plan import parse_plan
+command._AWAIT_LIMIT = 0.5
+key = Control().add(parse_plan("lock 77 is paused may miss")[0])
+os.dup2(1, 2)
+print(command.main(["--await", str(key)]))
+"""
+    assert case(code) == ["goldlock faults: 1: no such call came in 0.5 s", "123"]
+
+
+LOCK_FILES = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / ".import")!r})
+from goldlock.lockcalls.control import Control
+odd = ["a\\tb", "a\\nb", "a\\x0bb", "a\\x85b", "a\\u2028b", ' "a"\\\\ #', "\\udcff", ""]
+names = [f"{{name}}.lock" for name in odd] + [f"{{i:0200}}.lock" for i in range(500)]
+for name in names:
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL))
+for folder in (os.getcwd(), "/"):
+    found = Control().lock_files(folder)
+    paths = [path for path, _, _ in found]
+    print(paths == sorted(f"{{os.getcwd()}}/{{name}}" for name in names))
+    print({{pid for _, _, pid in found}} == {{os.getpid()}})
+"""
+
+
+def test_lock_files_of_any_name(supervised: Run, tmp_path: Path) -> None:
+    """And more of them than there is room for in one answer."""
+    done = supervised([sys.executable, "-c", LOCK_FILES], files=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("True\n" * 4, "")
+    trace = (tmp_path / "trace").read_bytes().decode("utf-8", "surrogateescape")
+    assert f"{tmp_path}/a\u2028b.lock" in makers(trace)
 
 
 def test_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:

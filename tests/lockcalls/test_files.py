@@ -134,6 +134,17 @@ def test_a_child_that_has_its_memory_from_its_parent(
     assert traced() == [f"{name}: create TEST_DIR/new: ok"]
 
 
+def test_a_file_that_is_open_already_is_not_made(
+    supervised: Run, tmp_path: Path, traced: Traced
+) -> None:
+    """As by process substitution, >(...), where the path is that of a descriptor."""
+    path = "os.open('/dev/fd/200', os.O_CREAT | os.O_WRONLY)"
+    code = f"import os; os.dup2(1, 200); os.write({path}, b'x')"
+    done = supervised([sys.executable, "-IS", "-c", code], files=True, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("x", "")
+    assert traced() == []
+
+
 OPENAT2 = """
 import ctypes, errno, os, struct
 libc = ctypes.CDLL(None, use_errno=True)

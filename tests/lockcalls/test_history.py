@@ -105,6 +105,19 @@ def test_a_flock_may_outlive_the_process_that_asked_for_it() -> None:
     assert (mine.until, mine.sure) == (None, False)
 
 
+def test_what_a_call_has_not_done_to_files_is_taken_back() -> None:
+    events = Events()
+    file = {"system": "file", "kind": "", "path": "d", "to": "d"}
+    events(1, "mkdir", 0, None, **file)
+    events(2, "rmdir", 0, None, **file, result="ok?")
+    assert events.held() == []
+    row = events.history.add({"id": 1, "time": 9, "result": "not done"})
+    assert (row.pid, row.text, row.mark) == (2, "rmdir 0: not done", "other")
+    assert events.held() == [(1, 0, None)]
+    events.history.add({"id": 0, "time": 10, "result": "not done"})
+    assert (events.held(), events.history.holds) == ([], [])
+
+
 def test_a_lock_file_is_held_until_somebody_removes_it() -> None:
     events = Events()
     file = {"system": "file", "kind": "", "path": "f.lock", "to": "f.lock"}

@@ -77,14 +77,17 @@ second=$({FAULTS} --add 'lock 2 is paused')
     assert done.stdout == "1\n1\nlock:2: ok\nlock:1: ok\n"
 
 
-def test_a_paused_program_can_be_killed(supervised: Run, image: Path) -> None:
+def test_a_paused_program_can_be_killed(supervised: Run, image: Path, traced: Traced) -> None:
+    """What others do then is as certain as before."""
     script = f"""
 key=$({FAULTS} --add 'lock 1 is paused')
 {LOCK} {image} lock:1 & {FAULTS} --await $key
 kill -9 $!; wait; {FAULTS} --clear $key
+{LOCK} {image} posix-lock:1
 """
     done = supervised(["sh", "-c", script], cwd=image.parent)
-    assert (done.stdout, done.returncode) == ("1\n1\n", 0)
+    assert (done.stdout, done.returncode) == ("1\n1\nposix-lock:1: ok\n", 0)
+    assert [line.split(", ")[-1] for line in traced()] == ["read: paused", "read posix: ok"]
 
 
 def test_a_pause_in_a_case(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The filter in every ABI, and processes that do not wait for their answer."""
 
-import ctypes
 import errno
 import fcntl
-import mmap
 import os
 import select
 import signal
@@ -15,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls import abi, seccomp
+from goldlock.lockcalls import abi, posix, seccomp
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS, IO_URING_SETUP
 from goldlock.lockcalls.plan import Fault
+from goldlock.lockcalls.reading import read_call
 from goldlock.lockcalls.supervisor import Supervisor
 
+from tests.lockcalls import i386
 from tests.lockcalls.support import Run
 
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
@@ -158,39 +158,15 @@ def test_signal_does_not_cut_a_call_short(image: Path) -> None:
         os.close(listener.fd)
 
 
-def i386_fcntl() -> Callable[[int, int, int, int], int]:
-    """Return fcntl as an i386 program calls it: of number, fd, command and address."""
-    # push rbx; mov eax, edi; mov ebx, esi; mov r8d, ecx; mov ecx, edx; mov edx, r8d;
-    # int 0x80; pop rbx; ret
-    code = bytes.fromhex("53 89f8 89f3 4189c8 89d1 4489c2 cd80 5b c3")
-    memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-    memory.write(code)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    kept.append(memory)
-    return ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int] * 4)(address)
-
-
-kept: list[mmap.mmap] = []
-MAP_32BIT = 0x40
-
-
-def low_buffer() -> tuple[int, mmap.mmap]:
-    memory = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT)
-    kept.append(memory)
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory)), memory
-
-
 @pytest.mark.usefixtures("_possible")
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 programs run on x86_64")
+@pytest.mark.skipif(not i386.is_there(), reason="no i386 programs run here")
 @pytest.mark.parametrize(
     ("number", "command", "layout"),
     [(221, 37, "=hhqqi"), (221, 13, "=hhqqi"), (55, 6, "=hhiii"), (221, 6, "=hhiii")],
 )
 def test_i386_caller(image: Path, number: int, command: int, layout: str) -> None:
-    call = i386_fcntl()
-    address, buffer = low_buffer()
-    if call(20, 0, 0, 0) != os.getpid():
-        pytest.skip("this kernel runs no i386 programs")
+    call = i386.i386_call()
+    address, buffer = i386.low_buffer()
 
     def act() -> int:
         results = []
@@ -215,15 +191,13 @@ def test_i386_caller(image: Path, number: int, command: int, layout: str) -> Non
 
 
 @pytest.mark.usefixtures("_possible")
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="i386 programs run on x86_64")
+@pytest.mark.skipif(not i386.is_there(), reason="no i386 programs run here")
 @pytest.mark.parametrize(
     ("number", "flags", "name"), [(39, 0o755, "mkdir"), (5, 0o301, "create"), (10, 0, "unlink")]
 )
 def test_i386_caller_with_files(image: Path, number: int, flags: int, name: str) -> None:
-    call = i386_fcntl()
-    address, buffer = low_buffer()
-    if call(20, 0, 0, 0) != os.getpid():
-        pytest.skip("this kernel runs no i386 programs")
+    call = i386.i386_call()
+    address, buffer = i386.low_buffer()
     path = image if name == "unlink" else image.with_name("new")
     buffer.write(os.fsencode(path) + b"\0")
 
@@ -239,6 +213,33 @@ def test_i386_caller_with_files(image: Path, number: int, flags: int, name: str)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert path.exists() == (name != "unlink")
     os.close(listener.fd)
+
+
+@pytest.mark.usefixtures("_possible")
+def test_a_call_that_holds_a_part_of_its_range_is_not_carried_out_yet(image: Path) -> None:
+    def act() -> int:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
+        fcntl.lockf(file, fcntl.LOCK_EX, 10, 0)
+        os.write(theirs, b"x")
+        signal.pause()
+        return 0
+
+    ours, theirs = os.pipe()
+    with image.open("r+b") as file:
+        child, listener = under_filter(act)
+        assert listener.wait()
+        listener.pass_on()
+        assert listener.wait()
+        call = read_call(notification := listener.call())
+        assert not posix._is_done(call)
+        call.close()
+        listener.let_through(notification)
+        os.read(ours, 1)
+        assert posix._is_done(call)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    for fd in (ours, theirs, listener.fd):
+        os.close(fd)
 
 
 def test_no_machine_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,3 +91,16 @@ def test_same_as_strace(
     calls = list(lines(log.read_text()))
     assert len(calls) >= least
     assert [told for line in traced() if (told := plain(line))] == calls
+
+
+def test_a_call_that_strace_tells_of_in_two_lines() -> None:
+    """As one that ends after that of another process, for which it was waited."""
+    log = """\
+1 fcntl(3</f>, F_SETLEASE, F_RDLCK) = 0
+2 flock(4</f>, LOCK_EX <unfinished ...>
+1 fcntl(3</f>, F_SETLEASE, F_UNLCK <unfinished ...>
+2 <... flock resumed>)              = 0
+1 <... fcntl resumed>)              = 0
+"""
+    told = ["lease of f, read: ok", "flock of f, exclusive waiting: ok", "lease unlock of f: ok"]
+    assert [*lines(log)] == told

@@ -68,6 +68,84 @@ def test_conflict_names_the_holder(supervised: Run, image: Path, traced: Traced)
     ]
 
 
+HOLDERS = """
+import fcntl, os, struct, sys
+FAR = 100  # equal in both
+def become(name):
+    with open("/proc/self/comm", "w") as file: file.write(name)
+def lock():
+    if sys.argv[2] == "flock": fcntl.flock(FAR, fcntl.LOCK_SH)
+    else: fcntl.lockf(FAR, fcntl.LOCK_SH)
+def start(name):
+    if (child := os.fork()):
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    become(name)
+def open_far():
+    fd = os.open(sys.argv[1], os.O_RDWR)
+    os.dup2(fd, FAR)
+    os.close(fd)
+become("one")
+open_far()
+lock()
+start("two")
+if sys.argv[2] == "flock": open_far()  # else it is the lock that is another
+lock()
+start("three")  # which has the second's open file, and asks for a lock by another
+fd = os.open(sys.argv[1], os.O_RDWR)
+try:
+    if sys.argv[2] == "flock": fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else: fcntl.fcntl(fd, fcntl.F_OFD_SETLK, struct.pack("@hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+except BlockingIOError: print("refused")
+"""
+
+
+@pytest.mark.parametrize("kind", ["flock", "POSIX"])
+def test_all_who_hold_it_are_named(supervised: Run, image: Path, traced: Traced, kind: str) -> None:
+    """Of parent and child, too, with equal descriptors, each of whom has taken a lock."""
+    done = supervised([sys.executable, "-c", HOLDERS, str(image), kind])
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+    assert traced()[-1].endswith(": EAGAIN (held by one two)")
+
+
+GIVES_UP = """
+import fcntl, os, signal, struct, sys
+OFD = sys.argv[2] == "OFD"
+def lock(first, length, kind=fcntl.F_WRLCK):
+    told = struct.pack("@hhqqi4x", kind, 0, first, length, 0)
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW if OFD else fcntl.F_SETLKW, told)
+class Stop(Exception): pass
+def stop(*_): raise Stop
+signal.signal(signal.SIGUSR1, stop)
+fd = os.open(sys.argv[1], os.O_RDWR)
+lock(0, 1)
+ours, theirs = os.pipe()
+parent, end = os.getpid(), os.pipe()
+if not os.fork():
+    os.close(end[1])
+    fd = os.open(sys.argv[1], os.O_RDWR)
+    lock(5, 1)
+    os.write(theirs, b"x")
+    while b": waits" not in open(os.environ["GOLDLOCK_LOCK_TRACE"], "rb").read(): pass
+    os.kill(parent, signal.SIGUSR1)
+    os.read(end[0], 1)
+    os._exit(0)
+os.read(ours, 1)
+try: lock(0, 10)
+except Stop: print("stopped")
+lock(0, 1, fcntl.F_UNLCK)
+"""
+
+
+@pytest.mark.parametrize("kind", ["OFD", "POSIX"])
+def test_who_has_a_part_of_what_it_waits_for_has_not_got_it(
+    supervised: Run, image: Path, traced: Traced, kind: str
+) -> None:
+    done = supervised([sys.executable, "-c", GIVES_UP, str(image), kind])
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
+    results = [line.rpartition(": ")[2].partition(" (")[0] for line in traced()]
+    assert results == ["ok", "ok", "waits", "gave up", "ok"]
+
+
 @pytest.mark.usefixtures("_possible")
 def test_waiting_call_waits_in_the_program(image: Path) -> None:
     """It must be the program that waits: the supervisor goes on serving the one waited for."""

@@ -14,6 +14,9 @@ CALLS = (
 )
 
 _CALL = re.compile(r"\d+ +(\w+)\((.*)\) += (-?\w+)\S*(?: (E\w+))?")
+_UNFINISHED = " <unfinished ...>"
+_BEGUN = re.compile(rf"(\d+) .*{re.escape(_UNFINISHED)}")
+_RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>")
 _FD = re.compile(r"\d+<([^<>]+)")
 _RECORD = re.compile(r"l_type=F_(\w+), l_whence=SEEK_SET, l_start=(\d+), l_len=(\d+)")
 _KINDS = {"RDLCK": ", read", "WRLCK": ", write", "UNLCK": ""}
@@ -26,7 +29,13 @@ _FLOCKS = {
 
 def lines(log: str) -> Iterator[str]:
     """Yield a line for each lock call, up to its result as a trace has it."""
-    for line in log.splitlines():
+    begun: dict[str, str] = {}
+    for each in log.splitlines():
+        line = each
+        if first := _BEGUN.fullmatch(line):  # another process had the word before the result
+            begun[first[1]] = first[0].removesuffix(_UNFINISHED)
+        elif rest := _RESUMED.match(line):
+            line = f"{begun.pop(rest[1])}{line[rest.end() :]}"
         found = _CALL.match(line)
         if not found:
             continue

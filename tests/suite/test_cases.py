@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from goldlock.errors import UsageError
@@ -33,10 +34,13 @@ def test_a_helper_is_no_case(suite: MakeSuite) -> None:
     for name in ("with-hash-bang.sh", "with-golden.py", "executable.sh"):
         (folder / name).write_text("#!/bin/sh\n" if "bang" in name else "x = 1\n")
     (folder / "calls-run.py").write_text("from goldlock import run\n\n\nrun(print)\n")
+    main = 'import goldlock\n\nif __name__ == "__main__":\n    goldlock.run(print)\n'
+    (folder / "calls-run-as-main.py").write_text(main)
     (folder / "helps-run.py").write_text("def go():\n    run()\n")
     (folder / "executable.sh").chmod(0o755)
     (suite.root / "expected" / "with-golden.out").write_text("")
     assert [path.name for path in case_files(suite.root)] == [
+        "calls-run-as-main.py",
         "calls-run.py",
         "executable.sh",
         "with-golden.py",
@@ -114,6 +118,7 @@ def test_a_number_needs_no_zeros(named: MakeSuite) -> None:
         ('"""Who waits."""\n# group: quick\n', ("quick",)),
         ("# group: quick\n'''\nWho: waits.\n'''\nx = 1\n# group: no\n", ("quick",)),
         ('"""\n# group: in words\n"""\n', ()),
+        ('"""Who waits.\n' + "At length.\n" * 1000 + '"""\n# group: quick\n', ("quick",)),
     ],
 )
 def test_a_header_before_a_docstring_or_behind_it(
@@ -123,10 +128,22 @@ def test_a_header_before_a_docstring_or_behind_it(
     assert read_case(path).groups == groups
 
 
+def test_a_mark_of_the_byte_order_hides_no_header(suite: MakeSuite) -> None:
+    path = suite.case("1.py", "#!/usr/bin/env python3")
+    path.write_bytes(b"\xef\xbb\xbf# group: quick\n")
+    assert read_case(path).groups == ("quick",)
+
+
 def test_a_slip_behind_a_docstring_is_told_with_its_line(suite: MakeSuite) -> None:
     path = suite.case("1.py", '#!/usr/bin/env python3\n"""Who\nwaits.\n"""\n# needs: flokc\n')
     with pytest.raises(UsageError, match=r"1\.py:5: unknown word in needs: 'flokc'"):
         read_case(path)
+
+
+def test_a_file_elsewhere_is_not_called_no_case(named: MakeSuite, tmp_path: Path) -> None:
+    other = MakeSuite(tmp_path / "other").case("1.sh", "")
+    with pytest.raises(UsageError, match=f"{other}: not in {named.root}/cases; a run is of one"):
+        Known(read_suite(named.root)).find(str(other))
 
 
 def test_from_a_case_on(named: MakeSuite) -> None:

@@ -65,6 +65,10 @@ def test_what_it_says(tmp_path: Path) -> None:
     ]
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_it(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeff[programs.git]").programs
+
+
 def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
     file = suite_file(tmp_path)
     assert (file.kit.name, file.program_names) == ("", ())
@@ -75,6 +79,7 @@ def test_a_suite_without_one_is_of_plain_programs(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a = ", ":1: invalid value"),
+        (f"a = {'1' * 5000}", ": Exceeds the limit"),
         ("\na = 1 b", ":2: expected newline or end of document after a statement"),
         ('\nkti = "qemu"', ":2: unknown key 'kti'; did you mean 'kit'?"),
         (
