@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from goldlock.inspect import process_facts, processes
 from goldlock.inspect.open_files import Files, awaited, locked_files
-from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, same_open_file
+from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, shares_open_file
 from goldlock.lockcalls import SUPERVISOR_NAME
 
 _TRIES = 3
@@ -167,20 +167,16 @@ def _is_inherited(one: Found, found: list[Found]) -> bool:
     key = one.kernel.key()
     same = [each for each in found if each.pid != one.pid and each.kernel.key() == key]
     above = processes.ancestors(one.pid) if same else []
-    return any(each.pid in above and _is_shared(one, each) for each in same)
+    return any(
+        each.pid in above and shares_open_file((one.pid, one.fd), (each.pid, each.fd))
+        for each in same
+    )
 
 
 def _is_told(one: Found, listed: Found) -> bool:
     """Tell whether what a process waits for is what the table has."""
     told = [(each.path, *each.kernel.wanted()) for each in (one, listed)]
     return told[0] == told[1]
-
-
-def _is_shared(one: Found, other: Found) -> bool:
-    try:
-        return same_open_file((one.pid, one.fd), (other.pid, other.fd))
-    except OSError:  # one is gone, or may not be compared
-        return one.fd == other.fd
 
 
 def _owner(lock: KernelLock) -> int:

@@ -23,6 +23,7 @@ from goldlock import linux
 from goldlock.inspect.file_locks import field, place_of
 from goldlock.inspect.mount_table import Mount, everything, may_wait, mount_of
 from goldlock.linux import KernelLock
+from goldlock.lockcalls.copies import memory_of
 
 DELETED = " (deleted)"
 _NUMBERS = {"x86_64": (72, 73), "aarch64": (25, 32)}
@@ -172,15 +173,17 @@ def _is_said(path: str, status: os.stat_result) -> bool:
 
 def _below(top: str, but: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield all that is below a directory, each with its device and inode, *but* some mounts."""
-    with suppress(OSError), os.scandir(top) as entries:  # removed meanwhile
-        for entry in entries:
-            if entry.path in but:
-                continue
-            with suppress(OSError):
-                status = entry.stat(follow_symlinks=False)
-                yield entry.path, (status.st_dev, status.st_ino)
-                if stat.S_ISDIR(status.st_mode):
-                    yield from _below(entry.path, but)
+    folders = [top]  # not by recursion: Python's stack is not as deep as folders can be
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:  # removed meanwhile
+            for entry in entries:
+                if entry.path in but:
+                    continue
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    yield entry.path, (status.st_dev, status.st_ino)
+                    if stat.S_ISDIR(status.st_mode):
+                        folders.append(entry.path)
 
 
 def awaited(pid: int, tasks: list[str]) -> Iterator[tuple[OpenFile, KernelLock]]:
@@ -208,11 +211,7 @@ def awaited(pid: int, tasks: list[str]) -> Iterator[tuple[OpenFile, KernelLock]]
 
 def _asked(file: OpenFile, task: str, address: int) -> tuple[bool, str]:
     """Return whether a struct flock in a program is to write, and its first and last byte."""
-    memory = os.open(f"/proc/{task}/mem", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        raw = os.pread(memory, linux.FLOCK.size, address)
-    finally:
-        os.close(memory)
+    raw = memory_of(int(task), address, linux.FLOCK.size)
     if len(raw) < linux.FLOCK.size:
         raise OSError("no struct flock")
     kind, whence, first, length, _ = linux.FLOCK.unpack(raw)

@@ -83,13 +83,12 @@ def state(pid: int) -> str:
         return "gone"
 
 
-def session_size(pid: int) -> int:
-    """Return how many processes live in the session that a process leads."""
+def tree_size(pid: int) -> int:
+    """Return how many processes live below one."""
     count = 0
-    for process in psutil.pids():
-        with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if os.getsid(process) == pid:
-                count += not _has_ended(psutil.Process(process))
+    for process in processes.descendants(pid):
+        with suppress(psutil.NoSuchProcess):
+            count += not _has_ended(psutil.Process(process))
     return count
 
 

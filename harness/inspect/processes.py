@@ -127,12 +127,12 @@ def kill_tree(root: int) -> list[int]:
     import signal  # as above
 
     found: list[int] = []
-    while new := {root, *descendants(root)}.difference(found):
+    while new := [each for each in (root, *descendants(root)) if each not in found]:
         found += new
         for pid in new:  # so that none starts another while they are looked for
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGSTOP)
-    for pid in found:
+    for pid in reversed(found):  # when its parent ends, the kernel may have one go on
         kill(pid)
     return found
 

@@ -128,7 +128,8 @@ class Line(State):
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._since)
-                return file.read().decode("utf-8", "surrogateescape").splitlines()
+                lines = file.read().splitlines()  # a text would be split at other bytes, too
+                return [line.decode("utf-8", "surrogateescape") for line in lines]
         except OSError:
             return []
 
@@ -143,7 +144,8 @@ class Refused(Line):
         import re  # 10 ms that the other states do without
 
         name = re.escape(quote(process_facts.name(pid)))
-        pattern = re.compile(rf"{name}: .*: (?:EAGAIN|EACCES|EEXIST)\??(?: \(held by .*\))?$")
+        by = r"(?: \((?:held by|created by|open in) .*\))?"
+        pattern = re.compile(rf"{name}: .*: (?:EAGAIN|EACCES|EEXIST){by}\??$")
         super().__init__(pattern, trace, since)
         self.needs = self._pid = pid
 

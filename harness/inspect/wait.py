@@ -39,6 +39,8 @@ Wait until something is so; never for a time.
 standard error says what is there instead; 2 usage.
 """
 
+_LARGEST_PID = 2**22
+"""The most that the kernel can be told to count to (proc(5), pid_max)."""
 _STATES = ("locked", "unlocked", "blocked", "refused", "exists", "missing", "line", "gone")
 _MORE = {"locked": ("byte", "by", "exclusive"), "unlocked": ("byte", "by"), "line": ("of",)}
 
@@ -107,7 +109,7 @@ def _options(arguments: list[str]) -> dict[str, str]:
 
 def _state(kind: str, value: str, more: dict[str, str]) -> "State":
     if kind in ("blocked", "gone", "refused"):
-        pid = _number(int, kind, value)
+        pid = _pid(kind, value)
         if kind == "refused":
             return _refused(pid)
         return lock_states.Blocked(pid) if kind == "blocked" else states.Gone(pid)
@@ -117,7 +119,7 @@ def _state(kind: str, value: str, more: dict[str, str]) -> "State":
         if "of" not in more:
             raise _UsageError("--line wants --of FILE")
         return states.Line(value, more["of"])
-    by = _number(int, "by", more["by"]) if "by" in more else 0
+    by = _pid("by", more["by"]) if "by" in more else 0
     span = _span(more["byte"], value, by) if "byte" in more else None
     part = "byte" in more and not more["byte"][0].isdigit()  # a name
     if kind == "unlocked":
@@ -146,6 +148,15 @@ def _span(text: str, path: str, by: int) -> "Span":
     if end is not None and end < start:
         raise _UsageError(f"--byte: {text}: the last byte is before the first")
     return start, end
+
+
+def _pid(name: str, text: str) -> int:
+    pid = _number(int, name, text)
+    if not 0 < pid <= _LARGEST_PID:
+        raise _UsageError(
+            f"--{name}: {text} is no process: they have numbers from 1 to {_LARGEST_PID}"
+        )
+    return pid
 
 
 def _integer(text: str) -> int:

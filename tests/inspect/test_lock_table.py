@@ -431,3 +431,39 @@ def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1.sh", script, "file: all bytes, exclusive (flock): 1.sh (pid PID, holder)\n")
     done = run_tests("--suite", str(suite.root))
     assert done.returncode == 0, done.stdout
+
+
+def test_folders_deeper_than_pythons_stack(tmp_path: Path) -> None:
+    folder = tmp_path / "top" / Path(*["d"] * 500)
+    folder.mkdir(parents=True)
+    other = tmp_path / "other"
+    other.touch()
+    (folder / "name").hardlink_to(other)  # to be searched for
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT / '.import')!r})\n"
+        "from goldlock.inspect.lock_table import table; sys.setrecursionlimit(250)\n"
+        f"print(len(table({str(tmp_path / 'top')!r}).splitlines()))"
+    )
+    with other.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_a_chain_of_processes_longer_than_pythons_stack() -> None:
+    script = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT / '.import')!r})\n"
+        "from goldlock.linux import processes_below\n"
+        "top = os.getpid()\n"
+        "for _ in range(200):\n"
+        "    if os.fork(): os.wait(); os._exit(0)\n"
+        "sys.setrecursionlimit(150)\n"
+        "found = list(processes_below(top))\n"
+        "above = [top, *(pid for pid, _ in found[:-1])]\n"
+        "print(len(found), [parent for _, parent in found] == above, flush=True)\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("200 True\n", "")

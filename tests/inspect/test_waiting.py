@@ -12,9 +12,11 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from goldlock.inspect import lock_states, states, waiting
+from goldlock.inspect import lock_states, process_facts, states, waiting
 from goldlock.inspect.wait import main
+from goldlock.lockcalls import TRACE_VARIABLE
 from goldlock.lockcalls.file_words import LOCKS_VARIABLE, FileWord, pack
+from goldlock.lockcalls.words import quote
 
 from tests.conftest import ROOT
 
@@ -202,6 +204,11 @@ def test_a_process_that_goes() -> None:
         ("--locked f --byte 9-5", 2, "--byte: 9-5: the last byte is before the first"),
         ("--locked f --byte X", 2, "--byte: no bytes of f are called 'X'; there are: none"),
         ("--gone -1", 2, "--gone takes a number from 0 on, not '-1'"),
+        ("--gone 0", 2, "--gone: 0 is no process: they have numbers from 1 to "),
+        ("--gone 99999999999", 2, "--gone: 99999999999 is no process"),
+        ("--blocked 99999999999", 2, "--blocked: 99999999999 is no process"),
+        ("--locked f --by 0", 2, "--by: 0 is no process"),
+        ("--gone ²", 2, "--gone takes a number, not '²'"),
         ("--timeout nan --exists f", 2, "--timeout takes a number from 0 on, not 'nan'"),
         ("--line x", 2, "--line wants --of FILE"),
         ("--refused 1", 2, "--refused is for a case with '# needs: faults' in its header"),
@@ -219,6 +226,34 @@ def test_the_command(
     said = capsys.readouterr().err
     assert said.startswith(f"goldlock wait: {told}" if told else "")
     assert bool(said) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("result", "is_refusal"),
+    [
+        ("EAGAIN", True),
+        ("EACCES", True),
+        ("EEXIST (created by a (b))", True),
+        ("EAGAIN (held by a b)", True),
+        ("EAGAIN (held by a)?", True),
+        ("EAGAIN (open in a)", True),
+        ("EAGAIN (injected)", False),
+        ("ENOENT", False),
+        ("waits (held by a)", False),
+        ("ok", False),
+    ],
+)
+def test_a_call_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch, result: str, *, is_refusal: bool
+) -> None:
+    """As in a trace, whatever is in a name."""
+    monkeypatch.setenv(TRACE_VARIABLE, "trace")
+    name = quote(process_facts.name(os.getpid()))
+    path = "/f" if is_refusal else '"/f: EAGAIN\x0b: EEXIST\u2028"'
+    line = f"{name}: lock 5 of {path}, read: {result}"
+    Path("trace").write_text(f"{line}\n")
+    refused = main(["--refused", str(os.getpid()), "--timeout", str(AT_ONCE)]) == 0
+    assert refused == is_refusal
 
 
 def test_a_wrapped_program_may_take_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
