@@ -36,6 +36,7 @@ from goldlock.orders.search import Choice
 from goldlock.orders.shrink import shrunk
 from goldlock.orders.together import TogetherError, together
 from goldlock.runner import shards
+from goldlock.suite.lock_words import asked
 from goldlock.text import count, printable
 
 COMMAND = "goldlock orders"
@@ -108,8 +109,7 @@ def _task(options: argparse.Namespace) -> _Task:
 
 def _run(options: argparse.Namespace) -> int:
     check(options)
-    if options.kit:
-        os.environ[KIT_VARIABLE] = options.kit  # for filters, and for what is started
+    os.environ.update(asked(options.kit, options.suite))  # for filters, and for what is started
     status = _together(options.programs) if options.together else _run_programs(options)
     sys.stdout.flush()
     return status
@@ -175,7 +175,7 @@ def _replay(task: _Task, workers: Pool, order: Sequence[str]) -> int:
     _draw(task, [outcome], "One order was run")
     for problem in problems:
         _fail(problem, 1)
-    return int(_is_bad(task, outcome) or bool(problems))
+    return int(bool(_mark(task, outcome) or problems))
 
 
 def _explore(task: _Task, workers: Pool) -> int:
@@ -199,12 +199,12 @@ def _explore(task: _Task, workers: Pool) -> int:
     problems = [*found.diverged, *wrong]
     bad = False
     for number, outcome in enumerate(found.outcomes, 1):
-        mark = " - never!" if _is_never(task, outcome) else ""
-        bad = bad or _is_bad(task, outcome)
-        _say([f"outcome {number}{mark}"])
+        mark = _mark(task, outcome)
+        bad = bad or bool(mark)
+        _say([f"outcome {number}{f' - {mark}!' if mark else ''}"])
         lines = outcome_lines(outcome, task.programs.by_letter, all_steps=task.options.steps)
         _say([*indented("\n".join(lines)).splitlines(), ""])
-    _say(silent(found, task.programs.by_letter))
+    _say(silent(found, task.programs.by_letter, task.options.points))
     what = claim(found, task.choice)
     _say([what, f"{count(found.runs, 'run')} in {time.monotonic() - started:.1f} s"])
     _draw(task, found.outcomes, what)
@@ -222,19 +222,17 @@ def _shrunk(task: _Task, workers: Pool, outcomes: Sequence[Outcome]) -> list[Out
     """
     budget = task.options.budget
     end = None if budget is None else time.monotonic() + budget
-    wanted = [each for each in outcomes if task.options.shrink or _is_bad(task, each)]
+    wanted = [each for each in outcomes if task.options.shrink or _mark(task, each)]
     return sorted(
         (shrunk(workers, each, task.clean, end) if each in wanted else each for each in outcomes),
         key=Outcome.length,
     )
 
 
-def _is_never(task: _Task, outcome: Outcome) -> bool:
-    return bool(task.never and task.never.search(outcome.text))
-
-
-def _is_bad(task: _Task, outcome: Outcome) -> bool:
-    return _is_never(task, outcome) or outcome.is_failure
+def _mark(task: _Task, outcome: Outcome) -> str:
+    """Return in a word what makes the exit status 1; nothing where an outcome does not."""
+    is_never = task.never and task.never.search(outcome.text)
+    return "never" if is_never else outcome.failure
 
 
 def _say_programs(task: _Task) -> None:
@@ -254,10 +252,10 @@ def _draw(task: _Task, outcomes: Sequence[Outcome], what: str) -> None:
 
     commands = map(shlex.join, task.programs.commands)
     programs = [Program(*each) for each in zip(task.programs.names, commands, strict=True)]
-    bad = {i for i, outcome in enumerate(outcomes) if _is_bad(task, outcome)}
+    marks = [_mark(task, outcome) for outcome in outcomes]
     try:
         Path(task.options.html).write_text(
-            document(programs, outcomes, bad, what), "utf-8", "surrogateescape"
+            document(programs, outcomes, marks, what), "utf-8", "surrogateescape"
         )
     except OSError as error:
         raise UsageError(f"--html {task.options.html}: {error.strerror}") from error

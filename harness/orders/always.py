@@ -5,6 +5,7 @@ A predicate may look at all that there is, so the order of any two steps that ch
 matters to it: with one, those depend on each other.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,17 @@ class NotAtFirstError(Exception):
     """What must be so always is not so at first; str() says what."""
 
 
+class PredicateError(Exception):
+    """A predicate cannot tell; str() says where it went wrong, and how."""
+
+
+def mistake(error: Exception, frame: int) -> str:
+    """Return what went wrong in a line, with the place: that of a frame of its traceback."""
+    place = traceback.extract_tb(error.__traceback__)[frame]
+    text = " ".join(str(error).split())
+    return f"{place.filename}:{place.lineno}: {type(error).__name__}: {text}"
+
+
 class Watch:
     """Looks at each moment of one order."""
 
@@ -65,7 +77,7 @@ class Watch:
 
     def begin(self, lanes: Sequence[Lane]) -> None:
         """Look at the moment at which all programs have been started; raise NotAtFirstError."""
-        if self._always and not self._always(State(self._folder, self._held(lanes))):
+        if self._always and not self._asked(self._always, self._held(lanes)):
             raise NotAtFirstError(f"{_what(self._always)}: not so when all have been started")
 
     def look(self, number: int, step: Step, lanes: Sequence[Lane]) -> Iterator[tuple[int, str]]:
@@ -74,11 +86,21 @@ class Watch:
             return
         held = self._held(lanes)
         if self._always and self._is_so:
-            self._is_so = self._always(State(self._folder, held))
+            self._is_so = self._asked(self._always, held)
             if not self._is_so:
                 yield number, _what(self._always)
         if self._holders:
             yield from self._holders.look(number, step, self._names[program_of(step.actor)], held)
+
+    def _asked(self, always: Predicate, held: Sequence[Held]) -> bool:
+        """Ask a predicate, which is somebody else's; raise PredicateError."""
+        try:
+            return bool(always(State(self._folder, held)))
+        except shell.ShellError:
+            raise
+        except Exception as error:
+            own = min(1, len(traceback.extract_tb(error.__traceback__)) - 1)
+            raise PredicateError(f"{_what(always)}: {mistake(error, own)}") from None
 
     def _held(self, lanes: Sequence[Lane]) -> list[Held]:
         return sorted(
@@ -98,7 +120,7 @@ class Watch:
         looks = (effects.LOOK_READ, effects.LOOK_WRITE)
         changes = not own or any(effect.mode not in looks for effect in own)
         if self._always and (changes or not only_changes):
-            yield Effect("what is always so", 0, None, effects.WRITE)
+            yield Effect("what is always so", 0, None, effects.WRITE, is_lock=False)
         if self._pairs is not None:
             yield from what_holders_see(own, self._pairs)
 

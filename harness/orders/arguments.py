@@ -72,7 +72,8 @@ def parser(command: str) -> argparse.ArgumentParser:
     parser.add_argument("--points", choices=POINTS, default=LOCKS,
                         help="lock calls are steps; or what makes files and looks at them by "
                         "name, too; or each open, read and write, too")  # fmt: skip
-    parser.add_argument("--kit", metavar="NAME", help="gives bytes names")
+    parser.add_argument("--kit", metavar="NAME", help="names for bytes: those of a kit, e.g. qemu")
+    parser.add_argument("--suite", metavar="DIR", help="names for bytes: those of a suite.toml")
     return parser
 
 
@@ -87,7 +88,8 @@ def check(options: argparse.Namespace) -> None:
     most = _JOBS_EACH * len(os.sched_getaffinity(0))
     if options.jobs > most:
         raise UsageError(f"-j: {options.jobs} is more than {_JOBS_EACH} for each processor, {most}")
-    for name in ("never", "always", "order", "html"):  # a variable that is not set, in a script
+    may_be_unset = "never", "always", "order", "html", "suite"  # variables of a script
+    for name in may_be_unset:
         if getattr(options, name) is not None and not getattr(options, name).strip():
             raise UsageError(f"--{name}: empty")
     if options.html:
@@ -113,7 +115,7 @@ def _check_choice(options: argparse.Namespace) -> None:
         raise UsageError("--shard and --order: one of them")
     if options.together:
         others = ("setup", "outcome", "never", "always", "html", "shard", "filter", "budget", "kit",
-                  "holders", "shrink", "steps")  # fmt: skip
+                  "suite", "holders", "shrink", "steps")  # fmt: skip
         for name in others:
             if getattr(options, name):
                 raise UsageError(f"--{name}: say it to each shard; --together has what they found")
@@ -129,6 +131,9 @@ def command_of(text: str) -> tuple[str, ...]:
         raise UsageError("a program without a name")
     if _SHELL.search(re.sub("'[^']*'", "", text)) or "=" in words[0]:
         return ("sh", "-c", text)
-    if not shutil.which(words[0]):
+    found = shutil.which(words[0])
+    if not found:
         raise UsageError(f"{words[0]}: no such program")
+    if not Path(found).is_absolute():  # it is started in another folder
+        return (str(Path(found).absolute()), *words[1:])
     return words

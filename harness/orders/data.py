@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from goldlock.lockcalls.abi import AARCH64, X32_BIT, X86_64, names_by_number
 from goldlock.lockcalls.calls import Call, OtherCallError
-from goldlock.lockcalls.copies import process_of
+from goldlock.lockcalls.copies import memory_of, process_of
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.lockcalls.words import quote, range_text
 from goldlock.orders import effects
@@ -96,7 +96,7 @@ class DataCall(Call):
 
 def data_effect(name: str, mode: str, first: int = 0, last: int | None = None) -> Effect:
     """Return what is done to data of the file *name*."""
-    return Effect(f"the data of {name}", first, last, mode)
+    return Effect(f"the data of {name}", first, last, mode, is_lock=False)
 
 
 class Access(DataCall):
@@ -134,8 +134,7 @@ class Access(DataCall):
     def _size(self) -> int:
         """Return how many bytes there are in the list of blocks that the call is about."""
         wanted = _BLOCK.size * min(self._args[2], _MOST_BLOCKS)
-        with open(f"/proc/{self.tid}/mem", "rb", buffering=0) as memory:
-            blocks = os.pread(memory.fileno(), wanted, self._args[1])
+        blocks = memory_of(self.tid, self._args[1], wanted)
         return sum(size for _, size in _BLOCK.iter_unpack(blocks[: len(blocks) // 16 * 16]))
 
     def text(self, name: str) -> str:

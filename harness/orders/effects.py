@@ -30,13 +30,15 @@ class Effect(NamedTuple):
     """What a step did, or tried, to a range of what *name* names: a file, with the kind of locks.
 
     *last* None is the end. *mode*: a lock that was got is READ or WRITE, one that was let go is
-    END_READ or END_WRITE; a test, and a lock that was refused, only looked.
+    END_READ or END_WRITE; a test, and a lock that was refused, only looked. What is no lock, *name*
+    calls by more than the file, and is read and written likewise.
     """
 
     name: str
     first: int
     last: int | None
     mode: str
+    is_lock: bool = True
 
     def depends(self, other: "Effect") -> bool:
         """Return whether it matters which of the two comes first."""

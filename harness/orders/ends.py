@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls that let go of locks without a word of locks: the end of a process, and close(2)."""
+"""Calls that let go of locks without a word of locks: exit_group(2), close(2), and dup2(2)."""
 
 # Asked at each close of each program, where pathlib takes longer than the kernel:
 # ruff: noqa: PTH115, PTH116, PTH208
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from goldlock.linux import KernelLock
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
-from goldlock.lockcalls.calls import Call
+from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.copies import process_of
 from goldlock.lockcalls.seccomp import Notification
 from goldlock.orders import effects
@@ -20,8 +20,15 @@ from goldlock.orders.effects import Effect
 EXITS = {X86_64: (231, X32_BIT | 231), I386: (252,), AARCH64: (94,), ARM: (248,)}
 """The numbers of exit_group, for each ABI."""
 _CLOSES = {X86_64: (3, X32_BIT | 3), I386: (6,), AARCH64: (57,), ARM: (6,)}
-NUMBERS = {arch: (*EXITS[arch], *_CLOSES[arch]) for arch in EXITS}
-"""The numbers of exit_group and close, for each ABI."""
+_DUPS = {
+    X86_64: (33, 292, X32_BIT | 33, X32_BIT | 292),
+    I386: (63, 330),
+    AARCH64: (24,),
+    ARM: (63, 358),
+}
+"""The numbers of dup2 and dup3, which close the descriptor that they give another file."""
+NUMBERS = {arch: (*EXITS[arch], *_CLOSES[arch], *_DUPS[arch]) for arch in EXITS}
+"""The numbers of all these, for each ABI."""
 
 
 _LARGEST = 2**63 - 1
@@ -29,19 +36,24 @@ _MOST = 65536
 
 
 class EndCall(Call):
-    """The end of a process, "exit", or "close" of a file on which it has a lock."""
+    """The end of a process, "exit", or "close" of a file on which it has a lock, also by dup2."""
 
     system = ""
     kind = "unlock"
     waits = False
 
     def __init__(self, notification: Notification) -> None:
-        """Read the call; OSError when the process is gone."""
+        """Read the call; OSError when the process is gone, OtherCallError if it closes nothing."""
         self.tid = notification.tid
         self.number = notification.number
         self.pid = process_of(self.tid)
         self.call = "exit" if self.number in EXITS.get(notification.arch, ()) else "close"
         self.program_fd = notification.fd if self.call == "close" else -1
+        if self.number in _DUPS.get(notification.arch, ()):
+            self.program_fd = notification.signed(1)
+            os.readlink(f"/proc/{self.pid}/fd/{notification.fd}")  # which must be there
+            if self.program_fd == notification.fd:
+                raise OtherCallError
         self.file = (0, 0)
 
     def path(self) -> str:

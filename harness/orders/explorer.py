@@ -204,6 +204,7 @@ def explore(
             runs += 1
             if result.ran is None:
                 diverged.append(result.text)
+                search.lost(result.job)
                 continue
             search.add(result.job, result.ran)
             if result.ran.end != "cut":

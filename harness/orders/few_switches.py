@@ -32,6 +32,8 @@ class FewSwitches:
         self._queue: list[_Way] = []
         self._waiting: dict[tuple[int, str], list[_Way]] = {}
         self._jobs: list[tuple[_Way, str]] = []
+        self._running: dict[tuple[tuple[str, str], ...], tuple[int, str]] = {}
+        """The moves that jobs are to make, by their prefixes."""
 
     @property
     def left(self) -> int:
@@ -49,10 +51,17 @@ class FewSwitches:
             return None
         way, actor = self._jobs.pop(0)
         prefix = [(step.actor, step.call) for step in way.steps]
-        return Job((*prefix, (actor, self._ready[way.state][actor])))
+        job = Job((*prefix, (actor, self._ready[way.state][actor])))
+        self._running[job.prefix] = (way.state, actor)
+        return job
+
+    def lost(self, job: Job) -> None:
+        move = self._running.pop(job.prefix)
+        for way in self._waiting.pop(move, [])[1:]:  # which have come to that state otherwise
+            self._go(way, move[1])
 
     def add(self, job: Job, ran: Ran) -> None:
-        del job
+        self._running.pop(job.prefix, None)
         state = 0
         self._first = self._first or [step.actor for step in ran.steps]
         self._ready.setdefault(0, ran.ready[0])

@@ -50,17 +50,17 @@ def what_holders_see(own: Iterable[Effect], pairs: Mapping[int, int]) -> Iterato
     """
     opposite = {other: byte for byte, other in pairs.items()}
     for effect in own:
-        if effect.mode not in _OF_LOCKS or effect.name.startswith("the "):
+        if effect.mode not in _OF_LOCKS or not effect.is_lock:
             continue
         name = _name(effect.name.removeprefix("flock of "))
-        yield effect._replace(name=f"holders of {name}")
+        yield effect._replace(name=f"holders of {name}", is_lock=False)
         ends = effect.mode in (effects.END_READ, effects.END_WRITE)
         strong = (effects.WRITE, effects.END_WRITE)
         weak = (effects.READ, effects.END_READ)
         for own_byte in _bytes_in(effect.first, effect.last, (*pairs, *opposite)):
             byte = opposite.get(own_byte, own_byte)
             mode = (strong if own_byte in opposite else weak)[ends]
-            yield Effect(f"holders of a pair of {name}", byte, byte, mode)
+            yield Effect(f"holders of a pair of {name}", byte, byte, mode, is_lock=False)
 
 
 @dataclass

@@ -65,6 +65,9 @@ class Search(Protocol):
     def add(self, job: Job, ran: Ran) -> None:
         """Take down what came of a job."""
 
+    def lost(self, job: Job) -> None:
+        """Take down that a job came by another way, so that nothing is known of it."""
+
     @property
     def left(self) -> int:
         """How many jobs are known of that have not been handed out."""

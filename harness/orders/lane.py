@@ -142,8 +142,7 @@ class Lane:
             return
         try:
             call = self._read(notification)
-        except (OSError, ValueError, OverflowError, OtherCallError):
-            # The kernel refuses it, as for an address that is none, or it is no matter.
+        except (OSError, ValueError, OtherCallError):  # the kernel refuses it, or it is no matter
             listener.let_through(notification)
             return
         self.pids.add(call.pid)

@@ -11,6 +11,7 @@ system, as programs are started; those are known from their path alone, and let 
 import os
 
 from goldlock.lockcalls.abi import names_by_number
+from goldlock.lockcalls.copies import memory_of
 from goldlock.lockcalls.file_names import AT_FDCWD
 from goldlock.lockcalls.file_numbers import FILE_NUMBERS
 from goldlock.lockcalls.files import Shape
@@ -100,11 +101,8 @@ def is_elsewhere(notification: Notification, folder: str) -> bool:
     if place is None:
         return False
     at, which = place
-    memory = os.open(f"/proc/{notification.tid}/mem", os.O_RDONLY)
-    try:
-        path = os.pread(memory, _LONGEST_PATH, notification.args[which]).partition(b"\0")[0]
-    finally:
-        os.close(memory)
+    text = memory_of(notification.tid, notification.args[which], _LONGEST_PATH)
+    path = text.partition(b"\0")[0]
     if not path:  # it is about a descriptor
         return True
     fd = AT_FDCWD if at is None else notification.signed(at)

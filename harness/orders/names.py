@@ -86,7 +86,7 @@ def name_effect(name: str, *, changes: bool) -> Iterator[Effect]:
     """
     mode = effects.WRITE if changes else effects.LOOK_READ
     while name:
-        yield Effect(f"the name {name}", 0, None, mode)
+        yield Effect(f"the name {name}", 0, None, mode, is_lock=False)
         mode = effects.LOOK_READ
         name = name.rpartition("/")[0]
 

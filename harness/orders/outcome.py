@@ -86,9 +86,11 @@ class Outcome(NamedTuple):
         return self._replace(steps=self.ran)
 
     @property
-    def is_failure(self) -> bool:
-        """Whether it is a deadlock, or breaks what must be so always."""
-        return self.text.startswith((DEADLOCK, BROKEN))
+    def failure(self) -> str:
+        """What it is that no outcome should be, "broken" or "deadlock"; nothing for any other."""
+        if any(step.broken for step in self.ran):
+            return "broken"
+        return "deadlock" if self.text.startswith(DEADLOCK) else ""
 
     def length(self) -> tuple[int, list[str], str]:
         """Return what is less for an outcome that is shown before another one."""

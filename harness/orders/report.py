@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from goldlock.orders.effects import Step
+from goldlock.orders.effects import LOCKS, Step
 from goldlock.orders.explorer import Found
 from goldlock.orders.history import interleavings, order_text, switches
 from goldlock.orders.outcome import Outcome, indented, name_of
@@ -62,7 +62,8 @@ def claim(found: Found, choice: Choice) -> str:
     outcomes = count(len(found.outcomes), "outcome")
     if found.diverged:
         more = len(found.diverged)
-        return f"{outcomes}, of {count(found.whole, 'order')}: {more} more came by another way"
+        orders = f"{count(found.whole, 'order')}{of_shard(choice)}"
+        return f"{outcomes}, of {orders}: {more} more came by another way"
     if found.cut or choice.chance is not None:
         total = brief(interleavings(found.longest.values()))
         text = f"{outcomes}, of {count(found.whole, 'order')} of about {total}{of_shard(choice)}"
@@ -79,11 +80,12 @@ def of_shard(choice: Choice) -> str:
     return " of shard {} of {}".format(*choice.shard) if choice.shard else ""
 
 
-def silent(found: Found, names: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each program that has made no lock call in any order."""
+def silent(found: Found, names: Mapping[str, str], points: str) -> Iterator[str]:
+    """Yield a line for each program that has made no step in any order."""
+    others = "; --points files or --points all makes other calls steps" if points == LOCKS else ""
     for letter, name in names.items():
         if not found.longest.get(letter):
-            yield f"{name} makes no lock call"
+            yield f"{name} makes no lock call{others}"
 
 
 def brief(number: int) -> str:

@@ -88,6 +88,11 @@ class AllOrders:
         self._jobs[job.prefix] = node
         return job
 
+    def lost(self, job: Job) -> None:
+        node = self._jobs.pop(job.prefix)
+        node.running -= 1
+        self._tidy(node)
+
     def add(self, job: Job, ran: Ran) -> None:
         node = self._jobs.pop(job.prefix)
         node.running -= 1
@@ -205,6 +210,9 @@ class ByChance:
     def add(self, job: Job, ran: Ran) -> None:
         if job.seed is None:
             self._length = max(1, len(ran.steps))
+
+    def lost(self, job: Job) -> None:
+        """Do nothing: none waits for another one."""
 
 
 class Choice(NamedTuple):

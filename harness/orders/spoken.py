@@ -38,11 +38,21 @@ class SilentError(Exception):
 class Spoken:
     """One run of such a program. close() it."""
 
-    def __init__(
-        self, name: str, starter: Starter, speech: Speech, folder: str, words: ByteWords
+    def __init__(  # noqa: PLR0913 - each is a thing of its own
+        self,
+        name: str,
+        starter: Starter,
+        speech: Speech,
+        folder: str,
+        words: ByteWords,
+        *,
+        limit: float,
     ) -> None:
-        """Start it in *folder*; OSError when it cannot be started. *words* are names of bytes."""
-        self.name = name
+        """Start it in *folder*; OSError when it cannot be started. *words* are names of bytes.
+
+        *limit* is how many seconds it may take to be ready, and for a step.
+        """
+        self.name, self.limit = name, limit
         self.status: int | None = None
         """Its exit status once it has ended, -N for signal N."""
 
@@ -242,11 +252,13 @@ class Spoken:
                     raise SilentError(f"{self.name} does not read what it is told") from None
 
     def _read(self) -> None:
+        """Read once what there is: it may print without end."""
         with suppress(BlockingIOError):
-            while more := os.read(self._output, _ROOM):
+            if more := os.read(self._output, _ROOM):
                 self._said += more
-            os.close(self._output)
-            self._output = -1
+            else:
+                os.close(self._output)
+                self._output = -1
 
     def _text(self) -> str:
         return self._said.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
@@ -256,7 +268,7 @@ class Spoken:
             wait.call.close()
         self._waits.clear()
         self.status = os.waitstatus_to_exitcode(self._starter.clear())
-        if self._output >= 0:
+        if self._output >= 0:  # a pipe has no more room than this reads
             self._read()
 
     def _close_descriptors(self) -> None:

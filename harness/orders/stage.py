@@ -14,6 +14,7 @@ from typing import TypeVar
 from goldlock.orders.rest import AT_ONCE
 from goldlock.orders.spoken import SilentError, Spoken
 from goldlock.orders.wait import Wait
+from goldlock.text import it_printed
 
 _PACE = 0.001
 """Seconds between looks at threads that are to come to rest, after some at once."""
@@ -23,9 +24,8 @@ _LONG = 3600
 class Stage:
     """The sessions of one permutation."""
 
-    def __init__(self, limit: float) -> None:
-        """*limit* is how many seconds a step may take."""
-        self._limit = limit
+    def __init__(self) -> None:
+        """Begin with none."""
         self._sessions: list[Spoken] = []
         self._waiting: list[Spoken] = []
         """Those that wait, in the order in which they began to."""
@@ -109,7 +109,7 @@ class Stage:
 
     def _settle(self, session: Spoken, purpose: str) -> None:
         """Serve all, until one is settled and all are at rest."""
-        end = time.monotonic() + self._limit
+        end = time.monotonic() + session.limit
         looks = 0
         while (left := end - time.monotonic()) > 0:
             settled = session.is_settled()
@@ -139,7 +139,7 @@ class Stage:
         why = (
             f": {busy} did not come to rest" if session.is_settled() else ", and waits for no lock"
         )
-        text = f"{session.name} failed {purpose} within {self._limit:g} s{why}"
+        text = f"{session.name} failed {purpose} within {session.limit:g} s{why}"
         return text + _quoted(session.take())
 
     def _in_words(self, wait: Wait) -> str:
@@ -173,5 +173,4 @@ def _reach(start: T, waits: Mapping[T, Sequence[T]]) -> set[T]:
 
 
 def _quoted(said: str) -> str:
-    lines = "\n".join(f"  {line}" for line in said.splitlines()) or "  nothing"
-    return f"; it printed:\n{lines}"
+    return it_printed(said.removesuffix("\n"))

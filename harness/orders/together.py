@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from goldlock.orders.history import parse_order
-from goldlock.orders.outcome import BROKEN, DEADLOCK, indented
 from goldlock.text import count
 
 _OUTCOME = re.compile(r"^outcome \d+(.*)\n((?:.*\n)*?)  order: (.*) \((\d+) (.*\n(?:.+\n)*)", re.M)
@@ -51,8 +50,7 @@ def together(texts: Sequence[tuple[str, str]]) -> Together:
         order = f"  order: {each.order} ({each.switches} {each.rest}"
         lines.append(f"outcome {number}{each.mark}\n{each.text}{order}\n")
     lines.append(f"{count(len(outcomes), 'outcome')}, {'; '.join(_claims(texts))}\n")
-    failures = indented(DEADLOCK), f"  {BROKEN}"
-    bad = any(each.mark or each.text.startswith(failures) for each in outcomes)
+    bad = any(each.mark for each in outcomes)
     return Together("".join(lines), bad)
 
 

@@ -48,9 +48,9 @@ class Opening(Named):
         self.cuts = is_creat or bool(self._flags & O_TRUNC)
         self.follows = not (self.makes_names and self._flags & O_EXCL)
 
-    def _correct_call(self, name: str) -> None:
+    def _correct_call(self, name: str, arch: int) -> None:
         if name == "creat" or self._flags & O_CREAT:
-            super()._correct_call(name)
+            super()._correct_call(name, arch)
         else:
             self.call = "truncate" if self._flags & O_TRUNC else "open"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from goldlock import linux
 from goldlock.orders import shell
-from goldlock.orders.always import NotAtFirstError
+from goldlock.orders.always import NotAtFirstError, PredicateError, mistake
 from goldlock.orders.effects import LOCKS, program_of
 from goldlock.orders.guide import DivergedError
 from goldlock.orders.jobs import Job, Ran
@@ -70,18 +70,10 @@ def _work(
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     starters: list[Starter] = []
     try:
-        starters += [Starter(command, programs.points) for command in programs.commands]
-        bench = _Bench(
-            programs,
-            template,
-            folder,
-            Player(starters, programs),
-        )
+        bench = _started(starters, programs, template, folder)
         while True:
-            jobs.send(bench.result(jobs.recv()))
-    except UnavailableError as error:
-        with suppress(OSError):
-            jobs.send(Result(Job(()), "unavailable", str(error)))
+            job = jobs.recv()
+            jobs.send(bench.result(job) if isinstance(bench, _Bench) else bench)
     except (EOFError, OSError):  # nobody wants more
         pass
     finally:
@@ -89,6 +81,20 @@ def _work(
             with suppress(OSError):
                 starter.close()
         os._exit(0)
+
+
+def _started(
+    starters: list[Starter], programs: Programs, template: Path, folder: Path
+) -> "_Bench | Result":
+    """Start all; return where orders are run, or what is in the way of any."""
+    try:
+        for command in programs.commands:
+            starters.append(Starter(command, programs.points))
+    except UnavailableError as error:
+        return Result(Job(()), "unavailable", str(error))
+    except OSError as error:
+        return Result(Job(()), "broken", f"a program cannot be started: {error.strerror}")
+    return _Bench(programs, template, folder, Player(starters, programs))
 
 
 class _Bench:
@@ -106,18 +112,25 @@ class _Bench:
             copy_tree(self._template, self._folder)
             played = self._player.play(job, str(self._folder))
             return Result(job, "", self._text(played), played.ran)
-        except DivergedError as error:
-            return Result(job, "diverged", f"{error}{self._way_out()}")
-        except OrderError as error:
-            return Result(job, "broken", f"--order: {error}")
-        except (NotAtFirstError, shell.ShellError) as error:
-            return Result(job, "broken", str(error))
-        except (RestlessError, EndlessError) as error:
-            return Result(job, "broken", self._complaint(error))
-        except OSError as error:
-            return Result(job, "broken", f"{error.filename or self._folder}: {error.strerror}")
+        except Exception as error:  # any: else nobody would be told
+            problem = "diverged" if isinstance(error, DivergedError) else "broken"
+            return Result(job, problem, self._in_words(error))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _in_words(self, error: Exception) -> str:
+        match error:
+            case DivergedError():
+                return f"{error}{self._way_out()}"
+            case OrderError():
+                return f"--order: {error}"
+            case NotAtFirstError() | PredicateError() | shell.ShellError():
+                return str(error)
+            case RestlessError() | EndlessError():
+                return self._complaint(error)
+            case OSError():
+                return f"{error.filename or self._folder}: {error.strerror}"
+        return mistake(error, -1)
 
     def _way_out(self) -> str:
         if self._programs.points != LOCKS:

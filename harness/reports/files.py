@@ -58,6 +58,11 @@ def write(path: Path, text: str) -> None:
         file.write(data)
 
 
+def failure(path: Path, error: OSError) -> str:
+    """Return the line that tells of a report that could not be written."""
+    return f"{path}: the report cannot be written: {error.strerror}"
+
+
 def _is_special(path: Path) -> bool:
     """Tell whether a file is none to be replaced: /dev/stderr, or a FIFO."""
     try:

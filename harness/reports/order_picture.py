@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Outcomes of orders as one HTML page: a lane for each program, and what is held beside them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from goldlock.linux import Span, overlap
@@ -36,21 +36,21 @@ class Row(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An outcome, with its order string and its steps."""
+    """An outcome, with its order string and its steps; *mark* says what must not be in it."""
 
     text: str
     order: str
-    bad: bool
+    mark: str
     rows: Sequence[Row]
 
 
 def document(
-    programs: Sequence[Program], outcomes: Sequence[Outcome], bad: Collection[int], claim: str
+    programs: Sequence[Program], outcomes: Sequence[Outcome], marks: Sequence[str], claim: str
 ) -> str:
-    """Return the whole page; *bad* are the numbers, from 0, of outcomes that must never be."""
+    """Return the whole page; *marks* say of each outcome why it must not be: "never", or ""."""
     drawn = [
-        Drawn(each.text, order_text(each.actors), i in bad, _rows(each.steps, programs))
-        for i, each in enumerate(outcomes)
+        Drawn(each.text, order_text(each.actors), mark, _rows(each.steps, programs))
+        for each, mark in zip(outcomes, marks, strict=True)
     ]
     page = template("order_picture.html.j2")
     return page.render(programs=programs, outcomes=drawn, claim=claim)
@@ -80,6 +80,8 @@ def _apply(
     *,
     got: bool,
 ) -> None:
+    if not effect.is_lock:
+        return
     ranges = held.setdefault((program, effect.name.removeprefix("flock of ")), set())
     if effect.mode not in (READ, WRITE):
         if "look" not in effect.mode:
@@ -87,7 +89,7 @@ def _apply(
             for span in [span for span in ranges if overlap(span, gone)]:
                 ranges.remove(span)
                 ranges.update(without(span, gone))
-    elif got and not effect.name.startswith("the name "):
+    elif got:
         ranges.add((effect.first, effect.last))
 
 

@@ -2,6 +2,7 @@
 """Where a file is in its repository: the path by which a service that shows it knows it."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def in_repository(path: str, environ: Mapping[str, str]) -> str:
     return path
 
 
+_BEFORE = r"(?<![^\s'\"`=:,(\[<{>])"
+"""What may stand before a path; behind anything else, it is the middle of another."""
+
+
 def here(text: str) -> str:
     """Shorten the paths below the current directory, as a person would type them."""
-    return text.replace(f"{Path.cwd()}/", "")
+    folder = f"{Path.cwd()}/"
+    if folder not in text or folder == "//":
+        return text
+    return re.sub(_BEFORE + re.escape(folder), "", text)

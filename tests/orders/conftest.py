@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,10 @@ Orders = Callable[..., "subprocess.CompletedProcess[str]"]
 def orders() -> Orders:
     """Return a function that runs the command with arguments."""
 
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(*arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-P", "-m", "goldlock", "orders", *arguments],
+            cwd=cwd,
             env={**quiet_environment(), "PYTHONPATH": str(ROOT / ".import")},
             capture_output=True,
             text=True,

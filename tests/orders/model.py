@@ -202,9 +202,16 @@ def play(
 
 
 def explore(
-    programs: Sequence[Sequence[Operation]], search: Search, jobs: int = 1, sees: Sees = nothing
+    programs: Sequence[Sequence[Operation]],
+    search: Search,
+    jobs: int = 1,
+    sees: Sees = nothing,
+    is_lost: Callable[[Job], bool] = lambda _: False,
 ) -> Iterator[tuple[Ran, Outcome]]:
-    """Yield what comes of each order that a search wants, with so many at the same time."""
+    """Yield what comes of each order that a search wants, with so many at the same time.
+
+    Those that are lost come by another way.
+    """
     running: list[Job] = []
     while True:
         while len(running) < jobs and (job := search.next_job()):
@@ -212,6 +219,9 @@ def explore(
         if not running:
             return
         job = running.pop(0)
+        if is_lost(job):
+            search.lost(job)
+            continue
         ran, end = play(programs, job, sees)
         search.add(job, ran)
         yield ran, end

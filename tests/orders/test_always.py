@@ -3,6 +3,7 @@
 
 import re
 from math import comb
+from pathlib import Path
 
 import pytest
 from goldlock.orders import effects
@@ -12,6 +13,7 @@ from goldlock.orders.search import AllOrders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.case.support import run_script
 from tests.lockcalls.support import need
 from tests.orders import model
 from tests.orders.conftest import Orders, locker, outcomes
@@ -98,6 +100,21 @@ def test_what_is_not_so_at_first_is_told(orders: Orders) -> None:
     done = orders("--always", "test -e f", "true")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "goldlock orders: test -e f: not so when all have been started\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('{"A": "true"}, always=lambda state: state.no', "<lambda>: {place}: AttributeError: "),
+        ('{"A": "true"}, always=lambda _: open("no")', "<lambda>: {place}: FileNotFoundError: "),
+        ('{str(i): "true" for i in range(9)}', "orders are of 1 to 8 programs, not 9\n"),
+        ("{}", "orders are of 1 to 8 programs, not 0\n"),
+    ],
+)
+def test_a_mistake_in_a_case_is_told_with_its_place(tmp_path: Path, call: str, said: str) -> None:
+    done = run_script(tmp_path, f"def main(case):\n    case.orders({call})")
+    place = f"{tmp_path}/1.py:3"
+    assert f"{place}: {said.format(place=place)}" in done.stdout
 
 
 def test_two_have_a_lock_file_that_was_removed(orders: Orders) -> None:

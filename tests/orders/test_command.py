@@ -24,6 +24,7 @@ def test_a_lock_is_had_by_one_or_by_both_in_turn(orders: Orders) -> None:
 def test_a_deadlock_is_found_and_told(orders: Orders) -> None:
     done = orders("flock a flock b true", "flock b flock a true")
     assert done.returncode == 1
+    assert "\noutcome 2 - deadlock!\n  deadlock\n" in done.stdout
     assert "  A.2 waits: flock of b, exclusive waiting, held by B\n" in done.stdout
     assert "  B.2 waits: flock of a, exclusive waiting, held by A\n" in done.stdout
     again = orders("--order", "1A 1B", "flock a flock b true", "flock b flock a true")
@@ -60,13 +61,18 @@ def test_what_must_never_be_is_found(orders: Orders) -> None:
 
 def test_the_picture_has_a_lane_for_each_program(orders: Orders, tmp_path: Path) -> None:
     picture = tmp_path / "orders.html"
-    done = orders("--html", str(picture), "one: flock -n f true", "other: flock -n f true")
+    programs = ("one: flock -n f true", "other: flock -n f true")
+    done = orders("--html", str(picture), "--always", "true", *programs)
     assert (done.returncode, done.stderr) == (0, "")
     html = picture.read_text()
     assert "<th>one</th><th>other</th>" in html
     assert html.count("<details") == 3
     assert '<td class="step refused">flock of f, exclusive: EAGAIN (held by one)</td>' in html
-    assert '<td class="held">one: all of f</td>' in html
+    assert {*re.findall('<td class="held">(.*)</td>', html)} == {
+        "",
+        "one: all of f",
+        "other: all of f",
+    }
 
 
 def test_a_part_that_is_let_go_is_not_held_in_the_picture(orders: Orders, tmp_path: Path) -> None:
@@ -212,8 +218,52 @@ def test_a_command_that_does_not_end_is_named(
 
 
 def test_a_program_without_lock_calls_is_told(orders: Orders) -> None:
+    """And what else there is to be seen of it."""
     done = orders("one: flock -n f true", "other: true")
+    way_out = "; --points files or --points all makes other calls steps"
+    assert f"\nother makes no lock call{way_out}\n1 outcome, of all orders\n" in done.stdout
+    done = orders("--points", "files", "one: flock -n f true", "other: true")
     assert "\nother makes no lock call\n1 outcome, of all orders\n" in done.stdout
+
+
+def test_the_name_of_a_program_makes_no_failure(orders: Orders) -> None:
+    done = orders("broken: true", "deadlock: true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\noutcome 1\n  broken: exit status 0\n" in done.stdout
+
+
+def test_bytes_have_the_names_of_a_suite(orders: Orders) -> None:
+    need("sqlite3")
+    suite = str(ROOT / "tests" / "worlds" / "sqlite")
+    done = orders("--steps", "--suite", suite, "sqlite3 t.db 'create table t (x)'")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "lock 1073741825 (RESERVED) of t.db, write posix: ok" in done.stdout
+
+
+def test_a_program_is_looked_for_where_the_command_was_called(
+    orders: Orders, tmp_path: Path
+) -> None:
+    (tmp_path / "program").write_text('#!/bin/sh\nflock -n f echo "$@"\n')
+    (tmp_path / "program").chmod(0o755)
+    done = orders("./program one", "other: ./program two", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "A: exit status 0\n    one\n" in done.stdout
+
+
+def test_what_comes_by_another_way_keeps_no_other_order_from_being_run(
+    orders: Orders, tmp_path: Path
+) -> None:
+    """Here, the one in which B is to be first: it counts its runs, and locks another file then."""
+    programs = [f"flock f sh -c 'echo {name} >>log'" for name in "ABC"]
+    count = f"echo >>{tmp_path}/runs; test $(wc -l <{tmp_path}/runs) -ne 3 || "
+    programs[1] = f"{count} exec flock g true; {programs[1]}"
+    done = orders("-j", "1", "--shard", "1/1", "--outcome", "cat log", *programs)
+    assert done.returncode == 1
+    assert "\n4 outcomes, of 4 orders of shard 1 of 1: 1 more came by another way\n" in done.stdout
+    logs = {"".join(re.findall(r"^  (\w)$", text, re.M)) for text in outcomes(done.stdout)}
+    assert logs == {"ABC", "ACB", "CAB", "CBA"}
+    (tmp_path / "shard").write_text(done.stdout)
+    assert orders("--together", str(tmp_path / "shard")).stderr == ""
 
 
 def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
@@ -266,6 +316,8 @@ def test_threads_and_children_are_let_go_for_themselves(orders: Orders) -> None:
         (["x: true", "x: true"], "two programs have the same name: x, x"),
         (["'"], "': No closing quotation"),
         (["true", "--kit", "nokit"], "no kit has the name nokit"),
+        (["true", "--suite", "no"], "no: has no suite.toml, which could name bytes"),
+        (["true", "--suite", ""], "--suite: empty"),
         (
             ["true", "--filter", "nofilter"],
             "unknown filter 'nofilter'; goldlock filter --list lists them",

@@ -345,6 +345,17 @@ def test_what_goes_wrong_is_told(tmp_path: Path, text: str, said: str) -> None:
     assert re.search(rf"^{tmp_path}/1.py:\d+: {re.escape(said)}", shown, re.M), shown
 
 
+def test_each_session_has_its_own_limit(tmp_path: Path) -> None:
+    """Also one that prints without end."""
+    shown = permuted(
+        tmp_path,
+        'case.permutations(shell("x", "yes", limit=1), shell("y", ":", limit=3600))',
+    )
+    said = r"1.py:\d+: x failed to (be ready|answer 'yes') within 1 s, and waits for no lock"
+    assert re.search(said, shown), shown
+    assert len(shown) < 1000
+
+
 def test_a_program_that_cannot_be_executed_is_told(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/no-such/interpreter\n")

@@ -40,6 +40,33 @@ def test_what_cuts_a_file_off_is_a_step(orders: Orders, cut: str, rest: str) -> 
     assert all("B: truncate f: ok\n" in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("call", "seen"),
+    [
+        ("os.dup2(os.dup(0), f, False)", ["A: close of f: ok"]),  # dup3
+        ("os.dup2(os.dup(0), f)", ["A: close of f: ok"]),
+        ("os.dup2(f, f)", []),
+        ("os.dup2(99, f)", []),
+    ],
+)
+def test_a_descriptor_that_is_made_another_file_lets_go_of_its_lock(
+    orders: Orders, call: str, seen: list[str]
+) -> None:
+    program = f"""
+import fcntl, os
+from contextlib import suppress
+f = os.open("f", os.O_CREAT)
+fcntl.flock(f, fcntl.LOCK_EX)
+with suppress(OSError):
+    {call}
+os._exit(0)
+"""
+    done = orders("--steps", f"{sys.executable} -I -S -c '{program}'", "flock -n f true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ends(done.stdout) == EITHER_OR_BOTH[:2]
+    assert re.findall(r"A: close.*", outcomes(done.stdout)[0]) == seen
+
+
 def test_a_file_that_cannot_be_cut_off_is_foretold(orders: Orders) -> None:
     dd = "dd if=/dev/null conv=nocreat status=none"
     for given, result in (("of=f", "f: ENOENT"), ("of=$PWD/d", "d: EISDIR")):

@@ -111,6 +111,22 @@ def test_chance_is_the_same_for_the_same_seed() -> None:
     assert search.next_job() is None
 
 
+def test_an_order_that_comes_by_another_way_keeps_no_other_from_being_run() -> None:
+    programs = [[(effects.WRITE, 0, False)]] * 3
+    search = AllOrders()
+    runs = model.explore(programs, search, is_lost=lambda job: job.prefix == (("B", "write 0"),))
+    assert {ran.steps[0].actor for ran, _ in runs} == {"A", "C"}
+    assert search.left == 0
+
+
+def test_a_state_that_one_order_did_not_come_to_is_come_to_by_another() -> None:
+    """Two read, and then one writes: which of the two was first is the same to it."""
+    programs = [[(mode, 0, False)] for mode in (effects.READ, effects.READ, effects.WRITE)]
+    both = (("A", "read 0"), ("B", "read 0"), ("C", "write 0"))
+    runs = model.explore(programs, FewSwitches(2), is_lost=lambda job: job.prefix == both)
+    assert ["B", "A", "C"] in [[step.actor for step in ran.steps[:3]] for ran, _ in runs]
+
+
 def test_readers_need_one_order() -> None:
     reader = [(LOCK, byte, False) for byte in range(7)] + [(UNLOCK, b, False) for b in range(7)]
     assert len(list(model.explore([reader, reader, reader], AllOrders()))) == 1

@@ -136,12 +136,13 @@ def test_an_interrupted_run_leaves_whole_reports_of_what_was_judged(
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_full_disk_is_told_of(run_tests: RunTests, suite: MakeSuite, option: str) -> None:
+    """With lines of TAP, too, on standard error."""
     suite.case("1", "echo a", golden="a\n")
-    done = run_tests("--suite", str(suite.root), option, "/dev/full")
-    assert "/dev/full: the report cannot be written: No space left on device" in done.stdout
-    assert "1 case: 1 passed" in done.stdout
-    assert "Traceback" not in done.stdout
-    assert done.returncode == 2
+    said = "/dev/full: the report cannot be written: No space left on device\n"
+    for lines, passed in (([], "1 case: 1 passed"), (["-tap"], "\nok 1\n")):
+        done = run_tests("--suite", str(suite.root), option, "/dev/full", *lines)
+        assert (done.stdout.count(said), passed in done.stdout) == (1, True)
+        assert (done.returncode, "Traceback" in done.stdout) == (2, False)
 
 
 def test_an_old_report_is_replaced_as_a_whole_and_a_link_to_it_stays(

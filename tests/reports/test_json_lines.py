@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,6 +58,10 @@ def test_each_event_is_a_line(
         "differing": 2,
         "others": 1,
     }
+    docs = (ROOT / "docs/reports.md").read_text()
+    for event in (one, orphan, end):
+        (row,) = re.findall(rf"^\| `{event.pop('event')}` \|.*", docs, re.MULTILINE)
+        assert not event.keys() - set(re.findall(r"`(\w+)`", row))
 
 
 def test_last_time_stands_beside_this_time(
