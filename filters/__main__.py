@@ -8,7 +8,7 @@ usage: "$PYTHON" -m goldlock.filters NAME [ARGUMENT]... [NAME [ARGUMENT]...]...
 
 Each name is followed by the arguments that its filter takes; they run in this order. The
 filters of the suite's kit, which GOLDLOCK_KIT names, are known, too.
-Exit status: 2, with one line, for what is no filter.
+Exit status: 2, with one line, for what is no filter, and for what cannot be read or written.
 """
 
 import os
@@ -32,24 +32,32 @@ def listed(kit: str) -> Iterator[str]:
 def main(words: list[str]) -> int:
     """Apply the filters that *words* name to standard input; return an exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as any other link of a pipe
-    kit = os.environ.get("GOLDLOCK_KIT", "")
     try:
-        if words in (["-h"], ["--help"]):
-            sys.stdout.write(f"{__doc__}")
-            return 0
-        if words == ["--list"]:
-            sys.stdout.write("".join(f"{line}\n" for line in listed(kit)))
-            return 0
-        if not words:
-            raise UnknownError("no filter named; --list lists them")
-        change = chosen(words, kit)
+        text = _answer(words, os.environ.get("GOLDLOCK_KIT", ""))
+        with open(1, "wb", closefd=False) as output:  # sys.stdout is None where that is closed
+            output.write(text.encode("utf-8", "surrogateescape"))
     except UnknownError as problem:
-        print(f"filters: {problem}", file=sys.stderr)  # noqa: T201 - to the one who wrote the case
-        return 2
-    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    sys.stdout.buffer.write(change(text).encode("utf-8", "surrogateescape"))
-    sys.stdout.flush()
-    return 0
+        why = str(problem)
+    except OSError as error:
+        why = f"standard input or output: {error.strerror}"
+    else:
+        return 0
+    if sys.stderr:
+        sys.stderr.write(f"filters: {why}\n")
+    return 2
+
+
+def _answer(words: list[str], kit: str) -> str:
+    """Return what is to be written; raise UnknownError, or OSError."""
+    if words in (["-h"], ["--help"]):
+        return f"{__doc__}"
+    if words == ["--list"]:
+        return "".join(f"{line}\n" for line in listed(kit))
+    if not words:
+        raise UnknownError("no filter named; --list lists them")
+    change = chosen(words, kit)
+    with open(0, "rb", closefd=False) as given:
+        return change(given.read().decode("utf-8", "surrogateescape"))
 
 
 if __name__ == "__main__":

@@ -77,13 +77,19 @@ def chosen(words: Sequence[str], kit: str, environ: Mapping[str, str] = os.envir
 
     *environ* has the directories of the case, for `paths`.
     """
-    directories = [environ.get(each, "") for each in DIRECTORIES]
     return filters.compose(
-        *(
-            made if name != PATHS else filters.paths(*directories)
-            for name, _, made in _named(words, kit)
-        )
+        *(made if name != PATHS else _paths(environ) for name, _, made in _named(words, kit))
     )
+
+
+def _paths(environ: Mapping[str, str]) -> Filter:
+    for name in DIRECTORIES:
+        if not environ.get(name):
+            raise UnknownError(f"{PATHS}: {name} is not set; a case has it")
+    try:
+        return filters.paths(*(environ[name] for name in DIRECTORIES))
+    except ValueError as error:
+        raise UnknownError(f"{PATHS}: {error}") from None
 
 
 def _named(words: Sequence[str], kit: str) -> Iterator[tuple[str, list[str], Filter]]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, unified_diff
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +35,13 @@ def to_lines(text: str) -> list[str]:
 class Reading(NamedTuple):
     """How a text is taken apart: into *lines*, of which some are the *heading* of a section.
 
-    *heading* returns the words of such a line, and nothing for any other.
+    *heading* returns the words of such a line, and nothing for any other. *newline* says what ends
+    a line, as for `io.StringIO`: nothing for any of the three, a carriage return among them.
     """
 
     lines: Callable[[str], list[str]]
     heading: Callable[[str], str]
+    newline: str = "\n"
 
 
 OWN = Reading(to_lines, heading)
@@ -228,17 +231,18 @@ def _in_order(lines: Sequence[str], a: Sequence[str], b: Sequence[str]) -> list[
     return found[::-1]
 
 
-def apply(text: str, changes: Iterable[Change]) -> str:
+def apply(text: str, changes: Iterable[Change], reading: Reading = OWN) -> str:
     """Return a golden's *text* with *changes* of its sections made, and all else as it was."""
-    lines = text.split("\n")[: len(to_lines(text))]
+    lines = [*StringIO(text, newline=reading.newline)][: len(reading.lines(text))]
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
     result: list[str] = []
     done = 0
     # Of several insertions at one place, those of the output's earlier sections come first.
     for change in sorted(changes, key=lambda change: (change.start, change.stop)):
-        result += [*lines[done : change.start], *change.got]
+        result += [*lines[done : change.start], *(f"{line}\n" for line in change.got)]
         done = change.stop
-    result += lines[done:]
-    return "".join(f"{line}\n" for line in result)
+    return "".join([*result, *lines[done:]])
 
 
 def _bare(line: bytes) -> str:

@@ -10,12 +10,13 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, Self
 
 from goldlock.errors import UsageError
 from goldlock.goldens import compare, golden, update, variants
+from goldlock.goldens.compare import Reading
 from goldlock.goldens.golden import GoldenError
 from goldlock.result import CaseResult, Change, SectionResult
 from goldlock.text import count, printable
@@ -87,14 +88,22 @@ def _interrupt(*_: object) -> NoReturn:
 class Review:
     """One walk through what differs.
 
-    *show* prints lines, *key* returns a key; with *force*, changes that git has not committed
-    are written over, too. Afterwards, *written* are the goldens that were, and *accepted* the
-    numbers of the cases of which nothing differs any more.
+    *show* prints lines, *key* returns a key; *readings* are those of the cases, by their paths;
+    with *force*, changes that git has not committed are written over, too. Afterwards, *written*
+    are the goldens that were, and *accepted* the paths of the cases that pass by them.
     """
 
-    def __init__(self, show: Callable[[str], None], key: Callable[[], str], *, force: bool) -> None:
+    def __init__(
+        self,
+        show: Callable[[str], None],
+        key: Callable[[], str],
+        readings: Mapping[str, Reading],
+        *,
+        force: bool,
+    ) -> None:
         self._show = show
         self._key = key
+        self._readings = readings
         self._force = force
         self._all = False
         self._position = 0
@@ -117,6 +126,8 @@ class Review:
             if not case.completed or not case.failing:
                 why = case.problems[0] if case.problems else "nothing of it can be chosen"
                 raise GoldenError(why.partition("\n")[0])
+            if case.no_golden:
+                raise GoldenError("\n".join(case.no_golden))
             golden.ensure_overwritable(Path(case.golden_files[0]), force=self._force)
         except GoldenError as error:
             self._show(f"{case.name} cannot be reviewed: {error}")
@@ -168,18 +179,19 @@ class Review:
         try:
             if accepted:
                 changes = [change for section in accepted for change in section.changes]
-                self._replace(case, changes)
+                is_stale = self._replace(case, changes)
                 self.written.append(path)
                 self._show(f"\nwritten: {path}, {len(accepted)} of {of} accepted")
-            if len(accepted) == len(case.failing):
-                self.accepted.add(case.name)
+                if len(accepted) == len(case.failing) and not is_stale:
+                    self.accepted.add(case.path)
         except GoldenError as error:
             self._show(f"\n{error}")
 
-    def _replace(self, case: CaseResult, changes: Sequence[Change]) -> None:
-        files = [*map(Path, case.golden_files)]
+    def _replace(self, case: CaseResult, changes: Sequence[Change]) -> bool:
+        """Make the changes; return whether a variant still says what goes without saying."""
+        files, reading = [*map(Path, case.golden_files)], self._readings[case.path]
         try:
-            lines = variants.load(files).lines
+            lines = variants.load(files, reading).lines
         except FileNotFoundError:
             lines = []
         except OSError as error:
@@ -190,16 +202,23 @@ class Review:
         # What stays of a file that is written whole stays as it is, blanks at line ends, too.
         whole = len(files) == 1 and lines
         old = golden.read(files[0]) if whole else "".join(f"{line}\n" for line in lines)
-        update.write(files, compare.apply(old, changes), force=True)
+        update.write(files, compare.apply(old, changes, reading), reading, force=True)
+        return bool(variants.load(files, reading).stale)
 
 
-def run(differing: Sequence[CaseResult], show: Callable[[str], None], *, force: bool) -> Review:
+def run(
+    differing: Sequence[CaseResult],
+    show: Callable[[str], None],
+    readings: Mapping[str, Reading],
+    *,
+    force: bool,
+) -> Review:
     """Walk through what differs with the person at the terminal.
 
     Raises KeyboardInterrupt when interrupted; each golden is then the old one or the new one.
     """
     sys.stdout.flush()
     with Keyboard() as keyboard:
-        review = Review(show, keyboard.key, force=force)
+        review = Review(show, keyboard.key, readings, force=force)
         review.walk(differing)
     return review

@@ -25,6 +25,10 @@ class Name(NamedTuple):
     way: str
 
 
+NO_PIDS = (0, 0)
+"""Of a run whose process ids are not known."""
+
+
 class Printed(NamedTuple):
     """What a run of a case has printed; *names* are its own, *pids* were given out meanwhile.
 
@@ -33,11 +37,13 @@ class Printed(NamedTuple):
 
     text: str
     names: Sequence[Name] = ()
-    pids: tuple[int, int] = (0, 0)
+    pids: tuple[int, int] = NO_PIDS
 
     def has_pid(self, number: int) -> bool:
         """Tell whether a number was a process id while the case ran."""
         first, last = self.pids
+        if self.pids == NO_PIDS:
+            return False
         return first <= number <= last if first <= last else number >= first or number <= last
 
     def common(self) -> str:

@@ -34,26 +34,26 @@ def update(  # noqa: PLR0913 - two of them only with another layout, or over wor
     lines = reading.lines(printed.text)
     result.sections = compare.Comparison(lines, lines, reading.heading).results
     try:
-        old, new = _planned(files, printed.text, force=force)
-        if old is None or compare.to_lines(old) != compare.to_lines(new):
+        old, new = _planned(files, printed.text, reading, force=force)
+        if old is None or reading.lines(old) != reading.lines(new):
             golden.ensure_overwritable(path, force=force)
             second = again()
             result.problems += result.problems or why_not(path, printed, second)
         if not result.problems:
-            result.update = write(files, printed.text, force=force)
+            result.update = write(files, printed.text, reading, force=force)
     except GoldenError as error:
         result.problems.append(str(error))
 
 
-def write(files: Sequence[Path], text: str, *, force: bool) -> str:
+def write(files: Sequence[Path], text: str, reading: Reading = OWN, *, force: bool) -> str:
     """Make *text* the golden that is made of *files*; return the change as a diff.
 
     The first of *files* is written, or removed where it is a variant that says nothing any more.
     Raises GoldenError where that cannot be, or work would be lost.
     """
     path = files[0]
-    old, new = _planned(files, text, force=force)
-    if old is not None and compare.to_lines(old) == compare.to_lines(new):
+    old, new = _planned(files, text, reading, force=force)
+    if old is not None and reading.lines(old) == reading.lines(new):
         return ""
     if not new and len(files) > 1:
         if old is None:
@@ -65,12 +65,14 @@ def write(files: Sequence[Path], text: str, *, force: bool) -> str:
     return compare.difference(path, old or "", new)
 
 
-def _planned(files: Sequence[Path], text: str, *, force: bool) -> tuple[str | None, str]:
+def _planned(
+    files: Sequence[Path], text: str, reading: Reading, *, force: bool
+) -> tuple[str | None, str]:
     """Return what is in the file to be written, None where there is none, and what shall be."""
     path, reference = files[0], None
     try:
         if len(files) > 1:
-            reference = variants.load(files)
+            reference = variants.load(files, reading)
         old = golden.read(path)
     except FileNotFoundError:
         old = None

@@ -44,6 +44,7 @@ def test_each_filter_is_listed_in_a_line() -> None:
         (["one_line", "x"], "unknown filter 'x'; goldlock filter --list lists them"),
         (["volatile", "x"], "volatile wants PATTERN NAME, and was given 1 of them"),
         (["directory", "x", "y"], "directory: not the absolute path of a directory below"),
+        (["paths"], "paths: TEST_DIR is not set; a case has it"),
         ([], "no filter named; --list lists them"),
     ],
 )
@@ -52,6 +53,22 @@ def test_what_is_no_filter(words: list[str], problem: str) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.decode().startswith(f"filters: {problem}")
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "where"),
+    [("pids", "<&-"), ("pids", ">&-"), ("pids", ">/dev/full"), ("--list", ">/dev/full")],
+)
+def test_what_cannot_be_read_or_written(word: str, where: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'echo x | "$0" -m goldlock.filters {word} {where}', sys.executable],
+        env={"PYTHONPATH": str(ROOT / ".import")},
+        capture_output=True,
+        check=False,
+    )
+    problem = "No space left on device" if "full" in where else "Bad file descriptor"
+    assert done.stderr.decode() == f"filters: standard input or output: {problem}\n"
+    assert done.returncode == 2
 
 
 def test_in_a_shell_case(run_tests: RunTests, suite: MakeSuite) -> None:

@@ -2,6 +2,7 @@
 """A review, by a person at a real terminal; and the goldens that it leaves."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from goldlock.goldens.compare import Comparison, apply, to_lines
+from goldlock.goldens.compare import Comparison, Reading, apply, to_lines
+from goldlock.result import Change
+from goldlock.text import heading
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,7 +161,7 @@ def test_what_was_typed_before_the_review_is_no_answer(
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     suite.case("1", f"read -r line <{fifo}\n{shows(OUTPUT)}", golden=GOLDEN)
-    runner = start()
+    runner = start("--once")
     runner.expect_exact("collected 1 item")
     runner.send("aa\naa")
     fifo.write_text("go\n")
@@ -188,6 +191,32 @@ def test_what_cannot_be_written_is_not_asked_for(start: Start, suite: MakeSuite)
     forced = start("--force", "3")
     answer(forced, "A")
     assert golden(suite, "3.out") == OUTPUT.replace("top", "top  ")
+
+
+def test_what_could_not_pass_is_not_asked_for(start: Start, suite: MakeSuite) -> None:
+    suite.case("1", "echo $TEST_DIR", golden="old\n")
+    seen = suite.root.parent / "seen"
+    suite.case("2", f"[ -e {seen} ] && echo again || echo once; : >{seen}", golden="old\n")
+    fails = suite.root.parent / "fails"
+    suite.case("3", f"echo new; [ ! -e {fails} ] || exit 3; : >{fails}", golden="old\n")
+    suite.case("4", "echo new", golden="old\n")
+    runner = start()
+    said = answer(runner, "a")
+    assert "1.out:1: not written, as it could not pass: TEST_DIR of this run" in said
+    assert "2.out:1: not written: a second run of the case printed something else" in said
+    assert "3 cannot be reviewed: in a second run, for --review: exit status 3" in said
+    assert "[1 of 1] 4 [before the first heading]" in said
+    assert "1 golden written, 3 still to mend" in said
+    assert runner.exitstatus == 1
+    assert [golden(suite, f"{n}.out") for n in range(1, 5)] == ["old\n"] * 3 + ["new\n"]
+
+
+def test_a_leaked_file_is_still_to_mend(start: Start, suite: MakeSuite) -> None:
+    suite.case("1", f": >{suite.root}/leaked; echo new", golden="old\n")
+    runner = start()
+    said = answer(runner, "a")
+    assert "1 golden written, 1 still to mend" in said
+    assert runner.exitstatus == 1
 
 
 def test_a_golden_that_someone_else_changed_meanwhile_stays(start: Start, suite: MakeSuite) -> None:
@@ -256,6 +285,31 @@ def test_plain_pytest_asks_too(suite: MakeSuite, tmp_path: Path) -> None:
     assert golden(suite) == OUTPUT.replace("top", "top  ")
 
 
+@pytest.mark.parametrize(("keys", "left"), [("aa", 1), ("as", 2)])
+def test_each_failure_is_settled_for_itself(suite: MakeSuite, keys: str, left: int) -> None:
+    """A case of that number in another suite, and what could not be collected."""
+    project = suite.root.parent
+    suite.case("1", "echo new", golden="old\n")
+    shutil.copytree(suite.root, project / "other")
+    (project / "test_broken.py").write_text("import no_such_module\n")
+    (project / "pyproject.toml").write_text('[tool.goldlock]\nsuites = ["suite", "other"]\n')
+    runner: pexpect.spawn[str] = pexpect.spawn(
+        sys.executable,
+        ["-m", "pytest", *PLUGIN, "--goldlock-review", "-s", "--continue-on-collection-errors"],
+        cwd=str(project),
+        env={
+            **quiet_environment(),
+            "PYTHONPATH": str(ROOT / ".import"),
+            "TEST_DIR": str(project / "s"),
+        },
+        encoding="utf-8",
+        timeout=120,
+    )
+    said = answer(runner, keys)
+    assert f"written, {left} still to mend" in said
+    assert runner.exitstatus == 1
+
+
 def test_not_in_ci(start: Start, suite: MakeSuite) -> None:
     suite.case("1", "echo a", golden="b\n")
     runner = start(CI="true")
@@ -270,6 +324,13 @@ def git(suite: MakeSuite, *words: str) -> None:
 
 
 # What is written
+
+
+def test_what_stays_keeps_its_line_ends() -> None:
+    changes = [Change(1, 2, ("x",)), Change(3, 3, ("new",))]
+    any_end = Reading(str.splitlines, heading, newline="")
+    assert apply("a \r\nb\rc\n", changes, any_end) == "a \r\nx\nc\nnew\n"
+    assert apply("a \nb\nc\rd", changes) == "a \nx\nc\rd\nnew\n"
 
 
 @given(golden=LINES, got=LINES)

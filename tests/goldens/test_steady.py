@@ -123,5 +123,5 @@ def test_once_without_an_update(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1.sh", "echo hello\n", "hello\n")
     done = run_tests("--suite", str(suite.root), "--once")
     assert done.returncode == 2
-    assert "--once is for --update, which runs twice what it would write\n" in done.stdout
+    assert "--once is for --update and --review, which run twice what may be" in done.stdout
     assert "Traceback" not in done.stdout
