@@ -110,7 +110,7 @@ OPTIONS = (
         _GOLDENS,
         Option(
             "--variant",
-            "use the goldens NNN.TRAIT.out and no others; --update makes them",
+            "take sections from NNN.TRAIT.out first, whatever the programs are; --update makes it",
             "TRAIT",
             default="",
         ),
@@ -119,7 +119,7 @@ OPTIONS = (
             "write the goldens anew, show each change; a case whose golden would change is run"
             " twice, and what differs between its runs is shown, not written",
         ),
-        Option("--once", "with --update: run each case only once"),
+        Option("--once", "with --update or --review: run each case only once"),
         Option("--review", "ask for each section that differs, and write those that are accepted"),
         Option("--remove-orphans", "remove the goldens that no case uses, and name them"),
         Option("--force", "write goldens also in CI, over uncommitted changes and conflicts"),

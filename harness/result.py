@@ -117,7 +117,8 @@ class CaseResult:
     where it was kept or asked for, *shown* all that was asked for.
 
     *failed_runs* of *runs* failed where a case was run more than once, *about_runs* tells of them
-    in lines; what else is told is of one of them.
+    in lines; what else is told is of one of them. *way* is a word for how all runs failed, where it
+    was in one and the same way.
     """
 
     name: str
@@ -141,6 +142,7 @@ class CaseResult:
     runs: int = 1
     failed_runs: int = 0
     about_runs: Sequence[str] = ()
+    way: str = ""
 
     # Not for other processes than the runner's:
     completed: bool = False
@@ -148,6 +150,8 @@ class CaseResult:
     made: Mapping[str, str] = field(default_factory=dict)
     """Which program made the files that it left outside of its directories, where that is known."""
     golden_missing: bool = False
+    no_golden: list[str] = field(default_factory=list)
+    """Why what it printed can be no golden, each with lines to show; for a review."""
     golden_lines: Sequence[str] = ()
     """The golden's lines, if a section differs, ..."""
     golden_files: Sequence[str] = ()
@@ -187,7 +191,7 @@ class CaseResult:
 _TOLD = (
     *("name", "path", "title", "groups", "seconds", "last", "started", "golden", "problems"),
     *("reason", "notes", "skipped", "update", "kept", "kept_files", "log", "shown"),
-    *("runs", "failed_runs", "about_runs"),
+    *("runs", "failed_runs", "about_runs", "way"),
 )
 """What of a result is for other processes than the runner's, beside its sections."""
 

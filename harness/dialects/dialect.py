@@ -46,8 +46,10 @@ class Dialect(ABC):
     """How often a case that failed is run again, to tell what is flaky."""
     is_ours: ClassVar = True
     """Whether goldlock may keep files of its own in the suite, beside what a person asks for."""
-    overcommits: ClassVar = True
-    """Whether more cases than processors may run at a time, where that keeps them busy."""
+    jobs_per_cpu: ClassVar[float | None] = None
+    """How many cases run at a time for each processor; None for as many as keep it busy."""
+    one_session: ClassVar = False
+    """Whether cases share a session, where each leads a process group; otherwise each has one."""
     variables: ClassVar[Sequence[str]] = ("PWD", "HOME", "TMPDIR")
     """Which of a case's directories it is told of by the variables that programs heed."""
     reading: ClassVar[Reading] = OWN
@@ -103,7 +105,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def verdict(self, case: Case, status: int | None, output: Path, scratch: Path) -> Verdict:
-        """Return what a case says of itself.
+        """Return what a case says of itself; its reason counts unless the runner ended it.
 
         *status* is its exit status, None where the runner ended it; *output* is the file of what
         it printed, *scratch* its directory.

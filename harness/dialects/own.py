@@ -39,9 +39,8 @@ class OwnDialect(Dialect):
         return suite.root / "cases"
 
     def goldens(self, case: Case, programs: Programs, settings: Settings) -> Sequence[Path]:
-        writing = settings.update or settings.review
         traits, variant = programs.traits, settings.variant
-        return variants.files(case.expected, case.name, traits, variant, writing=writing)
+        return variants.files(case.expected, case.name, traits, variant, writing=settings.writes)
 
     def command(self, case: Case, settings: Settings) -> list[str]:
         path = str(case.path)

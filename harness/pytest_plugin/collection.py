@@ -5,6 +5,7 @@ pytest looks at each file of a folder, and does so again for each file of it tha
 a folder is read once, and files that were not selected are not looked at.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from _pytest.mark.expression import Expression  # as pytest itself compiles -k
+from _pytest.pathlib import fnmatch_ex  # as it holds folders against norecursedirs
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin.item import CaseItem
 from goldlock.pytest_plugin.run import RUN, UNSOUND
@@ -24,6 +26,36 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     """Collect the folder of a suite's cases as such, and nothing else in it."""
     is_ours = parent.config.stash[RUN].has(path)
     return CasesFolder.from_parent(parent, path=path) if is_ours else None
+
+
+def is_bare(config: pytest.Config) -> bool:
+    """Tell whether pytest was started in the project's folder, and told of no tests."""
+    named = config.args_source is config.ArgsSource.ARGS
+    return not named and config.invocation_params.dir == config.rootpath
+
+
+def not_found(config: pytest.Config) -> list[str]:
+    """Return a line for each suite that bare pytest does not find, for its ``norecursedirs``."""
+    if not is_bare(config):
+        return []
+    roots = [Path(config.invocation_params.dir, arg) for arg in config.args]
+    patterns = config.getini("norecursedirs")
+    lines = []
+    for cases in (suite / "cases" for suite in config.stash[RUN].suites):
+        hidden = [
+            folder
+            for root in roots
+            if cases.is_relative_to(root)
+            for folder in (cases, *cases.parents)
+            if folder != root and folder.is_relative_to(root)
+            if any(fnmatch_ex(pattern, folder) for pattern in patterns)
+        ]
+        if hidden:
+            lines.append(
+                f"{cases}: not run, as norecursedirs keeps pytest out of {hidden[-1].name};"
+                " name the folder to pytest, or take that out"
+            )
+    return lines
 
 
 class CasesFolder(pytest.Directory):
@@ -44,17 +76,26 @@ class CasesFolder(pytest.Directory):
             paths = case_files(self.path.parent)
             if not any(is_named(folder) for folder in (self.path, *self.path.parents)):
                 paths = [path for path in paths if is_named(path)]
+            if not run.by_command:
+                paths = [path for path in paths if is_named(path) or not self._is_ignored(path)]
         nodes: list[pytest.Item | pytest.Collector] = []
         for path in paths:
             shown: dict[str, Any] = {}
             if not path.name.isprintable():
                 shown["nodeid"] = printable(str(path))
+            elif not (run.by_command or path.is_relative_to(self.config.rootpath)):
+                shown["nodeid"] = os.path.relpath(path, self.config.rootpath)
             file: CaseFile = CaseFile.from_parent(self, path=path, **shown)
             try:  # pytest would take as long again for a report on each file
                 nodes += [file] if is_named(path) else file.collect()
             except CaseFile.CollectError:
                 nodes.append(file)
         return nodes
+
+    def _is_ignored(self, path: Path) -> bool:
+        """Tell whether the project, or ``--ignore``, has pytest pass over a file."""
+        config, hooks = self.config, self.ihook
+        return bool(hooks.pytest_ignore_collect(collection_path=path, config=config))
 
     def _matching(self, keyword: str, cases: Sequence[Case]) -> Sequence[Case]:
         """Return the cases that ``-k`` selects: pytest would make an item of each to find out.

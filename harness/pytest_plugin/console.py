@@ -111,7 +111,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> Generator[None, Any, 
     """Call sections and cases by what they are, whatever the plugins of subtests call them."""
     others = yield
     ours = report.when == "call" and CASE in properties_of(report)
-    return _status(report) if ours else others
+    expected = hasattr(report, "wasxfail") and section_of(report) is None
+    return _status(report) if ours and not expected else others
 
 
 def _status(report: pytest.TestReport) -> tuple[str, str, str]:

@@ -35,11 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the rest where there is something to do."""
     if run := _handed_over(config) or _of_project(config):
-        from goldlock.pytest_plugin import collection, console, item, memory, orphans, plugin
+        from goldlock.pytest_plugin import collection, console, item, orphans, plugin
         from goldlock.pytest_plugin.run import RUN
 
         config.stash[RUN] = run
-        for module in (console, orphans, collection, item, plugin, memory):
+        for module in (console, orphans, collection, item, plugin):
             config.pluginmanager.register(module, module.__name__)
 
 
@@ -71,11 +71,12 @@ def _of_project(config: pytest.Config) -> "Run | None":
         suites = suites or project.declared(config.rootpath)
         if not suites:
             return None
-        if config.args_source is config.ArgsSource.TESTPATHS:  # bare pytest runs the cases, too
+        from goldlock.pytest_plugin.collection import is_bare
+
+        if is_bare(config):  # it runs the cases, too, wherever they are
             args = [Path(config.invocation_params.dir, arg) for arg in config.args]
-            config.args += [
-                str(suite) for suite in suites if not any(map(suite.is_relative_to, args))
-            ]
+            cases = [suite / "cases" for suite in suites]
+            config.args += [str(each) for each in cases if not any(map(each.is_relative_to, args))]
         from goldlock.pytest_plugin.run import Run
 
         return Run.of_project(config, suites)

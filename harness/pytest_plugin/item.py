@@ -5,7 +5,7 @@ A failing section is a failing subtest on any pytest. Its parent, the case, is f
 too: pytest 9 does that by itself, pytest 8 with pytest-subtests does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ import pytest
 from _pytest.runner import runtestprotocol  # as other plugins with a protocol of their own do
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console
-from goldlock.pytest_plugin.run import SCHEDULER
+from goldlock.pytest_plugin.run import RUN, SCHEDULER
 from goldlock.reports.repo_paths import here
 from goldlock.result import CaseResult, State
-from goldlock.runner.history import LastRun
 from goldlock.suite.cases import Case
 from goldlock.text import count, for_terminal, printable
 
 _FIXTURES = pytest.StashKey[Any]()
 """What all cases want of pytest's fixtures: ``subtests``."""
+
+_MARKS = {"skip", "skipif", "xfail"}
+"""Marks that a project's conftest.py may give to a case, for pytest itself to heed."""
 
 SHOWN = 100
 """Sections of a case that are shown as they differ, past which they are only named."""
@@ -51,7 +53,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return None
     hooks = item.ihook  # looked up anew each time
     hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    if state := item.plain_state():
+    only_shown = item.config.getoption("setuponly", default=False)  # --setup-only, --setup-plan
+    state = None if item.is_marked or only_shown else item.plain_state()
+    if state:
         skipped = state is State.NOT_RUN
         report = pytest.TestReport(
             item.nodeid,
@@ -79,7 +83,6 @@ class CaseItem(pytest.Function):
     judged: CaseResult | None = None
     """What came of it; None before it was asked for, and once it is forgotten."""
     _given_up: BaseException | None = None
-    _past: LastRun | None = None
 
     @classmethod
     def of(cls, parent: pytest.File, case: Case) -> "CaseItem":
@@ -91,7 +94,8 @@ class CaseItem(pytest.Function):
         stash = parent.config.stash  # to find out what fixtures one wants takes pytest a while
         wants = stash.get(_FIXTURES, None)
         item: CaseItem = cls.from_parent(parent, name=case.name, callobj=judge, fixtureinfo=wants)
-        stash[_FIXTURES] = item._fixtureinfo
+        wants = stash[_FIXTURES] = item._fixtureinfo
+        wants.names_closure[:] = wants.argnames  # and no autouse one: these are for the tests
         item.case = case
         for group in case.groups:
             item.extra_keyword_matches.add(group)
@@ -104,11 +108,9 @@ class CaseItem(pytest.Function):
         return self.parent.nodeid, None, self.case.name
 
     @property
-    def past(self) -> LastRun | None:
-        """How it went; None before it has run."""
-        if result := self.judged:
-            return LastRun(round(result.seconds, 3), result.state is State.FAILED)
-        return self._past
+    def is_marked(self) -> bool:
+        """Tell whether it has a mark by which pytest may not run it, or expect it to fail."""
+        return any(mark.name in _MARKS for mark in self.iter_markers())
 
     @property
     def result(self) -> CaseResult:
@@ -146,12 +148,12 @@ class CaseItem(pytest.Function):
     def forget(self) -> None:
         """Drop what was reported: there may be many cases, and pytest keeps them all."""
         self.user_properties.clear()
-        self._past, self.judged = self.past, None
+        self.judged = None
 
     def run_and_report(self, subtests: Any) -> None:
         """Report each section of the case as a subtest, then fail if anything did."""
         result = self.result
-        shown, more = 0, []
+        shown, more, is_marked = 0, [], self.is_marked
         with suppress(SectionDiffers):  # with -x, pytest lets it out, and the case has its say yet
             for section in result.sections:
                 title = printable(section.title)
@@ -159,6 +161,8 @@ class CaseItem(pytest.Function):
                 if shown > SHOWN and not section.passed:
                     more.append(f"  {section.file}:{section.line}: {title}")
                     continue
+                if section.passed and is_marked:
+                    continue  # it is the case that is expected to fail, not each section
                 with subtests.test(msg=title):
                     if not section.passed:
                         raise SectionDiffers(section.text)
@@ -171,19 +175,20 @@ class CaseItem(pytest.Function):
         if result.state is State.FAILED:
             if more:
                 more.insert(0, f"{SHOWN} of them are shown; the others are:")
-            raise CaseFailed("\n".join(_about_case(result, more)))
+            worded = self.config.stash[RUN].worded
+            raise CaseFailed("\n".join(_about_case(result, more, worded)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, _TOLD):
             return for_terminal(here(str(excinfo.value)))
         return super().repr_failure(excinfo)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.path, None, self.case.name
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.case.name
 
 
-def _about_case(result: CaseResult, more: Iterable[str]) -> list[str]:
-    said = list(result.problems)
+def _about_case(result: CaseResult, more: Iterable[str], worded: Callable[[str], str]) -> list[str]:
+    said = [*map(worded, result.problems)]
     if (failing := len(result.failing)) and not result.golden_missing:
         of = count(len(result.sections), "section")
         said.append(f"{failing} of {of} not as in {result.golden}")

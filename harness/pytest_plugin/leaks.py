@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tell of files that cases left where they should not; a run that has some fails."""
+"""Tell of files that cases left where they should not; a run fails where those matter."""
 
 from typing import Any
 
@@ -12,6 +12,9 @@ from goldlock.text import printable
 _MOST = 10
 """Files that are told of, past which only their number is."""
 _OUTPUT = "goldlock_leaked"
+
+NAME = "goldlock-leaks"
+"""What pytest calls the plugin."""
 
 
 class Leaks:
@@ -32,16 +35,28 @@ class Leaks:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[_OUTPUT] = [tuple(each) for each in self._found]
-        if session.exitstatus == pytest.ExitCode.OK and any(each.certain for each in self._found):
+        if session.exitstatus == pytest.ExitCode.OK and self.failures():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    def failures(self) -> int:
+        """Return how many of them make the run fail."""
+        return sum(each.fails for each in self._found)
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        cases: dict[tuple[str, bool, str], list[str]] = {}
-        for path, numbers, certain, program in sorted(self._found):
-            cases.setdefault((path, certain, program), []).extend(numbers)
-        for (path, certain, program), names in [*cases.items()][:_MOST]:
-            file = LeakedFile(path, (*dict.fromkeys(names),), certain, program)
-            colour = {"red": True} if certain else {"yellow": True}
-            terminalreporter.write_line(printable(here(str(file))), **colour)
-        if len(cases) > _MOST:
-            terminalreporter.write_line(f"and {len(cases) - _MOST} more", yellow=True)
+        for line, colour in self.lines():
+            terminalreporter.write_line(line, **{colour: True})
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what there is to say, each line with its colour."""
+        made = {each.path for each in self._found if each.program}
+        cases: dict[LeakedFile, list[str]] = {}
+        for each in sorted(self._found):
+            if each.program or each.path not in made:  # else another worker saw it, and guessed
+                cases.setdefault(each._replace(cases=()), []).extend(each.cases)
+        found = [file._replace(cases=(*dict.fromkeys(of),)) for file, of in cases.items()]
+        said = [
+            (printable(here(str(file))), "red" if file.fails else "yellow")
+            for file in found[:_MOST]
+        ]
+        more = len(found) - _MOST
+        return [*said, *([(f"and {more} more", "yellow")] if more > 0 else [])]

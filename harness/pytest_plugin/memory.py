@@ -12,10 +12,10 @@ import pytest
 from goldlock import atomic_file, safe_open
 from goldlock.errors import UsageError
 from goldlock.pytest_plugin import console
-from goldlock.pytest_plugin.item import CaseItem
-from goldlock.pytest_plugin.run import RUN, history_file, past_of, say
+from goldlock.pytest_plugin.run import RUN, history_file, past_of, read_past, say
 from goldlock.result import State
 from goldlock.runner import history, shards
+from goldlock.runner.history import LastRun
 from goldlock.suite.kit import given
 from goldlock.text import count, printable
 
@@ -23,26 +23,44 @@ _NAMED = 10
 """Cases that are named, past which only their number is."""
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remember how the cases went, for the order of the next run."""
-    config = session.config
-    if hasattr(config, "workerinput"):
-        return
-    items = [item for item in session.items if isinstance(item, CaseItem)]
-    now = {item.case: past for item in items if (past := item.past) and past.seconds}
-    if cache := getattr(config, "cache", None):
-        known = {**past_of(config), **{str(case.path): past for case, past in now.items()}}
-        try:
-            cache.mkdir("goldlock")  # with the files that pytest puts beside
-            history.write(history_file(config), config.rootpath, known)
-        except OSError as error:
-            say(config, f"{error.filename}: {error.strerror}; nothing is remembered")
-    if config.stash[RUN].settings.store_durations:
-        seconds: defaultdict[Path, dict[str, float]] = defaultdict(dict)
-        for case, each in now.items():
-            seconds[case.root][case.name] = each.seconds
-        for root, durations in seconds.items():
-            _store_durations(session, root, durations)
+class Past:
+    """A plugin that remembers how the cases went, for the order of the next run.
+
+    It goes by reports, which come together also where workers of pytest-xdist run the cases; it is
+    not for these.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._now: dict[str, LastRun] = {}
+        self._names: dict[str, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a case went."""
+        if (result := console.result_of(report)) and result.seconds:
+            self._now[result.path] = history.of(result, past_of(self._config).get(result.path))
+            self._names[result.path] = result.name
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write it down."""
+        config = self._config
+        if cache := getattr(config, "cache", None):
+            try:
+                cache.mkdir("goldlock")  # with the files that pytest puts beside
+                known = {**read_past(config), **self._now}
+                history.write(history_file(config), config.rootpath, known)
+            except OSError as error:
+                say(config, f"{error.filename}: {error.strerror}; nothing is remembered")
+        run = config.stash[RUN]
+        if run.settings.store_durations:
+            seconds: defaultdict[Path, dict[str, float]] = defaultdict(dict)
+            for path, past in self._now.items():
+                above = [suite for suite in run.suites if Path(path).is_relative_to(suite)]
+                root = max(above, key=lambda suite: len(suite.parts))  # one may be below another
+                seconds[root][self._names[path]] = past.seconds
+            for root, durations in seconds.items():
+                _store_durations(session, root, durations)
 
 
 def _store_durations(session: pytest.Session, root: Path, seconds: Mapping[str, float]) -> None:

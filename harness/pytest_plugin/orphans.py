@@ -46,11 +46,11 @@ class OrphanItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
         if isinstance(excinfo.value, GoldenError):
-            return for_terminal(here(str(excinfo.value)))
+            return for_terminal(here(self.config.stash[RUN].worded(str(excinfo.value))))
         return super().repr_failure(excinfo)
 
-    def reportinfo(self) -> tuple[Path, None, str]:
-        return self.golden, None, printable(self.golden.name)
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.golden, 0, printable(self.golden.name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

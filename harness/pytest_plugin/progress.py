@@ -27,8 +27,7 @@ class Progress:
         self._terminal = sys.stdout
         self._width = config.get_terminal_writer().fullwidth
         self._root = config.rootpath
-        self._jobs = max(scheduler.settings.jobs, 1)  # 0 is as many as it takes
-        self._running = scheduler.running
+        self._scheduler = scheduler
         self._past = past_of(config)
         self._to_go = self._unknown = 0
         self._seconds = 0.0
@@ -46,7 +45,8 @@ class Progress:
         """Write the words after the name of a case, and put the cursor back."""
         path, _, name = nodeid.partition("::")
         past = self._past.get(str(self._root / path))
-        left = max(self._seconds / self._jobs, past.seconds if past else 0.0)
+        jobs = max(min(self._scheduler.limit, self._to_go), 1)
+        left = max(self._seconds / jobs, past.seconds if past else 0.0)
         if max(left, time.monotonic() - self._clock) >= LONG:
             shown = f"{os.path.relpath(self._root / path)}::{name} "
             self._show(self.words(left)[: max(self._width - len(shown) - 1, 0)])
@@ -64,7 +64,7 @@ class Progress:
 
     def words(self, left: float) -> str:
         """Return what to say where *left* seconds are left by what is known of the last time."""
-        running = " ".join(self._running())
+        running = " ".join(self._scheduler.running())
         about = "at least" if self._unknown else "about"
         time_left = f", {about} {_duration(left)}" if left >= 1 else ""
         return f"{f'running {running}; ' if running else ''}{self._to_go} to go{time_left}"

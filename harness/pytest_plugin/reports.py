@@ -17,7 +17,7 @@ from goldlock.pytest_plugin import console
 from goldlock.pytest_plugin.run import past_of
 from goldlock.pytest_plugin.run_info import run_info
 from goldlock.reports import annotations, json_lines
-from goldlock.reports.files import Lines, asked, write
+from goldlock.reports.files import Lines, asked, failure, write
 from goldlock.reports.repo_paths import here, on_github
 from goldlock.result import OtherFailure, Report, RunEnd
 from goldlock.runner.history import LastRun
@@ -70,7 +70,8 @@ class Reports:
         terminal = config.pluginmanager.get_plugin("terminalreporter")
         self._github = _GitHub(terminal) if terminal and on_github(environ) else None
         self._lines: Lines | None = None
-        self._faults: list[str] = []
+        self.faults: list[str] = []
+        """Why reports are not whole, a line each; the run has failed then."""
         self._past: Mapping[str, LastRun] = {}
         info = run_info(config.rootpath, settings, programs, environ)
         self._report = Report(info)
@@ -111,7 +112,7 @@ class Reports:
         """Write the reports; should one fail, the run does, too."""
         self._finish(exitstatus)
         others = yield
-        if self._faults:
+        if self.faults:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         return others
 
@@ -136,9 +137,9 @@ class Reports:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was written where, and what GitHub is to annotate."""
         for path in self._files.values() if OUTPUTS not in self._environ else ():
-            if not any(str(path) in fault for fault in self._faults):
+            if not any(str(path) in fault for fault in self.faults):
                 terminalreporter.write_line(here(f"written: {path}"))
-        for fault in self._faults:
+        for fault in self.faults:
             terminalreporter.write_line(fault, red=True)
         if self._github:
             self._github.command(annotations.github(self._report, self._environ))
@@ -149,7 +150,7 @@ class Reports:
 
     def _fail(self, path: Path, error: OSError) -> None:
         """Remember that a report could not be written."""
-        self._faults.append(f"{path}: the report cannot be written: {error.strerror}")
+        self.faults.append(failure(path, error))
 
     def _attempt(self, path: Path, do: Callable[..., T], *arguments: Any) -> T | None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from goldlock.dialects.known import of_folder
-from goldlock.options import ORPHANS
+from goldlock.options import ORPHANS, in_words_of_pytest
 from goldlock.pytest_plugin import HANDED_OVER
 from goldlock.reports import files
 from goldlock.reports.repo_paths import here
@@ -52,7 +52,8 @@ class Run:
         given = {each.name: getattr(config.option, each.dest, None) for each in kits.options()}
         settings = choices.settings(Namespace(**given), os.environ, suites)
         files.check(settings.reports)
-        return cls(settings, suites, orphans=getattr(config.option, ORPHANS.dest))
+        orphans = getattr(config.option, ORPHANS.dest) or settings.remove_orphans
+        return cls(settings, suites, orphans=orphans)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what has threads and processes."""
@@ -63,6 +64,10 @@ class Run:
         if self.selected:
             return [case for cases in self.selected.values() for case in cases]
         return [case for root in self.suites for case in of_folder(root).read(root).cases]
+
+    def worded(self, message: str) -> str:
+        """Return a message with options as they are called where this was started."""
+        return message if self.by_command else in_words_of_pytest(message, kits.options())
 
     def elapsed(self) -> SimpleNamespace:
         """Return the ``seconds`` since the command began, as a clock of pytest does."""
@@ -97,7 +102,17 @@ def history_file(config: pytest.Config) -> Path:
     return config.rootpath / folder / history.HISTORY
 
 
+_PAST = pytest.StashKey[dict[str, LastRun]]()
+
+
 def past_of(config: pytest.Config) -> dict[str, LastRun]:
+    """Return how cases had gone when this was first asked: several ask, of thousands of cases."""
+    if _PAST not in config.stash:
+        config.stash[_PAST] = read_past(config)
+    return config.stash[_PAST]
+
+
+def read_past(config: pytest.Config) -> dict[str, LastRun]:
     """Return how cases went, by their paths; of none with ``-p no:cacheprovider``."""
     there = getattr(config, "cache", None)
     return history.read(history_file(config), config.rootpath) if there else {}

@@ -41,7 +41,10 @@ _PYTEST = (
 
 
 def check_words(words: Sequence[str]) -> None:
-    """Raise UsageError for an option of pytest-xdist where there is none; pytest says less."""
+    """Raise UsageError for an option that would not be heeded, or of pytest-xdist without it."""
+    if ours := next((word for word in words if word.startswith("--goldlock-")), None):
+        flag = ours.replace("goldlock-", "", 1).partition("=")[0]
+        raise UsageError(f"-- {ours}: is {flag} here, and stands before --")
     asked = next((word for word in words if _OF_XDIST.fullmatch(word)), None)
     if asked and importlib.util.find_spec("xdist") is None:
         raise UsageError(
@@ -87,7 +90,7 @@ def run_suite(
     cases = suite.cases if selected is None else selected
     context = RunContext(settings, os.environ, cases)
     # These need packages, which may just have been set up, and time, while the programs answer.
-    from goldlock.runner.history import in_best_order, read_history
+    from goldlock.runner.history import read_history
     from goldlock.runner.scheduler import Scheduler
 
     scheduler = Scheduler(settings, os.environ, context)
@@ -96,8 +99,7 @@ def run_suite(
         # Options for pytest may choose among the cases, or hand them to other processes; and
         # who looks at the terminal is to know which case it is.
         if not (for_pytest or settings.print or settings.gdb):
-            one_job = settings.jobs == 1  # it runs them in the order in which they are judged
-            scheduler.start(cases if one_job else in_best_order(cases, read_history(root)))
+            scheduler.start_all(cases, read_history(root))
         from goldlock.pytest_plugin.run import Run  # and pytest: now, while cases start
 
         context.programs(root)

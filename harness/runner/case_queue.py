@@ -25,6 +25,15 @@ class CaseQueue:
         """Put cases at the end: lists of them, each as it is come to."""
         self._rounds = chain(self._rounds, rounds)
 
+    def put_back(self, case: Case) -> None:
+        """Have a case that was taken, and could not start, be the next."""
+        self.ended(case)
+        self.add_first(case)
+
+    def add_first(self, case: Case) -> None:
+        """Have a case be the next: once more, for it may take long."""
+        self._waiting.appendleft(case)
+
     def clear(self) -> None:
         """Let nothing start any more."""
         self._waiting.clear()

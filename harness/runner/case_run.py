@@ -14,7 +14,7 @@ from goldlock.dialects.own import NOT_SERVED
 from goldlock.environment import FAILURE_REPORT, LOG, OUTPUTS, STACK_DUMP, Environment
 from goldlock.goldens import golden
 from goldlock.goldens.judge import judge
-from goldlock.goldens.steady import Printed
+from goldlock.goldens.steady import Printed, why_not
 from goldlock.goldens.update import update
 from goldlock.result import CaseResult, State
 from goldlock.runner.ending import add_last_words, cannot_start, put_down
@@ -114,7 +114,9 @@ class Runner:
         except BaseException:
             self._scratch.done(directories, keep=keep)
             raise
-        result.problems += self._scratch.done(directories, keep=keep)
+        left = self._scratch.done(directories, keep=keep)
+        result.problems += left
+        result.completed = result.completed and not left
         if keep:
             result.kept = str(directories.top)
             result.kept_files = kept_files(directories.top)
@@ -162,23 +164,27 @@ class Runner:
 
     def _judge(self, job: _Job, result: CaseResult) -> None:
         """Run a case and judge it; put down in *result* what came of it."""
-        first_pid = last_pid() if self.settings.update else 0
+        first_pid = last_pid() if self.settings.writes else 0
         transcript = self._ran(job, result)
         if transcript is None or result.reason:
             return
         reading, output = dialects.of_kit(job.case.kit).reading, transcript.output
         if self.settings.update:
-            again = partial(self._again, job, result)
+            again = partial(self._again, job, result.problems)
             first = printed(output, job.directories, first_pid)
             update(result, job.reference, first, again, reading, force=self.settings.force)
         else:
             judge(result, job.reference, output, reading)
+        if self.settings.review and result.completed and result.failing:
+            first = printed(output, job.directories, first_pid)
+            second = self._again(job, result.no_golden)
+            result.no_golden += why_not(job.reference[0], first, second)
         add_last_words(result, transcript)
 
-    def _again(self, job: _Job, result: CaseResult) -> Printed | None:
+    def _again(self, job: _Job, wrong: list[str]) -> Printed | None:
         """Run a case once more; return what it has printed, None where that cannot be told.
 
-        What was wrong then is put down in *result*.
+        What is *wrong* then is added.
         """
         if self.settings.once or self.settings.is_followed:
             return None
@@ -189,8 +195,9 @@ class Runner:
             found = printed(transcript.output, directories, first_pid) if transcript else None
         finally:
             second.problems += self._scratch.done(directories, keep=False)
-        wrong = [second.reason] if second.reason else second.problems
-        result.problems += [f"in a second run, for --update: {each}" for each in wrong]
+        option = "--update" if self.settings.update else "--review"
+        found_wrong = [second.reason] if second.reason else second.problems
+        wrong += [f"in a second run, for {option}: {each}" for each in found_wrong]
         return found
 
     def _ran(self, job: _Job, result: CaseResult) -> Transcript | None:
@@ -222,8 +229,10 @@ class Runner:
     def _execute(self, job: _Job, environ: Mapping[str, str]) -> Transcript:
         case, directories, dialect = job.case, job.directories, dialects.of_kit(job.case.kit)
         start = start_of(case, self.settings, directories)
-        if start is spawn and (modules := dialect.imports(case)):
-            start = self._preloaded.starter(modules)
+        if start is spawn:
+            # With --stress, those who keep the processors busy have a session each.
+            session = not dialect.one_session or self.settings.stress
+            start = self._preloaded.starter(dialect.imports(case), session=session)
         return execute(
             dialect.command(case, self.settings),
             environ,
@@ -247,6 +256,7 @@ class Runner:
             "PWD": str(dialect.directory(job.case, directories.test)),
             "HOME": str(directories.home),
             "TMPDIR": str(directories.home),
+            "OUTPUT_DIR": str(directories.test),
         }
         surroundings = dialect.surroundings(self._environ, self._scratch.root)
         shims = self._shims.folder(job.programs.on_path & paths.keys())

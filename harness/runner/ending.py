@@ -35,12 +35,13 @@ def put_down(
     if not leftovers_fail:
         result.notes += left
         left = []
-    if verdict.reason:
+    if verdict.reason and not (transcript.timed_out or transcript.stopped):
         result.reason = verdict.reason
         result.problems = [*left, *found]
         return
     result.skipped = [*verdict.skipped]
     result.problems = [*_problems(transcript, left), *found]
+    result.problems += [f"it had said: {verdict.reason}"] if verdict.reason else []
     result.completed = not result.problems
 
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from goldlock import atomic_file, safe_open
+from goldlock.result import CaseResult, State
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
+from goldlock.suite.kit import given
 from goldlock.suite.project import cache_folder
 
 
@@ -19,6 +22,8 @@ class LastRun(NamedTuple):
 
     seconds: float
     failed: bool
+    each_time: str = ""
+    """`CaseResult.way`, where it failed so however often it was run; else nothing."""
 
 
 HISTORY = "d/goldlock/history"
@@ -35,8 +40,8 @@ def read(file: Path, root: Path) -> dict[str, LastRun]:
     try:
         known = json.loads(safe_open.read(file))
         return {
-            os.path.join(root, path): LastRun(float(seconds), bool(failed))  # noqa: PTH118 - of thousands
-            for path, (seconds, failed) in known.items()
+            os.path.join(root, path): LastRun(float(seconds), bool(failed), *map(str, more))  # noqa: PTH118 - of thousands
+            for path, (seconds, failed, *more) in known.items()
         }
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
@@ -46,6 +51,32 @@ def write(file: Path, root: Path, known: Mapping[str, LastRun]) -> None:
     """Write down the past of cases; raises OSError."""
     past = {path.removeprefix(f"{root}/"): each for path, each in known.items()}
     atomic_file.replace(file, json.dumps(past).encode())
+
+
+def way_to_fail(result: CaseResult, settings: Settings) -> str:
+    """Return a short word for how a case failed, and with which options.
+
+    It is the same where the same sections differ: what stands there often has the number of a
+    process in it, or is more or less.
+    """
+    differing = [section.title for section in result.failing]
+    problems = [problem.partition("\n")[0] for problem in result.problems]
+    options = [*given(settings), *settings.faults, *settings.wrap]
+    told = [differing, problems, options, settings.stress, settings.valgrind]
+    return f"{crc32(json.dumps(told).encode()):08x}"
+
+
+def of(result: CaseResult, before: LastRun | None) -> LastRun:
+    """Return what is to be remembered of a case; *before* is what was until now.
+
+    One that was not run is taken to be as it was when it was. A single failure says that a case
+    fails each time only where that was known, and the way to fail is the same.
+    """
+    if before and result.state is State.NOT_RUN:
+        return before._replace(failed=False)
+    known = result.runs > 1 or (before and before.each_time == result.way)
+    failed = result.state is State.FAILED
+    return LastRun(round(result.seconds, 3), failed, result.way if known else "")
 
 
 def in_best_order(cases: Sequence[Case], past: Mapping[str, LastRun]) -> list[Case]:

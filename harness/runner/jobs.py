@@ -62,6 +62,15 @@ class Jobs:
         self.is_fixed = bool(asked)
         self._pressure = CpuPressure()
 
+    def for_each_processor(self, jobs: float) -> None:
+        """Let so many run at a time for each processor, where no number was asked for."""
+        if not self.is_fixed:
+            self.keep_to(max(int(jobs * processors()), 1))
+
+    def keep_to(self, limit: int) -> None:
+        """Let so many run at a time from now on: there is no room for more."""
+        self.limit, self.is_fixed = limit, True
+
     def adapt(self) -> bool:
         """Take one more, or less, where the machine has room, or none; tell whether it is more."""
         waiting = None if self.is_fixed else self._pressure.waiting()

@@ -18,7 +18,10 @@ _LOOP_CLR_FD = 0x4C01
 
 
 class Table:
-    """Tells whether anything was mounted or unmounted, without reading all that is."""
+    """Tells whether anything was mounted or unmounted, without reading all that is.
+
+    Of one process: the kernel keeps in the open file what was told, and a fork shares that.
+    """
 
     def __init__(self) -> None:
         self._file = os.open("/proc/self/mountinfo", os.O_RDONLY)

@@ -30,13 +30,16 @@ class Preloaded:
         self._first: dict[tuple[str, Path], Mapping[str, str]] = {}
         self._pythons: dict[tuple[str, Path], socket.socket | None] = {}
 
-    def starter(self, modules: Sequence[str]) -> Start:
-        """Return what starts a script for Python; *modules* are what it is expected to import."""
-        return partial(self._start, modules)
+    def starter(self, modules: Sequence[str], *, session: bool) -> Start:
+        """Return what starts a script; *modules* are what one for Python is expected to import."""
+        if not modules:
+            return partial(spawn, session=session)
+        return partial(self._start, modules, session)
 
-    def _start(
+    def _start(  # noqa: PLR0913, PLR0917 - as what it returns
         self,
         modules: Sequence[str],
+        session: bool,
         argv: Sequence[str],
         environ: Mapping[str, str],
         directory: Path,
@@ -45,23 +48,27 @@ class Preloaded:
         key = argv[0], directory
         if key not in self._first:
             self._first[key] = environ
-            return spawn(argv, environ, directory, output)
+            return spawn(argv, environ, directory, output, session=session)
         if key not in self._pythons:
             same = dict(self._first[key].items() & environ.items())
-            self._pythons[key] = _python(argv[0], modules, same, directory)
+            self._pythons[key] = _python(argv[0], modules, same, directory, session)
         if python := self._pythons[key]:
             try:
-                message = json.dumps([argv, dict(environ)]).encode()
+                message = json.dumps([argv, dict(environ), session]).encode()
                 socket.send_fds(python, [message], [output])
                 return int(python.recv(100))
             except (OSError, ValueError):  # it has ended, or there can be no more processes
                 python.close()
                 self._pythons[key] = None
-        return spawn(argv, environ, directory, output)
+        return spawn(argv, environ, directory, output, session=session)
 
 
 def _python(
-    program: str, modules: Sequence[str], environ: Mapping[str, str], directory: Path
+    program: str,
+    modules: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    session: bool,
 ) -> socket.socket | None:
     """Start a Python that loads modules; None where that cannot be."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -69,7 +76,8 @@ def _python(
     own = [str(Path(preloaded_python.__file__)), str(theirs.fileno()), _PADDING]
     os.set_inheritable(theirs.fileno(), True)
     try:
-        keep(spawn([program, *own, *modules], {**environ, "_": _PADDING}, directory, writer))
+        command, environ = [program, *own, *modules], {**environ, "_": _PADDING}
+        keep(spawn(command, environ, directory, writer, session=session))
     except OSError:
         ours.close()
         return None

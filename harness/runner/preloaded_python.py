@@ -3,9 +3,10 @@
 
     python preloaded_python.py DESCRIPTOR PADDING MODULE ...
 
-The descriptor is a socket: of a script's command line and environment it makes the script's pid.
+The descriptor is a socket: of a script's command line, its environment, and whether it is to have a
+session of its own, it makes the script's pid.
 It is started in the folder of the scripts, and runs in any Python, so it knows nothing of goldlock.
-A script sees a process of its own: a child of whoever adopts orphans, which leads a session. Its
+A script sees a process of its own: a child of whoever adopts orphans, which leads a group. Its
 command line and environment are in /proc, too, where PADDING, and a variable as long, leave room.
 """
 
@@ -36,7 +37,7 @@ def serve(requests: socket.socket, modules: list[str]) -> str:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 1)
         if not message:
             sys.exit()
-        argv, environ = json.loads(message)
+        argv, environ, session = json.loads(message)
         reader, writer = os.pipe()
         parent = os.fork()
         if parent == 0:
@@ -44,6 +45,7 @@ def serve(requests: socket.socket, modules: list[str]) -> str:
             if pid == 0:
                 for each in (requests.detach(), reader, writer):
                     os.close(each)
+                (os.setsid if session else os.setpgrp)()
                 return _set_up(argv, environ, descriptors[0])
             os.write(writer, b"%d" % pid)
             os._exit(0)
@@ -57,7 +59,6 @@ def serve(requests: socket.socket, modules: list[str]) -> str:
 def _set_up(argv: list[str], environ: dict[str, str], output: int) -> str:
     """Be the process of a script; return its path."""
     gc.unfreeze()
-    os.setsid()
     for each in (1, 2):
         os.dup2(output, each)
     os.close(output)

@@ -26,6 +26,9 @@ PROCESS_LIMIT = 2000
 _LOOK = 0.1
 """Seconds between looks at how many processes there are."""
 
+_LOOK_ALL = 10.0
+"""Seconds between looks at whose they are, where the machine has as many as a case may have."""
+
 _RUSH = PROCESS_LIMIT // 4
 """Processes that are new since the last look, from which on a case is stopped to be looked at."""
 
@@ -144,6 +147,7 @@ class _Watch:
         self._pidfd = os.pidfd_open(pid)
         self._capture = capture
         self._tasks = self._fewest = _tasks()
+        self._due = time.monotonic() + _LOOK_ALL
         self.error = ""
 
     def close(self) -> None:
@@ -184,20 +188,23 @@ class _Watch:
         """Have a case ended that has more processes than it may.
 
         How many there are on the machine is soon read; whose they are is not, so that is for when
-        they are that many more than they were. Where they become more all the while, there would
-        be no processor left to find it out: they are stopped.
+        they are that many more than they were; or now and then, as a case may have forked before
+        the first look, or others ended meanwhile. Where they become more all the while, there
+        would be no processor left to find it out: they are stopped.
         """
         before, self._tasks = self._tasks, _tasks()
         self._fewest = min(self._fewest, self._tasks)
-        if self._tasks - self._fewest < PROCESS_LIMIT:
+        now = time.monotonic()
+        if self._tasks - (self._fewest if now < self._due else 0) < PROCESS_LIMIT:
             return
+        self._due = now + _LOOK_ALL
         if rush := self._tasks - before >= _RUSH:
             _kill(-self._pid, signal.SIGSTOP)
         from goldlock.inspect.process_report import (
-            session_size,  # psutil: only where something is wrong
+            tree_size,  # psutil: only where something is wrong
         )
 
-        if session_size(self._pid) >= PROCESS_LIMIT:
+        if tree_size(os.getpid()) >= PROCESS_LIMIT:
             self.error = f"it had {PROCESS_LIMIT} processes, and was ended"
             _kill(-self._pid, signal.SIGKILL)
         elif rush:
@@ -225,6 +232,7 @@ def _put_back(file: IO[bytes], output: Path) -> None:
 def _stop(pid: int, watch: _Watch) -> None:
     """End a case: politely, then firmly."""
     _kill(-pid, signal.SIGTERM)
+    _kill(-pid, signal.SIGCONT)  # or what is stopped does not see it
     if not watch.ends_within(GRACE):
         _kill(-pid, signal.SIGKILL)
         _kill(pid, signal.SIGKILL)

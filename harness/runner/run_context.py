@@ -37,7 +37,7 @@ class RunContext:
         self._lock = Lock()
         self._kits: dict[str, Probe] = {}
         self._declared: dict[Path, DeclaredProbe] = {}
-        self._of_kits: dict[str, Programs] = {}
+        self._of_kits: dict[str, Programs | UsageError] = {}
         self._known: dict[Path, tuple[Programs, Programs]] = {}
         self.wrappers, self.print_to = _debugging(settings, environ)
         self.scratch = Scratch(environ)
@@ -98,9 +98,15 @@ class RunContext:
         self._declared[root].need(needs)
 
     def _programs_of(self, kit: Kit) -> Programs:
-        if kit.name not in self._of_kits:
-            self._of_kits[kit.name] = self._kits[kit.name].programs()
-        return self._of_kits[kit.name]
+        if kit.name not in self._of_kits:  # asked once, whatever the answer: others may want it
+            try:
+                self._of_kits[kit.name] = self._kits[kit.name].programs()
+            except UsageError as error:
+                self._of_kits[kit.name] = error
+        known = self._of_kits[kit.name]
+        if isinstance(known, UsageError):
+            raise known
+        return known
 
     def _check(self, programs: Programs) -> None:
         settings = self._settings

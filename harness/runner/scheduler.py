@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run cases in worker processes, ahead of those who ask for the results."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
-from goldlock.runner.history import rounds, runs_of_each
+from goldlock.runner.history import LastRun, in_best_order, rounds, runs_of_each
 from goldlock.runner.jobs import Jobs
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
 from goldlock.runner.process import GRACE
 from goldlock.runner.removal import remove_tree
 from goldlock.runner.run_context import RunContext
-from goldlock.runner.run_stats import RunStats
+from goldlock.runner.run_stats import RunStats, about_unfinished, case_name
 from goldlock.runner.worker_pool import ForkServer, Worker, WorkerDied
 from goldlock.runner.worker_slot import WorkerSlot, broken, lost, not_started
 from goldlock.settings import Settings
@@ -61,6 +61,7 @@ class Scheduler:
         self.unclean: list[str] = []
         """What cannot be cleaned up at the end, a line each; the run has failed then."""
         self._jobs = Jobs(settings.jobs)
+        self._past: Mapping[str, LastRun] = {}
 
     @property
     def context(self) -> RunContext:
@@ -69,12 +70,24 @@ class Scheduler:
             self._context = self._context or RunContext(self.settings, self._environ)
             return self._context
 
+    @property
+    def limit(self) -> int:
+        """How many cases may run at a time, as of now."""
+        return self._jobs.limit
+
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
             waiting = {slot.case.path for slot in self._slots if slot.case and slot.waits}
             said = " (waits for another run)"
-            return [f"{_number(path)}{said * (path in waiting)}" for path in self._queue.running()]
+            return [
+                f"{case_name(path)}{said * (path in waiting)}" for path in self._queue.running()
+            ]
+
+    def start_all(self, cases: Sequence[Case], past: Mapping[str, LastRun]) -> None:
+        """Run *cases*, in the best order for their *past*; with one job, in the order given."""
+        self._past = past
+        self.start(cases if self.settings.jobs == 1 else in_best_order(cases, past))
 
     def start(self, cases: Iterable[Case]) -> None:
         """Run *cases*, in this order; those that were started already go on as they are."""
@@ -86,12 +99,15 @@ class Scheduler:
 
                     self._busy = BusyProcessors()
                 self.context.expect(new)
-                for root in {case.root for case in new}:
-                    self._leaks.add(root)
-                kits = {case.kit for case in new}
-                self._jobs.is_fixed |= not all(dialects.of_kit(kit).overcommits for kit in kits)
+                for root, kit in {case.root: case.kit for case in new}.items():
+                    fails = self.settings.strict or dialects.of_kit(kit).leftovers_fail
+                    self._leaks.add(root, fails=fails)
+                    if jobs := dialects.of_kit(kit).jobs_per_cpu:
+                        self._jobs.for_each_processor(jobs)
                 planned = runs_of_each(self.settings)
-                self._stats.update((case.path, RunStats(planned)) for case in new)
+                for case in new:
+                    past = self._past.get(str(case.path))
+                    self._stats[case.path] = RunStats(planned, self.settings, past)
                 self._queue.add(rounds(new, self.settings))
                 self._hire()
 
@@ -121,15 +137,7 @@ class Scheduler:
 
     def unfinished(self) -> list[str]:
         """Return in words what nobody has asked for: cases that were cut off, or did not start."""
-        said, left = [], self._stats
-        if cut := sorted(_number(path) for path in self._cut_off if path in left):
-            said.append(f"{' '.join(cut)} interrupted")
-        for path, stats in left.items():
-            if stats.runs and stats.planned > 1:
-                said.append(f"{_number(path)} failed in {stats.failed} of {stats.runs} runs")
-        if rest := sum(not stats.runs for path, stats in left.items() if path not in self._cut_off):
-            said.append(f"{rest} not started")
-        return said
+        return about_unfinished(self._stats, self._cut_off)
 
     def interrupt(self) -> None:
         """End what runs and what would; `result` raises KeyboardInterrupt from now on.
@@ -207,15 +215,17 @@ class Scheduler:
         """Take the first case that may start; wait for one; None when this thread is to end."""
         with self._change:
             slot.case = None
-            while not (
-                self._error or len(self._threads) > self._jobs.limit or self._queue.is_done()
-            ):
+            while not (self._error or self._is_spare() or self._queue.is_done()):
                 if case := self._queue.take():
                     slot.case = case
                     return case
                 self._change.wait()
             self._threads.discard(current_thread())
         return None
+
+    def _is_spare(self) -> bool:
+        """Tell whether others are to run what is to come, and not this thread."""
+        return current_thread() not in self._threads or len(self._threads) > self._jobs.limit
 
     def _ended(self, case: Case, result: CaseResult) -> None:
         if self._error:  # it was cut off, and is no run
@@ -235,14 +245,29 @@ class Scheduler:
         if not stats.add(result):
             self._drop(result)
         retries = dialects.of_kit(case.kit).retries
-        if stats.runs <= retries and stats.plan_another(self.settings):
-            self._queue.add(iter([[case]]))
-            self._hire()
+        if stats.runs <= retries and stats.plan_another():
+            self._queue.add_first(case)
+            self._hire_more()
         if stats.failed and self.settings.until_fail:
             self._stopped = True
             self._queue.clear()
         if self._jobs.adapt():
+            self._hire_more()
+
+    def _hire_more(self) -> None:
+        """Hire while others run cases: should there be no room for more, they go on as they are."""
+        try:
             self._hire()
+        except UsageError:
+            self._jobs.keep_to(len(self._threads))
+
+    def _retire(self) -> bool:
+        """Leave what is to come to other threads; tell whether there are any."""
+        others = self._threads - {current_thread()}
+        if others:
+            self._threads = others
+            self._jobs.keep_to(len(others))
+        return bool(others)
 
     def _drop(self, result: CaseResult) -> None:
         """Remove what a run kept, when there is enough of its kind."""
@@ -270,6 +295,8 @@ class Scheduler:
             try:
                 result = slot.run(case, self.context, keep=self._keeps(case))
             except WorkerDied as death:
+                if not slot.worker.has_begun and self._leave_to_others(case):
+                    return
                 result = lost(case, str(death))
                 self._change_worker(slot, case)
             except KeyboardInterrupt:  # of the programs' probe, after `interrupt`
@@ -286,8 +313,17 @@ class Scheduler:
         """Tell whether a run that passes is kept, to hold one that failed beside."""
         return self.settings.repeats or self._stats[case.path].failed > 0
 
+    def _leave_to_others(self, case: Case) -> bool:
+        """Have another thread run a case that no process came for; tell whether there is one."""
+        with self._change:
+            if self._error or self._stopped or not self._retire():
+                return False
+            self._queue.put_back(case)
+            self._change.notify_all()
+            return True
+
     def _change_worker(self, slot: WorkerSlot, case: Case) -> None:
-        """Give a slot another worker for one that died; let all end where there can be none."""
+        """Give a slot another worker for one that died; let all end where there is no other."""
         if case.exclusive and not self._error:
             self.context.scratch.end_processes(case.name)
         with self._change:
@@ -297,10 +333,6 @@ class Scheduler:
             try:
                 slot.change_to(self._worker())
             except UsageError as error:
-                self._error = error
+                self._error = self._error or (None if self._retire() else error)
             if self._error:  # `interrupt` did not see this one
                 slot.worker.stop()
-
-
-def _number(path: Path) -> str:
-    return path.name.partition(".")[0]

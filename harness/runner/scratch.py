@@ -4,7 +4,8 @@
 import ctypes
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -30,21 +31,37 @@ The kernel allows 107 for the whole path of a socket; the name of a case is in i
 OUTPUT = "output"
 """The file of all that a case has printed."""
 
-_NEW = 0o40755
 _RENAME_NOREPLACE = 1
+
+
+class New(NamedTuple):
+    """What a directory is when it is made, with all that a case could change of it.
+
+    *extra* are its attributes, such as an ACL or a label.
+    """
+
+    identity: Identity
+    mode: int
+    owner: tuple[int, int]
+    extra: Sequence[tuple[str, bytes]]
 
 
 class Directories(NamedTuple):
     """The directories of one run of a case; *top* holds its transcripts, *test* and *home*.
 
-    *made* is what each of them was when it was made.
+    *new* is what each of them was when it was made.
     """
 
     top: Path
     test: Path
     home: Path
     sockets: Path
-    made: tuple[Identity | None, ...] = ()
+    new: tuple[New, ...] = ()
+
+    @property
+    def made(self) -> list[Identity]:
+        """Which directories they are, whatever their paths lead to."""
+        return [each.identity for each in self.new]
 
 
 class Scratch:
@@ -69,12 +86,12 @@ class Scratch:
         if sockets or self._link or len(str(self.root)) > SOCKET_ROOM:
             self._sockets = new_path("SOCK_DIR", Path(sockets or short_folder()).absolute())
         self._spares: list[Directories] = []
+        self._mounts: mounts.Table | None = None  # of the process that runs a case
         self._ours = self._make(base)
         try:
             if self._link:
                 self._link.symlink_to(self.root)
             self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._mounts = mounts.Table()
             self._known = {each.number for each in mounts.over(self.root)}
         except BaseException as error:
             self._ours.remove()
@@ -106,6 +123,7 @@ class Scratch:
         Raises UsageError where the scratch directory is no longer the one that was made.
         """
         self._check()
+        self._mounts = self._mounts or mounts.Table()
         name, count = number, 1
         spare = self._spares.pop() if self._spares else None
         while not self._make_top(name, spare):  # two suites, or a case that is run again
@@ -119,10 +137,10 @@ class Scratch:
             self._sockets / name / "s",
         )
         if spare and identity(made.home):
-            return made._replace(made=spare.made)
+            return made._replace(new=spare.new)
         for path in made[1:4]:
             path.mkdir(parents=True)
-        return made._replace(made=tuple(map(identity, made[:4])))
+        return made._replace(new=tuple(map(_look, made[:4])))
 
     def restore(self, directories: Directories) -> list[str]:
         """Unmount what a case has mounted, and have its directory where it was made.
@@ -130,7 +148,7 @@ class Scratch:
         Returns what was mounted, and what was in its place. No process of the case may run.
         """
         said: list[str] = []
-        if self._mounts.changed():
+        if self._mounts and self._mounts.changed():
             over = [each for each in mounts.over(self.root) if each.number not in self._known]
             said += map(mounts.unmount, over)
             for folder in {directories.top, directories.sockets.parent}:
@@ -227,20 +245,21 @@ def _rename(folder: int, name: str, to: str) -> None:
         raise OSError(code, os.strerror(code))
 
 
-def _is_new(path: Path, made: Identity | None) -> bool:
-    """Tell whether a directory is the one that was *made*, in mode and owner, too."""
-    found = path.lstat()
-    ours = (_NEW, os.geteuid(), os.getegid())
-    extra = os.listxattr(path, follow_symlinks=False)
-    same = made == (found.st_dev, found.st_ino)
-    return same and (found.st_mode, found.st_uid, found.st_gid) == ours and not extra
+def _look(path: Path) -> New:
+    """Return what a directory is now."""
+    found, extra = path.lstat(), []
+    with suppress(OSError):  # of a file system that has none
+        for name in os.listxattr(path, follow_symlinks=False):
+            extra.append((name, os.getxattr(path, name, follow_symlinks=False)))
+    is_now = Identity(found.st_dev, found.st_ino)
+    return New(is_now, found.st_mode, (found.st_uid, found.st_gid), extra)
 
 
 def _as_new(directories: Directories) -> bool:
     """Tell whether a case has left its directories as it found them; make the upper one so."""
     try:
-        for path, made in zip(directories[:4], directories.made, strict=True):
-            if not _is_new(path, made):
+        for path, new in zip(directories[:4], directories.new, strict=True):
+            if _look(path) != new:
                 return False
             if path != directories.top and os.listdir(path):  # noqa: PTH208 - each microsecond
                 return False

@@ -7,20 +7,29 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 Start = Callable[[Sequence[str], Mapping[str, str], Path, int], int]
 """Starts a command line with no more than an environment, in a directory, with a descriptor for
-all that it prints; returns its pid. The process leads a session of its own and has no input."""
+all that it prints; returns its pid. The process leads a group, or a session, and has no input."""
 
 _DEFAULT = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 """Signals that a case finds as they are by default, whatever Python or a caller made of them."""
 
 
-def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, output: int) -> int:
-    """Start a program. Raises OSError.
+def spawn(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    directory: Path,
+    output: int,
+    *,
+    session: bool = True,
+) -> int:
+    """Start a program; without *session* in that of this process. Raises OSError.
 
     Not by subprocess, which takes as long again as a trivial case does.
     """
+    leads: Any = {"setsid": True} if session else {"setpgroup": 0}
     with _inside(directory):
         return os.posix_spawn(
             argv[0],
@@ -31,9 +40,9 @@ def spawn(argv: Sequence[str], environ: Mapping[str, str], directory: Path, outp
                 (os.POSIX_SPAWN_DUP2, output, 1),
                 (os.POSIX_SPAWN_DUP2, output, 2),
             ],
-            setsid=True,
             setsigmask=(),
             setsigdef=_DEFAULT,
+            **leads,
         )
 
 

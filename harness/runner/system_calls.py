@@ -29,7 +29,7 @@ _DESCRIPTORS = 40
 """Files that the processes of a run may have to have open at a time, each of them, with one job."""
 
 _TELLS = {
-    "/proc/loadavg": "a case that forks without end is not stopped",
+    "/proc/loadavg": "a case that forks without end is not stopped, nor a golden with process ids",
     "/proc/self/mountinfo": "what a case mounts is not found",
 }
 """Files of the kernel's, and what is left out where they tell nothing."""
@@ -101,6 +101,7 @@ def _require_processes() -> None:
     _call("sched_getaffinity", os.sched_getaffinity, 0)
     _call("kill", os.kill, os.getpid(), 0)
     _call("waitid", _vain, os.waitid, os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    _call("setpgid", _vain, os.setpgid, 0, -1)
     _call("setsid", _start_a_session, _call("fork", os.fork))
 
 

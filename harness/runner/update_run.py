@@ -5,19 +5,24 @@ import os
 from pathlib import Path
 
 from goldlock.goldens.judge import text_of
-from goldlock.goldens.steady import VOLATILE, Name, Printed, filter_way
+from goldlock.goldens.steady import NO_PIDS, VOLATILE, Name, Printed, filter_way
 from goldlock.runner.new_directory import PREFIX
 from goldlock.runner.scratch import Directories
 
 
 def printed(output: Path, directories: Directories, first_pid: int) -> Printed:
     """Return what is in *output*; *first_pid* is what `last_pid` was when the case started."""
-    return Printed(text_of(output), _names(directories), (first_pid + 1, last_pid()))
+    last = last_pid()
+    pids = (first_pid + 1, last) if last else NO_PIDS
+    return Printed(text_of(output), _names(directories), pids)
 
 
 def last_pid() -> int:
-    """Return the process id that was given out last."""
-    return int(Path("/proc/loadavg").read_bytes().split()[4])  # 0.20 0.18 0.12 1/80 11206
+    """Return the process id that was given out last; 0 where the kernel's file is masked."""
+    try:
+        return int(Path("/proc/loadavg").read_bytes().split()[4])  # 0.20 0.18 0.12 1/80 11206
+    except (OSError, IndexError):
+        return 0
 
 
 def _names(directories: Directories) -> list[Name]:

@@ -56,6 +56,11 @@ class Worker:
         self._answer.register(connection, POLLIN)
         self._pid = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there ever was a process that could have taken a request."""
+        return bool(self._pid)
+
     def send(self, request: Any) -> None:
         """Send a request. Raises WorkerDied, also after `stop`."""
         with self._alive():
@@ -71,7 +76,7 @@ class Worker:
         It takes *seconds* at most; without them, as long as it takes. Raises WorkerDied as `send`.
         """
         with self._alive():
-            # After Ctrl-Z, this is over for both; but then the worker has all of the grace yet.
+            # After Ctrl-Z, this is over, while the worker went on: it has all of the grace yet.
             self._answer.poll(None if seconds is None else seconds * 1000)
             answer = _receive(self._messages)
         if isinstance(answer, BaseException):
@@ -157,7 +162,8 @@ class ForkServer:
 
     def _fork_loop(self, commands: socket.socket, serve: Serve) -> None:
         self._commands.close()
-        for number in _SIGNALS:  # a terminal sends them to all; the runner says what to do
+        os.setsid()  # without a terminal, for cases that share it
+        for number in _SIGNALS:  # whoever sends them to all: the runner says what to do
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for link in Path("/proc/self/fd").iterdir():  # what the caller left open is not for cases

@@ -49,8 +49,9 @@ class WorkerSlot:
         news = None if programs is self._programs else programs
         self.worker.send(Work(case, news, keep=keep))
         self._programs = programs
-        limit = self._settings.limit(case.timeout)
-        result: CaseResult = self.worker.answer(None if limit == NO_LIMIT else limit + GRACE)
+        limit, runs = self._settings.limit(case.timeout), 1 + self._settings.writes
+        seconds = None if limit == NO_LIMIT else runs * (limit + GRACE)
+        result: CaseResult = self.worker.answer(seconds)
         return result
 
     def change_to(self, worker: Worker) -> None:

@@ -6,9 +6,11 @@
 The tree is made from Debian's source package of the installed QEMU, or of that of another release
 (tests.versions), below a scratch folder, by apt: nothing of this system is changed, nothing of the
 tree is kept in goldlock. --tree takes another, as one of another version. Where QEMU has no
-qtest, both have the same stand-in. A test whose verdict is not the same in all runs of a runner is
-flaky, and told as such; what differs is run once more for that. With --mutate, N goldens get a line
-that is wrong, which both must see. WORDS are those that choose tests (default: -g quick).
+qtest, both have the same stand-in. What both write is below w/ in the folder.
+
+A test whose verdict is not the same in all runs of a runner is flaky, and told as such; what
+differs is run once more for that. With --mutate, N goldens get a line that is wrong, which both
+must see, and are as they were then. WORDS are those that choose tests (default: -g quick).
 
 Exit status: 1 where a verdict, or the reason of a test that was not run, is another; where the
 tree is not as it was; or where a process is left.
@@ -38,7 +40,7 @@ from goldlock.kits.qemu_iotests import qtest
 from goldlock.runner.orphans import adopt, reap
 
 from tests.iotests.source import tree
-from tests.versions.__main__ import KNOWN, Failed, do, installed
+from tests.versions.__main__ import KNOWN, Failed, installed
 
 _LINE = re.compile(r"(\S+) +(pass|fail|not run) +\[[\d:]+\] \[[\d:]+\] *(?:[\d.]+s|\.\.\.) *(.*)")
 _STATES = {"passed": "pass", "failed": "fail", "not run": "not run"}
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = options.folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         paths, release = _paths(folder.parent / "qemu", options.release)
-        source = options.tree or tree(folder, paths["qemu-img"], release)
+        source = (options.tree or tree(folder, paths["qemu-img"], release)).absolute()
         programs = _programs(folder, paths)
         same = [
             _compare(source, programs, [f"-{each}", *words], options.runs, options.mutate)
@@ -102,15 +104,17 @@ def _paths(folder: Path, release: str | None) -> tuple[dict[str, str], str]:
 def _programs(folder: Path, paths: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that name the programs, with the stand-in where there is no qtest.
 
-    And TEST_DIR for goldlock, in a folder of a short path, as check has its: some tests have
-    sockets in theirs, or refuse one with a dot in it.
+    And TEST_DIR, where all is that both write, and whose name is short: some tests have sockets
+    in theirs.
     """
+    work = folder / "w"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
     qemu = paths["qemu-system"]
     if not qtest.works(qemu, os.environ):
-        shutil.rmtree(folder / "standin", ignore_errors=True)
-        qemu = qtest.stand_in(qemu, folder / "standin")
+        qemu = qtest.stand_in(qemu, work / "standin")
     named = {VARIABLES[name]: path for name, path in {**paths, "qemu-system": qemu}.items()}
-    return {**named, "TEST_DIR": str(folder / "s")}
+    return {**named, "TEST_DIR": str(work)}
 
 
 def _compare(
@@ -118,6 +122,7 @@ def _compare(
 ) -> bool:
     """Run both, one after the other, as often as is said; tell whether they say the same."""
     check, ours, left = list[Side](), list[Side](), list[str]()
+    was = _status(source)
     for _ in range(runs):
         check.append(_check(source, programs, words))
         ours.append(_goldlock(source, programs, words))
@@ -133,10 +138,11 @@ def _compare(
         ours.append(_goldlock(source, programs, again))
         said = _differences(check, ours)
     different = [line for line in said if not line.startswith("flaky")]
-    wrong = [*different, *left, *_changed(source)]
+    wrong = [*different, *left]
     if mutants:
         stable = [name for name, each in ours[0].outcomes.items() if each.verdict == "pass"]
         wrong += _mutated(source, programs, words[0], stable[:: max(len(stable) // mutants, 1)])
+    wrong += [f"the tree is not as it was: {line}" for line in sorted(_status(source) ^ was)]
     for line in dict.fromkeys((*said, *wrong)):
         print(f"{what}: {line}")
     print(f"{what}: {len(check[0].outcomes)} tests, {len(different)} differ", flush=True)
@@ -148,15 +154,20 @@ def _mutated(
 ) -> list[str]:
     """Add a line to the goldens of tests that pass; return which runner has not seen it."""
     folder = source / "tests/qemu-iotests"
-    for name in names:
-        for golden in (*folder.glob(f"{name}.*out*"), *folder.glob(f"tests/{name}.*out*")):
-            golden.write_bytes(golden.read_bytes() + b"mutated\n")
+    goldens = {
+        golden: golden.read_bytes()
+        for name in names
+        for golden in (*folder.glob(f"{name}.*out*"), *folder.glob(f"tests/{name}.*out*"))
+    }
     try:
+        for golden, was in goldens.items():
+            golden.write_bytes(was + b"mutated\n")
         sides = {
             run.__name__: run(source, programs, [imgfmt, *names]) for run in (_check, _goldlock)
         }
     finally:
-        do(["git", "-C", source, "checkout", "-q", "."])
+        for golden, was in goldens.items():
+            golden.write_bytes(was)
     print(f"{imgfmt}: {len(names)} goldens mutated: {' '.join(names)}")
     return [
         f"the mutated golden of {name} passes with {runner.strip('_')}"
@@ -187,15 +198,16 @@ def _shown(outcomes: Sequence[Outcome]) -> str:
 
 def _check(source: Path, programs: Mapping[str, str], words: Sequence[str]) -> Side:
     """Run check in a copy of the tree, into which it writes."""
-    work = source.parent / "for-check"
+    folder = Path(programs["TEST_DIR"])
+    work, scratch = folder / "tree", folder / "scratch"
     shutil.rmtree(work, ignore_errors=True)
     (work / "tests").mkdir(parents=True)
     shutil.copytree(source / "tests/qemu-iotests", work / "tests/qemu-iotests", symlinks=True)
     shutil.copytree(source / "python", work / "python", symlinks=True)
-    scratch = Path(programs["TEST_DIR"]).with_name("scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     environ = {**os.environ, **programs, "TEST_DIR": str(scratch)}
-    command = ["./check", "-j", str(os.cpu_count()), *words]
+    knows_jobs = "'-j'" in (source / "tests/qemu-iotests/check").read_text()  # as of QEMU 7.0
+    command = ["./check", *(["-j", str(os.cpu_count())] if knows_jobs else []), *words]
     done, seconds, cpu = _timed(command, work / "tests/qemu-iotests", environ)
     outcomes = {}
     for line in done.split("\n"):
@@ -208,13 +220,15 @@ def _check(source: Path, programs: Mapping[str, str], words: Sequence[str]) -> S
 
 
 def _goldlock(source: Path, programs: Mapping[str, str], words: Sequence[str]) -> Side:
-    told = source.parent / "told.jsonl"
+    told = Path(programs["TEST_DIR"], "told.jsonl")
+    told.unlink(missing_ok=True)
     command = [sys.executable, str(ROOT / "run_tests.py"), "--json-lines", str(told)]
     command += ["--suite", str(source / "tests/qemu-iotests"), *words]
     environ = {**os.environ, **programs}
-    done, seconds, cpu = _timed(command, source.parent, environ)
+    done, seconds, cpu = _timed(command, told.parent, environ)
     outcomes = {}
-    for event in map(json.loads, told.read_text().splitlines()):
+    lines = told.read_text().split("\n") if told.exists() else []
+    for event in map(json.loads, filter(None, lines)):
         if event["event"] == "case":
             flaky = 0 < event["failed_runs"] < event["runs"]
             verdict = "flaky" if flaky else _STATES[event["state"]]
@@ -227,7 +241,7 @@ def _goldlock(source: Path, programs: Mapping[str, str], words: Sequence[str]) -
 def _plain(reason: str, tree: Path) -> str:
     """Return a reason without what is another path with each runner."""
     plain = reason.replace(f"{tree}/", "")
-    return re.sub(r"TEST_DIR='[^']*'|\S*(s/goldlock-|scratch/)\S+", "TEST_DIR", plain)
+    return re.sub(r"TEST_DIR='[^']*'|\S*(w/goldlock-|scratch/)\S+", "TEST_DIR", plain)
 
 
 def _timed(
@@ -272,11 +286,13 @@ def _processes(scratch: str) -> list[str]:
     return found
 
 
-def _changed(source: Path) -> list[str]:
-    """Return what git sees of the tree that is not as it was."""
+def _status(source: Path) -> set[str]:
+    """Return what git sees of the tree that is not as it was committed."""
     command = ["git", "status", "--porcelain", "--ignored"]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=True)
-    return [f"the tree is not as it was: {line}" for line in done.stdout.splitlines()]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{source}: {done.stderr.strip()}")
+    return {*done.stdout.splitlines()}
 
 
 if __name__ == "__main__":

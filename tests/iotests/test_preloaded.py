@@ -36,7 +36,7 @@ shown = {
     "main": sys.modules["__main__"].__dict__ is globals(),
     "environ": sorted(f"{name}={text}" for name, text in os.environ.items()),
     "in /proc": [told("environ"), told("cmdline"), open("/proc/self/comm").read()],
-    "leader": os.getsid(0) == os.getpid(),
+    "session": [os.getpgid(0) == os.getpid(), os.getsid(0)],
     "descriptors": [os.dup(0), *descriptors(), os.getcwd()],
 }
 with open("FOLDER/" + os.path.basename(sys.argv[0]), "w") as file:
@@ -70,5 +70,6 @@ def test_a_fork_is_as_what_is_started(run_tests: RunTests, tmp_path: Path) -> No
     assert first[1] == second[1] == third[1]
     assert len({first[2], second[2], third[2]}) == 3
     assert first[3] == second[3] == third[3]
+    assert '"session": [true, ' in first[3]  # the leader of a group, in the same one
     assert outputs[0] == outputs[1] == outputs[2]
     assert outputs[0].splitlines()[-2:] == ["ValueError: no more", "at exit"]

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from goldlock.kits.qemu_iotests.probe import about_memory, about_sockets
+from goldlock.runner.mounts import below
 
 from tests.conftest import ROOT, RunTests, quiet_environment
 from tests.iotests.tiny import Tree
+from tests.runner.test_mounts import mounting_is_allowed
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("qemu-system-x86_64") or not shutil.which("qemu-img"), reason="no QEMU"
@@ -102,6 +105,36 @@ def test_verdicts(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
     assert "left out: &#39;test_x&#39;: no driver" in page
 
 
+def test_a_test_that_hangs_after_its_reason_fails(run_tests: RunTests, tree: Tree) -> None:
+    tree.add("001", 'echo no disk >"$TEST_DIR/001.notrun"; sleep 1000')
+    done = Results(run_tests, tree, "--repeat", "1", "--time-limit", "2")
+    assert (done.status, done.cases["001"]["state"]) == (1, "failed"), done.said
+    assert "time limit: the case was still running" in done.said
+
+
+def test_a_tree_whose_tests_say_why_in_another_folder(run_tests: RunTests, tree: Tree) -> None:
+    """Until QEMU 6.2 that is OUTPUT_DIR, for check the folder that it was started in."""
+    tree.add("001", 'echo no disk >"$OUTPUT_DIR/001.notrun"', "no such output\n")
+    tree.add("002", 'echo "    [case not run] two" >"$OUTPUT_DIR/002.casenotrun"')
+    before = tree.files()
+    done = Results(run_tests, tree)
+    assert (done.status, "leaked" in done.said) == (0, False), done.said
+    assert done.cases["001"]["reason"] == "no disk"
+    assert done.cases["002"]["skipped"] == ["two"]
+    command = run_tests("--suite", str(tree.tests), "--", "sh", "-c", 'echo >"$OUTPUT_DIR/x"')
+    assert (command.returncode, tree.files()) == (0, before)
+
+
+@pytest.mark.parametrize("version", ["5.2.0", "6.0.1"])
+def test_a_tree_that_is_too_old(run_tests: RunTests, tmp_path: Path, version: str) -> None:
+    tree = Tree(tmp_path / "old", version)
+    if version == "5.2.0":
+        (tree.tests / "findtests.py").unlink()
+    done = run_tests("--suite", str(tree.tests))
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
+    assert "too old; it takes the tests of QEMU 6.1 or later" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "golden"),
     [
@@ -123,6 +156,38 @@ def test_the_golden_is_the_most_special_one(
     assert done.status == 0, done.said
     new = [name for name in (*names, "001.out") if path.with_name(name).read_text() == "new\n"]
     assert new == [golden]
+
+
+def test_a_golden_with_carriage_returns(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:
+    """They are ends of lines: what differs in them only is as it was, what is accepted replaced."""
+    same = tree.add("001", "printf 'a\\nb\\n'")
+    same.with_name("001.out").write_bytes(b"a\rb\n")
+    assert Results(run_tests, tree, "--update").status == 0
+    assert same.with_name("001.out").read_bytes() == b"a\rb\n"
+    tree.add("002", "printf 'a\\nnew\\n'").with_name("002.out").write_bytes(b"a\rold\n")
+    runner: pexpect.spawn[str] = pexpect.spawn(
+        sys.executable,
+        [str(ROOT / "run_tests.py"), "--suite", str(tree.tests), "--review"],
+        env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")},
+        encoding="utf-8",
+        timeout=120,
+    )
+    runner.expect_exact("accept? ")
+    runner.send("a")
+    runner.expect(pexpect.EOF)
+    runner.close()
+    assert runner.exitstatus == 0, runner.before
+    assert (tree.tests / "002.out").read_bytes() == b"a\rnew\n"
+
+
+def test_a_golden_that_is_half_written_is_cleared(run_tests: RunTests, tree: Tree) -> None:
+    tree.add("tests/named", "true")
+    left = [tree.tests / folder / ".x.out.0123456789abcdef.goldlock" for folder in ("", "tests")]
+    for path in left:
+        path.write_text("half a g")
+    done = Results(run_tests, tree)
+    assert done.status == 0, done.said
+    assert not any(path.exists() for path in left)
 
 
 def test_selection(run_tests: RunTests, tree: Tree) -> None:
@@ -164,6 +229,35 @@ def test_what_is_left_behind_is_ended_and_noted(run_tests: RunTests, tree: Tree)
     assert (strict.status, strict.cases["001"]["notes"]) == (1, [])
 
 
+def test_a_file_in_the_tree_is_told_and_fails_a_strict_run(run_tests: RunTests, tree: Tree) -> None:
+    path = tree.add("001", f'touch "{tree.tests}/oops"').with_name("oops")
+    said = f"{path}: leaked into the suite while case 001 ran\n"
+    for words, status in (([], 0), (["-tap"], 0), (["--strict"], 1), (["-tap", "--strict"], 1)):
+        done = run_tests("--suite", str(tree.tests), *words)
+        assert (done.returncode, done.stdout.count(said)) == (status, 1), done.stdout
+        path.unlink()
+
+
+def test_white_space_behind_the_last_line_end_is_a_line(run_tests: RunTests, tree: Tree) -> None:
+    """As Python reads a file, and check with it."""
+    tree.add("001", "printf 'a\\n  '", "a\n")
+    tree.add("002", "printf 'a\\n  '", "a\n\n")
+    tree.add("003", "printf 'a  '", "a\n")
+    done = Results(run_tests, tree, "--repeat", "1")
+    states = {number: case["state"] for number, case in done.cases.items()}
+    assert states == {"001": "failed", "002": "passed", "003": "passed"}
+
+
+@pytest.mark.parametrize("words", [[], ["1"], ["1", "--", "-k", "1"]])
+def test_what_check_refuses_is_told_in_its_words(
+    run_tests: RunTests, tree: Tree, words: list[str]
+) -> None:
+    tree.add("001", ":")
+    done = run_tests("--suite", str(tree.tests), "-i", "bad", *words)
+    assert done.returncode == 2
+    assert done.stdout == f"run_tests.py: {tree.tests}/check: no such AIO mode: bad\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -180,6 +274,82 @@ def test_what_cannot_be_is_one_line(
     done = run_tests("--suite", str(tree.tests), *words)
     assert (done.returncode, done.stdout.count("\n")) == (2, 1), done.stdout
     assert said in done.stdout
+
+
+def test_what_failed_alike_each_time_is_not_run_once_more(run_tests: RunTests, tree: Tree) -> None:
+    """Until it fails in another way, or of another format, or passes."""
+    tree.add("001", "echo == one ==; echo bad", "== one ==\ngood\n")
+    known = "it failed in the same sections in all runs of the last time: not run once more"
+    for words, runs in (
+        (["--repeat", "1"], 1),
+        ([], 2),
+        ([], 1),
+        (["-qcow2", "--repeat", "3"], 3),
+        (["-qcow2"], 1),
+        ([], 2),
+    ):
+        done = Results(run_tests, tree, *words)
+        assert (done.cases["001"]["runs"], done.cases["001"]["failed_runs"]) == (runs, runs)
+        assert (known in done.said) == (runs == 1 and words != ["--repeat", "1"]), done.said
+    tree.add("001", "echo == other ==; echo bad", "== other ==\ngood\n")
+    assert Results(run_tests, tree).cases["001"]["runs"] == 2
+    tree.add("001", "echo == other ==; echo good", "== other ==\ngood\n")
+    assert Results(run_tests, tree).cases["001"]["failed_runs"] == 0
+    tree.add("001", "echo == other ==; echo bad", "== other ==\ngood\n")
+    assert Results(run_tests, tree).cases["001"]["runs"] == 2
+
+
+def test_what_fails_now_so_now_otherwise_is_run_once_more(
+    run_tests: RunTests, tree: Tree, tmp_path: Path
+) -> None:
+    script = f"""\
+        runs=$(($(cat {tmp_path}/runs) + 1)); echo $runs >{tmp_path}/runs
+        echo == one ==; [ $((runs % 2)) = 1 ] && echo bad || echo good
+        echo == two ==; [ $((runs % 2)) = 1 ] && echo good || echo bad
+    """
+    (tmp_path / "runs").write_text("0\n")
+    tree.add("001", script, "== one ==\ngood\n== two ==\ngood\n")
+    for _ in range(2):
+        assert Results(run_tests, tree).cases["001"]["runs"] == 2
+
+
+def test_what_was_not_run_the_last_time_is_long_all_the_same(
+    run_tests: RunTests, tree: Tree
+) -> None:
+    """By chance, as what encrypts: or all would wait for it, as it would be started last."""
+    tree.add("001", '[ -z "$BUSY" ] && sleep 0.5 || echo "too busy" >"$TEST_DIR/001.notrun"')
+    first, *_, last = (Results(run_tests, tree, BUSY=busy) for busy in ("", "yes", "yes", ""))
+    assert first.cases["001"]["seconds"] > 0.5
+    assert last.cases["001"]["last"] == pytest.approx(first.cases["001"]["seconds"], abs=0.001)
+
+
+@pytest.mark.parametrize("stress", [(), ("--stress",)])
+def test_tests_share_a_session_where_each_leads_a_group(
+    run_tests: RunTests, tree: Tree, tmp_path: Path, stress: tuple[str, ...]
+) -> None:
+    for name in ("001", "002"):
+        tree.add(name, f"read -r stat </proc/$$/stat; echo $stat >{tmp_path}/{name}")
+    Results(run_tests, tree, *stress)
+    # As in proc(5): the pid, name, state, parent, group and session.
+    seen = [(tmp_path / name).read_text().split()[:6] for name in ("001", "002")]
+    assert [group for *_, group, _ in seen] == [pid for pid, *_ in seen]
+    sessions = {int(session) for *_, session in seen}
+    assert len(sessions) == (2 if stress else 1)
+    assert os.getsid(0) not in sessions
+
+
+def test_three_run_at_a_time_on_two_processors(
+    run_tests: RunTests, tree: Tree, tmp_path: Path
+) -> None:
+    """Each but the last waits until that one reads what it has to say."""
+    jobs = len(os.sched_getaffinity(0)) * 3 // 2
+    for number in range(1, jobs):
+        os.mkfifo(tmp_path / f"{number}")
+        tree.add(f"{number:03}", f"echo >{tmp_path}/{number}")
+    said = " ".join(f"{tmp_path}/{number}" for number in range(1, jobs))
+    tree.add("900", f"cat {said}", "\n" * (jobs - 1))
+    done = Results(run_tests, tree, "--time-limit", "60")
+    assert done.status == 0, done.said
 
 
 def test_faults_in_the_directory_of_a_test(run_tests: RunTests, tree: Tree) -> None:
@@ -261,6 +431,22 @@ def test_a_command_with_the_environment_of_a_test(run_tests: RunTests, tree: Tre
         2,
         "run_tests.py: -- no-such-command: command not found\n",
     )
+
+
+def test_what_a_command_has_mounted_is_told(
+    run_tests: RunTests, tree: Tree, tmp_path: Path
+) -> None:
+    """Its exit status counts; without one that tells of a failure, this is one."""
+    if not mounting_is_allowed(tmp_path / "try"):
+        pytest.skip("needs the right to mount")
+    tree.add("001", ":")
+    script = 'mkdir "$TEST_DIR/a"; mount -t tmpfs goldlock "$TEST_DIR/a"; exit 3'
+    for words, status in ((script, 3), (script.replace("3", "0"), 1), ("exit 0", 0)):
+        done = run_tests("--suite", str(tree.tests), "--", "sh", "-c", words)
+        assert done.returncode == status, done.stdout
+        assert done.stdout.count("tmpfs mounted on ") == ("mount" in words)
+        assert below(tmp_path) == []
+    assert [*(tmp_path / "scratch").iterdir()] == []
 
 
 def test_a_tree_in_a_build_directory(run_tests: RunTests, tree: Tree, tmp_path: Path) -> None:

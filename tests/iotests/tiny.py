@@ -9,9 +9,12 @@ _CHECK = """\
 import os, sys
 at = sys.argv.index("--")
 options = sys.argv[1:at]
+if "bad" in options:
+    sys.exit("no such AIO mode: bad")
 mode = options[options.index("-c") + 1] if "-c" in options else "writeback"
 told = {"IMGFMT": options[0][1:], "CACHEMODE": mode, "QEMU_DEFAULT_MACHINE": "pc"}
 told |= {"PYTHON": sys.executable, "CHECKED": " ".join(options)}
+told |= {"OUTPUT_DIR": os.getcwd()}  # as until QEMU 6.2
 os.execve(sys.argv[at + 1], sys.argv[at + 1 :], {**os.environ, **told})
 """
 

@@ -12,6 +12,7 @@ import pytest
 from goldlock.pytest_plugin.console import Took, slowest
 from goldlock.pytest_plugin.item import SHOWN
 from goldlock.runner.history import HISTORY, LastRun
+from goldlock.runner.jobs import processors
 
 from tests.conftest import ROOT, MakeSuite, RunTests, plain_pytest, quiet_environment
 
@@ -81,24 +82,28 @@ def test_a_negative_number_of_slow_cases(run_tests: RunTests, suite: MakeSuite) 
     assert done.returncode == 2
 
 
-def at_a_terminal(suite: MakeSuite, wait_for: str = "", term: str = "xterm") -> str:
+def at_a_terminal(
+    suite: MakeSuite, wait_for: str = "", term: str = "xterm", jobs: str = "2"
+) -> str:
     """Return what a run says at a terminal, with its escape codes.
 
-    What reads from the FIFO of `one_that_waits` goes on when *wait_for* has been seen.
+    What reads from FIFOs in the suite's folder goes on when *wait_for* has been seen.
     """
     child = pexpect.spawn(
         sys.executable,
-        [str(ROOT / "run_tests.py"), "--suite", str(suite.root), "-j", "2"],
+        [str(ROOT / "run_tests.py"), "--suite", str(suite.root), "-j", jobs],
         env={**quiet_environment(), "TERM": term},
         cwd=str(suite.root),
         dimensions=(24, 100),
         encoding="utf-8",
+        timeout=120,
     )
     said = ""
     if wait_for:
         child.expect(wait_for)
         said = f"{child.before}{child.after}"
-        (suite.root / "fifo").write_text("go\n")
+        for fifo in sorted(suite.root.glob("fifo*")):
+            fifo.write_text("go\n")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -129,6 +134,16 @@ def test_what_is_not_known_is_not_told_as_if_it_were(suite: MakeSuite) -> None:
     one_that_waits(suite)
     remember(suite.root, n1=10.0)
     at_a_terminal(suite, r"running (2 )?1( 2)?; 2 to go, at least 10 s")
+
+
+def test_as_many_jobs_as_the_machine_takes_are_reckoned_with(suite: MakeSuite) -> None:
+    one_that_waits(suite)
+    os.mkfifo(suite.root / "fifo2")  # so that none ends before: then there may be one job more
+    suite.case("2", f"read line <{suite.root}/fifo2; echo a", golden="a\n")
+    jobs = min(processors(), 2)
+    first = min(61.0 * jobs, 120.0)  # the longest: if there is one job, it is for that
+    remember(suite.root, n1=first, n2=120.0 * jobs - first)
+    at_a_terminal(suite, "2 to go, about 2 min 0 s", jobs="auto")
 
 
 @pytest.mark.parametrize("term", ["xterm", "dumb"])

@@ -96,3 +96,12 @@ def test_what_git_does_not_have_is_not_removed_unless_forced(
     done = run_tests(*options, "--remove-orphans", "--force")
     assert done.returncode == 0, done.stdout
     assert goldens(suite) == ["1.out", "2.out"]
+
+
+def test_in_lines_of_tap_they_are_no_test(run_tests: RunTests, suite: MakeSuite) -> None:
+    """They are wrong all the same, and go to standard error, which is in here, too."""
+    done = run_tests(*make(suite), "-tap")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[0]) == (1, "1..2")
+    assert [line for line in lines if line.startswith("ok")] == ["ok 1", "ok 2"]
+    assert done.stdout.count("no case owns this golden") == 2

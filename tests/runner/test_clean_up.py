@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from goldlock.runner.removal import identity, remove_tree
+from goldlock.runner.scratch import Scratch
 
 from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
 
@@ -164,3 +165,23 @@ def test_another_directory_of_that_name_stays(tmp_path: Path) -> None:
     assert remove_tree(made) == []
     assert not made.exists()
     assert remove_tree(made) == []
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_directories_that_a_case_has_not_touched_are_the_next_ones(mask: int) -> None:
+    """With any umask; not those that it has given another mode."""
+    before = os.umask(mask)
+    try:
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # a short path
+            scratch = Scratch({"TEST_DIR": folder})
+            first = scratch.directories("1")
+            assert scratch.done(first, keep=False) == []
+            assert first.top.exists()
+            second = scratch.directories("2")
+            assert identity(second.top) == first.made[0]
+            second.test.chmod(0o711)
+            assert scratch.done(second, keep=False) == []
+            assert not second.top.exists()
+            assert scratch.close() == []
+    finally:
+        os.umask(before)

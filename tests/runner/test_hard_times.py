@@ -126,6 +126,41 @@ def test_a_case_forks_and_forks(run_tests: RunTests, beside: MakeSuite) -> None:
     check(beside, done, "it had 2000 processes, and was ended")
 
 
+def test_a_case_has_forked_before_anybody_looks(tmp_path: Path) -> None:
+    """As on a busy machine: what is there at the first look is the case's all the same.
+
+    With another limit: a container may have no room for that many that nobody ends. How many the
+    machine has is said to be the same all the while, whatever other tests start.
+    """
+    os.mkfifo(tmp_path / "forked")
+    told = "{ echo >$TOP/forked; exec sleep 1000; }"
+    bomb = BOMB.replace("exec sleep 1000", told).replace("more 11", "more 5")
+    (tmp_path / "case").write_text(f"#!/bin/sh{bomb}")
+    (tmp_path / "case").chmod(0o755)
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / ".import")!r})
+from pathlib import Path
+from goldlock.runner import process
+from goldlock.runner.spawn import spawn
+
+def late(*how):
+    pid, forked, seen = spawn(*how), os.open(here / "forked", os.O_RDWR), 0
+    while seen < 32:
+        seen += len(os.read(forked, 32 - seen))
+    return pid
+
+here = Path.cwd()
+interrupt, _ = os.pipe()
+environ = {{**os.environ, "TOP": str(here)}}
+process.PROCESS_LIMIT, process._LOOK_ALL, process._tasks = 30, 0.5, lambda: 5000
+print(process.execute(["./case"], environ, here, here / "output", 60, interrupt, late).stopped)
+"""
+    line = [sys.executable, "-c", script]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("it had 30 processes, and was ended\n", "")
+
+
 def test_a_case_changes_its_directory(run_tests: RunTests, beside: MakeSuite) -> None:
     beside.case("1", "cd /\nrmdir $TEST_DIR\npwd")
     check(beside, run_tests("--suite", str(beside.root)), "+        /\n")

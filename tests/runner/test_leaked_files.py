@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What cases write where they should not."""
 
+import os
 import re
 from pathlib import Path
 
@@ -108,6 +109,37 @@ def test_who_made_it_is_known_to_a_supervisor_that_sees_files(
     done = run_tests("--suite", str(suite.root), *jobs)
     said = f"{suite.root}/o ops: leaked into the suite by case 1; created by touch\n"
     assert (done.stdout.count(said), done.stdout.count("leaked")) == (1, 1)
+
+
+def test_who_made_it_is_known_though_another_case_ended_first(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """The file is there when case 2 ends; 1, which made it, ends when 3 says so."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    for name in ("made", "go"):
+        os.mkfifo(tmp_path / name)
+    made, go = tmp_path / "made", tmp_path / "go"
+    make = f"touch {suite.root}/oops; echo >{made}; read -r line <{go}"
+    suite.case("1", f"# needs: lock-files\n{make}", golden="")
+    suite.case("2", f"read -r line <{made}", golden="")
+    suite.case("3", f"echo >{go}", golden="")
+    done = run_tests("--suite", str(suite.root), "-j2")
+    said = f"{suite.root}/oops: leaked into the suite by case 1; created by touch\n"
+    assert (done.stdout.count(said), done.stdout.count("leaked")) == (1, 1), done.stdout
+
+
+def test_a_file_that_is_made_again_is_told_of_once(run_tests: RunTests, suite: MakeSuite) -> None:
+    """And by whom it was made the last time, as far as that is known: 2 has no supervisor."""
+    if reason := unavailable():
+        pytest.skip(reason)
+    oops = suite.root / "oops"
+    suite.case("1", f"# needs: lock-files\ntouch {oops}", golden="")
+    suite.case("2", f"rm {oops}", golden="")
+    suite.case("3", f"touch {oops}", golden="")
+    done = run_tests("--suite", str(suite.root), "-j1")
+    assert f"{oops}: leaked into the suite while case 3 ran\n" in done.stdout
+    assert done.stdout.count("leaked") == 1, done.stdout
 
 
 def test_what_turns_up_right_after_a_look_is_seen(tmp_path: Path) -> None:

@@ -59,6 +59,24 @@ def test_a_forgotten_mount_is_named_and_unmounted(
 
 
 @pytest.mark.usefixtures("can_mount")
+def test_what_is_mounted_while_others_end_is_unmounted_too(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    """1 mounts, then waits for 3, which starts where 2 was cleaned up after."""
+    for name in ("mounted", "ended"):
+        os.mkfifo(tmp_path / name)
+    mount = "mkdir a; mount -t tmpfs goldlock a"
+    suite.case("1", f"{mount}; echo >{tmp_path}/mounted; read -r _ <{tmp_path}/ended", golden="")
+    suite.case("2", f"read -r _ <{tmp_path}/mounted", golden="")
+    suite.case("3", f"echo >{tmp_path}/ended", golden="")
+    done = run_tests("--suite", str(suite.root), "-j2")
+    assert "2 passed, 1 failed" in done.stdout
+    assert "tmpfs mounted on " in done.stdout
+    assert "cannot be removed" not in done.stdout
+    assert mounts.below(tmp_path) == []
+
+
+@pytest.mark.usefixtures("can_mount")
 def test_a_tree_with_a_mount_in_it_is_not_removed(tmp_path: Path, outside: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "a").mkdir(parents=True)

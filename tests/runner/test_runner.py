@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
 from goldlock.lockcalls.api import unavailable
@@ -158,6 +159,28 @@ def test_an_interrupted_run_leaves_nothing(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def test_an_interrupted_run_names_goldens_that_it_has_not_shown(
+    suite: MakeSuite, tmp_path: Path
+) -> None:
+    """Those of cases that were ahead of the one that is waited for."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    suite.case("1", "sleep 1000 & wait", golden="")
+    suite.case("2", "echo new", golden="old\n")
+    suite.case("3", f"echo >{fifo}; sleep 1000 & wait", golden="")
+    runner = subprocess.Popen(
+        [sys.executable, ROOT / "run_tests.py", "--suite", suite.root, "-j2", "--update", "--once"],
+        env=quiet_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    fifo.read_text()  # 3 runs where 2 has ended
+    runner.send_signal(signal.SIGINT)
+    said, _ = runner.communicate()
+    assert "not finished: 1 3 interrupted; 2 updated, and not shown\n" in said, said
+
+
 def test_who_left_what_behind_when_two_run_at_a_time(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:
@@ -196,6 +219,37 @@ def test_a_process_of_a_plugin_is_none_of_a_case(
     done = run_tests("--suite", str(suite.root), "--", "-p", "plug", PYTHONPATH=str(tmp_path))
     assert "the helper ended with 0" in done.stdout
     assert done.returncode == 0, done.stdout
+
+
+def test_a_signal_to_its_group_is_for_one_case(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    up, gone = tmp_path / "up", tmp_path / "gone"
+    for path in (up, gone):
+        os.mkfifo(path)
+    suite.case("1", f"exec 3>{gone}; read x <{up}; kill -TERM 0; echo one", golden="one\n")
+    suite.case("2", f"exec 4<{gone}; echo up >{up}; read x <&4; echo two", golden="two\n")
+    done = run_tests("--suite", str(suite.root), "-j2")
+    assert "SIGTERM: the case did not come to its end" in done.stdout
+    assert "2 cases: 1 passed, 1 failed" in done.stdout
+
+
+def test_a_case_that_is_stopped_is_told_to_end(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path
+) -> None:
+    suite.case("1", f"trap 'echo bye >{tmp_path}/bye; exit 1' TERM\nkill -STOP $$", golden="")
+    done = run_tests("--suite", str(suite.root), "--time-limit", "1")
+    assert done.returncode == 1, done.stdout
+    assert (tmp_path / "bye").read_text() == "bye\n"
+
+
+def test_a_case_has_no_terminal(suite: MakeSuite, tmp_path: Path) -> None:
+    suite.case("1", "(: </dev/tty) 2>/dev/null && echo one || echo none", golden="none\n")
+    words = [str(ROOT / "run_tests.py"), "--suite", str(suite.root)]
+    environ = {**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch")}
+    runner = pexpect.spawn(sys.executable, words, env=environ, encoding="utf-8", timeout=100)
+    runner.expect(pexpect.EOF)
+    assert "1 case: 1 passed" in str(runner.before)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_run_remembers(run_tests: RunTests, suite: MakeSuite) -> None:
     for _ in range(2):  # the second time over a memory that makes no sense
         run_tests("--suite", str(suite.root), "-j", "2")
         known = json.loads(history.read_text())
-        failed = {path: failed for path, (_, failed) in known.items()}
+        failed = {path: failed for path, (_, failed, _) in known.items()}
         assert failed == {"cases/1": False, "cases/2": True}
         history.write_text("[1]")
 
@@ -63,7 +63,7 @@ def test_two_suites_in_one_run_have_memories_of_their_own(tmp_path: Path) -> Non
     cases = ("one/cases/1", "other/cases/1")
     done = plain_pytest(tmp_path, *cases, "--goldlock-slowest=2", suites="one other")
     assert {*re.findall(r"1 0\.\d\d s \(last (\d+)", done.stdout)} == {"71", "72"}, done.stdout
-    failed = {path: failed for path, (_, failed) in json.loads(history.read_text()).items()}
+    failed = {path: failed for path, (_, failed, _) in json.loads(history.read_text()).items()}
     assert failed == {"one/cases/1": False, "other/cases/1": True}
 
 

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Workers that do not answer: the case of one fails, and nothing waits for it."""
 
+import errno
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from goldlock.runner.jobs import Jobs
 from goldlock.runner.leaked_files import LeakDetector
 from goldlock.runner.scheduler import Scheduler
+from goldlock.runner.worker_pool import ForkServer, Worker
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case, read_suite
 
@@ -121,3 +124,69 @@ def test_what_goes_wrong_in_a_thread_is_told_to_whoever_waits(
         scheduler.result(case)
     scheduler.close()
     assert [*(tmp_path / "scratch").iterdir()] == []
+
+
+def all_problems(suite: MakeSuite, folder: Path, jobs: int) -> list[str]:
+    """Run twenty more cases, which pass; return what was wrong all the same."""
+    for number in range(2, 22):
+        suite.case(str(number), f"echo {number}", golden=f"{number}\n")
+    scheduler = Scheduler(Settings(jobs=jobs), {**os.environ, "TEST_DIR": str(folder / "scratch")})
+    found = read_suite(suite.root).cases
+    try:
+        scheduler.start(found)
+        return [each for case in found for each in scheduler.result(case).problems]
+    finally:
+        scheduler.close()
+        assert scheduler.unclean == []
+
+
+def have_workers(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Have no more workers made than *most*, as where descriptors are short."""
+    real, made = ForkServer.worker, list[Worker]()
+
+    def worker(self: ForkServer) -> Worker:
+        if len(made) == most:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.append(real(self))
+        return made[-1]
+
+    monkeypatch.setattr(ForkServer, "worker", worker)
+
+
+def test_one_more_worker_that_cannot_be_had_is_not_missed(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def adapt(self: Jobs) -> bool:
+        self.limit += 1
+        return True
+
+    monkeypatch.setattr(Jobs, "adapt", adapt)
+    have_workers(monkeypatch, 1)
+    assert all_problems(suite, tmp_path, jobs=1) == []
+
+
+def test_nor_is_another_for_one_that_was_killed(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    have_workers(monkeypatch, 2)
+    suite.case("1", "kill -9 $PPID", golden="")
+    (problem,) = all_problems(suite, tmp_path, jobs=2)
+    assert "1: the process that ran it was killed" in problem
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_case_that_no_process_comes_for_is_left_to_others(
+    suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: int
+) -> None:
+    real, here, calls = os.fork, os.getpid(), 0
+
+    def fork() -> int:
+        nonlocal calls
+        if os.getpid() != here:  # it is the one that forks workers, or one of them
+            calls += 1
+            if calls == refused:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return real()
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert all_problems(suite, tmp_path, jobs=2) == []

@@ -19,6 +19,9 @@ from goldlock.suite.project import bytecode_folder
 ANSWER_LIMIT = 120.0
 """Seconds that a tree has to answer; it takes well below one."""
 
+_TOO_OLD = ("6.0.0", "6.0.1")
+"""Versions that have a ``findtests.py``, and are too old all the same."""
+
 _FIND = """\
 import json, os, sys
 folder, asked = sys.argv[1], json.loads(sys.argv[2])
@@ -109,8 +112,9 @@ def tests(tree: Tree, build: str, **asked: Sequence[str] | str | None) -> dict[s
 
     *asked* is as its `find_tests` takes it. Raises UsageError for what there is not.
     """
-    if not (tree.tests / "findtests.py").is_file():
-        raise UsageError(f"{tree.tests}: no findtests.py; it takes the tests of QEMU 6.0 or later")
+    # Before that, check starts no command, which tells the environment of a test.
+    if not (tree.tests / "findtests.py").is_file() or tree.version.startswith(_TOO_OLD):
+        raise UsageError(f"{tree.tests}: too old; it takes the tests of QEMU 6.1 or later")
     words = [python(build), "-c", _FIND, str(tree.tests), json.dumps(asked)]
     environ = {**os.environ, **bytecode(os.environ)}
     told: dict[str, Any] = json.loads(_answer(words, environ, tree.tests, "findtests.py"))
@@ -145,7 +149,7 @@ def environment(
     told = dict(
         each.split("=", 1) for each in os.fsdecode(answer.read_bytes()).split("\0") if "=" in each
     )
-    unwanted = {*own, "PWD", "OLDPWD", "SHLVL", "_"}
+    unwanted = {*own, "OUTPUT_DIR", "PWD", "OLDPWD", "SHLVL", "_"}
     told = {n: text for n, text in told.items() if n not in unwanted and environ.get(n) != text}
     return {**told, **_of_sanitizer(tree)}
 
