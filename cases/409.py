@@ -29,6 +29,7 @@ def main(case: Case) -> None:
         while qemu.event("MIGRATION")["data"]["status"] != "completed":
             pass
         qemu.has_command("cont")  # answered once all that ends the migration is done
+        case.wait_for(unlocked=case.image, byte=203)  # the last: 5.2 may still be at it
         show_held(case)
         case.show_errors(case.qemu_io, *write)
 

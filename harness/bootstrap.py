@@ -44,10 +44,14 @@ def enter_environment(root: Path, script: Path, arguments: Sequence[str], *, tes
         with _alone(root):
             if not _ready(venv, requirements):
                 _set_up(venv, requirements)
+    anew = f"remove {venv} to have it made anew"
     if Path(sys.prefix) == venv:
-        raise UsageError(f"{here}, though it was set up; remove {venv} to have it made anew")
+        raise UsageError(f"{here}, though it was set up; {anew}")
     python = venv / "bin" / "python"
-    os.execv(python, [str(python), str(script), *arguments])
+    try:
+        os.execv(python, [str(python), str(script), *arguments])
+    except OSError as error:  # the Python that it was made with is gone
+        raise UsageError(f"{python}: {error.strerror}; {anew}") from None
 
 
 def _ready(venv: Path, requirements: Path) -> bool:

@@ -3,6 +3,7 @@
 
 import argparse
 import errno
+import io
 import os
 import sys
 import traceback
@@ -97,7 +98,9 @@ def _run_builds(
     ours, for_pytest = split(arguments)
     comparison = matrix.asked(ours, options)
     for build in comparison.builds:
-        choices.settings(parse([*comparison.rest, *build.options], checkout), os.environ, [suite])
+        each = parse([*comparison.rest, *build.options], checkout)
+        each.html = options.html  # not in the rest, and no case's file, either
+        choices.settings(each, os.environ, [suite])
     if checkout:
         enter_environment(checkout, checkout / NAME_IN_CHECKOUT, arguments, tests=False)
     reading = dialects.of_folder(suite).reading
@@ -111,6 +114,8 @@ def _open_standard_files() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # titles and paths may have what it cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _main(arguments: Sequence[str], checkout: Path | None) -> int:

@@ -22,8 +22,8 @@ from typing import NamedTuple
 from goldlock.environment import OUTPUTS
 from goldlock.errors import UsageError, choice
 from goldlock.goldens.compare import OWN, Reading
+from goldlock.reports import files
 from goldlock.reports.builds import Build, Run, difference, page, table
-from goldlock.reports.files import check, write
 from goldlock.text import for_terminal, sections
 
 _REFUSED = (
@@ -41,7 +41,7 @@ class Comparison(NamedTuple):
 
     builds: Sequence[Build]
     rest: Sequence[str]
-    html: str
+    html: Path | None
     bisect: Sequence[str]
 
 
@@ -59,9 +59,10 @@ def asked(arguments: Sequence[str], options: argparse.Namespace) -> Comparison:
     for flag in ("--matrix", "--bisect", "--html"):
         parser.add_argument(flag)
     known, rest = parser.parse_known_args(arguments)
-    if known.html:
-        check({"--html": known.html})
-    return Comparison(_builds(known), rest, known.html, _bisected(known.bisect))
+    reports = {"--html": known.html} if known.html else {}
+    files.check(reports)
+    html = files.asked(reports).get("--html")
+    return Comparison(_builds(known), rest, html, _bisected(known.bisect))
 
 
 def _builds(known: argparse.Namespace) -> list[Build]:
@@ -114,7 +115,10 @@ def main(
         runs = [runner.run(build) for build in comparison.builds]
     _say(f"\n{table(runs)}")
     if comparison.html:
-        write(Path(comparison.html), page(runs))
+        try:
+            files.write(comparison.html, page(runs))
+        except OSError as error:
+            raise UsageError(files.failure(comparison.html, error)) from None
     return int(any(run.failed for run in runs))
 
 
@@ -203,9 +207,10 @@ def _bisect(comparison: Comparison, runner: _Runner) -> int:
     def section(index: int) -> Sequence[str]:
         if index not in seen:
             run = runner.run(builds[index], number)
-            if why := run.reason or run.why_not_run(number):
-                raise UsageError(f"case {number} is not run with {builds[index].name}: {why}")
-            seen[index] = run.outputs[number]
+            name = _called(run, number)
+            if why := run.reason or run.why_not_run(name):
+                raise UsageError(f"case {name} is not run with {builds[index].name}: {why}")
+            seen[index] = run.outputs[name]
         return seen[index].get(title, ())
 
     first, last = section(0), section(len(builds) - 1)
@@ -219,6 +224,16 @@ def _bisect(comparison: Comparison, runner: _Runner) -> int:
     _say(f"\n{number} [{title}] changes with {builds[found].name}, in {len(seen)} runs:")
     _say("\n".join(difference(first, section(found))))
     return 0
+
+
+def _called(run: Run, word: str) -> str:
+    """Return the name of a case that ran, of which *word* is that, its number or its file."""
+    file = Path(word).name
+    for name, case in run.cases.items():
+        same_number = name.isdecimal() and word.isdecimal() and int(name) == int(word)
+        if same_number or file in (name, Path(case["path"]).name):
+            return name
+    return word
 
 
 def _first_change(count: int, changed: Callable[[int], bool]) -> int:

@@ -23,7 +23,7 @@ class Settings:
     variant: str = ""
     update: bool = False
     once: bool = False
-    """Whether an update runs each case once, and not again to see if it prints the same."""
+    """Whether a case is not run again, to see if it prints the same, where it may be written."""
     review: bool = False
     remove_orphans: bool = False
     force: bool = False
@@ -58,6 +58,11 @@ class Settings:
     def is_followed(self) -> bool:
         """Tell whether somebody reads along, or has a debugger at the one port that there is."""
         return self.gdb or self.print or self.trace_locks
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether what cases print may become goldens."""
+        return self.update or self.review
 
     @property
     def repeats(self) -> bool:

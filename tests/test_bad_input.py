@@ -317,6 +317,58 @@ def test_without_pytest_xdist(suite: MakeSuite, tmp_path: Path) -> None:
     refused(done, "-- -n: is an option of pytest-xdist, which is not installed; -j N runs N cases")
 
 
+@pytest.mark.parametrize("name", ["a \U0001f512", "a\nb", "a\x7f\\", "\x9b"])
+def test_a_new_suite_is_declared_in_toml(tmp_path: Path, name: str) -> None:
+    done = goldlock("--new", name, before=f"cd {tmp_path}; touch pyproject.toml")
+    line = next(line for line in done.stdout.splitlines() if "suites =" in line)
+    assert tomllib.loads(line.strip()) == {"suites": [name]}
+
+
+def test_no_suite_is_made_in_a_project_that_cannot_be_read(tmp_path: Path) -> None:
+    done = goldlock("--new", "a", before=f"cd {tmp_path}; echo '[tool.goldlock' >pyproject.toml")
+    refused(done, "pyproject.toml: Expected")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_title_that_the_terminal_cannot_show(suite: MakeSuite) -> None:
+    suite.case("1", "# The caf\xe9 is locked.", golden="")
+    done = goldlock("--suite", str(suite.root), "-n", PYTHONIOENCODING="ascii")
+    assert (done.stdout, done.returncode) == ("1    The caf\\xe9 is locked.\n", 0)
+
+
+@pytest.mark.parametrize("option", ["--tap", "--html", "--json-lines"])
+@pytest.mark.parametrize("place", ["cases/1", "expected/1.out"])
+def test_a_report_takes_no_place_of_a_case_or_golden(
+    suite: MakeSuite, option: str, place: str
+) -> None:
+    suite.case("1", "echo a", golden="a\n")
+    before = (suite.root / place).read_text()
+    done = goldlock(option, place, before=f"cd {suite.root}")
+    refused(done, f"{option} {place}: is for a case, or a golden; name another file")
+    assert (suite.root / place).read_text() == before
+
+
+def test_an_option_by_the_name_that_pytest_has_for_it(suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="b\n")
+    done = goldlock("--suite", str(suite.root), "--", "--goldlock-update")
+    refused(done, "-- --goldlock-update: is --update here, and stands before --")
+
+
+def test_a_failure_that_stops_a_run_is_no_interruption(suite: MakeSuite) -> None:
+    suite.case("1", "echo a", golden="b\n")
+    done = goldlock("--suite", str(suite.root), "--", "--stepwise")
+    assert done.returncode == 1, done.stdout
+
+
+def test_suites_outside_of_a_project_are_named(suite: MakeSuite, tmp_path: Path) -> None:
+    (tmp_path / "project" / "own" / "cases").mkdir(parents=True)
+    declared = "suites = ['own', '../suite']"
+    before = f"cd {tmp_path}/project; printf '[tool.goldlock]\n{declared}' >pyproject.toml"
+    refused(
+        goldlock(before=before.replace("'own', '../suite'", '"own", "../suite"')), "own, ../suite"
+    )
+
+
 def test_what_to_type_for_a_new_suite_is_quoted(tmp_path: Path) -> None:
     done = goldlock("--new", 'a "suite"', before=f"cd {tmp_path}; touch pyproject.toml")
     assert "\n    goldlock --suite 'a \"suite\"'\n" in done.stdout

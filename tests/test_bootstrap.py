@@ -103,6 +103,17 @@ def test_a_venv_that_somebody_else_made_is_left_alone(checkout: Path, bare_pytho
     assert sorted(path for path in (checkout / ".venv").rglob("*")) == before
 
 
+def test_a_venv_whose_python_is_gone(checkout: Path, bare_python: str) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/usr/bin/python-that-was")
+    shutil.copy(checkout / "harness" / "requirements.txt", checkout / ".venv/goldlock-setup.txt")
+    done = start(bare_python, checkout)
+    way_out = f"remove {checkout}/.venv to have it made anew"
+    said = f"run_tests.py: {python}: No such file or directory; {way_out}\n"
+    assert (done.stdout, done.returncode) == (said, 2)
+
+
 def test_an_environment_that_has_the_packages_is_used(checkout: Path) -> None:
     done = start(sys.executable, checkout, "-raw", "--no-setup")
     assert done.returncode == 0, done.stdout

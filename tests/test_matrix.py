@@ -146,6 +146,36 @@ def test_what_cannot_be(run_tests: RunTests, words: list[str], said: str) -> Non
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize("word", ["2", "002", "002.sh"])
+def test_bisect_takes_a_case_by_what_it_is_called(
+    run_tests: RunTests, suite: MakeSuite, tmp_path: Path, word: str
+) -> None:
+    suite.case("002.sh", CASE)
+    builds = [f"--build={build(tmp_path / name, 'new')}" for name in ("a", "b")]
+    done = run_tests("--suite", str(suite.root), *builds, "--bisect", f"{word}: same")
+    assert done.stdout.endswith(f"\n{word} [same] is the same with a and b\n")
+
+
+def test_a_page_in_the_home_folder(run_tests: RunTests, options: list[str], tmp_path: Path) -> None:
+    builds = [f"--build={build(tmp_path / name, 'new')}" for name in ("a", "b")]
+    done = run_tests(*options, *builds, "--html=~/page.html", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "page.html").exists()
+
+
+def test_a_page_that_cannot_be_written_or_is_a_case(
+    run_tests: RunTests, suite: MakeSuite, options: list[str], tmp_path: Path
+) -> None:
+    builds = [f"--build={build(tmp_path / name, 'new')}" for name in ("a", "b")]
+    done = run_tests(*options, *builds, "--html=/dev/full")
+    said = "run_tests.py: /dev/full: the report cannot be written: No space left on device\n"
+    assert done.stdout.endswith(said)
+    case = suite.root / "cases" / "1"
+    done = run_tests(*options, *builds, f"--html={case}")
+    said = f"--html {case}: is for a case, or a golden; name another file"
+    assert done.stdout == f"run_tests.py: {said}\n"
+
+
 def test_a_section_that_is_not_there(
     run_tests: RunTests, options: list[str], tmp_path: Path
 ) -> None:

@@ -183,7 +183,7 @@ class Holder(Session):
         if self.process.poll() is None:
             with self._waiting_for("to end"):
                 text += self._until_it_ends(output)
-        text += _available(output)
+        text += _available(output)  # all that is its own: others may print on for ever
         return text.decode("utf-8", "surrogateescape")
 
     def _until_it_ends(self, output: int) -> bytes:
@@ -199,7 +199,7 @@ class Holder(Session):
                     text += more
                     if not more:  # closed by all who could write
                         waits.unregister(output)
-                elif not ready:
+                if self._left(deadline) == 0:  # it may print without end
                     self._printed.append(text.decode("utf-8", "surrogateescape"))
                     raise self._silent("to end")
         finally:
@@ -212,9 +212,7 @@ class Holder(Session):
 
 
 def _available(descriptor: int) -> bytes:
-    """Read all that can be read at once."""
-    text = b""
+    """Read what can be read at once; nothing where that is nothing yet, or never."""
     with suppress(BlockingIOError):
-        while more := os.read(descriptor, _ROOM):
-            text += more
-    return text
+        return os.read(descriptor, _ROOM)
+    return b""

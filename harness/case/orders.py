@@ -18,7 +18,7 @@ from goldlock.orders.always import Predicate
 from goldlock.orders.effects import POINTS
 from goldlock.orders.explorer import ExploreError, Found, Pool, confirm, explore, pool
 from goldlock.orders.jobs import LETTERS
-from goldlock.orders.outcome import BROKEN, Outcome, indented
+from goldlock.orders.outcome import Outcome, indented
 from goldlock.orders.programs import Programs
 from goldlock.orders.report import claim, outcome_lines
 from goldlock.orders.search import Choice
@@ -46,6 +46,8 @@ class Orders:
             raise CaseError(
                 "orders have a supervisor of their own; '# needs: orders' in the header"
             )
+        if not 0 < len(programs) <= len(LETTERS):
+            raise CaseError(f"orders are of 1 to {len(LETTERS)} programs, not {len(programs)}")
         self._case = case
         self._calls = {name: _words(call) for name, call in programs.items()}
         self._never = re.compile(asked.never, re.S | re.M) if asked.never else None
@@ -95,7 +97,7 @@ class Orders:
 
     def _is_bad(self, outcome: Outcome) -> bool:
         never = self._never and self._never.search(outcome.text)
-        return bool(never) or outcome.text.startswith(BROKEN)
+        return bool(never) or outcome.failure == "broken"
 
     def _show(self, number: int, outcome: Outcome) -> None:
         lines = outcome_lines(outcome, self._programs.by_letter)

@@ -132,8 +132,9 @@ class Task:
 
     def _run_child(self, case: ParallelCase, parent: int) -> NoReturn:
         """Run it in its process, and end with its exit status."""
-        status = 1
+        status, of_case = 1, 2
         try:
+            of_case = os.dup(2)
             for fd in (1, 2):
                 os.dup2(self._output, fd)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -155,6 +156,10 @@ class Task:
                 _join_threads()
                 sys.stdout.flush()
                 sys.stderr.flush()
+            except OSError as error:  # such as a full disk: this, at least, is not for a file
+                status = status or 1
+                said = f"{self.title}: its output cannot be kept: {error.strerror}\n"
+                os.write(of_case, said.encode("utf-8", "surrogateescape"))
             finally:
                 os._exit(status)
 

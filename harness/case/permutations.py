@@ -52,10 +52,8 @@ class Permutations:
             raise CaseError(f"two sessions have a step {twice}: each name is of one session")
         for each in sessions:
             _check(each)
-        limits = [inf if each.program.wrapped else each.limit for each in sessions]
         if any(step.split() != [step] for step in self._steps):
             raise CaseError("the name of a step is one word")
-        self._limit = max(limits)
         self._folder = Path(case.test_dir).with_name("permutation")
         self._starters: dict[str, Starter] = {}
         self._words = byte_words()
@@ -115,7 +113,7 @@ class Permutations:
         """Run one permutation: these steps alone if *named*, else as many more as there are."""
         copy_tree(Path(self._case.test_dir), self._folder)
         try:
-            with closing(Stage(self._limit)) as stage:
+            with closing(Stage()) as stage:
                 try:
                     self._enter(stage)
                     permutation = Permutation(stage, self._sessions, self._keep, self._clean)
@@ -130,7 +128,10 @@ class Permutations:
         for name, each in self._sessions.items():
             starter = self._starters[name]
             try:
-                session = Spoken(name, starter, each.speech, str(self._folder), self._words)
+                session = Spoken(
+                    name, starter, each.speech, str(self._folder), self._words,
+                    limit=inf if each.program.wrapped else each.limit,
+                )  # fmt: skip
             except OSError as error:
                 raise CaseError(f"cannot start {each.program.name}: {error.strerror}") from None
             with stack_dump.waiting_for(f"{name} to be ready"):

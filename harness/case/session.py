@@ -16,6 +16,7 @@ import pexpect
 from goldlock.case import stack_dump
 from goldlock.case.program import Program
 from goldlock.errors import CaseError, capture_context
+from goldlock.text import it_printed
 from pexpect.fdpexpect import fdspawn
 from pexpect.spawnbase import SpawnBase
 
@@ -199,5 +200,5 @@ class Session:
         if status is None and self._stream.flag_eof:
             status = self.process.wait()
         state = f"within {self.limit:g} s" if status is None else f"(exit status {status})"
-        printed = "\n".join(f"  {line}" for line in self._printed) or f"  {NOTHING}"
-        return CaseError(f"{self.name} failed {purpose} {state}; it printed:\n{printed}")
+        said = it_printed("\n".join(self._printed), NOTHING)
+        return CaseError(f"{self.name} failed {purpose} {state}{said}")

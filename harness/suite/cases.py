@@ -39,12 +39,12 @@ LONGEST = 40
 _MODULES = sys.stdlib_module_names | {"goldlock", "pexpect", "psutil", "ptyprocess"}
 """What neither a case nor a helper beside it is called: Python looks in their folder first."""
 _LEFTOVERS = ("~", ".orig", ".rej", ".bak", ".swp")
-_CALLS_RUN = re.compile(rb"^run\(", re.M)
+_CALLS_RUN = re.compile(rb"^(?:if __name__\s*==[^\n]*:\s*)?(?:goldlock\.)?run\(", re.M)
 _COMMENT = re.compile(r"\s*(?:#|//|--|;)(.*)")
 _DOCSTRING = re.compile(r'((?:[ \t]*(?:#.*)?\n)*)[rR]?("""|\'\'\'|"|\')([\s\S]*?)(?:\2|\Z)')
 _SAYS_NOTHING = re.compile(r"!|-\*-|.*(?:SPDX-|Copyright|coding[:=]|vim?:)|\W*$", re.I)
 _FIELD = re.compile(r"[#/;-]*\s*([A-Za-z]+):(?:\s+(.*))?")
-_HEADER_SIZE = 8192  # bytes of a case that are looked through for its header
+_HEADER_SIZE = 65536  # bytes of a case that are looked through for its header
 _KEYS = ("group", "needs", "timeout", "exclusive", "filters")
 
 
@@ -177,7 +177,7 @@ def read_case(path: Path) -> Case:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path}: not a file, so not a case")
         with path.open("rb") as file:
-            top = file.read(_HEADER_SIZE).decode("utf-8", "replace")
+            top = file.read(_HEADER_SIZE).decode("utf-8-sig", "replace")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     suite = suite_file(path.parent.parent)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The settings of a run, made once: what a person chose for certain suites, checked."""
 
+import os
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -30,6 +31,19 @@ def check_names(options: Namespace) -> None:
             raise UsageError(f"{flag} '': no file name")
 
 
+def _check_reports(options: Namespace, files: Sequence[SuiteFile]) -> None:
+    """Raise UsageError for a report that would take the place of a case, or of a golden."""
+    roots = [Path(os.path.realpath(file.root)) for file in files]
+    for flag in _REPORTS:
+        if not (name := _value(options, flag)):
+            continue
+        place = Path(os.path.realpath(os.path.expanduser(name)))  # noqa: PTH111 - takes any bytes
+        for root in roots:
+            flat = place.parent == root and (place.name.isdecimal() or place.suffix == ".out")
+            if flat or place.parent in (root / "cases", root / "expected"):
+                raise UsageError(f"{flag} {name}: is for a case, or a golden; name another file")
+
+
 def _value(options: Namespace, flag: str) -> str | None:
     value: str | None = getattr(options, flag.removeprefix("--").replace("-", "_"), None)
     return value
@@ -43,6 +57,7 @@ def settings(options: Namespace, environ: Mapping[str, str], suites: Sequence[Pa
     files = [*map(suite_file, suites)]
     kits = list(dict.fromkeys(file.kit for file in files))
     check_names(options)
+    _check_reports(options, files)
     _check_heeded(options, files)
     of_kits = {
         kit.name: kit.choose(options, environ, [f.root for f in files if f.kit is kit])
@@ -157,8 +172,8 @@ def _check_writing(options: Namespace, environ: Mapping[str, str]) -> None:
         raise UsageError("--update and --review take one run, no --repeat or --until-fail")
     if options.update and options.review:
         raise UsageError("--update writes all that differs, --review asks: give one of them")
-    if options.once and not options.update:
-        raise UsageError("--once is for --update, which runs twice what it would write")
+    if options.once and not (options.update or options.review):
+        raise UsageError("--once is for --update and --review, which run twice what may be written")
     for option in ("update", "review", "remove_orphans"):
         if getattr(options, option) and not options.force and _is_ci(environ):
             raise UsageError(

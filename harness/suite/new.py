@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A suite to begin with: a case, its golden, and what to do next."""
 
-import json
+import os
 import shlex
 from pathlib import Path
 
@@ -60,6 +60,7 @@ def new_suite(folder: Path) -> str:
 
     Raises UsageError where something is there, or it cannot be written.
     """
+    about_project = _about_project(folder.resolve())  # may find a file that is not sound
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -72,14 +73,21 @@ def new_suite(folder: Path) -> str:
         case.chmod(0o755)
     except OSError as error:
         raise UsageError(f"--new {folder}: {error.strerror}") from None
-    return _NEXT.format(folder=shlex.quote(str(folder))) + _about_project(folder.resolve())
+    return _NEXT.format(folder=shlex.quote(str(folder))) + about_project
 
 
 def _about_project(suite: Path) -> str:
     """Return how the project that the suite is in declares it; nothing where it does."""
     project = next((each for each in suite.parents if (each / FILE).exists()), Path.cwd())
     suites = declared(project)
-    if suite in suites or not suite.is_relative_to(project):
+    if suite in [each.resolve() for each in suites] or not suite.is_relative_to(project):
         return ""
-    names = [json.dumps(str(each.relative_to(project))) for each in (*suites, suite)]  # as TOML
+    names = [_in_toml(os.path.relpath(each, project)) for each in (*suites, suite)]
     return _DECLARE.format(file=project / FILE, suites=", ".join(names))
+
+
+def _in_toml(text: str) -> str:
+    """Return a string as TOML has it, whose escapes are not those of JSON past 16 bits."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    kept = (c if c.isprintable() else rf"\U{ord(c):08x}" for c in escaped)
+    return f'"{"".join(kept)}"'

@@ -57,12 +57,12 @@ def _only(project: Path, suites: list[Path]) -> Path:
     if not suites:
         raise UsageError(f"{project / FILE}: no suites in [tool.goldlock]; {_WAYS}")
     if len(suites) > 1:
-        names = ", ".join(str(path.relative_to(project)) for path in suites)
+        names = ", ".join(os.path.relpath(path, project) for path in suites)
         raise UsageError(
             f"{project / FILE} has several suites: choose one of them with --suite, or run all"
             f" with pytest: {names}"
         )
-    return suites[0]
+    return suites[0].resolve()
 
 
 def bundled_suites() -> list[str]:
@@ -134,7 +134,7 @@ def declared(project: Path) -> list[Path]:
 
     try:
         tool = tomllib.loads(text).get("tool")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: {error}") from None
     table = tool.get("goldlock", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
@@ -156,4 +156,5 @@ def existing(names: Iterable[str], project: Path, where: str) -> list[Path]:
             raise UsageError(f"{where}: {name}: no such suite{suggest(name, near)}")
         if not os.access(cases, os.R_OK | os.X_OK):
             raise UsageError(f"{cases}: Permission denied")
-    return [(project / name).resolve() for name in dict.fromkeys(names)]
+    # By the names that pytest has for them, which does not look where links lead.
+    return list(dict.fromkeys(Path(os.path.abspath(project / name)) for name in names))  # noqa: PTH100 - as above

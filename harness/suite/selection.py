@@ -48,6 +48,8 @@ class Known:
             int(case.name): case for case in suite.cases[::-1] if case.name.isdecimal()
         }
         self._by_file = {case.path.name: case for case in suite.cases}
+        self._where = suite.root / "cases"
+        self._folders = {str(self._where), *(str(case.path.parent) for case in suite.cases)}
         self._by_path = {str(case.path): case for case in suite.cases}
 
     def find(self, word: str) -> Case:
@@ -66,6 +68,8 @@ class Known:
         if found:
             return found
         if "/" in word and os.path.isfile(word):  # noqa: PTH113 - pathlib raises for what it may not look at
+            if os.path.dirname(os.path.realpath(word)) not in self._folders:  # noqa: PTH120 - as above
+                raise UsageError(f"{word}: not in {self._where}; a run is of one suite")
             raise UsageError(
                 f"{word}: no case: one with a name can be executed, begins with #!, calls run, or"
                 " has a golden; chmod +x it"

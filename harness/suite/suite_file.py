@@ -45,7 +45,7 @@ def suite_file(root: Path) -> SuiteFile:
         if not os.path.lexists(path):
             kit = next((kit for kit in kits.every() if kit.recognises(root)), None)
             return SuiteFile(root, kit) if kit else SuiteFile(root)
-        text = safe_open.read(path, follow=True).decode("utf-8")
+        text = safe_open.read(path, follow=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', error)}") from None
     from goldlock.suite.suite_file_reader import Reader  # and what reads TOML, which takes a while

@@ -43,6 +43,8 @@ class Reader:
             raise UsageError(f"{path}:{line}: {why.lower()}") from None
         except RecursionError:
             raise UsageError(f"{path}: nested too deep") from None
+        except ValueError as error:  # a number of thousands of digits
+            raise UsageError(f"{path}: {error}") from None
 
     def read(self) -> SuiteFile:
         """Return what the file says; raise UsageError where it is not sound."""

@@ -104,6 +104,17 @@ def test_one_that_ends_before_it_is_ready(case: Case, ready: dict[str, str]) -> 
     assert told.endswith("it printed:\n  no")
 
 
+def test_one_that_prints_without_end(case: Case) -> None:
+    """The limit ends the wait for it, and what it says is short."""
+    with case.start("yes", limit=0.2) as program, pytest.raises(CaseError) as caught:
+        program.wait()
+    told = str(caught.value)
+    assert told.startswith("yes failed to end within 0.2 s; it printed:\n  ... ")
+    assert len(told) < 1000
+    with case.start("sh", "-c", "echo mine; yes &", line="mine") as program:
+        assert program.wait(show=False) == 0  # though its child prints on
+
+
 @pytest.mark.parametrize("name", ["a b", "", "x" * 16])
 def test_what_is_no_name_for_a_process(case: Case, name: str) -> None:
     if not name:  # that of the program

@@ -62,6 +62,26 @@ def in_tasks(tmp_path: Path, text: str, **variables: str) -> tuple[int, str]:
     return Started(tmp_path, text, **variables).ended()
 
 
+@pytest.mark.parametrize("end", ["pass", "raise RuntimeError('words')"])
+def test_what_a_task_says_cannot_be_kept(run_tests: RunTests, suite: MakeSuite, end: str) -> None:
+    """As on a full disk: a limit for the size of files does the same to a task alone."""
+    text = f"""
+import resource
+def part(case):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    print("this is lost")
+    {end}
+def main(case):
+    with case.task_group() as group:
+        group.start(part)
+"""
+    suite.case("1.py", f"#!/usr/bin/env python3{SCRIPT.format(text)}", golden="this is lost\n")
+    done = run_tests("--suite", str(suite.root))
+    assert done.returncode == 1
+    assert "part(): its output cannot be kept: File too large\n" in done.stdout
+    assert "exit status 1" in done.stdout
+
+
 BACKWARDS = """
 def part(case, number, last):
     case.program("/bin/echo")(str(number))

@@ -139,7 +139,7 @@ def test_at_the_time_limit_a_case_tells_where_it_is(run_tests: RunTests, suite: 
 
 
 ENDED = {
-    "waiting": "    case.program('sh')('-c', 'echo >../go; exec sleep 1000')\n",
+    "waiting": "    case.program('sh')('-c', 'echo $$ >../go; exec sleep 1000')\n",
     # A long call into C, in which no handler of Python's is called:
     "in C": "    open('../go', 'w').close()\n    sum(range(10**12))\n",
 }
@@ -150,12 +150,14 @@ def test_a_case_dies_of_the_signal(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "go")
     text = f"def main(case):\n{ENDED[name]}"
     started = Started(tmp_path, text)
-    (tmp_path / "go").open().close()
+    programs = (tmp_path / "go").read_text().split()
     started.process.send_signal(signal.SIGTERM)
     try:
         assert started.process.wait(60) == -signal.SIGTERM
     finally:
         started.process.kill()
+        for pid in programs:  # which only a run would end
+            os.kill(int(pid), signal.SIGKILL)
 
 
 DEEP = """
