@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from goldlock.kits.qemu.probe import QemuProbe
 from goldlock.suite.programs import Programs
@@ -71,6 +73,26 @@ def quiet_environment() -> dict[str, str]:
     return {**known, "TMPDIR": _temporary()}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fail where the tests have left a process: its folder tells which did."""
+    folders = str(tmp_path_factory.getbasetemp()), _temporary()
+    yield
+    above = {psutil.Process(), *psutil.Process().parents()}
+    left = [each for each in {*psutil.process_iter()} - above if _told(each, folders)]
+    _, left = psutil.wait_procs(left, timeout=30)  # what was told to end may need a moment
+    assert [*filter(None, (_told(each, folders) for each in left))] == []
+
+
+def _told(process: psutil.Process, folders: Iterable[str]) -> str:
+    """Describe a process that is in one of the folders, or has a variable that is about it."""
+    with suppress(psutil.Error):  # it has ended, or is another user's
+        words = (process.cwd(), *process.environ().values())
+        if any(f"{folder}/" in f"{word}/" for folder in folders for word in words):
+            return f"{process.cmdline()} (pid {process.pid}), in {process.cwd()}"
+    return ""
+
+
 @pytest.fixture
 def run_tests(tmp_path: Path) -> RunTests:
     """Start run_tests.py like a person; its scratch directory is ``tmp_path / "scratch"``."""
@@ -99,8 +121,12 @@ def plain_pytest(
     python: str = sys.executable,
     more: str = "",
 ) -> "subprocess.CompletedProcess[str]":
-    """Start pytest in a project that has *suites*, as if goldlock were installed."""
-    (project / "pyproject.toml").write_text(f"[tool.goldlock]\nsuites = {suites.split()}\n")
+    """Start pytest in a project that has *suites*, as if goldlock were installed.
+
+    *more* is what else its ``pyproject.toml`` says.
+    """
+    declared = f"[tool.goldlock]\nsuites = {suites.split()}\n{more}"
+    (project / "pyproject.toml").write_text(declared)
     environ = {"PYTHONPATH": str(ROOT / ".import"), "TEST_DIR": str(project.parent / "scratch")}
     return subprocess.run(
         [python, "-m", "pytest", *PLUGIN, *arguments],

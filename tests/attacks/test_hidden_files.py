@@ -67,3 +67,15 @@ def test_a_hidden_file(suite: MakeSuite, tmp_path: Path, place: str, who: str) -
         assert came_to in {"as without", EXPECTED.get(place)}
     else:
         assert came_to == EXPECTED.get(place, "as without")
+
+
+def test_an_update_where_no_process_id_is_told(suite: MakeSuite, tmp_path: Path) -> None:
+    """Promised: a golden that has what only may be one is written."""
+    if not has_namespaces():
+        pytest.skip("needs the right to mount in a namespace")
+    suite.case("1", "echo pid 0, pid 812")
+    script = 'mount --bind /dev/null /proc/loadavg; exec "$@"'
+    before = ["unshare", "--mount", "sh", "-ec", script, "sh"]
+    done = run(suite.root, tmp_path / "scratch", before, "--update")
+    assert done.returncode == 0, done.stdout
+    assert (suite.root / "expected" / "1.out").read_text() == "pid 0, pid 812\n"

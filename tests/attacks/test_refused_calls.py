@@ -13,7 +13,7 @@ from tests.conftest import ROOT, MakeSuite, quiet_environment
 
 USUAL = (
     *("clone", "flock", "memfd_create", "pidfd_getfd", "pidfd_open", "prctl", "seccomp"),
-    *("setsid", "socketpair"),
+    *("process_vm_writev", "setsid", "socketpair"),
 )
 """Those that somebody refuses."""
 
@@ -35,8 +35,8 @@ OTHERS = (
     *("listen", "madvise", "mkdir", "mkdirat", "mremap", "munmap"),
     *("poll", "prlimit64", "pwrite64", "readlink", "recvfrom", "recvmsg", "rename", "renameat"),
     *("rseq", "rt_sigaction", "rt_sigtimedwait"),
-    *("sched_getaffinity", "sendmsg", "sendto", "set_robust_list", "shutdown"),
-    *("set_tid_address", "setsockopt", "sigaltstack", "socket", "sysinfo"),
+    *("sched_getaffinity", "sendmsg", "sendto", "set_robust_list", "setpgid"),
+    *("shutdown", "set_tid_address", "setsockopt", "sigaltstack", "socket", "sysinfo"),
     *("umask", "unlink", "unlinkat", "vfork", "waitid"),
 )
 """All others that a run makes."""
