@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from threading import Condition, Thread, current_thread
+from threading import Condition
 from typing import TYPE_CHECKING
 
 from goldlock.dialects import known as dialects
@@ -11,6 +11,7 @@ from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
+from goldlock.runner.crew import WORKER_GRACE, Crew
 from goldlock.runner.history import LastRun, in_best_order, rounds, runs_of_each
 from goldlock.runner.jobs import Jobs
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
@@ -18,16 +19,13 @@ from goldlock.runner.process import GRACE
 from goldlock.runner.removal import remove_tree
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.run_stats import RunStats, about_unfinished, case_name
-from goldlock.runner.worker_pool import ForkServer, Worker, WorkerDied
+from goldlock.runner.worker_pool import Serve, WorkerDied
 from goldlock.runner.worker_slot import WorkerSlot, broken, lost, not_started
 from goldlock.settings import Settings
 from goldlock.suite.cases import Case
 
 if TYPE_CHECKING:
     from goldlock.runner.stress import BusyProcessors
-
-WORKER_GRACE = 30.0
-"""Seconds that a worker has to clean up after a case and to judge it, before it is called stuck."""
 
 
 class Scheduler:
@@ -46,13 +44,11 @@ class Scheduler:
         self._environ = environ
         self._change = Condition()
         self._context = context
-        self._fork_server: ForkServer | None = None
         self._queue = CaseQueue()
         self._stats: dict[Path, RunStats] = {}
         self._leaks = LeakDetector()
-        self._threads: set[Thread] = set()
-        self._slots: set[WorkerSlot] = set()
-        self._lost_workers = 0
+        self._jobs = Jobs(settings.jobs)
+        self._crew = Crew(settings, self._jobs, self._serve, self._work)
         self._busy: BusyProcessors | None = None
         self._stopped = self._in_a_hurry = False
         self._cut_off: list[Path] = []
@@ -60,7 +56,6 @@ class Scheduler:
         self._kept: set[Path] = set()
         self.unclean: list[str] = []
         """What cannot be cleaned up at the end, a line each; the run has failed then."""
-        self._jobs = Jobs(settings.jobs)
         self._past: Mapping[str, LastRun] = {}
 
     @property
@@ -78,7 +73,7 @@ class Scheduler:
     def running(self) -> list[str]:
         """Return the numbers of the cases that run right now, or wait for another run."""
         with self._change:
-            waiting = {slot.case.path for slot in self._slots if slot.case and slot.waits}
+            waiting = {case.path for case in self._crew.cases(waiting=True)}
             said = " (waits for another run)"
             return [
                 f"{case_name(path)}{said * (path in waiting)}" for path in self._queue.running()
@@ -109,7 +104,7 @@ class Scheduler:
                     past = self._past.get(str(case.path))
                     self._stats[case.path] = RunStats(planned, self.settings, past)
                 self._queue.add(rounds(new, self.settings))
-                self._hire()
+                self._crew.hire(self._runs_to_come())
 
     def result(self, case: Case) -> CaseResult:
         """Return what came of a case; run it now if it was not started ahead.
@@ -153,8 +148,7 @@ class Scheduler:
             self._cut_off = self._queue.running()
         if self._context:
             self._context.interrupt()
-        for slot in [*self._slots]:
-            slot.worker.stop()
+        self._crew.stop()
 
     def close(self) -> None:
         """Cancel what has not started, end what runs, and clean up. Once is enough.
@@ -164,68 +158,38 @@ class Scheduler:
         self._end()
         with self._change:
             self._change.notify_all()
-        for thread in [*self._threads]:
-            thread.join()
-        if self._fork_server:
-            grace = 0 if self._in_a_hurry else GRACE + WORKER_GRACE
-            self._lost_workers += not self._fork_server.close(grace)
-            self._fork_server = None
+        self._crew.join()
+        self._crew.close(0 if self._in_a_hurry else GRACE + WORKER_GRACE)
         if self._busy:  # last: the fork server has copies of what was open when it was made
             self._busy.close()
             self._busy = None
         if self._context:
-            if self._lost_workers:
+            if self._crew.lost_workers:
                 self._context.scratch.end_processes()
             self.unclean += self._context.scratch.close(self._kept)
 
     # All below is done with the lock held, but for _work, _next, _run_cases and _change_worker.
 
+    def _serve(self) -> Serve:
+        return Runner(self.settings, self._environ, self.context).serve
+
     def _is_done(self, path: Path, stats: RunStats) -> bool:
         return stats.runs >= stats.planned or (self._stopped and path not in self._queue.running())
 
-    def _hire(self) -> None:
-        """Have a thread and a worker for each run that is to come, up to the limit."""
-        to_come = sum(each.planned - each.runs for each in self._stats.values())
-        for _ in range(int(min(self._jobs.limit, to_come)) - len(self._threads)):
-            slot = WorkerSlot(self._worker(), self.settings)
-            self._slots.add(slot)
-            if self._error:
-                slot.worker.stop()
-            thread = Thread(target=self._work, args=(slot,), daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # too many, for this user or container
-                self._slots.discard(slot)
-                slot.worker.close()
-                raise UsageError(f"{error}; each job needs one, and two processes") from None
-            self._threads.add(thread)
-
-    def _worker(self) -> Worker:
-        context = self.context
-        try:
-            if not self._fork_server:
-                runner = Runner(self.settings, self._environ, context)
-                self._fork_server = ForkServer(runner.serve, WORKER_GRACE)
-            return self._fork_server.worker()
-        except OSError as error:
-            jobs = f"; -j N runs N cases at a time, where {self._jobs.limit} were to"
-            raise UsageError(f"no process to run cases in: {error.strerror}{jobs}") from None
+    def _runs_to_come(self) -> float:
+        return sum(each.planned - each.runs for each in self._stats.values())
 
     def _next(self, slot: WorkerSlot) -> Case | None:
         """Take the first case that may start; wait for one; None when this thread is to end."""
         with self._change:
             slot.case = None
-            while not (self._error or self._is_spare() or self._queue.is_done()):
+            while not (self._error or self._crew.is_spare() or self._queue.is_done()):
                 if case := self._queue.take():
                     slot.case = case
                     return case
                 self._change.wait()
-            self._threads.discard(current_thread())
+            self._crew.leave(slot)
         return None
-
-    def _is_spare(self) -> bool:
-        """Tell whether others are to run what is to come, and not this thread."""
-        return current_thread() not in self._threads or len(self._threads) > self._jobs.limit
 
     def _ended(self, case: Case, result: CaseResult) -> None:
         if self._error:  # it was cut off, and is no run
@@ -233,7 +197,7 @@ class Scheduler:
             self._change.notify_all()
             return
         made = {path: (case.name, program) for path, program in result.made.items()}
-        self._leaks.look([slot.case for slot in self._slots if slot.case], made)
+        self._leaks.look(self._crew.cases(), made)
         self._queue.ended(case)
         self._count(case, result)
         self._change.notify_all()
@@ -247,27 +211,12 @@ class Scheduler:
         retries = dialects.of_kit(case.kit).retries
         if stats.runs <= retries and stats.plan_another():
             self._queue.add_first(case)
-            self._hire_more()
+            self._crew.hire_more(self._runs_to_come())
         if stats.failed and self.settings.until_fail:
             self._stopped = True
             self._queue.clear()
         if self._jobs.adapt():
-            self._hire_more()
-
-    def _hire_more(self) -> None:
-        """Hire while others run cases: should there be no room for more, they go on as they are."""
-        try:
-            self._hire()
-        except UsageError:
-            self._jobs.keep_to(len(self._threads))
-
-    def _retire(self) -> bool:
-        """Leave what is to come to other threads; tell whether there are any."""
-        others = self._threads - {current_thread()}
-        if others:
-            self._threads = others
-            self._jobs.keep_to(len(others))
-        return bool(others)
+            self._crew.hire_more(self._runs_to_come())
 
     def _drop(self, result: CaseResult) -> None:
         """Remove what a run kept, when there is enough of its kind."""
@@ -283,10 +232,9 @@ class Scheduler:
         except BaseException as error:
             with self._change:
                 self._error = self._error or error
-                self._threads.discard(current_thread())
                 self._change.notify_all()
         with self._change:
-            self._slots.discard(slot)
+            self._crew.leave(slot)
         slot.worker.close()
 
     def _run_cases(self, slot: WorkerSlot) -> None:
@@ -316,7 +264,7 @@ class Scheduler:
     def _leave_to_others(self, case: Case) -> bool:
         """Have another thread run a case that no process came for; tell whether there is one."""
         with self._change:
-            if self._error or self._stopped or not self._retire():
+            if self._error or self._stopped or not self._crew.retire():
                 return False
             self._queue.put_back(case)
             self._change.notify_all()
@@ -327,12 +275,7 @@ class Scheduler:
         if case.exclusive and not self._error:
             self.context.scratch.end_processes(case.name)
         with self._change:
-            self._lost_workers += not self._error  # else it did as it was told
-            if self._error:
-                return
             try:
-                slot.change_to(self._worker())
+                self._crew.change_worker(slot)
             except UsageError as error:
-                self._error = self._error or (None if self._retire() else error)
-            if self._error:  # `interrupt` did not see this one
-                slot.worker.stop()
+                self._error = self._error or error

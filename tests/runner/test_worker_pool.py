@@ -22,7 +22,7 @@ from tests.runner.test_stale_runs import has_ended
 def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker taken for stuck as soon as its case's time is over."""
     monkeypatch.setattr("goldlock.runner.scheduler.GRACE", 0.0)
-    monkeypatch.setattr("goldlock.runner.scheduler.WORKER_GRACE", 1.0)
+    monkeypatch.setattr("goldlock.runner.crew.WORKER_GRACE", 1.0)
 
 
 def start_and_stop_worker(suite: MakeSuite, folder: Path) -> tuple[Scheduler, Case, list[int]]:
@@ -74,7 +74,7 @@ def test_an_interrupted_run_does_not_wait_for_a_worker_that_is_stopped(
 def test_whoever_interrupts_twice_does_not_wait_at_all(
     suite: MakeSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("goldlock.runner.scheduler.WORKER_GRACE", 10_000.0)
+    monkeypatch.setattr("goldlock.runner.crew.WORKER_GRACE", 10_000.0)
     scheduler, _, family = start_and_stop_worker(suite, tmp_path)
     scheduler.interrupt()
     scheduler.interrupt()
