@@ -126,15 +126,15 @@ def kill_tree(root: int) -> list[int]:
     """Kill a process and all below it, as `kill` does; return them."""
     import signal  # as above
 
-    found: list[int] = []
+    found: dict[int, None] = {}  # in the order in which they were found
     while new := [each for each in (root, *descendants(root)) if each not in found]:
-        found += new
+        found |= dict.fromkeys(new)
         for pid in new:  # so that none starts another while they are looked for
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGSTOP)
     for pid in reversed(found):  # when its parent ends, the kernel may have one go on
         kill(pid)
-    return found
+    return [*found]
 
 
 def _wait(pidfd: int, seconds: float | None) -> bool:
