@@ -232,6 +232,22 @@ def few_locks() -> list[str] | None:
         os.close(fd)
 
 
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+"""Its number in each kernel (PROC_PID_INIT_INO)."""
+
+
+def hides_locks() -> bool:
+    """Tell whether /proc/locks lacks locks that outlived who took them, and who waits for those.
+
+    It does in each process id namespace but the first, such as a container's: who took such a
+    flock or lease has no number there (locks_show in fs/locks.c). A descriptor's fdinfo has it.
+    """
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE  # noqa: PTH116 - as above
+    except FileNotFoundError:  # a kernel without any
+        return False
+
+
 def _lines(table: bytes) -> list[str]:
     return [line.partition(":")[2] for line in table.decode("ascii").splitlines()]
 

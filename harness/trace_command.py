@@ -21,7 +21,7 @@ from typing import IO, Any, NoReturn
 
 from goldlock.atomic_file import check, replace
 from goldlock.errors import UsageError
-from goldlock.linux import KernelLock, all_locks
+from goldlock.inspect.file_locks import held
 from goldlock.lockcalls.api import wrap
 from goldlock.lockcalls.history import History, Row
 from goldlock.lockcalls.words import byte_words
@@ -238,11 +238,7 @@ class _Follower:
 
 def _is_locked(path: str) -> bool:
     """Return whether anybody has a flock on a file: it outlives the process that asked for it."""
-    with suppress(OSError):
-        inode = str(Path(path).stat().st_ino)
-        locks = map(KernelLock, all_locks()[0])
-        return any(lock.system == "FLOCK" and lock.inode == inode for lock in locks)
-    return False
+    return any(lock.system == "FLOCK" for lock in held(path, by=0))
 
 
 class _View:

@@ -8,7 +8,13 @@ import os
 
 from goldlock import linux
 from goldlock.inspect.mount_table import mount_of
-from goldlock.linux import KernelLock, all_locks, locks_of_descriptor, processes_below
+from goldlock.linux import (
+    KernelLock,
+    all_locks,
+    hides_locks,
+    locks_of_descriptor,
+    processes_below,
+)
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:
@@ -27,8 +33,9 @@ def held(path: str, by: int) -> "Iterator[KernelLock]":
     if not by:
         lines = (line for line in all_locks()[0] if f" {place} " in line and "->" not in line)
         yield from map(KernelLock, lines)
-        return
-    for pid in family(by):
+        if not hides_locks():
+            return
+    for pid in family(by) if by else _all_pids():
         for fd in _descriptors(pid):
             try:
                 locks = locks_of_descriptor(pid, fd)
@@ -63,6 +70,12 @@ def field(info: str, name: str) -> str:
 def family(pid: int) -> list[int]:
     """Return a process and all below it."""
     return [pid, *(below for below, _ in processes_below(pid))]
+
+
+def _all_pids() -> list[int]:
+    from goldlock.inspect.processes import all_pids  # in containers only: it takes 5 ms to load
+
+    return all_pids()
 
 
 def _descriptors(pid: int) -> list[str]:

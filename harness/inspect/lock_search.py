@@ -18,7 +18,14 @@ from typing import NamedTuple
 
 from goldlock.inspect import process_facts, processes
 from goldlock.inspect.open_files import Files, awaited, locked_files
-from goldlock.linux import KernelLock, all_locks, few_locks, processes_below, shares_open_file
+from goldlock.linux import (
+    KernelLock,
+    all_locks,
+    few_locks,
+    hides_locks,
+    processes_below,
+    shares_open_file,
+)
 from goldlock.lockcalls import SUPERVISOR_NAME
 
 _TRIES = 3
@@ -78,6 +85,8 @@ class Look:
                 self.waiting = self._waiting(asked)
                 return []
             self.waiting = self._named([each for each in listed if each.kernel.waiting], asked)
+            if hides_locks():
+                self.waiting += self._not_listed(asked)
             held = Counter(each.kernel.key() for each in self.held)
             held.subtract(each.kernel.key() for each in listed if not each.kernel.waiting)
             unknown = [each for each in listed if held[each.kernel.key()] < 0]
@@ -113,6 +122,15 @@ class Look:
                 listed[i] = same[0] if same else each._replace(pid=0)
                 known = [one for one in known if one not in same[:1]]
         return listed
+
+    def _not_listed(self, pids: Iterable[int]) -> list[Found]:
+        """Return what processes wait for without a line in the table."""
+        known = {(each.pid, each.path, each.kernel.wanted()) for each in self.waiting}
+        return [
+            each
+            for each in self._asked_for(pids)[0]
+            if (each.pid, each.path, each.kernel.wanted()) not in known
+        ]
 
     def _asked_for(self, pids: Iterable[int]) -> tuple[list[Found], bool]:
         """Return what processes wait for, and whether that is all, as far as they tell."""

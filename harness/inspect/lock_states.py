@@ -9,7 +9,7 @@ import os
 from goldlock.inspect import process_facts
 from goldlock.inspect.file_locks import family, held, inodes
 from goldlock.inspect.states import State, beside, named
-from goldlock.linux import KernelLock, Span, all_locks, covers, overlap
+from goldlock.linux import KernelLock, Span, all_locks, covers, hides_locks, overlap
 
 
 def span_of(name: str, path: str, by: int = 0) -> Span:
@@ -102,9 +102,12 @@ class Blocked(State):
 
     def reached(self) -> bool:
         waiting = [KernelLock(line) for line in all_locks()[0] if "->" in line]
-        if not waiting:
+        hidden = hides_locks()
+        if not (waiting or hidden):
             return False
         pids = family(self._pid)
+        if hidden and any(map(process_facts.waits_for_flock, pids)):
+            return True
         if any(lock.pid in pids for lock in waiting):
             return True
         # A lock of an open file (OFD) does not say whose it is.

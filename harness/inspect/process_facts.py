@@ -24,6 +24,15 @@ def waiting_tasks(pid: int) -> list[str]:
     return found
 
 
+_IN_FLOCK = ("locks_lock_inode_wait", "flock_lock_inode_wait", "__break_lease")
+"""Where in the kernel a thread waits for a flock or a lease (fs/locks.c)."""
+
+
+def waits_for_flock(pid: int) -> bool:
+    """Tell whether a thread of a process waits for a flock, or a lease, to be given up."""
+    return any(read(pid, f"task/{task}/wchan") in _IN_FLOCK for task in waiting_tasks(pid))
+
+
 def name(pid: int) -> str:
     """Return the name of a process's program as traces have it, ``?`` for one that is gone."""
     from goldlock.lockcalls.holders import program_name  # only where one is named
