@@ -28,6 +28,9 @@ class Name(NamedTuple):
 NO_PIDS = (0, 0)
 """Of a run whose process ids are not known."""
 
+_FIRST_AGAIN = 300
+"""The process id with which the kernel begins anew (RESERVED_PIDS in kernel/pid.c)."""
+
 
 class Printed(NamedTuple):
     """What a run of a case has printed; *names* are its own, *pids* were given out meanwhile.
@@ -44,7 +47,9 @@ class Printed(NamedTuple):
         first, last = self.pids
         if self.pids == NO_PIDS:
             return False
-        return first <= number <= last if first <= last else number >= first or number <= last
+        if first <= last:
+            return first <= number <= last
+        return number >= first or _FIRST_AGAIN <= number <= last
 
     def common(self) -> str:
         """Return the text without the names of this run: `why_not` tells of them anyway."""

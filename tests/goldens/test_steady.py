@@ -4,6 +4,7 @@
 import re
 
 import pytest
+from goldlock.goldens.steady import Printed
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -56,6 +57,13 @@ def test_process_ids_in_one_run(run_tests: RunTests, suite: MakeSuite) -> None:
     why = "a process id of this run; '# filters: pids' in the header mends it"
     (problem,) = [each for each in said(done.stdout) if "not written" in each]
     assert problem.endswith(f"1.out:2: not written, as it could not pass: {why}")
+
+
+def test_process_ids_that_began_anew_while_the_case_ran() -> None:
+    """The kernel does so at 300."""
+    printed = Printed("", pids=(32_760, 310))
+    was = {number: printed.has_pid(number) for number in (1, 299, 300, 310, 311, 32_759, 32_760)}
+    assert [number for number, given in was.items() if given] == [300, 310, 32_760]
 
 
 @pytest.mark.parametrize(
