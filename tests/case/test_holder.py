@@ -63,7 +63,7 @@ TREE = """#!/usr/bin/env python3
 from goldlock import Case, run
 
 def main(case: Case) -> None:
-    with case.start("flock", "f", "sh", "-c", "echo $$ >pid; sleep 1000; true", exists="pid"):
+    with case.start("flock", "f", "sh", "-c", "echo $$ >pid; : >up; sleep 1000; true", exists="up"):
         case.log(case.locks(), case.holders)
     case.log(case.locks())
     case.show(case.program("sh"), "-c", "kill -0 $(cat pid) 2>/dev/null")
@@ -106,10 +106,10 @@ def test_one_that_ends_before_it_is_ready(case: Case, ready: dict[str, str]) -> 
 
 def test_one_that_prints_without_end(case: Case) -> None:
     """The limit ends the wait for it, and what it says is short."""
-    with case.start("yes", limit=0.2) as program, pytest.raises(CaseError) as caught:
+    with case.start("yes", limit=1) as program, pytest.raises(CaseError) as caught:
         program.wait()
     told = str(caught.value)
-    assert told.startswith("yes failed to end within 0.2 s; it printed:\n  ... ")
+    assert told.startswith("yes failed to end within 1 s; it printed:\n  ... ")
     assert len(told) < 1000
     with case.start("sh", "-c", "echo mine; yes &", line="mine") as program:
         assert program.wait(show=False) == 0  # though its child prints on

@@ -146,7 +146,9 @@ def test_all_end_with_their_supervisor(
     started: Callable[..., "subprocess.Popen[str]"], image: Path
 ) -> None:
     """Also those that the program has started, and a daemon: their lock calls could but fail."""
-    script = f'"$@" {image} daemon input & sh -c "cat & echo; cat <&3; wait" 3<&0 & exec cat'
+    # A shell gives what is in the background /dev/null to read: all of these wait for our pipe.
+    inner = "cat <&3 & echo; exec cat <&3"
+    script = f'exec 3<&0; "$@" {image} daemon input <&3 & sh -c "{inner}" & exec cat'
     launched = started(["sh", "-c", script, "sh", *LOCKER], stderr=subprocess.PIPE)
     supervisor = supervisor_of(launched)
     assert launched.stdout
@@ -277,10 +279,12 @@ def test_terminal_is_the_programs() -> None:
     """Control-C reaches the program, once: the kernel sends it to the whole group."""
     front_side, program_side = os.openpty()
     code = (
-        "import signal, os, time\n"
-        "signal.signal(signal.SIGINT, lambda *_: os.write(1, b'caught '))\n"
+        "import signal, os\n"
+        "caught = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: caught.append(os.write(1, b'caught ')))\n"
         "os.write(1, b'ready ')\n"
-        "for _ in range(2): signal.sigtimedwait([], 0.2)\n"
+        "while not caught: signal.sigtimedwait([], 0.2)\n"
+        "signal.sigtimedwait([], 0.2)\n"  # a second one would come at once
     )
     pid = os.fork()
     if pid == 0:

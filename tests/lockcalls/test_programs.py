@@ -43,7 +43,7 @@ exec 9>f
 flock 9
 flock --nonblock f true || echo "refused: $?"
 flock --shared --nonblock f true || echo "refused: $?"
-flock --wait 0.1 f true || echo "gave up: $?"
+flock --wait 2 f true || echo "gave up: $?"
 flock --unlock 9
 flock f echo "got it"
 """

@@ -218,7 +218,7 @@ def test_a_file_that_is_no_case(run_tests: RunTests, suite: MakeSuite, tmp_path:
 
 def test_an_argument_of_a_process_that_hangs(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case("1", "sh -c 'sleep 1000; :' \"$(printf 'a\\033[31m\\n::error::b')\"", golden="")
-    done = run_tests("--suite", str(suite.root), "--time-limit", "3")
+    done = run_tests("--suite", str(suite.root), "--time-limit", "10")
     assert "time limit: the case was still running" in done.stdout
     assert r"a\x1b[31m" in done.stdout
     assert "\x1b" not in done.stdout

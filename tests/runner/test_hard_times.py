@@ -167,8 +167,8 @@ def test_a_case_changes_its_directory(run_tests: RunTests, beside: MakeSuite) ->
 
 
 def test_a_case_ignores_sigterm(run_tests: RunTests, beside: MakeSuite) -> None:
-    beside.case("1", "trap '' TERM HUP INT\nsleep 1000")
-    done = run_tests("--suite", str(beside.root), "--time-limit", "0.5")
+    beside.case("1", "# timeout: 0.5\ntrap '' TERM HUP INT\nsleep 1000")
+    done = run_tests("--suite", str(beside.root))
     check(beside, done, "time limit: the case was still running after 0.5 s")
 
 

@@ -238,7 +238,7 @@ def test_a_case_that_is_stopped_is_told_to_end(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:
     suite.case("1", f"trap 'echo bye >{tmp_path}/bye; exit 1' TERM\nkill -STOP $$", golden="")
-    done = run_tests("--suite", str(suite.root), "--time-limit", "1")
+    done = run_tests("--suite", str(suite.root), "--time-limit", "5")
     assert done.returncode == 1, done.stdout
     assert (tmp_path / "bye").read_text() == "bye\n"
 

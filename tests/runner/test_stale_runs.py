@@ -35,8 +35,10 @@ def killed_run(suite: MakeSuite, tmp_path: Path, variables: dict[str, str], *, a
         each for each in runner.children(recursive=True) if "run_tests" in str(each.cmdline())
     ]
     assert workers
-    for process in (runner, *(workers if also else [])):
-        process.send_signal(signal.SIGKILL)
+    killed = (runner, *(workers if also else []))
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # else a worker may see its runner's end first
+        for process in killed:
+            process.send_signal(number)
     runner.wait()
     if not also:
         psutil.wait_procs(workers)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# timeout: 0.3
+# timeout: 2.5
 echo "== Before =="
 echo here
 echo "== Waiting =="
