@@ -25,7 +25,7 @@ ORDER = (
     {"goldens", "reports", "suite", "case"},
     {"inspect", "options", "orders", "settings"},
     {"lockcalls", "bootstrap"},
-    {"atomic_file", "filters", "result"},
+    {"atomic_file", "filters", "kernel_locks", "result"},
     {"environment", "errors", "linux", "safe_open", "stand_ins", "text"},
 )
 """The rooms from the top down; those of one line do not know each other."""

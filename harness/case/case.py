@@ -150,7 +150,7 @@ class Case(Starts):
         """
         from goldlock.inspect.lock_files import lock_files  # only for the cases that ask
         from goldlock.inspect.lock_table import NOBODY, table
-        from goldlock.linux import why_no_lock_table
+        from goldlock.kernel_locks import why_no_lock_table
 
         if why := why_no_lock_table():
             self.not_run(why)

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, cast
 from goldlock.case import stack_dump
 from goldlock.errors import CaseError
 from goldlock.inspect import lock_states, states, waiting
-from goldlock.linux import Span
+from goldlock.kernel_locks import Span
 from goldlock.lockcalls import TRACE_VARIABLE
 
 

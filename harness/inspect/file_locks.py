@@ -8,13 +8,8 @@ import os
 
 from goldlock import linux
 from goldlock.inspect.mount_table import mount_of
-from goldlock.linux import (
-    KernelLock,
-    all_locks,
-    hides_locks,
-    locks_of_descriptor,
-    processes_below,
-)
+from goldlock.kernel_locks import KernelLock, all_locks, hides_locks, locks_of_descriptor
+from goldlock.linux import processes_below
 
 TYPE_CHECKING = False  # as in typing, which takes 5 ms to load
 if TYPE_CHECKING:

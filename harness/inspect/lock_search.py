@@ -18,14 +18,8 @@ from typing import NamedTuple
 
 from goldlock.inspect import process_facts, processes
 from goldlock.inspect.open_files import Files, awaited, locked_files
-from goldlock.linux import (
-    KernelLock,
-    all_locks,
-    few_locks,
-    hides_locks,
-    processes_below,
-    shares_open_file,
-)
+from goldlock.kernel_locks import KernelLock, all_locks, few_locks, hides_locks
+from goldlock.linux import processes_below, shares_open_file
 from goldlock.lockcalls import SUPERVISOR_NAME
 
 _TRIES = 3

@@ -9,7 +9,7 @@ import os
 from goldlock.inspect import process_facts
 from goldlock.inspect.file_locks import family, held, inodes
 from goldlock.inspect.states import State, beside, named
-from goldlock.linux import KernelLock, Span, all_locks, covers, hides_locks, overlap
+from goldlock.kernel_locks import KernelLock, Span, all_locks, covers, hides_locks, overlap
 
 
 def span_of(name: str, path: str, by: int = 0) -> Span:

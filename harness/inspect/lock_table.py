@@ -28,7 +28,7 @@ from goldlock.environment import NOTRUN_STATUS
 from goldlock.inspect.lock_search import Key, Look, listed_on
 from goldlock.inspect.open_files import Files, locked_files
 from goldlock.inspect.states import one_line, place_of
-from goldlock.linux import KernelLock, few_locks, hides_locks, why_no_lock_table
+from goldlock.kernel_locks import KernelLock, few_locks, hides_locks, why_no_lock_table
 from goldlock.lockcalls import FAULTS_VARIABLE
 from goldlock.lockcalls.words import KIT_VARIABLE, ByteWords, byte_words, range_text, range_words
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from goldlock import linux
 from goldlock.inspect.file_locks import field, place_of
 from goldlock.inspect.mount_table import Mount, everything, may_wait, mount_of
-from goldlock.linux import KernelLock
+from goldlock.kernel_locks import KernelLock, locks_in
 from goldlock.lockcalls.copies import memory_of
 
 DELETED = " (deleted)"
@@ -61,7 +61,7 @@ class OpenFile(NamedTuple):
 
     def locks(self) -> list[KernelLock]:
         """Return the locks that the process has through the descriptor."""
-        return linux.locks_in(self.info)
+        return locks_in(self.info)
 
 
 def locked_files(pid: int) -> Iterator[OpenFile]:

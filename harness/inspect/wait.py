@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from goldlock.inspect.states import State
-    from goldlock.linux import Span
+    from goldlock.kernel_locks import Span
 
     N = TypeVar("N", int, float)
 

@@ -18,13 +18,13 @@ import fcntl
 import os
 from contextlib import suppress
 
-from goldlock.linux import covers, locks_of_descriptor
+from goldlock.kernel_locks import covers, locks_of_descriptor
 from goldlock.lockcalls.copies import duplicate
 from goldlock.lockcalls.holders import holders, openers, program_name, same_open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from goldlock.linux import KernelLock
+    from goldlock.kernel_locks import KernelLock
     from goldlock.lockcalls.seccomp import Notification
 
 SHARED, EXCLUSIVE = "shared", "exclusive"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from goldlock.linux import Span, overlap
+from goldlock.kernel_locks import Span, overlap
 
 SHARED = ("read", "shared")
 

@@ -9,12 +9,11 @@ import os
 from contextlib import suppress
 
 from goldlock import linux
+from goldlock.kernel_locks import KernelLock, locks_of_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from goldlock.linux import KernelLock
 
 
 def program_name(pid: int) -> str:
@@ -111,7 +110,7 @@ def _descriptors(
         with suppress(OSError):  # closed meanwhile
             status = os.stat(f"/proc/{pid}/fd/{fd}")
             if (status.st_dev, status.st_ino) == file:
-                locks = linux.locks_of_descriptor(pid, fd)
+                locks = locks_of_descriptor(pid, fd)
                 systems = [lock.system for lock in locks if in_the_way(lock, pid, fd)]
                 if systems:
                     yield fd, "POSIX" in systems

@@ -15,7 +15,7 @@ import fcntl
 import os
 
 from goldlock import linux
-from goldlock.linux import KernelLock, covers
+from goldlock.kernel_locks import KernelLock, all_locks, covers, why_no_lock_table
 from goldlock.lockcalls.calls import Call, UncertainError
 
 LAST_BYTE = 2**63 - 1
@@ -91,8 +91,8 @@ def _locks(inode: int) -> list[KernelLock]:
 
 
 def _lines_of(inode: int) -> tuple[list[str], bool]:
-    lines, at_once = linux.all_locks()
-    if not (lines or at_once) and linux.why_no_lock_table():
+    lines, at_once = all_locks()
+    if not (lines or at_once) and why_no_lock_table():
         raise UncertainError
     return [line for line in lines if f":{inode} " in line], at_once
 

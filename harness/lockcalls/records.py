@@ -8,7 +8,7 @@ import stat
 import struct
 
 from goldlock import linux
-from goldlock.linux import KernelLock
+from goldlock.kernel_locks import KernelLock
 from goldlock.lockcalls import abi
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.copies import memory_of, write_memory

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A fault that is at work: which calls it is about, and how many of them it made fail."""
 
-from goldlock.linux import overlap
+from goldlock.kernel_locks import overlap
 from goldlock.lockcalls import PAUSED
 from goldlock.lockcalls.files import FileCall
 from goldlock.lockcalls.holders import program_name

@@ -3,8 +3,7 @@
 
 import os
 
-from goldlock import linux
-from goldlock.linux import covers
+from goldlock.kernel_locks import covers, locks_of_descriptor
 from goldlock.lockcalls.calls import LockCall
 from goldlock.lockcalls.posix import is_elsewhere
 
@@ -62,7 +61,7 @@ def _result(call: LockCall) -> str:
     """
     has_ended = is_elsewhere(call)  # asked first: it may get the lock, and go on, meanwhile
     try:
-        locks = linux.locks_of_descriptor(call.pid, call.program_fd)
+        locks = locks_of_descriptor(call.pid, call.program_fd)
     except OSError:
         return "gave up" if call.is_still_refused() else "unseen"
     exclusive = call.kind in ("write", "exclusive")

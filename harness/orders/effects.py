@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from goldlock.linux import overlap
+from goldlock.kernel_locks import overlap
 
 LOOK_READ, LOOK_WRITE = "look for a read lock", "look for a write lock"
 READ, WRITE = "read", "write"

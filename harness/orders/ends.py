@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 
-from goldlock.linux import KernelLock
+from goldlock.kernel_locks import KernelLock
 from goldlock.lockcalls.abi import AARCH64, ARM, I386, X32_BIT, X86_64
 from goldlock.lockcalls.calls import Call, OtherCallError
 from goldlock.lockcalls.copies import process_of
@@ -216,7 +216,7 @@ def space(name: str, flock: bool) -> str:
 def locks_through(pid: int, fd: int) -> list[KernelLock]:
     """Return the locks that a process has by a descriptor; none when it is gone.
 
-    As `linux.locks_of_descriptor`, in a third of the time: this is asked at each step.
+    As `kernel_locks.locks_of_descriptor`, in a third of the time: this is asked at each step.
     """
     try:
         info = os.open(f"/proc/{pid}/fdinfo/{fd}", os.O_RDONLY)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
-from goldlock.linux import overlap
+from goldlock.kernel_locks import overlap
 from goldlock.lockcalls.words import range_text
 from goldlock.orders import effects
 from goldlock.orders.effects import Effect, Step

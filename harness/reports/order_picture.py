@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from goldlock.linux import Span, overlap
+from goldlock.kernel_locks import Span, overlap
 from goldlock.lockcalls.history import without
 from goldlock.lockcalls.words import range_text
 from goldlock.orders.effects import READ, WRITE, Effect, Step, program_of

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from goldlock import linux
 from goldlock.errors import UsageError
+from goldlock.kernel_locks import why_no_lock_table
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ def left_out() -> list[str]:
 
     Cases run all the same; what needs more says so itself.
     """
-    why = linux.why_no_lock_table()
+    why = why_no_lock_table()
     said = [f"{why}: who waits for a lock is not told"] if why else []
     for path, lost in _TELLS.items():
         try:

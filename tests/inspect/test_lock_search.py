@@ -16,7 +16,7 @@ import pytest
 from goldlock.inspect.lock_table import table
 from goldlock.inspect.open_files import OpenFile, awaited
 from goldlock.inspect.process_facts import waiting_tasks
-from goldlock.linux import KernelLock
+from goldlock.kernel_locks import KernelLock
 
 from tests.conftest import ROOT
 from tests.hung_fuse import need_fuse

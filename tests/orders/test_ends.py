@@ -2,7 +2,7 @@
 """What is left of a lock when others are there."""
 
 import pytest
-from goldlock.linux import KernelLock
+from goldlock.kernel_locks import KernelLock
 from goldlock.orders.ends import _lost
 
 
