@@ -60,6 +60,7 @@ def accept(program: int, ours: socket.socket, open_there: int) -> int:
         ("reading a program's memory", lambda: _read_memory(program, address)),
         ("writing a program's memory", lambda: _write_memory(program, address)),
         ("copying a program's descriptor", lambda: _copy(program, open_there)),
+        ("comparing descriptors", lambda: _compare((program, open_there), ours.fileno())),
     )
     if missing:
         raise RefusedError("; ".join(missing))
@@ -91,6 +92,10 @@ def _copy(program: int, fd: int) -> None:
         os.close(_named("pidfd_getfd", lambda: linux.syscall(PIDFD_GETFD, process, fd, 0)))
     finally:
         os.close(process)
+
+
+def _compare(one: tuple[int, int], own: int) -> None:
+    _named("kcmp", lambda: linux.same_open_file(one, (os.getpid(), own)))
 
 
 def _named(name: str, call: "Callable[[], T]") -> "T":

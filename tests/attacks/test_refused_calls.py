@@ -12,7 +12,7 @@ from tests.attacks.places import ALL, HERE, check, fill, run
 from tests.conftest import ROOT, MakeSuite, quiet_environment
 
 USUAL = (
-    *("clone", "flock", "memfd_create", "pidfd_getfd", "pidfd_open", "prctl", "seccomp"),
+    *("clone", "flock", "kcmp", "memfd_create", "pidfd_getfd", "pidfd_open", "prctl", "seccomp"),
     *("process_vm_writev", "setsid", "socketpair"),
 )
 """Those that somebody refuses."""

@@ -17,6 +17,7 @@ REFUSE = [sys.executable, str(Path(__file__).parents[1] / "attacks/refuse.py")]
 COMMAND = [sys.executable, "-m", "goldlock.lockcalls"]
 SECCOMP = str(SECCOMP_NUMBER[os.uname().machine])
 WRITE = {"x86_64": 311, "aarch64": 271}.get(os.uname().machine)
+KCMP = {"x86_64": 312, "aarch64": 272}.get(os.uname().machine)
 PUT = "writing a program's memory"
 COPY = "copying a program's descriptor"
 REFUSED = "Operation not permitted (a container needs --cap-add SYS_PTRACE)"
@@ -28,6 +29,7 @@ MISSING = pytest.mark.parametrize(
         (["438 ENOSYS"], f"{COPY}: pidfd_getfd(2): Function not implemented"),
         (["434 EPERM"], f"{COPY}: pidfd_open(2): {REFUSED}"),
         ([f"{WRITE} ENOSYS"], f"{PUT}: process_vm_writev(2): Function not implemented"),
+        ([f"{KCMP} EPERM"], f"comparing descriptors: kcmp(2): {REFUSED}"),
         ([f"{SECCOMP} EINVAL"], "seccomp: the kernel has no seccomp user notification"),
         ([f"{SECCOMP} ENOSYS"], "seccomp: the kernel has no seccomp"),
         (
