@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from goldlock.inspect.processes import wait_for_exit
 from goldlock.runner import stale_runs
 from goldlock.runner.stale_runs import mark_of
 
@@ -41,7 +42,8 @@ def killed_run(suite: MakeSuite, tmp_path: Path, variables: dict[str, str], *, a
             process.send_signal(number)
     runner.wait()
     if not also:
-        psutil.wait_procs(workers)
+        for worker in workers:  # of which nobody may take note, in a container
+            wait_for_exit(worker.pid)
     case.write_text("#!/bin/sh\n")
     return daemon_pid
 
