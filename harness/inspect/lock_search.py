@@ -69,7 +69,8 @@ class Look:
         unknown: list[Found] = []
         root = processes.root_of_case(self.files.top)
         lines = few_locks() if root else _all_lines(self.files)
-        for pids in _stages(root, likely if lines is not None else ()):
+        is_whole = lines is not None and not hides_locks()  # the table: so it tells who is missing
+        for pids in _stages(root, likely if is_whole else ()):
             new = set(pids) - asked
             asked |= new
             found += [each for pid in sorted(new) for each in self._held_by(pid)]
