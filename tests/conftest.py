@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from goldlock.kits.qemu.probe import QemuProbe
+from goldlock.lockcalls.api import unavailable
 from goldlock.suite.programs import Programs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,6 +92,17 @@ def _told(process: psutil.Process, folders: Iterable[str]) -> str:
         if any(f"{folder}/" in f"{word}/" for folder in folders for word in words):
             return f"{process.cmdline()} (pid {process.pid}), in {process.cwd()}"
     return ""
+
+
+def need_supervisor() -> None:
+    """Skip a test of lock calls where there can be no supervisor: in a container, for one."""
+    if reason := unavailable():
+        pytest.skip(f"no supervisor of lock calls: {reason}")
+
+
+@pytest.fixture(scope="session")
+def _supervisor() -> None:
+    need_supervisor()
 
 
 @pytest.fixture

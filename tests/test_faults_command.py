@@ -34,6 +34,7 @@ def database(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_plan_and_a_trace_have_the_words_of_a_suite(database: Path) -> None:
     plan = "lock RESERVED of t.db by sqlite3 fails with EAGAIN"
     done = faults(database, *SQLITE, "--trace=told", plan, "--", "sqlite3", "t.db", INSERT)
@@ -44,6 +45,7 @@ def test_a_plan_and_a_trace_have_the_words_of_a_suite(database: Path) -> None:
     assert refused in (database / "told").read_text().splitlines()
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_in_a_shell_under_it_they_are_known(database: Path) -> None:
     command = " ".join(f"'{word}'" for word in COMMAND)
     script = f"""

@@ -137,6 +137,7 @@ def test_a_report_and_a_case_say_what_to_type(
     assert "is not set: a case is started by goldlock, not by hand" in by_hand.stderr
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_cases_find_the_command(goldlock: Goldlock, suite: MakeSuite) -> None:
     """It is that which runs them, with nothing else on PATH."""
     suite.case("001.sh", "printf 'b\\na\\n' | goldlock filter unordered", "~ a\n~ b\n")

@@ -71,6 +71,7 @@ def test_too_little(suite: MakeSuite, tmp_path: Path, little: str) -> None:
 NESTED = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "numbers": "9" * 100_000}
 
 
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize("of", NESTED)
 @pytest.mark.parametrize("file", [".pytest_cache/d/goldlock/history", ".goldlock-durations.json"])
 def test_a_nested_memory(suite: MakeSuite, tmp_path: Path, file: str, of: str) -> None:

@@ -47,6 +47,7 @@ def test_a_run_makes_it_once_for_all_cases(
     assert not Path(made.read_text().strip()).exists()
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_below_a_supervisor_each_case_makes_its_own(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 from goldlock.environment import Environment
-from goldlock.lockcalls.api import unavailable
 
-from tests.conftest import ROOT, MakeSuite, RunTests
+from tests.conftest import ROOT, MakeSuite, RunTests, need_supervisor
 
 SCRIPT = """
 import os, sys
@@ -408,8 +407,8 @@ def test_parts_that_somebody_follows_run_one_after_the_other(
 ) -> None:
     if option == "-gdb" and not shutil.which("gdbserver"):
         pytest.skip("no gdbserver")
-    if option == "--trace-locks" and (reason := unavailable()):
-        pytest.skip(reason)
+    if option == "--trace-locks":
+        need_supervisor()
     text = f"#!/usr/bin/env python3\n{SCRIPT.format(ONE_AT_A_TIME)}"
     suite.case("1.py", text, f"two\nat the same time: {not option}\n")
     suite.kit()  # has -gdb

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls.api import parse_plan, unavailable, wrap
+from goldlock.lockcalls.api import parse_plan, wrap
 
 from tests.embedded.conftest import make_images
 from tests.embedded.fault_runs import OPENERS
@@ -17,7 +17,7 @@ from tests.embedded.programs import ROOT, Holder, command, environment
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(unavailable() is not None, reason=str(unavailable())),
+    pytest.mark.usefixtures("_supervisor"),
 ]
 
 # Faults that end otherwise, and why they may.

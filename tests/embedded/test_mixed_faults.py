@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 from goldlock.kits.qemu.environment import VARIABLES
 from goldlock.kits.qemu.probe import ERRNO_POLICY_VARIABLE
-from goldlock.lockcalls.api import unavailable
 
 from tests.embedded.programs import REAL, ROOT, command
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(unavailable() is not None, reason=str(unavailable())),
+    pytest.mark.usefixtures("_supervisor"),
 ]
 
 HOLDERS, CONTENDERS = ("qemu-system",), ("qemu-io", "qemu-img")

@@ -199,6 +199,7 @@ print(table("t"), end="")
 """
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_process_has_the_name_that_a_trace_has(tmp_path: Path) -> None:
     script = tmp_path / "a-script-of-a-long-name"
     script.write_text(NAMED.format(python=sys.executable, path=str(ROOT / ".import")))

@@ -352,6 +352,7 @@ def test_three_run_at_a_time_on_two_processors(
     assert done.status == 0, done.said
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_faults_in_the_directory_of_a_test(run_tests: RunTests, tree: Tree) -> None:
     """Whose own folder, where it is started, is another; with no second run to tell it flaky."""
     tree.add("001", 'cd "$TEST_DIR"; flock t.lock echo taken', "taken\n")

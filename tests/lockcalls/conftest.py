@@ -7,15 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls.api import parse_plan, unavailable, wrap
+from goldlock.lockcalls.api import parse_plan, wrap
 
 from tests.lockcalls.support import LOCKER, Run
-
-
-@pytest.fixture(scope="session")
-def _possible() -> None:
-    if reason := unavailable():
-        pytest.skip(f"no fault injection here: {reason}")
 
 
 @pytest.fixture
@@ -37,7 +31,7 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def supervised(_possible: None, tmp_path: Path) -> Run:
+def supervised(_supervisor: None, tmp_path: Path) -> Run:
     """Return run(argv, plan="", files=False, **options of subprocess.run): the finished process."""
 
     def run(

@@ -46,7 +46,7 @@ def without(calls: list[str]) -> list[str]:
 
 @MISSING
 @pytest.mark.parametrize("words", [["--check"], ["--", "touch", "ran"]])
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_all_that_is_missing_is_named(
     tmp_path: Path, calls: list[str], said: str, words: list[str]
 ) -> None:
@@ -59,7 +59,7 @@ def test_all_that_is_missing_is_named(
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_cases_that_need_it_are_not_run(suite: MakeSuite, tmp_path: Path) -> None:
     suite.case("1", "# needs: faults\necho no", golden="no\n")
     suite.case("2", "# needs: lock-files\necho no", golden="no\n")

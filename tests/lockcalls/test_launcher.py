@@ -22,7 +22,7 @@ PYTHON = [sys.executable, "-I", "-S", "-c"]
 
 
 @pytest.fixture
-def started(_possible: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+def started(_supervisor: None) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Return start(argv, **options of Popen): a supervised program that runs, with pipes."""
     running: list[subprocess.Popen[str]] = []
 
@@ -225,7 +225,7 @@ def test_readers_see_the_end_when_the_program_closes(
     assert launched.poll() is None
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_other_descriptors_pass_through_and_are_let_go() -> None:
     reader, writer = os.pipe()
     code = f"import os; os.write({writer}, b'x'); os.close({writer}); os.read(0, 1)"
@@ -274,7 +274,7 @@ def test_environment_and_directory(supervised: Run, tmp_path: Path) -> None:
     assert done.stdout == f"{tmp_path}\ny\n"
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_terminal_is_the_programs() -> None:
     """Control-C reaches the program, once: the kernel sends it to the whole group."""
     front_side, program_side = os.openpty()
@@ -309,7 +309,7 @@ def _read_terminal(fd: int) -> bytes:
         return b""
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_ordinary_user(image: Path) -> None:
     """Without any right: no capability, no ptrace, no_new_privs."""
     if os.getuid() != 0:
@@ -339,7 +339,7 @@ def test_unavailable_under_a_supervisor_that_cannot_be_reached(supervised: Run) 
     assert done.stderr == "goldlock faults: seccomp: a supervisor is at work already\n"
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_start_up_loads_little() -> None:
     """The programs may live 10 ms: nothing is loaded that takes as long."""
     python, *words = wrap(["true"])

@@ -22,7 +22,7 @@ def command(*words: str, **environment: str) -> "subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -61,13 +61,13 @@ def test_help() -> None:
     assert "goldlock faults [PLAN ...] [--trace FILE] [--files] --" in done.stdout
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_check() -> None:
     done = command("--check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "faults can be injected here\n", "")
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_plan_from_argument_file_and_environment(image: Path) -> None:
     file = image.with_name("plan")
     file.write_text("# two\nlock 2 fails with EIO\n")
@@ -94,7 +94,7 @@ def test_plan_from_argument_file_and_environment(image: Path) -> None:
     assert done.stderr.startswith("goldlock faults: GOLDLOCK_FAULT_PLAN:1:1: x: expected a call")
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize(
     ("closed", "still_open"),
     [("0<&-", "12"), ("1>&-", "02"), ("2>&-", "01"), ("0<&- 1>&- 2>&-", "")],
@@ -120,7 +120,7 @@ def test_help_that_cannot_be_written() -> None:
     assert (done.returncode, done.stderr.decode()) == (2, message)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_program_without_a_name() -> None:
     done = command("--", "")
     assert done.returncode == 127

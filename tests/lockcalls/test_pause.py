@@ -90,6 +90,7 @@ kill -9 $!; wait; {FAULTS} --clear $key
     assert [line.split(", ")[-1] for line in traced()] == ["read: paused", "read posix: ok"]
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_pause_in_a_case(run_tests: RunTests, suite: MakeSuite) -> None:
     suite.case(
         "1.py",

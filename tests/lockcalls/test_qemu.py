@@ -178,7 +178,7 @@ class Qmp:
         return self.process.returncode
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_qmp(disk: Path, traced: Traced) -> None:
     plan = f"lock uses write of {disk} fails with ENOLCK once\nunlock 101 of {disk} fails with EIO"
     qemu = Qmp(disk, plan)
@@ -206,7 +206,7 @@ def test_two_qemus_under_one_supervisor(supervised: Run, disk: Path, traced: Tra
     )
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_daemon(disk: Path) -> None:
     need("qemu-system-x86_64")
     pid_file = disk.with_name("pid")
@@ -224,7 +224,7 @@ def test_daemon(disk: Path) -> None:
     assert not held(disk)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_inactivation(disk: Path) -> None:
     """A QEMU that has migrated warns of what it cannot unlock; it closes its file all the same.
 

@@ -111,7 +111,7 @@ def lock(fd: int) -> int:
     return 0
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize(
     "faults", [(), (Fault("lock", errno.EIO),), (Fault("lock", errno.EIO, nth=2),)]
 )
@@ -131,7 +131,7 @@ def test_exit_before_the_answer(image: Path, faults: tuple[Fault, ...]) -> None:
         os.close(listener.fd)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_exit_before_the_notification_is_read(image: Path) -> None:
     with image.open("r+b") as file:
         child, listener = under_filter(lambda: lock(file.fileno()))
@@ -142,7 +142,7 @@ def test_exit_before_the_notification_is_read(image: Path) -> None:
         os.close(listener.fd)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_signal_does_not_cut_a_call_short(image: Path) -> None:
     def act() -> int:
         signal.signal(signal.SIGUSR1, lambda *_: None)
@@ -158,7 +158,7 @@ def test_signal_does_not_cut_a_call_short(image: Path) -> None:
         os.close(listener.fd)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.skipif(not i386.is_there(), reason="no i386 programs run here")
 @pytest.mark.parametrize(
     ("number", "command", "layout"),
@@ -190,7 +190,7 @@ def test_i386_caller(image: Path, number: int, command: int, layout: str) -> Non
         os.close(listener.fd)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.skipif(not i386.is_there(), reason="no i386 programs run here")
 @pytest.mark.parametrize(
     ("number", "flags", "name"), [(39, 0o755, "mkdir"), (5, 0o301, "create"), (10, 0, "unlink")]
@@ -215,7 +215,7 @@ def test_i386_caller_with_files(image: Path, number: int, flags: int, name: str)
     os.close(listener.fd)
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_a_call_that_holds_a_part_of_its_range_is_not_carried_out_yet(image: Path) -> None:
     def act() -> int:
         fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)

@@ -238,7 +238,7 @@ print("ok" if got == 0 else os.strerror(ctypes.get_errno()))
 KERNEL = tuple(map(int, os.uname().release.split(".")[:2]))
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.skipif(KERNEL < (5, 19), reason="a signal ends each call that waits for an answer")
 def test_a_signal_while_another_call_is_decided(image: Path) -> None:
     """The supervisor stands still, as nobody reads its trace, but it has the call already."""

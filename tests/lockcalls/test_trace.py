@@ -146,7 +146,7 @@ def test_who_has_a_part_of_what_it_waits_for_has_not_got_it(
     assert results == ["ok", "ok", "waits", "gave up", "ok"]
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_waiting_call_waits_in_the_program(image: Path) -> None:
     """It must be the program that waits: the supervisor goes on serving the one waited for."""
     locker = " ".join(LOCKER)
@@ -218,7 +218,7 @@ def test_odd_files_and_calls(supervised: Run, image: Path, traced: Traced) -> No
     ]
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize(
     ("limit", "trace", "why"),
     [("", "/dev/full", "No space left on device"), ("ulimit -f 1;", "trace", "File too large")],

@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize("how", ["undumpable", pytest.param("another user", marks=AS_ROOT)])
 def test_calls_that_cannot_be_read(folder: Path, traced: Traced, how: str) -> None:
     """Each is told, none is guessed; what comes later may have one in its way; a plan says so."""
@@ -69,7 +69,7 @@ def test_calls_that_cannot_be_read(folder: Path, traced: Traced, how: str) -> No
     assert traced() == [*[f"hides: {UNSEEN}"] * 3, told]
 
 
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize("words", [["--check"], ["--", "touch", "ran"]])
 def test_without_proc(tmp_path: Path, words: list[str]) -> None:
     need("unshare", "mount")
@@ -91,7 +91,7 @@ def test_without_proc(tmp_path: Path, words: list[str]) -> None:
 
 
 @AS_ROOT
-@pytest.mark.usefixtures("_possible")
+@pytest.mark.usefixtures("_supervisor")
 def test_rights_of_a_file(folder: Path) -> None:
     """A program that is set-user-id runs without the other user's rights, which is said."""
     program = folder / "id"

@@ -3,10 +3,13 @@
 
 import re
 
+import pytest
+
 from tests.conftest import ROOT, MakeSuite, RunTests
 from tests.lockcalls.support import need
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_fault_in_the_directory_of_each_case(run_tests: RunTests, suite: MakeSuite) -> None:
     """A case that makes no call which the plan is about is told, for it was not tested."""
     suite.case("1", "flock t.lock echo taken", golden="taken\n")
@@ -22,6 +25,7 @@ def test_a_fault_in_the_directory_of_each_case(run_tests: RunTests, suite: MakeS
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_trace_that_cannot_be_written(run_tests: RunTests, suite: MakeSuite) -> None:
     """The case fails for that, and for nothing else; its programs have no part in it."""
     need("prlimit")
@@ -33,6 +37,7 @@ def test_a_trace_that_cannot_be_written(run_tests: RunTests, suite: MakeSuite) -
     assert "1 section, 0 differ" in done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_plan_has_the_words_of_the_suite(run_tests: RunTests) -> None:
     need("sqlite3")
     sqlite = ("--suite", str(ROOT / "tests" / "worlds" / "sqlite"), "reserved")

@@ -184,6 +184,7 @@ def test_a_case_emits_nul_bytes(run_tests: RunTests, beside: MakeSuite) -> None:
     check(beside, run_tests("--suite", str(beside.root)), r"\x00a\xff\x00")
 
 
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize("kind", ["mkfifo", "ln -s /dev/zero", "mkdir"])
 def test_a_case_puts_something_else_in_the_place_of_its_files(
     run_tests: RunTests, beside: MakeSuite, tmp_path: Path, kind: str

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from goldlock.lockcalls.api import unavailable
 from goldlock.runner.leaked_files import DirectorySnapshot
 
 from tests.conftest import MakeSuite, RunTests
@@ -95,12 +94,11 @@ def test_what_belongs_there_is_not_named(run_tests: RunTests, suite: MakeSuite) 
     assert "leaked" not in done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 @JOBS
 def test_who_made_it_is_known_to_a_supervisor_that_sees_files(
     run_tests: RunTests, suite: MakeSuite, jobs: tuple[str, ...]
 ) -> None:
-    if reason := unavailable():
-        pytest.skip(reason)
     script = (
         f"echo one; touch '{suite.root}/o ops.x'; mv '{suite.root}/o ops.x' '{suite.root}/o ops'"
     )
@@ -111,12 +109,11 @@ def test_who_made_it_is_known_to_a_supervisor_that_sees_files(
     assert (done.stdout.count(said), done.stdout.count("leaked")) == (1, 1)
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_who_made_it_is_known_though_another_case_ended_first(
     run_tests: RunTests, suite: MakeSuite, tmp_path: Path
 ) -> None:
     """The file is there when case 2 ends; 1, which made it, ends when 3 says so."""
-    if reason := unavailable():
-        pytest.skip(reason)
     for name in ("made", "go"):
         os.mkfifo(tmp_path / name)
     made, go = tmp_path / "made", tmp_path / "go"
@@ -129,10 +126,9 @@ def test_who_made_it_is_known_though_another_case_ended_first(
     assert (done.stdout.count(said), done.stdout.count("leaked")) == (1, 1), done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_file_that_is_made_again_is_told_of_once(run_tests: RunTests, suite: MakeSuite) -> None:
     """And by whom it was made the last time, as far as that is known: 2 has no supervisor."""
-    if reason := unavailable():
-        pytest.skip(reason)
     oops = suite.root / "oops"
     suite.case("1", f"# needs: lock-files\ntouch {oops}", golden="")
     suite.case("2", f"rm {oops}", golden="")

@@ -24,6 +24,7 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
         why_no_ofd_locks(tmp_path / "gone")
 
 
+@pytest.mark.usefixtures("_supervisor")
 @pytest.mark.parametrize("errno", ["ENOTSUP", "EIO", "ENOLCK"])
 def test_a_file_system_that_refuses_them(suite: MakeSuite, tmp_path: Path, errno: str) -> None:
     """The supervisor lets each lock call of the run itself fail, as such a file system does."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, need_supervisor, quiet_environment
 from tests.runner.test_stale_runs import has_ended
 
 DAEMON = """\
@@ -27,6 +27,8 @@ def test_a_daemon_that_was_killed_is_gone_while_the_case_runs(
     run_tests: RunTests, suite: MakeSuite, mode: str
 ) -> None:
     """As PostgreSQL looks for who wrote its pid file."""
+    if mode:
+        need_supervisor()
     suite.case(
         "1", f"{DAEMON}kill $pid\nwhile kill -0 $pid 2>/dev/null; do :; done\necho gone", "gone\n"
     )
@@ -38,6 +40,8 @@ def test_a_daemon_that_was_killed_is_gone_while_the_case_runs(
 def test_thousands_of_orphans_one_after_the_other_are_not_many(
     run_tests: RunTests, suite: MakeSuite, mode: str
 ) -> None:
+    if mode:
+        need_supervisor()
     orphan = "i=0; while [ $i -lt 2500 ]; do (true &); i=$((i + 1)); done; echo all"
     suite.case("1", orphan, "all\n")
     done = run_tests("--suite", str(suite.root), "--time-limit", "120", *mode.split())

@@ -11,7 +11,6 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
-from goldlock.lockcalls.api import unavailable
 from goldlock.runner.scheduler import Scheduler
 from goldlock.settings import Settings
 from goldlock.suite.cases import read_suite
@@ -467,10 +466,8 @@ for byte in (100, 101):
 
 
 @pytest.fixture
-def fault_suite(suite: MakeSuite, tmp_path: Path) -> tuple[MakeSuite, str]:
+def fault_suite(_supervisor: None, suite: MakeSuite, tmp_path: Path) -> tuple[MakeSuite, str]:
     """A suite with a case that injects a fault, and the program that it does that to."""
-    if reason := unavailable():
-        pytest.skip(f"faults cannot be injected here: {reason}")
     golden = (
         "No locks available\n1 failed\n"
         "locker: lock 100 (uses consistent read) of TEST_DIR/t.qcow2, read: ok\n"
@@ -490,6 +487,7 @@ def test_a_case_injects_a_fault(run_tests: RunTests, fault_suite: tuple[MakeSuit
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_each_lock_call_is_shown_on_request(run_tests: RunTests, suite: MakeSuite) -> None:
     script = LOCKER.replace("sys.argv[2].split()[1]", "sys.argv[1]")
     suite.case(
@@ -502,6 +500,7 @@ def test_each_lock_call_is_shown_on_request(run_tests: RunTests, suite: MakeSuit
     assert "    2.py: lock 101 of /" in done.stdout  # no kit has a word for it
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_a_daemon_of_a_supervised_case_is_left_behind_and_its_supervisor_is_not(
     run_tests: RunTests, suite: MakeSuite
 ) -> None:
