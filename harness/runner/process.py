@@ -20,8 +20,8 @@ from goldlock.runner.spawn import Start, spawn
 GRACE = 5.0
 """Seconds that a case has to end by itself after SIGTERM, before it is killed."""
 
-PROCESS_LIMIT = 2000
-"""Processes that a case may have at a time."""
+PROCESS_LIMIT = 1500
+"""Processes that a case may have at a time: fewer than a container of Podman's has, 2048."""
 
 _LOOK = 0.1
 """Seconds between looks at how many processes there are."""
