@@ -16,7 +16,7 @@ class KernelLock:
 
     system   "OFDLCK", "POSIX", "FLOCK" or "LEASE"; breaking: of a lease that somebody waits for
     exclusive  whether it is one to write; waiting: whether it is only asked for
-    pid      who took it; -1 for an OFD lock, 0 for a process of another PID namespace
+    pid      who took it; -1 for an OFD lock, 0 for one of another PID namespace, or that has ended
     place    the file, as the kernel numbers it: "fe:00:1234"
     first    its first byte; last: its last one, None for the end of the file
     """
@@ -133,15 +133,17 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 
 
 def hides_locks() -> bool:
-    """Tell whether /proc/locks lacks locks that outlived who took them, and who waits for those.
+    """Tell whether /proc/locks lacks locks, and who waits for them.
 
-    It does in each process id namespace but the first, such as a container's: who took such a
-    flock or lease has no number there (locks_show in fs/locks.c). A descriptor's fdinfo has it.
+    It does in each process id namespace but the first, such as a container's, where who took them
+    has no process id (locks_show in fs/locks.c): flocks and leases that outlived him, and all but
+    OFD locks of processes outside. The fdinfo of a descriptor has them. A masked table has none.
     """
     try:
-        return os.stat("/proc/self/ns/pid").st_ino != _FIRST_PID_NAMESPACE  # noqa: PTH116 - as above
+        first = os.stat("/proc/self/ns/pid").st_ino == _FIRST_PID_NAMESPACE  # noqa: PTH116 - as above
     except FileNotFoundError:  # a kernel without any
-        return False
+        first = True
+    return not first or bool(why_no_lock_table())
 
 
 def _lines(table: bytes) -> list[str]:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import ROOT, quiet_environment
 
+pytestmark = pytest.mark.usefixtures("_supervisor")
+
 COMMAND = (sys.executable, str(ROOT / "run_tests.py"), "trace")
 
 LOCKED = """

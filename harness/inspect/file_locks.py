@@ -8,6 +8,7 @@ import os
 
 from goldlock import linux
 from goldlock.inspect.mount_table import mount_of
+from goldlock.inspect.process_facts import all_pids
 from goldlock.kernel_locks import KernelLock, all_locks, hides_locks, locks_of_descriptor
 from goldlock.linux import processes_below
 
@@ -20,6 +21,8 @@ def held(path: str, by: int) -> "Iterator[KernelLock]":
     """Yield the locks on a file that a process and those below it hold; of 0, that anybody does.
 
     What they have open otherwise is not asked for: it may be on a server that does not answer.
+    Where the kernel's table hides some, processes are asked, as far as this user may: one after
+    the other, so that a lock which is handed on meanwhile may be missing.
     """
     try:
         place = place_of(path)
@@ -30,7 +33,7 @@ def held(path: str, by: int) -> "Iterator[KernelLock]":
         yield from map(KernelLock, lines)
         if not hides_locks():
             return
-    for pid in family(by) if by else _all_pids():
+    for pid in family(by) if by else all_pids():
         for fd in _descriptors(pid):
             try:
                 locks = locks_of_descriptor(pid, fd)
@@ -47,10 +50,14 @@ def place_of(path: str) -> str:
     """
     fd = os.open(path, os.O_PATH)  # to close one that is open takes this process's own locks
     try:
-        status, info = os.fstat(fd), linux.read(f"/proc/self/fdinfo/{fd}")
+        return place_in("self", linux.read(f"/proc/self/fdinfo/{fd}"), os.fstat(fd))
     finally:
         os.close(fd)
-    device = mount_of("self", field(info, "mnt_id"))[1]
+
+
+def place_in(pid: int | str, info: str, status: os.stat_result) -> str:
+    """Return how the kernel's table numbers what a process has open, by its fdinfo and status."""
+    device = mount_of(pid, field(info, "mnt_id"))[1]
     major, _, minor = device.partition(":")
     numbers = int(major or os.major(status.st_dev)), int(minor or os.minor(status.st_dev))
     return f"{numbers[0]:02x}:{numbers[1]:02x}:{field(info, 'ino') or status.st_ino}"
@@ -65,12 +72,6 @@ def field(info: str, name: str) -> str:
 def family(pid: int) -> list[int]:
     """Return a process and all below it."""
     return [pid, *(below for below, _ in processes_below(pid))]
-
-
-def _all_pids() -> list[int]:
-    from goldlock.inspect.processes import all_pids  # in containers only: it takes 5 ms to load
-
-    return all_pids()
 
 
 def _descriptors(pid: int) -> list[str]:

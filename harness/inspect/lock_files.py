@@ -11,7 +11,7 @@ The supervisor of a case knows it, where it sees files that are made (``needs: l
 
 import os
 
-from goldlock.inspect import processes
+from goldlock.inspect import process_facts, processes
 from goldlock.inspect.open_files import Files
 from goldlock.inspect.states import named, one_line
 from goldlock.lockcalls import FAULTS_VARIABLE
@@ -32,7 +32,7 @@ def lock_files(path: str) -> str:
     finally:
         control.close()
     root = processes.root_of_case(top) if found else 0
-    pids = processes.descendants(root) if root else processes.all_pids()
+    pids = processes.descendants(root) if root else process_facts.all_pids()
     files = Files(top)
     lines = [
         f"{files.name(path)}: created by {program} (pid {pid}), open in {_openers(path, pids)}"

@@ -3,8 +3,9 @@
 
 A lock of an open file (OFD, flock, lease) does not say whose it is: the processes that have the
 file open are asked. The kernel's table (/proc/locks) has those of processes that cannot be asked,
-and who waits. It takes 10 ms to read where there are 10,000 locks, so in a case it is read
-only where it is short, or where there is no other way.
+and who waits, but for what it hides in containers (`hides_locks`). It takes 10 ms to read where
+there are 10,000 locks, so in a case it is read only where it is short, or where there is no other
+way.
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
@@ -60,7 +61,8 @@ class Look:
 
     def keys(self) -> Counter[Key]:
         """Return what is equal as long as all locks are."""
-        return Counter((each.path, each.kernel.key()) for each in (*self.held, *self.waiting))
+        both = (*self.held, *self.waiting)
+        return Counter((each.path, each.pid, each.kernel.key()) for each in both)
 
     def _look(self, likely: Collection[int]) -> list[Found]:
         """Ask processes and the kernel's table; return what is only in the table."""
@@ -69,8 +71,8 @@ class Look:
         unknown: list[Found] = []
         root = processes.root_of_case(self.files.top)
         lines = few_locks() if root else _all_lines(self.files)
-        is_whole = lines is not None and not hides_locks()  # the table: so it tells who is missing
-        for pids in _stages(root, likely if is_whole else ()):
+        hidden = hides_locks()  # else the table says whether there is more than was found
+        for pids in _stages(root, likely if lines is not None and not hidden else ()):
             new = set(pids) - asked
             asked |= new
             found += [each for pid in sorted(new) for each in self._held_by(pid)]
@@ -80,12 +82,12 @@ class Look:
                 self.waiting = self._waiting(asked)
                 return []
             self.waiting = self._named([each for each in listed if each.kernel.waiting], asked)
-            if hides_locks():
+            if hidden:
                 self.waiting += self._not_listed(asked)
             held = Counter(each.kernel.key() for each in self.held)
             held.subtract(each.kernel.key() for each in listed if not each.kernel.waiting)
             unknown = [each for each in listed if held[each.kernel.key()] < 0]
-            if not unknown and all(each.pid for each in self.waiting):
+            if not (unknown or hidden) and all(each.pid for each in self.waiting):
                 break
         return unknown
 
@@ -131,12 +133,13 @@ class Look:
         """Return what processes wait for, and whether that is all, as far as they tell."""
         found, complete = [], True
         for pid in pids:
-            try:
-                for file, lock in awaited(pid, process_facts.waiting_tasks(pid)):
-                    if path := self.files.path_of(file):
-                        found.append(Found(pid, file.fd, path, lock))
-            except (OSError, ValueError):
-                complete = False
+            for task in process_facts.waiting_tasks(pid):
+                try:
+                    for file, lock in awaited(pid, [task]):
+                        if path := self.files.known_as(file):
+                            found.append(Found(pid, file.fd, path, lock))
+                except (OSError, ValueError):
+                    complete = False
         return found, complete
 
 
@@ -172,7 +175,7 @@ def _stages(root: int, likely: Collection[int]) -> Iterator[Iterable[int]]:
         if likely:
             yield likely
         yield [root, *(pid for pid, _ in processes_below(root))]
-    yield processes.all_pids()
+    yield process_facts.all_pids()
 
 
 def _is_inherited(one: Found, found: list[Found]) -> bool:

@@ -106,7 +106,7 @@ class Blocked(State):
         if not (waiting or hidden):
             return False
         pids = family(self._pid)
-        if hidden and any(map(process_facts.waits_for_flock, pids)):
+        if hidden and any(map(process_facts.waits_for_lock, pids)):
             return True
         if any(lock.pid in pids for lock in waiting):
             return True

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from goldlock import linux
-from goldlock.inspect.file_locks import field, place_of
+from goldlock.inspect.file_locks import field, place_in, place_of
 from goldlock.inspect.mount_table import Mount, everything, may_wait, mount_of
 from goldlock.kernel_locks import KernelLock, locks_in
 from goldlock.lockcalls.copies import memory_of
@@ -53,6 +53,11 @@ class OpenFile(NamedTuple):
         if may_wait((mount or mount_of(self.pid, self.mount))[3]):
             raise OSError(errno.EAGAIN, "on a file system of a server, which may not answer")
         return os.stat(f"/proc/{self.pid}/fd/{self.fd}")
+
+    @property
+    def place(self) -> str:
+        """How the kernel's table numbers the file; raises OSError as `status`."""
+        return place_in(self.pid, self.info, self.status())
 
     @property
     def mount(self) -> str:
@@ -123,6 +128,13 @@ class Files:
     def learn(self, place: str, path: str) -> None:
         """Note which file the kernel's table numbers so."""
         self._places[place] = path
+
+    def known_as(self, file: OpenFile) -> str:
+        """Return the path of what a process has open as `path_of`; that by which it is known."""
+        path = self.path_of(file)
+        with suppress(OSError):  # it is closed, or a server is to be asked
+            return path and (self._places.get(file.place) or path)
+        return path
 
     @cached_property
     def _mount(self) -> str:

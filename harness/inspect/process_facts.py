@@ -10,6 +10,11 @@ import time
 from goldlock import linux
 
 
+def all_pids() -> list[int]:
+    """Return the process ids of all processes that can be seen."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
 def waiting_tasks(pid: int) -> list[str]:
     """Return the threads of a process that may wait for a lock, as far as the kernel tells."""
     found = []
@@ -24,13 +29,20 @@ def waiting_tasks(pid: int) -> list[str]:
     return found
 
 
-_IN_FLOCK = ("locks_lock_inode_wait", "flock_lock_inode_wait", "__break_lease")
-"""Where in the kernel a thread waits for a flock or a lease (fs/locks.c)."""
+_IN_LOCK = (
+    *("locks_lock_inode_wait", "flock_lock_inode_wait", "posix_lock_inode_wait"),
+    *("fcntl_setlk", "do_lock_file_wait", "__break_lease"),
+)
+"""Functions of the kernel in which a thread waits for a lock or a lease (fs/locks.c)."""
 
 
-def waits_for_flock(pid: int) -> bool:
-    """Tell whether a thread of a process waits for a flock, or a lease, to be given up."""
-    return any(read(pid, f"task/{task}/wchan") in _IN_FLOCK for task in waiting_tasks(pid))
+def waits_for_lock(pid: int) -> bool:
+    """Tell whether a thread of a process waits for a lock, by where in the kernel it is."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:  # gone
+        return False
+    return any(read(pid, f"task/{task}/wchan").startswith(_IN_LOCK) for task in tasks)
 
 
 def name(pid: int) -> str:

@@ -5,7 +5,7 @@ Both sides use this where time counts: psutil, which takes 30 ms to load, is for
 """
 
 # A case asks in the midst of what it measures, and pathlib costs ten times as much:
-# ruff: noqa: PTH110, PTH120, PTH123, PTH208
+# ruff: noqa: PTH110, PTH120, PTH123
 
 import os
 from collections.abc import Sequence
@@ -14,15 +14,10 @@ from functools import cache
 from select import POLLIN, poll
 
 from goldlock import linux
-from goldlock.inspect.process_facts import fields, parent, variable
+from goldlock.inspect.process_facts import all_pids, fields, parent, variable
 
 KILL_LIMIT = 5.0
 """Seconds that a process has to end once it was killed: one that waits for a dead disk may not."""
-
-
-def all_pids() -> list[int]:
-    """Return the process ids of all processes that can be seen."""
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def root_of_case(path: str) -> int:

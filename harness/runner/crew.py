@@ -6,6 +6,7 @@ from threading import Thread, current_thread
 
 from goldlock.errors import UsageError
 from goldlock.runner.jobs import Jobs
+from goldlock.runner.process import GRACE
 from goldlock.runner.worker_pool import ForkServer, Serve, Worker
 from goldlock.runner.worker_slot import WorkerSlot
 from goldlock.settings import Settings
@@ -18,8 +19,8 @@ WORKER_GRACE = 30.0
 class Crew:
     """As many threads as *jobs* allow, each of which does *work* with a slot for a worker.
 
-    *serve* is called once, when the first worker is needed, for what they answer requests with.
-    The caller holds one lock for all calls but `stop`, `join` and `close`.
+    *serve* makes, once, the function by which workers answer. The caller holds one lock for all
+    calls but `stop`, `join` and `close`.
     """
 
     def __init__(
@@ -29,9 +30,9 @@ class Crew:
         serve: Callable[[], Serve],
         work: Callable[[WorkerSlot], None],
     ) -> None:
-        self.jobs = jobs
+        self._jobs = jobs
         self.lost_workers = 0
-        """Workers that ended before they were told to, or not once they were."""
+        """Workers that died unasked, or had to be killed at the end."""
         self._settings, self._serve, self._work = settings, serve, work
         self._fork_server: ForkServer | None = None
         self._threads: set[Thread] = set()
@@ -48,7 +49,7 @@ class Crew:
 
         Raises UsageError where there is none to be had.
         """
-        for _ in range(int(min(self.jobs.limit, runs)) - len(self._threads)):
+        for _ in range(int(min(self._jobs.limit, runs)) - len(self._threads)):
             slot = WorkerSlot(self._worker(), self._settings)
             self._slots.add(slot)
             if self._is_stopped:
@@ -67,22 +68,22 @@ class Crew:
         try:
             self.hire(runs)
         except UsageError:
-            self.jobs.keep_to(len(self._threads))
+            self._jobs.keep_to(len(self._threads))
 
     def is_spare(self) -> bool:
         """Tell whether others are to run what is to come, and not this thread."""
-        return current_thread() not in self._threads or len(self._threads) > self.jobs.limit
+        return current_thread() not in self._threads or len(self._threads) > self._jobs.limit
 
     def retire(self) -> bool:
         """Leave what is to come to other threads; tell whether there are any."""
         others = self._threads - {current_thread()}
         if others:
             self._threads = others
-            self.jobs.keep_to(len(others))
+            self._jobs.keep_to(len(others))
         return bool(others)
 
     def leave(self, slot: WorkerSlot) -> None:
-        """Let this thread, which has the *slot*, work no more."""
+        """Let this thread, which has the *slot*, work no more; it may be said twice."""
         self._threads.discard(current_thread())
         self._slots.discard(slot)
 
@@ -113,9 +114,13 @@ class Crew:
         for thread in [*self._threads]:
             thread.join()
 
-    def close(self, grace: float) -> None:
-        """Wait *grace* seconds for the end of all workers, and kill those that have not ended."""
+    def close(self, *, in_a_hurry: bool) -> None:
+        """Wait for the end of all workers, each of which was stopped; kill those that take long.
+
+        That is at once *in_a_hurry*.
+        """
         if self._fork_server:
+            grace = 0 if in_a_hurry else GRACE + WORKER_GRACE
             self.lost_workers += not self._fork_server.close(grace)
             self._fork_server = None
 
@@ -125,5 +130,5 @@ class Crew:
                 self._fork_server = ForkServer(self._serve(), WORKER_GRACE)
             return self._fork_server.worker()
         except OSError as error:
-            jobs = f"; -j N runs N cases at a time, where {self.jobs.limit} were to"
+            jobs = f"; -j N runs N cases at a time, where {self._jobs.limit} were to"
             raise UsageError(f"no process to run cases in: {error.strerror}{jobs}") from None

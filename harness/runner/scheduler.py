@@ -11,11 +11,10 @@ from goldlock.errors import UsageError
 from goldlock.result import CaseResult
 from goldlock.runner.case_queue import CaseQueue
 from goldlock.runner.case_run import Runner
-from goldlock.runner.crew import WORKER_GRACE, Crew
+from goldlock.runner.crew import Crew
 from goldlock.runner.history import LastRun, in_best_order, rounds, runs_of_each
 from goldlock.runner.jobs import Jobs
 from goldlock.runner.leaked_files import LeakDetector, LeakedFile
-from goldlock.runner.process import GRACE
 from goldlock.runner.removal import remove_tree
 from goldlock.runner.run_context import RunContext
 from goldlock.runner.run_stats import RunStats, about_unfinished, case_name
@@ -159,7 +158,7 @@ class Scheduler:
         with self._change:
             self._change.notify_all()
         self._crew.join()
-        self._crew.close(0 if self._in_a_hurry else GRACE + WORKER_GRACE)
+        self._crew.close(in_a_hurry=self._in_a_hurry)
         if self._busy:  # last: the fork server has copies of what was open when it was made
             self._busy.close()
             self._busy = None
@@ -168,7 +167,7 @@ class Scheduler:
                 self._context.scratch.end_processes()
             self.unclean += self._context.scratch.close(self._kept)
 
-    # All below is done with the lock held, but for _work, _next, _run_cases and _change_worker.
+    # All from here to _drop is done with the lock held, but for _next, which takes it.
 
     def _serve(self) -> Serve:
         return Runner(self.settings, self._environ, self.context).serve
@@ -188,7 +187,7 @@ class Scheduler:
                     slot.case = case
                     return case
                 self._change.wait()
-            self._crew.leave(slot)
+            self._crew.leave(slot)  # with the lock still held: who hires is not to count on it
         return None
 
     def _ended(self, case: Case, result: CaseResult) -> None:

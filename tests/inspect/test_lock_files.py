@@ -2,7 +2,6 @@
 """Files that are locks by their being there, in the table of a case."""
 
 import pytest
-from goldlock.lockcalls.api import unavailable
 
 from tests.conftest import MakeSuite, RunTests
 
@@ -30,17 +29,15 @@ d/lock: created by mkdir (pid PID), open in none
 """
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_lock_files_stand_below_the_table(run_tests: RunTests, suite: MakeSuite) -> None:
-    if reason := unavailable():
-        pytest.skip(reason)
     suite.case("1.py", CASE, golden=GOLDEN)
     done = run_tests("--suite", str(suite.root))
     assert "1 case: 1 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.usefixtures("_supervisor")
 def test_the_command_has_them_too(run_tests: RunTests, suite: MakeSuite) -> None:
-    if reason := unavailable():
-        pytest.skip(reason)
     header = "# needs: lock-files\n# filters: pids"
     golden = "a.lock: created by mkdir (pid PID), open in none\n"
     suite.case("1.sh", f"{header}\nmkdir a.lock\ngoldlock locks", golden=golden)

@@ -21,7 +21,8 @@ from tests.runner.test_stale_runs import has_ended
 @pytest.fixture
 def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a worker taken for stuck as soon as its case's time is over."""
-    monkeypatch.setattr("goldlock.runner.scheduler.GRACE", 0.0)
+    monkeypatch.setattr("goldlock.runner.crew.GRACE", 0.0)
+    monkeypatch.setattr("goldlock.runner.worker_slot.GRACE", 0.0)
     monkeypatch.setattr("goldlock.runner.crew.WORKER_GRACE", 1.0)
 
 
