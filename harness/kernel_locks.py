@@ -5,7 +5,7 @@
 
 import os
 
-from goldlock.linux import pages, read
+from goldlock.linux import ROOM, pages, read
 
 Span = tuple[int, int | None]
 """The first and the last byte of a range; None is the end of the file."""
@@ -77,7 +77,6 @@ def locks_in(info: str) -> list[KernelLock]:
     return [KernelLock(line.split(":", 2)[2]) for line in lines if line.startswith("lock:")]
 
 
-_ROOM = 64 * 1024
 _NEARLY_A_PAGE = 3500
 
 
@@ -119,7 +118,7 @@ def few_locks() -> list[str] | None:
     except OSError:
         return None
     try:
-        page = os.read(fd, _ROOM)
+        page = os.read(fd, ROOM)
         if not page and why_no_lock_table():
             return None
         # To read on takes as long again: where the page is nearly full, there are many.
@@ -135,9 +134,9 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC
 def hides_locks() -> bool:
     """Tell whether /proc/locks lacks locks, and who waits for them.
 
-    It does in each process id namespace but the first, such as a container's, where who took them
-    has no process id (locks_show in fs/locks.c): flocks and leases that outlived him, and all but
-    OFD locks of processes outside. The fdinfo of a descriptor has them. A masked table has none.
+    It does in each process id namespace but the first, such as a container's (locks_show in
+    fs/locks.c): flocks and leases that outlived the process that took them, and all but OFD locks
+    of processes outside. The fdinfo of a descriptor has them. A masked table has none.
     """
     try:
         first = os.stat("/proc/self/ns/pid").st_ino == _FIRST_PID_NAMESPACE  # noqa: PTH116 - as above

@@ -99,7 +99,8 @@ def flock(kind: int, first: int, length: int) -> bytes:
     return FLOCK.pack(kind, os.SEEK_SET, first, length, 0)
 
 
-_ROOM = 64 * 1024
+ROOM = 64 * 1024
+"""Bytes that are read of a file of /proc at a time: more than the kernel tells at a time."""
 
 
 def read(path: str) -> str:
@@ -111,7 +112,7 @@ def pages(path: str) -> list[bytes]:
     """Return what is in a file of /proc, as the kernel tells it: some of it at a time."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return list(iter(lambda: os.read(fd, _ROOM), b""))
+        return list(iter(lambda: os.read(fd, ROOM), b""))
     finally:
         os.close(fd)
 

@@ -122,11 +122,10 @@ class Look:
 
     def _not_listed(self, pids: Iterable[int]) -> list[Found]:
         """Return what processes wait for without a line in the table."""
-        known = {(each.pid, each.path, each.kernel.wanted()) for each in self.waiting}
         return [
             each
             for each in self._asked_for(pids)[0]
-            if (each.pid, each.path, each.kernel.wanted()) not in known
+            if not any(one.pid == each.pid and _is_told(each, one) for one in self.waiting)
         ]
 
     def _asked_for(self, pids: Iterable[int]) -> tuple[list[Found], bool]:
@@ -135,9 +134,8 @@ class Look:
         for pid in pids:
             for task in process_facts.waiting_tasks(pid):
                 try:
-                    for file, lock in awaited(pid, [task]):
-                        if path := self.files.known_as(file):
-                            found.append(Found(pid, file.fd, path, lock))
+                    if (told := awaited(pid, task)) and (path := self.files.known_as(told[0])):
+                        found.append(Found(pid, told[0].fd, path, told[1]))
                 except (OSError, ValueError):
                     complete = False
         return found, complete

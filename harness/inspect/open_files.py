@@ -198,27 +198,27 @@ def _below(top: str, but: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
                         folders.append(entry.path)
 
 
-def awaited(pid: int, tasks: list[str]) -> Iterator[tuple[OpenFile, KernelLock]]:
-    """Yield what threads of a process wait for, as the kernel's table tells it but for the place.
+def awaited(pid: int, task: str) -> tuple[OpenFile, KernelLock] | None:
+    """Return what a thread of a process waits for, as the kernel's table has it but for the place.
 
-    Raises OSError where the kernel does not let this process see the calls, and for a call
-    that it does not know.
+    None for a call that does not wait. Raises OSError where the kernel does not let this process
+    see the call, and for one that it does not know.
     """
-    for task in tasks:
-        words = linux.read(f"/proc/{pid}/task/{task}/syscall").split()
-        if len(words) < 4 or int(words[0]) not in _NUMBERS.get(os.uname().machine, ()):
-            raise OSError("no lock call")
-        call, fd, command, argument = (int(word, 0) for word in words[:4])
-        file = OpenFile.of(pid, str(fd & 0xFFFFFFFF))
-        if call == _NUMBERS[os.uname().machine][1]:
-            system, kind, span = "FLOCK", command & fcntl.LOCK_EX, "0 EOF"
-        else:
-            system = _WAITING.get(command & 0xFFFFFFFF, "")
-            kind, span = _asked(file, task, argument)
-        if system:
-            what = f"{system} ADVISORY {'WRITE' if kind else 'READ'}"
-            owner = -1 if system == "OFDLCK" else pid
-            yield file, KernelLock(f"-> {what} {owner} - {span}")
+    words = linux.read(f"/proc/{pid}/task/{task}/syscall").split()
+    if len(words) < 4 or int(words[0]) not in _NUMBERS.get(os.uname().machine, ()):
+        raise OSError("no lock call")
+    call, fd, command, argument = (int(word, 0) for word in words[:4])
+    file = OpenFile.of(pid, str(fd & 0xFFFFFFFF))
+    if call == _NUMBERS[os.uname().machine][1]:
+        system, kind, span = "FLOCK", command & fcntl.LOCK_EX, "0 EOF"
+    else:
+        system = _WAITING.get(command & 0xFFFFFFFF, "")
+        kind, span = _asked(file, task, argument)
+    if not system:
+        return None
+    what = f"{system} ADVISORY {'WRITE' if kind else 'READ'}"
+    owner = -1 if system == "OFDLCK" else pid
+    return file, KernelLock(f"-> {what} {owner} - {span}")
 
 
 def _asked(file: OpenFile, task: str, address: int) -> tuple[bool, str]:

@@ -224,7 +224,7 @@ def asked_for(pid: int) -> list[tuple[OpenFile, KernelLock]]:
     """Return what a process waits for, as soon as it sleeps."""
     while True:
         with suppress(OSError):
-            if found := list(awaited(pid, waiting_tasks(pid))):
+            if found := [told for task in waiting_tasks(pid) if (told := awaited(pid, task))]:
                 return found
         os.sched_yield()
 
