@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -105,6 +105,32 @@ def _supervisor() -> None:
     need_supervisor()
 
 
+def run_to_end(
+    line: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    errors: str = "strict",
+    **variables: str,
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end without input; its standard output has all that it prints.
+
+    It has a quiet environment, and these *variables*.
+    """
+    return subprocess.run(
+        line,
+        cwd=cwd,
+        env={**quiet_environment(), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors=errors,
+        check=False,
+        timeout=timeout,
+    )
+
+
 @pytest.fixture
 def run_tests(tmp_path: Path) -> RunTests:
     """Start run_tests.py like a person; its scratch directory is ``tmp_path / "scratch"``."""
@@ -112,16 +138,9 @@ def run_tests(tmp_path: Path) -> RunTests:
     def start(
         *options: str, python: str = sys.executable, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [python, str(ROOT / "run_tests.py"), *options],
-            env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch"), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-        )
+        line = [python, str(ROOT / "run_tests.py"), *options]
+        places = {"TEST_DIR": str(tmp_path / "scratch"), **variables}
+        return run_to_end(line, errors="surrogateescape", **places)
 
     return start
 
@@ -140,16 +159,7 @@ def plain_pytest(
     declared = f"[tool.goldlock]\nsuites = {suites.split()}\n{more}"
     (project / "pyproject.toml").write_text(declared)
     environ = {"PYTHONPATH": str(ROOT / ".import"), "TEST_DIR": str(project.parent / "scratch")}
-    return subprocess.run(
-        [python, "-m", "pytest", *PLUGIN, *arguments],
-        cwd=project,
-        env={**quiet_environment(), **environ},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return run_to_end([python, "-m", "pytest", *PLUGIN, *arguments], cwd=project, **environ)
 
 
 @pytest.fixture(scope="session")

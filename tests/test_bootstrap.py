@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, quiet_environment
+from tests.conftest import ROOT, run_to_end
 
 
 @pytest.fixture
@@ -36,15 +36,8 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 def start(
     python: str, checkout: Path, *options: str, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [python, str(checkout / "run_tests.py"), *options],
-        env={**quiet_environment(), "TEST_DIR": str(checkout.parent / "scratch"), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    places = {"TEST_DIR": str(checkout.parent / "scratch"), **variables}
+    return run_to_end([python, str(checkout / "run_tests.py"), *options], **places)
 
 
 def test_it_sets_itself_up_once(checkout: Path, bare_python: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, MakeSuite, quiet_environment
+from tests.conftest import ROOT, MakeSuite, quiet_environment, run_to_end
 
 BUILD = "import sys; from setuptools import build_meta as b; print(getattr(b, sys.argv[1])('.'))"
 """What pip does with a checkout, less to fetch setuptools."""
@@ -67,16 +67,8 @@ def goldlock(venv: Path, tmp_path: Path) -> Goldlock:
     def start(
         *options: str, cwd: Path = here, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [venv / "bin" / "goldlock", *options],
-            cwd=cwd,
-            env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch"), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        places = {"TEST_DIR": str(tmp_path / "scratch"), **variables}
+        return run_to_end([venv / "bin" / "goldlock", *options], cwd=cwd, **places)
 
     return start
 
@@ -277,16 +269,7 @@ def crowd(wheel: Path, python_with_plugins: str, tmp_path: Path) -> Goldlock:
     environ = {"PYTHONPATH": str(installed), "TEST_DIR": str(tmp_path / "scratch")}
 
     def start(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [python_with_plugins, "-m", *words],
-            cwd=project,
-            env={**quiet_environment(), **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        return run_to_end([python_with_plugins, "-m", *words], cwd=project, **environ)
 
     start("pytest", "-q", "--snapshot-update", "tests/test_own.py")
     return start

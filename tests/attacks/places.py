@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.attacks.apart import GOES_ON
-from tests.conftest import ROOT, MakeSuite, quiet_environment
+from tests.conftest import ROOT, MakeSuite, run_to_end
 
 HERE = Path(__file__).parent
 LIMIT = 120.0
@@ -87,16 +87,8 @@ def run(
     """Run a suite, with the command *before* ahead of it, where nobody else can be harmed."""
     ahead = [*NAMESPACES, sys.executable, str(HERE / "apart.py")] if has_namespaces() else []
     command = [sys.executable, str(ROOT / "run_tests.py"), "--suite", str(suite), "-j2", *options]
-    return subprocess.run(
-        [*ahead, *before, *command],
-        env={**quiet_environment(), "TEST_DIR": str(scratch), "COLUMNS": "300"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
+    line = [*ahead, *before, *command]
+    return run_to_end(line, timeout=LIMIT, TEST_DIR=str(scratch), COLUMNS="300")
 
 
 def check(done: "subprocess.CompletedProcess[str]", scratch: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, MakeSuite, quiet_environment
+from tests.conftest import ROOT, MakeSuite, run_to_end
 from tests.lockcalls.support import need
 
 APART = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -34,26 +34,13 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     if subprocess.run([*before, "true"], check=False, capture_output=True).returncode:
         pytest.skip("an ordinary user may have no namespaces here")
 
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            [*before, *words],
-            env={
-                **quiet_environment(),
-                "PYTHONPATH": str(ROOT / ".import"),
-                "TEST_DIR": str(tmp_path / "scratch"),
-            },
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+    def printed(*words: str) -> str:
+        environ = {"PYTHONPATH": str(ROOT / ".import"), "TEST_DIR": str(tmp_path / "scratch")}
+        done = run_to_end([*before, *words], cwd=tmp_path, timeout=120, **environ)
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    return run
+    return printed
 
 
 OF_A_SHELL = f"""\

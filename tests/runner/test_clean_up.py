@@ -11,7 +11,7 @@ import pytest
 from goldlock.runner.removal import identity, remove_tree
 from goldlock.runner.scratch import Scratch
 
-from tests.conftest import ROOT, MakeSuite, RunTests, quiet_environment
+from tests.conftest import ROOT, MakeSuite, RunTests, run_to_end
 
 APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 """What has mounts and processes go with the command that it starts."""
@@ -40,16 +40,9 @@ def run_apart(tmp_path: Path) -> RunTests:
         pytest.skip("needs the right to mount in a namespace")
 
     def start(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [*APART, sys.executable, str(ROOT / "run_tests.py"), *options],
-            env={**quiet_environment(), "TEST_DIR": str(tmp_path / "scratch"), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        line = [*APART, sys.executable, str(ROOT / "run_tests.py"), *options]
+        places = {"TEST_DIR": str(tmp_path / "scratch"), **variables}
+        return run_to_end(line, timeout=120, **places)
 
     return start
 
